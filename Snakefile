@@ -1,0 +1,29 @@
+"""defectbench: how well do simple deep-feature detectors find defects?"""
+
+from snakemake.utils import min_version, validate
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+validate(config, "workflow/schemas/config.schema.yaml")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/source.smk"
+include: "workflow/rules/weights.smk"
+include: "workflow/rules/index.smk"
+include: "workflow/rules/images.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/model.smk"
+include: "workflow/rules/scores.smk"
+include: "workflow/rules/metrics.smk"
+include: "workflow/rules/table.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand("reports/{dataset}_table.{kind}", dataset=config["datasets"], kind=["md", "csv"]),

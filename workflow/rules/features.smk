@@ -1,0 +1,34 @@
+"""Stage features: the only one that needs a GPU, or else all cores.
+
+in:  images/{preprocessing}.h5 and the backbone's weights
+out: results/{dataset}/{category}/features/{preprocessing}/{backbone}.h5
+"""
+
+
+def feature_taps(wildcards):
+    return taps(config, wildcards.dataset, wildcards.backbone, wildcards.preprocessing)
+
+
+rule features:
+    input:
+        images=rules.images.output.images,
+        weights=backbone_weights,
+    output:
+        features="results/{dataset}/{category}/features/{preprocessing}/{backbone}.h5",
+    log:
+        "logs/{dataset}/{category}/features/{preprocessing}/{backbone}.log",
+    benchmark:
+        "benchmarks/{dataset}/{category}/features/{preprocessing}/{backbone}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: ALL_CORES
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=120,
+    params:
+        taps=feature_taps,
+        device=config["device"],
+        code=code_digest("features"),
+    script:
+        "../scripts/extract_features.py"

@@ -1,0 +1,26 @@
+"""Stage index: every image of a category, checked.
+
+in:  resources/data/{dataset}/{category}/
+out: results/{dataset}/{category}/index.tsv
+"""
+
+
+rule index:
+    input:
+        category=rules.source.output.category,
+    output:
+        index="results/{dataset}/{category}/index.tsv",
+    log:
+        "logs/{dataset}/{category}/index.log",
+    benchmark:
+        "benchmarks/{dataset}/{category}/index.tsv"
+    conda:
+        "../../envs/numeric.yaml"
+    threads: 2
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        code=code_digest("datasets"),
+    script:
+        "../scripts/index_images.py"

@@ -1,0 +1,68 @@
+"""Stage source: one folder per category in the MVTec layout.
+
+in:  nothing, or the dataset's local archive
+out: resources/data/{dataset}/{category}/
+"""
+
+
+rule unpack_archive:
+    input:
+        archive=lookup("datasets/{dataset}/path", within=config),
+    output:
+        dataset=directory("resources/unpacked/{dataset}"),
+    log:
+        "logs/{dataset}/unpack_archive.log",
+    benchmark:
+        "benchmarks/{dataset}/unpack_archive.tsv"
+    conda:
+        "../../envs/numeric.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=120,
+    script:
+        "../scripts/unpack_archive.py"
+
+
+def category_source(wildcards):
+    """The dataset's source; of an archive, the folder it is unpacked to."""
+    entry = config["datasets"][wildcards.dataset]
+    if entry["source"] == "archive":
+        return {"source": "folder", "path": rules.unpack_archive.output.dataset.format(**wildcards)}
+    return {key: entry[key] for key in ("source", "path") if key in entry}
+
+
+def category_archive(wildcards):
+    is_archive = config["datasets"][wildcards.dataset]["source"] == "archive"
+    return rules.unpack_archive.output.dataset.format(**wildcards) if is_archive else []
+
+
+def category_fingerprint(wildcards):
+    """Changes when images are added to a local folder, removed or changed."""
+    entry = config["datasets"][wildcards.dataset]
+    if entry["source"] == "folder":
+        return folder_fingerprint(Path(entry["path"], wildcards.category))
+    return ""
+
+
+rule source:
+    input:
+        archive=category_archive,
+    output:
+        category=directory("resources/data/{dataset}/{category}"),
+    log:
+        "logs/{dataset}/{category}/source.log",
+    benchmark:
+        "benchmarks/{dataset}/{category}/source.tsv"
+    conda:
+        "../../envs/numeric.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=120,
+    params:
+        source=category_source,
+        fingerprint=category_fingerprint,
+        sources_csv=str(RESOURCES / "{dataset}_sources.csv"),
+    script:
+        "../scripts/fetch_category.py"

@@ -1,0 +1,30 @@
+"""Stage weights: ImageNet weights of a backbone, unless the config names a local file.
+
+in:  nothing
+out: resources/weights/{backbone}.pth
+"""
+
+
+def backbone_weights(wildcards):
+    """The local file that the config names, or the fetched one."""
+    local = config["backbones"].get(wildcards.backbone, {}).get("weights")
+    return local or rules.weights.output.weights.format(**wildcards)
+
+
+rule weights:
+    output:
+        weights="resources/weights/{backbone}.pth",
+    log:
+        "logs/weights/{backbone}.log",
+    benchmark:
+        "benchmarks/weights/{backbone}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        weights_csv=str(RESOURCES / "weights.csv"),
+    script:
+        "../scripts/fetch_weights.py"

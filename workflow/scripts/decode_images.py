@@ -1,0 +1,28 @@
+"""Rule `images`: decode and resize the images of one category, once per preprocessing."""
+
+from pathlib import Path
+
+from defectbench.datasets import dataset_digest, read_index
+from defectbench.errors import job_log
+from defectbench.images import decode_images
+from defectbench.progress import Progress
+from defectbench.provenance import library_versions
+from defectbench.storage import create_array, create_h5
+
+with job_log(snakemake.log[0]):
+    preprocessing = snakemake.params.preprocessing
+    side = preprocessing.get("crop", preprocessing["size"])
+    index = read_index(snakemake.input.index)
+    files = [Path(snakemake.input.category, row.path) for row in index]
+    provenance = {
+        "dataset_sha256": dataset_digest(index),
+        "preprocessing": preprocessing,
+        "code_images": snakemake.params.code,
+        "versions": library_versions("pillow", "numpy"),
+    }
+    with create_h5(snakemake.output.images, {"provenance": provenance}) as file:
+        pixels = create_array(file, "images", (len(files), side, side, 3), "uint8")
+        progress = Progress(len(files))
+        for row, image in enumerate(decode_images(files, preprocessing, snakemake.threads)):
+            pixels[row] = image
+            progress.advance(1)

@@ -1,0 +1,127 @@
+"""From the validated config to what has to be made; bad settings are refused with their key."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jsonschema
+
+from defectbench.errors import InputError
+from defectbench.scorers import scorer_class, scorer_names
+from defectbench.sources import folder_categories
+
+METHOD_KEYS = frozenset({"scorer", "layer", "pool", "preprocessing", "backbones"})
+
+Config = Mapping[str, Any]
+
+
+class Cell(NamedTuple):
+    """One entry of a table: a detector on a category."""
+
+    category: str
+    method: str
+    backbone: str
+
+
+def check_config(config: Config) -> None:
+    """Refuse what the schema cannot see: names that refer to nothing, scorer parameters.
+
+    Raises
+    ------
+    InputError
+        Naming the key's path and the allowed values.
+    """
+    for name, method in config["methods"].items():
+        _known(f"methods.{name}.scorer", method["scorer"], scorer_names())
+        _known(f"methods.{name}.preprocessing", method["preprocessing"], config["preprocessings"])
+        schema = scorer_class(method["scorer"]).parameter_schema
+        for key, value in scorer_parameters(config, name).items():
+            _known(f"methods.{name}", key, [*sorted(METHOD_KEYS), *schema])
+            try:
+                jsonschema.validate(value, schema[key])
+            except jsonschema.ValidationError as error:
+                raise InputError(f"config: methods.{name}.{key}: {error.message}") from error
+    for name, preprocessing in config["preprocessings"].items():
+        if preprocessing.get("crop", 1) > preprocessing["size"]:
+            raise InputError(f"config: preprocessings.{name}.crop: larger than size")
+    for name, dataset in config["datasets"].items():
+        for method in dataset["methods"]:
+            _known(f"datasets.{name}.methods", method, config["methods"])
+    chosen = _chosen_categories(config)
+    known = {
+        category
+        for dataset in config["datasets"]
+        for category in _known_categories(config, dataset)
+    }
+    for category in chosen or ():
+        _known("categories", category, sorted(known))
+
+
+def all_categories(config: Config, dataset: str) -> list[str]:
+    """Every category a dataset has, in the table's order."""
+    entry = config["datasets"][dataset]
+    return entry.get("categories") or folder_categories(entry["path"])
+
+
+def categories(config: Config, dataset: str) -> list[str]:
+    """Categories to run: those present, or those of them that the config names."""
+    entry = config["datasets"][dataset]
+    present = all_categories(config, dataset)
+    if entry["source"] == "folder":
+        found = folder_categories(entry["path"])
+        present = [category for category in present if category in found]
+    chosen = _chosen_categories(config)
+    selected = [category for category in present if chosen is None or category in chosen]
+    if not selected:
+        raise InputError(
+            f"config: categories: dataset {dataset} has none of them; it has {', '.join(present)}"
+        )
+    return selected
+
+
+def cells(config: Config, dataset: str) -> list[Cell]:
+    """Detectors on categories that make up a dataset's table."""
+    return [
+        Cell(category, method, backbone)
+        for category in categories(config, dataset)
+        for method in config["datasets"][dataset]["methods"]
+        for backbone in config["methods"][method]["backbones"]
+    ]
+
+
+def taps(config: Config, dataset: str, backbone: str, preprocessing: str) -> list[tuple[str, int]]:
+    """Layers and poolings that a dataset's methods read from a backbone, sorted."""
+    methods = [config["methods"][name] for name in config["datasets"][dataset]["methods"]]
+    return sorted(
+        {
+            (method["layer"], method["pool"])
+            for method in methods
+            if backbone in method["backbones"] and method["preprocessing"] == preprocessing
+        }
+    )
+
+
+def scorer_parameters(config: Config, method: str) -> dict[str, Any]:
+    """Parameters of a method's scorer."""
+    entry = config["methods"][method]
+    return {key: value for key, value in entry.items() if key not in METHOD_KEYS}
+
+
+def _chosen_categories(config: Config) -> list[str] | None:
+    chosen = config["categories"]
+    if chosen == "all":
+        return None
+    return [name.strip() for name in chosen.split(",")] if isinstance(chosen, str) else chosen
+
+
+def _known_categories(config: Config, dataset: str) -> list[str]:
+    """Categories a dataset may have; a folder that is not there (yet) has none."""
+    entry = config["datasets"][dataset]
+    if "categories" in entry or entry["source"] != "folder" or Path(entry["path"]).is_dir():
+        return all_categories(config, dataset)
+    return []
+
+
+def _known(path: str, value: str, allowed: Any) -> None:
+    if value not in allowed:
+        raise InputError(f"config: {path}: unknown value {value!r}; it can be {', '.join(allowed)}")

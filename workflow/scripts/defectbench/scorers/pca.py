@@ -1,0 +1,122 @@
+"""Principal component analysis for few images of many dimensions."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from defectbench.errors import InputError
+
+BLOCK = 4096
+"""Columns handled at once in float64, so that a float32 matrix is never copied whole."""
+
+
+class Components(NamedTuple):
+    """Result of `principal_components`.
+
+    Attributes
+    ----------
+    mean
+        float64, (n_dimensions,).
+    components
+        float32, (n_components, n_dimensions), orthonormal rows, largest variance first.
+    """
+
+    mean: np.ndarray
+    components: np.ndarray
+
+
+def principal_components(X: np.ndarray, *, keep: int | float) -> Components:
+    """Leading principal components of centred data.
+
+    The eigenvectors of the smaller one of X Xᵀ and Xᵀ X, accumulated in float64, give the same
+    components as a singular value decomposition of X at a fraction of its time and memory.
+
+    Parameters
+    ----------
+    X
+        (n_images, n_dimensions).
+    keep
+        An int is the number of components. A float below 1 is a share of the variance: the
+        smallest number of components whose cumulative share exceeds it, as scikit-learn counts.
+
+    Raises
+    ------
+    InputError
+        If the features are constant or have fewer independent directions than asked for.
+    """
+    mean = X.mean(axis=0, dtype=np.float64)
+    n_images, n_dimensions = X.shape
+    wide = n_images <= n_dimensions
+    eigenvalues, vectors = np.linalg.eigh(_gram(X, mean) if wide else _scatter(X, mean))
+    eigenvalues, vectors = eigenvalues[::-1].clip(min=0), vectors[:, ::-1]
+    rank = int((eigenvalues > _rounding_noise(eigenvalues, mean, n_images)).sum())
+    if rank == 0:
+        raise InputError("all training features are equal: there is no variance to analyse")
+    if isinstance(keep, float):
+        share = np.cumsum(eigenvalues / eigenvalues.sum())
+        keep = min(int(np.searchsorted(share, keep, side="right")) + 1, rank)
+    if keep > rank:
+        raise InputError(
+            f"components: {keep} are asked for, {n_images} training images of {n_dimensions} "
+            f"dimensions have {rank} independent ones"
+        )
+    if wide:
+        components = np.empty((keep, n_dimensions), np.float32)
+        directions = vectors[:, :keep] / np.sqrt(eigenvalues[:keep])
+        for columns, block in _centred_blocks(X, mean):
+            components[:, columns] = directions.T @ block
+    else:
+        components = np.ascontiguousarray(vectors[:, :keep].T, np.float32)
+    # an eigenvector's sign is arbitrary: make the largest entry of each component positive
+    largest = np.abs(components).argmax(axis=1)
+    components *= np.sign(components[np.arange(keep), largest])[:, None]
+    return Components(mean, components)
+
+
+def project(X: np.ndarray, components: Components) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates of `X` on the components, and its squared distance from the mean.
+
+    Returns
+    -------
+    coordinates : ndarray
+        float64, (n_images, n_components).
+    squared_norm : ndarray
+        float64, (n_images,).
+    """
+    coordinates = np.zeros((len(X), len(components.components)))
+    squared_norm = np.zeros(len(X))
+    for columns, block in _centred_blocks(X, components.mean):
+        coordinates += block @ components.components[:, columns].T.astype(np.float64)
+        squared_norm += np.einsum("ij,ij->i", block, block)
+    return coordinates, squared_norm
+
+
+def _centred_blocks(X: np.ndarray, mean: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    for start in range(0, X.shape[1], BLOCK):
+        columns = slice(start, start + BLOCK)
+        yield columns, X[:, columns] - mean[columns]
+
+
+def _gram(X: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Inner products of the centred images: (n_images, n_images)."""
+    gram = np.zeros((len(X), len(X)))
+    for _, block in _centred_blocks(X, mean):
+        gram += block @ block.T
+    return gram
+
+
+def _scatter(X: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Inner products of the centred dimensions: (n_dimensions, n_dimensions)."""
+    scatter = np.zeros((X.shape[1], X.shape[1]))
+    for start in range(0, len(X), BLOCK):
+        block = X[start : start + BLOCK] - mean
+        scatter += block.T @ block
+    return scatter
+
+
+def _rounding_noise(eigenvalues: np.ndarray, mean: np.ndarray, n_images: int) -> float:
+    """Eigenvalues up to here are rounding: of the decomposition, or of the subtracted mean."""
+    eps = np.finfo(np.float64).eps
+    of_mean = n_images * (16 * eps) ** 2 * float(mean @ mean)
+    return max(eigenvalues[0] * len(eigenvalues) * eps, of_mean)

@@ -1,0 +1,135 @@
+"""Files that are complete or absent: HDF5, JSON and TSV, byte-identical when made twice."""
+
+import contextlib
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from defectbench.errors import InputError
+
+CHUNK_BYTES = 1 << 20
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Name of a temporary file beside `path`, renamed to it when the block ends without an error."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        part.chmod(0o644)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def create_array(file: h5py.File, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
+    """Empty dataset in chunks of whole rows, each with a checksum."""
+    row_bytes = max(1, int(np.prod(shape[1:])) * np.dtype(dtype).itemsize)
+    rows = min(max(1, CHUNK_BYTES // row_bytes), max(1, shape[0]))
+    return file.create_dataset(
+        name, shape, dtype, chunks=(rows, *shape[1:]), fletcher32=True, track_times=False
+    )
+
+
+@contextlib.contextmanager
+def create_h5(path: str | Path, attributes: Mapping[str, Any]) -> Iterator[h5py.File]:
+    """HDF5 file to fill; it appears under its name only when complete.
+
+    Parameters
+    ----------
+    path
+        The file.
+    attributes
+        What made it; each value is stored as JSON.
+    """
+    with atomic_path(path) as part, h5py.File(part, "w") as file:
+        for name, value in attributes.items():
+            file.attrs[name] = json.dumps(value, sort_keys=True)
+        yield file
+
+
+@contextlib.contextmanager
+def open_h5(path: str | Path) -> Iterator[h5py.File]:
+    """HDF5 file opened read-only, without a lock (which shared filesystems may not have).
+
+    Raises
+    ------
+    InputError
+        If the file is damaged; the message says which one to delete.
+    """
+    advice = f"{path}: damaged or unreadable; delete it and rerun"
+    try:
+        file = h5py.File(path, "r", locking=False)
+    except OSError as error:
+        raise InputError(f"{advice} ({error})") from error
+    with file:
+        try:
+            yield file
+        except OSError as error:
+            if "read data" in str(error):  # a chunk whose checksum does not fit, in HDF5's words
+                raise InputError(f"{advice} ({error})") from error
+            raise
+
+
+def read_attributes(file: h5py.File) -> dict[str, Any]:
+    """Attributes written by `create_h5`."""
+    return {name: json.loads(value) for name, value in file.attrs.items()}
+
+
+def write_arrays(
+    path: str | Path, arrays: Mapping[str, np.ndarray], attributes: Mapping[str, Any]
+) -> None:
+    """Store named arrays and what made them in one HDF5 file."""
+    with create_h5(path, attributes) as file:
+        for name, array in arrays.items():
+            if array.ndim == 0:
+                file.create_dataset(name, data=array)
+            else:
+                create_array(file, name, array.shape, array.dtype)[...] = array
+
+
+def read_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Named arrays and attributes of a file made by `write_arrays`."""
+    with open_h5(path) as file:
+        return {name: file[name][()] for name in file}, read_attributes(file)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Store a value as indented JSON; NaN is refused."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Value of a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Store text, complete or not at all."""
+    with atomic_path(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_tsv(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Store rows as tab-separated values under a header."""
+    with atomic_path(path) as part, open(part, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def read_tsv(path: str | Path) -> list[dict[str, str]]:
+    """Rows of a TSV file, by column name."""
+    with open(path, encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))

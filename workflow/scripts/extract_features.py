@@ -1,0 +1,27 @@
+"""Rule `features`: run a backbone over one category and keep every layer that is asked for."""
+
+from pathlib import Path
+
+import torch
+from defectbench.backbones import load_backbone
+from defectbench.errors import job_log
+from defectbench.features import Tap, extract_features, select_device
+from defectbench.provenance import file_sha256, library_versions
+from defectbench.storage import create_h5, open_h5, read_attributes
+
+with job_log(snakemake.log[0]):
+    torch.set_num_threads(snakemake.threads)
+    device = select_device(snakemake.params.device)
+    weights = Path(snakemake.input.weights)
+    backbone = load_backbone(snakemake.wildcards.backbone, weights)
+    with open_h5(snakemake.input.images) as images:
+        provenance = read_attributes(images)["provenance"]
+        provenance["versions"] |= library_versions("torch", "torchvision", "timm")
+        provenance |= {
+            "weights_sha256": file_sha256(weights),
+            "code_features": snakemake.params.code,
+            "device": torch.cuda.get_device_name() if device.type == "cuda" else "CPU",
+        }
+        with create_h5(snakemake.output.features, {"provenance": provenance}) as output:
+            taps = [Tap(*tap) for tap in snakemake.params.taps]
+            extract_features(images["images"], backbone, taps, device, output)

@@ -1,0 +1,13 @@
+"""Rule `weights`: put a backbone's ImageNet weights on disk."""
+
+from pathlib import Path
+
+from defectbench.backbones import fetch_weights
+from defectbench.errors import job_log
+
+with job_log(snakemake.log[0]):
+    fetch_weights(
+        snakemake.wildcards.backbone,
+        Path(snakemake.params.weights_csv),
+        Path(snakemake.output.weights),
+    )
