@@ -11,6 +11,14 @@ configfile: "config.yaml"
 validate(config, "workflow/schemas/config.schema.yaml")
 
 
+wildcard_constraints:
+    dataset="[^/]+",
+    category="[^/]+",
+    method="[^/]+",
+    backbone="[^/]+",
+    preprocessing="[^/]+",
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/source.smk"
 include: "workflow/rules/weights.smk"

@@ -25,9 +25,64 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 
-wildcard_constraints:
-    dataset="[^/]+",
-    category="[^/]+",
-    method="[^/]+",
-    backbone="[^/]+",
-    preprocessing="[^/]+",
+def category_source(wildcards):
+    """The dataset's source; of an archive, the folder it is unpacked to."""
+    entry = config["datasets"][wildcards.dataset]
+    if entry["source"] == "archive":
+        return {"source": "folder", "path": rules.unpack_archive.output.dataset.format(**wildcards)}
+    return {key: entry[key] for key in ("source", "path") if key in entry}
+
+
+def category_archive(wildcards):
+    is_archive = config["datasets"][wildcards.dataset]["source"] == "archive"
+    return rules.unpack_archive.output.dataset.format(**wildcards) if is_archive else []
+
+
+def category_fingerprint(wildcards):
+    """Changes when images are added to a local folder, removed or changed."""
+    entry = config["datasets"][wildcards.dataset]
+    if entry["source"] == "folder":
+        return folder_fingerprint(Path(entry["path"], wildcards.category))
+    return ""
+
+
+def backbone_weights(wildcards):
+    """The local file that the config names, or the fetched one."""
+    local = config["backbones"].get(wildcards.backbone, {}).get("weights")
+    return local or rules.weights.output.weights.format(**wildcards)
+
+
+def feature_taps(wildcards):
+    return taps(config, wildcards.dataset, wildcards.backbone, wildcards.preprocessing)
+
+
+def method_features(wildcards):
+    """Feature file of a method's preprocessing and backbone."""
+    preprocessing = config["methods"][wildcards.method]["preprocessing"]
+    return rules.features.output.features.format(preprocessing=preprocessing, **wildcards)
+
+
+def method_tap(wildcards):
+    """Name of the array in the feature file."""
+    method = config["methods"][wildcards.method]
+    return f"{method['layer']}/pool{method['pool']}"
+
+
+def scorer_digest(wildcards):
+    return code_digest(f"scorers.{config['methods'][wildcards.method]['scorer']}")
+
+
+def dataset_metrics(wildcards):
+    try:
+        wanted = cells(config, wildcards.dataset)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return [
+        rules.metrics.output.metrics.format(dataset=wildcards.dataset, **cell._asdict())
+        for cell in wanted
+    ]
+
+
+def published_figures(wildcards):
+    path = RESOURCES / f"{wildcards.dataset}_published.csv"
+    return str(path) if path.is_file() else []

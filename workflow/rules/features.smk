@@ -5,10 +5,6 @@ out: results/{dataset}/{category}/features/{preprocessing}/{backbone}.h5
 """
 
 
-def feature_taps(wildcards):
-    return taps(config, wildcards.dataset, wildcards.backbone, wildcards.preprocessing)
-
-
 rule features:
     input:
         images=rules.images.output.images,

@@ -5,22 +5,6 @@ out: results/{dataset}/{category}/{method}/{backbone}/model.h5
 """
 
 
-def method_features(wildcards):
-    """Feature file of a method's preprocessing and backbone."""
-    preprocessing = config["methods"][wildcards.method]["preprocessing"]
-    return rules.features.output.features.format(preprocessing=preprocessing, **wildcards)
-
-
-def method_tap(wildcards):
-    """Name of the array in the feature file."""
-    method = config["methods"][wildcards.method]
-    return f"{method['layer']}/pool{method['pool']}"
-
-
-def scorer_digest(wildcards):
-    return code_digest(f"scorers.{config['methods'][wildcards.method]['scorer']}")
-
-
 rule model:
     input:
         index=rules.index.output.index,

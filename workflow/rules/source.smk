@@ -24,27 +24,6 @@ rule unpack_archive:
         "../scripts/unpack_archive.py"
 
 
-def category_source(wildcards):
-    """The dataset's source; of an archive, the folder it is unpacked to."""
-    entry = config["datasets"][wildcards.dataset]
-    if entry["source"] == "archive":
-        return {"source": "folder", "path": rules.unpack_archive.output.dataset.format(**wildcards)}
-    return {key: entry[key] for key in ("source", "path") if key in entry}
-
-
-def category_archive(wildcards):
-    is_archive = config["datasets"][wildcards.dataset]["source"] == "archive"
-    return rules.unpack_archive.output.dataset.format(**wildcards) if is_archive else []
-
-
-def category_fingerprint(wildcards):
-    """Changes when images are added to a local folder, removed or changed."""
-    entry = config["datasets"][wildcards.dataset]
-    if entry["source"] == "folder":
-        return folder_fingerprint(Path(entry["path"], wildcards.category))
-    return ""
-
-
 rule source:
     input:
         archive=category_archive,

@@ -5,22 +5,6 @@ out: reports/{dataset}_table.md, reports/{dataset}_table.csv
 """
 
 
-def dataset_metrics(wildcards):
-    try:
-        wanted = cells(config, wildcards.dataset)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-    return [
-        rules.metrics.output.metrics.format(dataset=wildcards.dataset, **cell._asdict())
-        for cell in wanted
-    ]
-
-
-def published_figures(wildcards):
-    path = RESOURCES / f"{wildcards.dataset}_published.csv"
-    return str(path) if path.is_file() else []
-
-
 rule table:
     input:
         metrics=dataset_metrics,

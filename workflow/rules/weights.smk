@@ -5,12 +5,6 @@ out: resources/weights/{backbone}.pth
 """
 
 
-def backbone_weights(wildcards):
-    """The local file that the config names, or the fetched one."""
-    local = config["backbones"].get(wildcards.backbone, {}).get("weights")
-    return local or rules.weights.output.weights.format(**wildcards)
-
-
 rule weights:
     output:
         weights="resources/weights/{backbone}.pth",

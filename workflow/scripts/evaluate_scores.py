@@ -1,6 +1,7 @@
 """Rule `metrics`: image-level metrics of one detector on one category."""
 
 import numpy as np
+
 from defectbench.datasets import read_index
 from defectbench.errors import job_log
 from defectbench.evaluation import average_precision, confusion_at, image_auroc, oracle_threshold

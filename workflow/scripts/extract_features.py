@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+
 from defectbench.backbones import load_backbone
 from defectbench.errors import job_log
 from defectbench.features import Tap, extract_features, select_device

@@ -1,6 +1,7 @@
 """Rule `table`: the report of one dataset, and its tidy CSV twin."""
 
 import pandas as pd
+
 from defectbench.errors import job_log
 from defectbench.storage import atomic_path, read_json, write_text
 from defectbench.tables import markdown_report, tidy_results

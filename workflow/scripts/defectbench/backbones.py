@@ -99,7 +99,7 @@ def _download_torchvision(name: str, weights_csv: Path, output: Path) -> None:
         download(entry["url"], output)
     except InputError as error:
         raise InputError(
-            f"{error}; or fetch it by other means and set `backbones: {{{name}: {{weights: FILE}}}}`"
+            f"{error}; or fetch it by other means and set backbones.{name}.weights to the file"
         ) from error
     if not file_sha256(output).startswith(entry["sha256_prefix"]):
         raise InputError(f"{entry['url']}: SHA-256 does not start with {entry['sha256_prefix']}")
@@ -125,7 +125,7 @@ def _timm_model(name: str, pretrained: bool) -> torch.nn.Module:
     except (OSError, RuntimeError) as error:
         raise InputError(
             f"backbone {name}: weights cannot be fetched ({error}); "
-            f"set `backbones: {{{name}: {{weights: FILE}}}}`"
+            f"set backbones.{name}.weights to a local file"
         ) from error
 
 

@@ -105,7 +105,7 @@ def resize_bilinear(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 def _linear_taps(length: int, size: int) -> tuple[np.ndarray, ...]:
-    """The two source positions of each target pixel (centres aligned, edges clamped), their weights."""
+    """Two source positions and weights per target pixel; centres aligned, edges clamped."""
     position = (np.arange(size) + 0.5) * (length / size) - 0.5
     first = np.floor(position).astype(np.int64)
     weight = position - first

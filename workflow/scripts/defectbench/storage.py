@@ -19,7 +19,7 @@ CHUNK_BYTES = 1 << 20
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Name of a temporary file beside `path`, renamed to it when the block ends without an error."""
+    """Temporary file beside `path`, renamed to it when the block ends without an error."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
