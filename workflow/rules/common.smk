@@ -1,4 +1,4 @@
-"""What every rule file uses: the package, the checked config, the names of files."""
+"""Input functions of all stages, the checked config, and the package on the path."""
 
 import sys
 from pathlib import Path

@@ -1,0 +1,34 @@
+# `make demo` and `make test` set up what they need in .venv: Python 3.11 or newer and make suffice.
+
+PYTHON ?= python3
+ENV := .venv/.installed
+# the environment's tools first, from any shell, activated or not
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help demo test lint
+.DEFAULT_GOAL := help
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+demo: $(ENV) ## benchmark two detectors on real images; prints the table
+	snakemake --cores all --quiet rules -- reports/elpv_table.md
+	@cat reports/elpv_table.md
+	@echo
+	@echo "The table is reports/elpv_table.md; its tidy twin is reports/elpv_table.csv."
+
+test: $(ENV) ## run all tests
+	python -m pytest
+
+lint: $(ENV) ## run ruff, snakefmt and snakemake --lint
+	ruff check .
+	ruff format --check .
+	snakefmt --check .
+	snakemake --lint
+
+$(ENV): envs/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "defectbench needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
+	@touch $(ENV)
