@@ -1,14 +1,11 @@
 """defectbench: how well do simple deep-feature detectors find defects?"""
 
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
 
 min_version("9.0")
 
 
 configfile: "config.yaml"
-
-
-validate(config, "workflow/schemas/config.schema.yaml")
 
 
 wildcard_constraints:

@@ -3,12 +3,15 @@
 import sys
 from pathlib import Path
 
+from snakemake.utils import validate
+
 sys.path.insert(0, str(Path(workflow.basedir, "workflow", "scripts")))
 
 from defectbench.config import (
     all_categories,
     cells,
     check_config,
+    check_schema,
     scorer_parameters,
     taps,
 )
@@ -19,7 +22,11 @@ from defectbench.sources import folder_fingerprint
 RESOURCES = Path(workflow.basedir, "workflow", "resources")
 ALL_CORES = workflow.cores or 8  # a scheduler gives no total
 
+SCHEMA = Path(workflow.basedir, "workflow", "schemas", "config.schema.yaml")
+
 try:
+    check_schema(config, SCHEMA)
+    validate(config, str(SCHEMA))  # fills in the defaults
     check_config(config)
 except InputError as error:
     raise WorkflowError(str(error)) from None

@@ -1,10 +1,12 @@
 """From the validated config to what has to be made; bad settings are refused with their key."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jsonschema
+import yaml
 
 from defectbench.errors import InputError
 from defectbench.scorers import scorer_class, scorer_names
@@ -23,6 +25,24 @@ class Cell(NamedTuple):
     backbone: str
 
 
+def check_schema(config: Config, schema_file: Path) -> None:
+    """Refuse what the schema forbids: unknown keys, missing ones, wrong types.
+
+    Raises
+    ------
+    InputError
+        Naming every key's path and what is wrong with it.
+    """
+    schema = yaml.safe_load(schema_file.read_text(encoding="utf-8"))
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(config)
+    problems = [
+        f"{'.'.join(map(str, error.absolute_path)) or 'top level'}: {error.message}"
+        for error in errors
+    ]
+    if problems:
+        raise InputError("config: " + "; ".join(problems))
+
+
 def check_config(config: Config) -> None:
     """Refuse what the schema cannot see: names that refer to nothing, scorer parameters.
 
@@ -36,7 +56,7 @@ def check_config(config: Config) -> None:
         _known(f"methods.{name}.preprocessing", method["preprocessing"], config["preprocessings"])
         schema = scorer_class(method["scorer"]).parameter_schema
         for key, value in scorer_parameters(config, name).items():
-            _known(f"methods.{name}", key, [*sorted(METHOD_KEYS), *schema])
+            _known(f"methods.{name}", key, [*sorted(METHOD_KEYS), *schema], "key")
             try:
                 jsonschema.validate(value, schema[key])
             except jsonschema.ValidationError as error:
@@ -81,6 +101,7 @@ def categories(config: Config, dataset: str) -> list[str]:
 
 def cells(config: Config, dataset: str) -> list[Cell]:
     """Detectors on categories that make up a dataset's table."""
+    _known("datasets", dataset, config["datasets"], "dataset")
     return [
         Cell(category, method, backbone)
         for category in categories(config, dataset)
@@ -122,6 +143,10 @@ def _known_categories(config: Config, dataset: str) -> list[str]:
     return []
 
 
-def _known(path: str, value: str, allowed: Any) -> None:
+def _known(path: str, value: str, allowed: Iterable[str], kind: str = "value") -> None:
     if value not in allowed:
-        raise InputError(f"config: {path}: unknown value {value!r}; it can be {', '.join(allowed)}")
+        close = get_close_matches(value, allowed, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise InputError(
+            f"config: {path}: unknown {kind} {value!r}; {hint}it can be {', '.join(allowed)}"
+        )
