@@ -109,12 +109,9 @@ def _linear_taps(length: int, size: int) -> tuple[np.ndarray, ...]:
     position = (np.arange(size) + 0.5) * (length / size) - 0.5
     first = np.floor(position).astype(np.int64)
     weight = position - first
-    weight[(first < 0) | (first >= length - 1)] = 0
-    first = first.clip(0, length - 1)
-    second = (first + 1).clip(0, length - 1)
     return (
-        first,
-        second,
+        first.clip(0, length - 1),
+        (first + 1).clip(0, length - 1),
         np.rint(2048 * (1 - weight)).astype(np.int32),
         np.rint(2048 * weight).astype(np.int32),
     )

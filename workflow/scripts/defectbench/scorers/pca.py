@@ -69,8 +69,8 @@ def principal_components(X: np.ndarray, *, keep: int | float) -> Components:
     else:
         components = np.ascontiguousarray(vectors[:, :keep].T, np.float32)
     # an eigenvector's sign is arbitrary: make the largest entry of each component positive
-    largest = np.abs(components).argmax(axis=1)
-    components *= np.sign(components[np.arange(keep), largest])[:, None]
+    for component in components:
+        component *= np.sign(component[np.abs(component).argmax()])
     return Components(mean, components)
 
 

@@ -1,0 +1,63 @@
+"""Small images in the MVTec layout, made afresh for the tests that need them."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+
+
+def textured_image(rng: np.random.Generator, mode: str, defective: bool) -> Image.Image:
+    """A striped part of 48×40 pixels; a defective one carries a bright square."""
+    stripes = 90 + 40 * np.sin(np.arange(48) / 3 + rng.uniform(0, 0.5))
+    pixels = np.repeat(stripes[None, :], 40, axis=0) + rng.normal(0, 4, (40, 48))
+    if defective:
+        pixels[10:24, 12:30] = 250
+    grey = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+    return grey.convert(mode)
+
+
+def make_category(folder: Path, seed: int, mode: str, train: int = 16) -> Path:
+    """A category with defect-free, scratched and dented images, and masks of the defects."""
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((40, 48), np.uint8)
+    mask[10:24, 12:30] = 255
+    for split, defect, count in (
+        ("train", "good", train),
+        ("test", "good", 5),
+        ("test", "dent", 3),
+        ("test", "scratch", 4),
+    ):
+        images = folder / split / defect
+        images.mkdir(parents=True)
+        for number in range(count):
+            textured_image(rng, mode, defect != "good").save(images / f"{number:03}.png")
+            if defect != "good":
+                masks = folder / "ground_truth" / defect
+                masks.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(mask).save(masks / f"{number:03}_mask.png")
+    return folder
+
+
+@pytest.fixture
+def category(tmp_path: Path) -> Path:
+    """One small RGB category."""
+    return make_category(tmp_path / "parts" / "plate", seed=1, mode="RGB")
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two small categories, one RGB and one greyscale; read-only by agreement."""
+    folder = tmp_path_factory.mktemp("dataset")
+    make_category(folder / "plate", seed=1, mode="RGB")
+    make_category(folder / "ring", seed=2, mode="L")
+    return folder
+
+
+@pytest.fixture
+def dataset_copy(small_dataset: Path, tmp_path: Path) -> Path:
+    """The small dataset, free to be damaged."""
+    return Path(shutil.copytree(small_dataset, tmp_path / "dataset"))

@@ -1,0 +1,135 @@
+"""From config to cells; what refers to nothing is refused with its key."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from defectbench.config import (
+    Cell,
+    all_categories,
+    categories,
+    cells,
+    check_config,
+    check_schema,
+    taps,
+)
+from defectbench.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+
+
+@pytest.fixture
+def config(small_dataset: Path) -> dict:
+    return {
+        "seed": 42,
+        "device": "cpu",
+        "categories": "all",
+        "datasets": {
+            "parts": {"source": "folder", "path": str(small_dataset), "methods": ["a", "b"]}
+        },
+        "preprocessings": {"p": {"interpolation": "lanczos", "size": 64}},
+        "methods": {
+            "a": {
+                "scorer": "pca_kde",
+                "components": 4,
+                "layer": "pool",
+                "pool": 1,
+                "preprocessing": "p",
+                "backbones": ["x", "y"],
+            },
+            "b": {
+                "scorer": "pca_fre",
+                "layer": "deep",
+                "pool": 2,
+                "preprocessing": "p",
+                "backbones": ["x"],
+            },
+        },
+        "backbones": {},
+    }
+
+
+def test_the_projects_own_config_is_valid():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    check_schema(config, SCHEMA)
+    check_config({"categories": "all", "backbones": {}} | config)
+
+
+def test_cells_are_categories_by_methods_by_backbones(config: dict):
+    assert cells(config, "parts") == [
+        Cell(category, method, backbone)
+        for category in ("plate", "ring")
+        for method, backbone in (("a", "x"), ("a", "y"), ("b", "x"))
+    ]
+
+
+@pytest.mark.parametrize("chosen", ["ring", "ring,ring", ["ring"]])
+def test_single_categories_can_be_chosen(config: dict, chosen: str | list):
+    assert categories(config | {"categories": chosen}, "parts") == ["ring"]
+
+
+def test_a_folder_may_lack_categories_that_the_dataset_has(config: dict):
+    config["datasets"]["parts"]["categories"] = ["bolt", "ring", "plate"]
+    assert all_categories(config, "parts") == ["bolt", "ring", "plate"]
+    assert categories(config, "parts") == ["ring", "plate"]
+
+
+def test_one_pass_yields_every_layer_asked_for(config: dict):
+    assert taps(config, "parts", "x", "p") == [("deep", 2), ("pool", 1)]
+    assert taps(config, "parts", "y", "p") == [("pool", 1)]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("sead",), 1, "sead"),
+        (("seed",), "x", "seed: 'x'"),
+        (("categories",), [], "categories"),
+        (("datasets", "parts", "source"), "web", "datasets.parts.source"),
+        (("datasets", "parts", "path"), None, "datasets.parts.path"),
+        (("preprocessings", "p", "size"), 0, "preprocessings.p.size"),
+        (("methods", "a", "pool"), 0, "methods.a.pool"),
+        (("methods", "a", "backbones"), [], "methods.a.backbones"),
+    ],
+)
+def test_the_schema_names_the_key(config: dict, path: tuple, value: object, message: str):
+    with pytest.raises(InputError, match=message):
+        check_schema(changed(config, path, value), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("categories",), "rign", "categories: unknown value 'rign'; did you mean ring"),
+        (("datasets", "parts", "methods"), ["c"], "datasets.parts.methods.*a, b"),
+        (("methods", "a", "scorer"), "pca_kd", "did you mean pca_kde"),
+        (("methods", "a", "preprocessing"), "q", "methods.a.preprocessing"),
+        (("methods", "a", "component"), 4, "methods.a: unknown key 'component'"),
+        (("methods", "a", "components"), 0, "methods.a.components: 0"),
+        (("methods", "b", "variance"), 97, "methods.b.variance: 97"),
+        (("preprocessings", "p", "crop"), 65, "preprocessings.p.crop: larger"),
+    ],
+)
+def test_a_name_that_refers_to_nothing_is_refused(
+    config: dict, path: tuple, value: object, message: str
+):
+    with pytest.raises(InputError, match=message):
+        check_config(changed(config, path, value))
+
+
+def test_an_unknown_dataset_is_refused(config: dict):
+    with pytest.raises(InputError, match="unknown dataset 'mvtek'; it can be parts"):
+        cells(config, "mvtek")
+
+
+def changed(config: dict, path: tuple, value: object) -> dict:
+    """A copy with one key set."""
+    config = copy.deepcopy(config)
+    entry = config
+    for key in path[:-1]:
+        entry = entry[key]
+    entry[path[-1]] = value
+    return config

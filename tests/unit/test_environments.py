@@ -1,0 +1,46 @@
+"""The conda environments install what pip does, and rules name only what exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "envs" / "requirements.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda file: file.name)
+def test_conda_and_pip_agree(file: Path):
+    dependencies = yaml.safe_load(file.read_text())["dependencies"]
+    (listed,) = (entry["pip"] for entry in dependencies if isinstance(entry, dict))
+    assert listed
+    for requirement in listed:
+        name, version = requirement.split("==")
+        assert pins()[name] == version
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "workflow" / "rules").glob("*.smk")), ids=lambda file: file.name
+)
+def test_every_rule_logs_and_states_what_it_needs(file: Path):
+    rules = re.split(r"^rule ", file.read_text(), flags=re.M)[1:]
+    for rule in rules:
+        for directive in ("output", "log", "benchmark", "threads", "resources", "conda", "script"):
+            assert f"\n    {directive}:" in rule, (rule.splitlines()[0], directive)
+        for path in re.findall(r'"(\.\./\.\./envs/.*?|\.\./scripts/.*?)"', rule):
+            assert (file.parent / path).is_file()
+
+
+def test_only_the_backbones_stages_import_torch():
+    scripts = ROOT / "workflow" / "scripts"
+    modules = [*scripts.glob("*.py"), *scripts.glob("defectbench/**/*.py")]
+    pattern = re.compile(
+        r"^\s*(?:import|from) (?:torch|timm|defectbench\.(?:backbones|features))\b", re.M
+    )
+    heavy = {file.stem for file in modules if pattern.search(file.read_text())}
+    assert heavy == {"backbones", "features", "extract_features", "fetch_weights"}

@@ -1,0 +1,76 @@
+"""Files are complete or absent, and the same bytes when made twice."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from defectbench.errors import InputError
+from defectbench.storage import (
+    atomic_path,
+    open_h5,
+    read_arrays,
+    read_json,
+    read_tsv,
+    write_arrays,
+    write_json,
+    write_tsv,
+)
+
+ARRAYS = {"X": np.arange(600_000, dtype=np.float32).reshape(300, 2000), "scale": np.array(2.5)}
+
+
+def test_arrays_and_attributes_survive(tmp_path: Path):
+    write_arrays(tmp_path / "a.h5", ARRAYS, {"provenance": {"seed": 42}})
+    arrays, attributes = read_arrays(tmp_path / "a.h5")
+    assert attributes == {"provenance": {"seed": 42}}
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(arrays[name], array, strict=True)
+
+
+def test_made_twice_a_file_has_the_same_bytes(tmp_path: Path):
+    for name in ("a.h5", "b.h5"):
+        write_arrays(tmp_path / name, ARRAYS, {"provenance": {"seed": 42}})
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_a_flipped_bit_is_noticed(tmp_path: Path):
+    path = tmp_path / "a.h5"
+    write_arrays(path, ARRAYS, {})
+    with h5py.File(path) as file:
+        offset = file["X"].id.get_chunk_info(0).byte_offset
+    content = bytearray(path.read_bytes())
+    content[offset + 100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.h5: damaged"):
+        read_arrays(path)
+
+
+def test_a_truncated_file_is_noticed(tmp_path: Path):
+    path = tmp_path / "a.h5"
+    write_arrays(path, ARRAYS, {})
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(InputError, match=r"a\.h5: damaged"), open_h5(path):
+        pass
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path):
+    path = tmp_path / "table.md"
+    path.write_text("old")
+    with pytest.raises(FileNotFoundError), atomic_path(path) as part:
+        part.write_bytes(b"new, half" + (tmp_path / "missing").read_bytes())
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_refuses_nan(tmp_path: Path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"image_auroc": float("nan")})
+    write_json(tmp_path / "a.json", {"image_auroc": None})
+    assert read_json(tmp_path / "a.json") == {"image_auroc": None}
+
+
+def test_tsv_keeps_names_with_spaces_and_accents(tmp_path: Path):
+    write_tsv(tmp_path / "a.tsv", ["path", "label"], [("test/gut für alles/ä 1.png", 1)])
+    assert read_tsv(tmp_path / "a.tsv") == [{"path": "test/gut für alles/ä 1.png", "label": "1"}]

@@ -1,0 +1,277 @@
+"""The real Snakefile on a small generated dataset, through every stage."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from sklearn.metrics import roc_auc_score
+
+from defectbench.storage import open_h5, read_attributes, read_tsv
+
+ROOT = Path(__file__).parents[2]
+CELLS = [
+    (category, method) for category in ("plate", "ring") for method in ("dfkde_small", "fre_small")
+]
+TABLE = "reports/parts_table.md"
+
+
+def write_config(folder: Path, dataset: Path, **changes: object) -> None:
+    config = {
+        "device": "cpu",
+        "datasets": {
+            "parts": {
+                "source": "folder",
+                "path": str(dataset),
+                "methods": ["dfkde_small", "fre_small"],
+            }
+        },
+        "preprocessings": {"lanczos64": {"interpolation": "lanczos", "size": 64}},
+        "methods": {
+            "dfkde_small": {
+                "scorer": "pca_kde",
+                "components": 4,
+                "layer": "global_pool",
+                "preprocessing": "lanczos64",
+                "backbones": ["efficientnet_lite0"],
+            },
+            "fre_small": {
+                "scorer": "pca_fre",
+                "layer": "blocks.3",
+                "pool": 2,
+                "preprocessing": "lanczos64",
+                "backbones": ["efficientnet_lite0"],
+            },
+        },
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config | changes))
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the project's Snakefile in a folder with a config of its own."""
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", "2"]
+    return subprocess.run(
+        [*command, "-d", str(folder), *arguments], capture_output=True, text=True, timeout=300
+    )
+
+
+def planned_jobs(folder: Path, *arguments: str) -> dict[str, int]:
+    """Number of jobs per rule that a dry run announces."""
+    run = snakemake(folder, "--dry-run", *arguments)
+    assert run.returncode == 0, run.stdout + run.stderr
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", run.stdout + run.stderr, flags=re.M))
+    jobs.pop("total", None)
+    return {rule: int(count) for rule, count in jobs.items()}
+
+
+@pytest.fixture(scope="module")
+def finished(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a finished run; read-only by agreement."""
+    folder = tmp_path_factory.mktemp("run")
+    write_config(folder, small_dataset)
+    run = snakemake(folder, TABLE)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return folder
+
+
+@pytest.fixture
+def finished_copy(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "run", symlinks=True))
+
+
+def table_rows(text: str, heading: str) -> list[list[str]]:
+    section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_table_shows_what_the_scores_say(finished: Path):
+    text = (finished / TABLE).read_text()
+    assert "2 of 2 categories" in text
+    assert "(32/10/14)" in text
+    shown = {row[0]: row[3:] for row in table_rows(text, "Image AUROC")[2:]}
+    for method in ("dfkde_small", "fre_small"):
+        expected = []
+        for category in ("plate", "ring"):
+            folder = finished / "results" / "parts" / category / method / "efficientnet_lite0"
+            rows = read_tsv(folder / "scores.tsv")
+            labels = [int(row["label"]) for row in rows]
+            expected.append(roc_auc_score(labels, [float(row["anomaly_score"]) for row in rows]))
+        assert shown[method] == [f"{value:.3f}" for value in expected]
+
+
+def test_bright_squares_are_found(finished: Path):
+    rows = table_rows((finished / TABLE).read_text(), "Image AUROC")
+    assert all(float(value) > 0.9 for row in rows[2:] for value in row[2:])
+
+
+def test_csv_twin_holds_the_same_figures(finished: Path):
+    with open(finished / "reports" / "parts_table.csv") as stream:
+        rows = list(csv.DictReader(stream))
+    for row in rows:
+        if row["category"] != "average" and row["metric"] == "image_auroc":
+            path = Path(row["category"], row["method"], row["backbone"], "metrics.json")
+            metrics = json.loads((finished / "results" / "parts" / path).read_text())
+            assert float(row["value"]) == pytest.approx(metrics["metrics"]["image_auroc"], abs=1e-6)
+    assert len(rows) == len(CELLS) * 8 + 2 * 4
+
+
+def test_scores_have_one_row_per_test_image(finished: Path):
+    for category, method in CELLS:
+        folder = finished / "results" / "parts" / category / method / "efficientnet_lite0"
+        rows = read_tsv(folder / "scores.tsv")
+        assert [row["path"] for row in rows] == sorted(row["path"] for row in rows)
+        assert [row["defect"] for row in rows] == ["dent"] * 3 + ["good"] * 5 + ["scratch"] * 4
+
+
+def test_every_artefact_says_what_made_it(finished: Path):
+    folder = finished / "results" / "parts" / "plate"
+    with open_h5(folder / "features" / "lanczos64" / "efficientnet_lite0.h5") as features:
+        provenance = read_attributes(features)["provenance"]
+    assert {"dataset_sha256", "preprocessing", "weights_sha256", "device", "versions"} <= set(
+        provenance
+    )
+    metrics = json.loads((folder / "fre_small" / "efficientnet_lite0" / "metrics.json").read_text())
+    assert metrics["seed"] == 42
+    assert provenance.items() <= metrics["provenance"].items()
+
+
+def test_decoded_images_are_deleted_after_use(finished: Path):
+    assert list(finished.glob("results/**/images/*.h5")) == []
+
+
+def test_a_second_run_does_nothing(finished: Path):
+    assert planned_jobs(finished, TABLE) == {}
+
+
+def test_a_changed_parameter_redoes_its_method_and_extracts_nothing(
+    finished_copy: Path, small_dataset: Path
+):
+    config = yaml.safe_load((finished_copy / "config.yaml").read_text())
+    config["methods"]["dfkde_small"]["components"] = 2
+    (finished_copy / "config.yaml").write_text(yaml.safe_dump(config))
+    assert planned_jobs(finished_copy, TABLE) == {"model": 2, "scores": 2, "metrics": 2, "table": 1}
+
+
+def test_an_added_method_on_known_features_runs_alone(finished_copy: Path):
+    config = yaml.safe_load((finished_copy / "config.yaml").read_text())
+    config["methods"]["fre_99"] = config["methods"]["fre_small"] | {"variance": 0.99}
+    config["datasets"]["parts"]["methods"].append("fre_99")
+    (finished_copy / "config.yaml").write_text(yaml.safe_dump(config))
+    assert planned_jobs(finished_copy, TABLE) == {"model": 2, "scores": 2, "metrics": 2, "table": 1}
+    assert snakemake(finished_copy, TABLE).returncode == 0
+    assert "fre_99" in (finished_copy / TABLE).read_text()
+
+
+def test_one_category_can_be_redone(finished: Path):
+    index = "results/parts/ring/index.tsv"
+    jobs = planned_jobs(finished, "--forcerun", index, "--", TABLE)
+    assert jobs == {
+        "index": 1,
+        "images": 1,
+        "features": 1,
+        "model": 2,
+        "scores": 2,
+        "metrics": 2,
+        "table": 1,
+    }
+
+
+def test_a_single_category_makes_a_table_that_says_so(finished_copy: Path):
+    assert planned_jobs(finished_copy, TABLE, "--config", "categories=ring") == {"table": 1}
+    assert snakemake(finished_copy, TABLE, "--config", "categories=ring").returncode == 0
+    text = (finished_copy / TABLE).read_text()
+    assert "1 of 2 categories" in text
+    assert "not in this run (plate)" in text
+
+
+def test_a_new_image_in_the_users_folder_is_noticed(dataset_copy: Path, finished_copy: Path):
+    write_config(finished_copy, dataset_copy)
+    assert snakemake(finished_copy, TABLE).returncode == 0
+    assert planned_jobs(finished_copy, TABLE) == {}
+    good = dataset_copy / "plate" / "train" / "good"
+    shutil.copy(good / "000.png", good / "900.png")
+    jobs = planned_jobs(finished_copy, TABLE)
+    assert jobs["source"] == jobs["index"] == jobs["features"] == 1
+
+
+def test_the_same_inputs_give_the_same_bytes_elsewhere(
+    finished: Path, small_dataset: Path, tmp_path: Path
+):
+    write_config(tmp_path, small_dataset)
+    assert snakemake(tmp_path, TABLE).returncode == 0
+    for name in ("parts_table.md", "parts_table.csv"):
+        assert (tmp_path / "reports" / name).read_bytes() == (
+            finished / "reports" / name
+        ).read_bytes()
+    for file in finished.glob("results/**/*.*"):
+        if file.suffix in {".h5", ".tsv", ".json"}:
+            assert (tmp_path / file.relative_to(finished)).read_bytes() == file.read_bytes(), file
+
+
+def test_an_archive_gives_the_same_scores_as_its_folder(
+    finished: Path, small_dataset: Path, tmp_path: Path
+):
+    archive = shutil.make_archive(str(tmp_path / "parts"), "xztar", small_dataset)
+    write_config(tmp_path, small_dataset)
+    config = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    config["datasets"]["parts"] |= {
+        "source": "archive",
+        "path": archive,
+        "categories": ["plate", "ring"],
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    scores = "results/parts/ring/fre_small/efficientnet_lite0/scores.tsv"
+    run = snakemake(tmp_path, scores)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (tmp_path / scores).read_bytes() == (finished / scores).read_bytes()
+
+
+def test_weights_of_ones_own_are_used(finished: Path, small_dataset: Path, tmp_path: Path):
+    import torch
+
+    path = finished / "resources" / "weights" / "efficientnet_lite0.pth"
+    state = torch.load(path, weights_only=True)
+    torch.save({name: value * 1 for name, value in state.items()}, tmp_path / "mine.pth")
+    write_config(
+        tmp_path,
+        small_dataset,
+        backbones={"efficientnet_lite0": {"weights": str(tmp_path / "mine.pth")}},
+    )
+    scores = "results/parts/ring/fre_small/efficientnet_lite0/scores.tsv"
+    assert "weights" not in planned_jobs(tmp_path, scores)
+    assert snakemake(tmp_path, scores).returncode == 0
+    assert (tmp_path / scores).read_bytes() == (finished / scores).read_bytes()
+
+
+def test_a_damaged_image_is_named_before_anything_is_computed(dataset_copy: Path, tmp_path: Path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (dataset_copy / "ring" / "train" / "good" / "003.png").write_bytes(b"\x89PNG")
+    write_config(folder, dataset_copy)
+    run = snakemake(folder, TABLE)
+    assert run.returncode != 0
+    assert re.search(r"train/good/003\.png: cannot be read", run.stdout + run.stderr)
+    assert not (folder / TABLE).exists()
+    assert list(folder.glob("results/parts/ring/features/**/*.h5")) == []
+
+
+def test_a_bad_config_is_refused_with_one_line(finished: Path):
+    run = snakemake(finished, TABLE, "--config", "categories=rign")
+    assert run.returncode != 0
+    assert "config: categories: unknown value 'rign'; did you mean ring?" in run.stderr + run.stdout
+
+
+def test_features_are_finite_float32(finished: Path):
+    path = finished / "results" / "parts" / "ring" / "features" / "lanczos64"
+    with open_h5(path / "efficientnet_lite0.h5") as features:
+        X = features["blocks.3/pool2"][()]
+    assert X.shape == (28, 80 * 2 * 2)
+    assert X.dtype == np.float32
+    assert np.isfinite(X).all()
