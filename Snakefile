@@ -31,4 +31,4 @@ include: "workflow/rules/table.smk"
 rule all:
     default_target: True
     input:
-        expand("reports/{dataset}_table.{kind}", dataset=config["datasets"], kind=["md", "csv"]),
+        expand("reports/{dataset}_table.md", dataset=config["datasets"]),

@@ -79,15 +79,18 @@ def scorer_digest(wildcards):
     return code_digest(f"scorers.{config['methods'][wildcards.method]['scorer']}")
 
 
-def dataset_metrics(wildcards):
-    try:
-        wanted = cells(config, wildcards.dataset)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-    return [
-        rules.metrics.output.metrics.format(dataset=wildcards.dataset, **cell._asdict())
-        for cell in wanted
-    ]
+def dataset_metrics(name):
+    """Input function for one output of the rule metrics, for every cell of a dataset's table."""
+
+    def files(wildcards):
+        try:
+            wanted = cells(config, wildcards.dataset)
+        except InputError as error:
+            raise WorkflowError(str(error)) from None
+        pattern = rules.metrics.output[name]
+        return [pattern.format(dataset=wildcards.dataset, **cell._asdict()) for cell in wanted]
+
+    return files
 
 
 def published_figures(wildcards):

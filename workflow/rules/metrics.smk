@@ -1,17 +1,18 @@
 """Stage metrics: image-level metrics of one detector on one category.
 
-in:  index.tsv, model.h5 (for what made it), scores.tsv
-out: results/{dataset}/{category}/{method}/{backbone}/metrics.json
+in:  model.h5 (for what made it), scores.tsv, held_out_scores.tsv
+out: results/{dataset}/{category}/{method}/{backbone}/metrics.json, replicates.h5 (bootstrap)
 """
 
 
 rule metrics:
     input:
-        index=rules.index.output.index,
         model=rules.model.output.model,
         scores=rules.scores.output.scores,
+        held_out=rules.scores.output.held_out,
     output:
         metrics="results/{dataset}/{category}/{method}/{backbone}/metrics.json",
+        replicates="results/{dataset}/{category}/{method}/{backbone}/replicates.h5",
     log:
         "logs/{dataset}/{category}/{method}/{backbone}/metrics.log",
     benchmark:
@@ -24,6 +25,7 @@ rule metrics:
         runtime=10,
     params:
         seed=config["seed"],
+        false_positive_rate=config["threshold"]["false_positive_rate"],
         code=code_digest("evaluation"),
     script:
         "../scripts/evaluate_scores.py"

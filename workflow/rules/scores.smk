@@ -1,7 +1,7 @@
-"""Stage scores: the anomaly score of every test image.
+"""Stage scores: the anomaly score of every test image, and of every training image held out once.
 
 in:  index.tsv, features, model.h5
-out: results/{dataset}/{category}/{method}/{backbone}/scores.tsv
+out: results/{dataset}/{category}/{method}/{backbone}/scores.tsv, held_out_scores.tsv
 """
 
 
@@ -12,6 +12,7 @@ rule scores:
         model=rules.model.output.model,
     output:
         scores="results/{dataset}/{category}/{method}/{backbone}/scores.tsv",
+        held_out="results/{dataset}/{category}/{method}/{backbone}/held_out_scores.tsv",
     log:
         "logs/{dataset}/{category}/{method}/{backbone}/scores.log",
     benchmark:
@@ -23,6 +24,8 @@ rule scores:
         mem_mb=2000,
         runtime=30,
     params:
+        seed=config["seed"],
+        folds=config["threshold"]["folds"],
         code=scorer_digest,
     script:
         "../scripts/score_images.py"

@@ -1,16 +1,18 @@
 """Stage table: the report of one dataset.
 
-in:  metrics.json of every category and detector, the published figures if there are any
-out: reports/{dataset}_table.md, reports/{dataset}_table.csv
+in:  metrics.json and replicates.h5 of every category and detector, published figures if any
+out: reports/{dataset}_table.md, _table.csv (the same figures, tidy), _details.md
 """
 
 
 rule table:
     input:
-        metrics=dataset_metrics,
+        metrics=dataset_metrics("metrics"),
+        replicates=dataset_metrics("replicates"),
         published=published_figures,
     output:
         markdown="reports/{dataset}_table.md",
+        details="reports/{dataset}_details.md",
         csv="reports/{dataset}_table.csv",
     log:
         "logs/{dataset}/table.log",
@@ -24,6 +26,6 @@ rule table:
         runtime=10,
     params:
         categories=lambda wildcards: all_categories(config, wildcards.dataset),
-        code=code_digest("tables"),
+        code=code_digest("tables", "results"),
     script:
         "../scripts/write_table.py"

@@ -2,38 +2,63 @@
 
 import numpy as np
 
-from defectbench.datasets import read_index
 from defectbench.errors import job_log
-from defectbench.evaluation import average_precision, confusion_at, image_auroc, oracle_threshold
-from defectbench.storage import open_h5, read_attributes, read_tsv, write_json
+from defectbench.evaluation import (
+    bootstrap_replicates,
+    defect_metrics,
+    image_metrics,
+    oracle_threshold,
+    percentile_interval,
+    rank_errors,
+    threshold_at_false_positive_rate,
+)
+from defectbench.storage import open_h5, read_attributes, read_tsv, write_arrays, write_json
+
+WORST = 10
 
 with job_log(snakemake.log[0]):
     rows = read_tsv(snakemake.input.scores)
+    held_out = [float(row["anomaly_score"]) for row in read_tsv(snakemake.input.held_out)]
     labels = np.array([int(row["label"]) for row in rows])
     scores = np.array([float(row["anomaly_score"]) for row in rows])
-    threshold = oracle_threshold(labels, scores)
-    confusion = confusion_at(labels, scores, threshold)
+    defects = np.array([row["defect"] for row in rows])
+    thresholds = {
+        "oracle": oracle_threshold(labels, scores),
+        "honest": threshold_at_false_positive_rate(
+            np.array(held_out), snakemake.params.false_positive_rate
+        ),
+    }
+    seed, category = snakemake.params.seed, snakemake.wildcards.category
+    replicates = bootstrap_replicates(labels, scores, seed, category)
+    errors = rank_errors(labels, scores)
+    worst = [row for row in np.argsort(-errors, kind="stable")[:WORST] if errors[row] > 0]
     with open_h5(snakemake.input.model) as model:
         provenance = read_attributes(model)["provenance"]
-    train = sum(row.split == "train" for row in read_index(snakemake.input.index))
+    provenance["code_evaluation"] = snakemake.params.code
+    write_arrays(snakemake.output.replicates, replicates, {"provenance": provenance})
     write_json(
         snakemake.output.metrics,
         {
             **dict(snakemake.wildcards),
-            "seed": snakemake.params.seed,
+            "seed": seed,
+            "false_positive_rate": snakemake.params.false_positive_rate,
             "images": {
-                "train": train,
+                "train": len(held_out),
                 "test_good": int((labels == 0).sum()),
                 "test_defective": int((labels == 1).sum()),
             },
-            "metrics": {
-                "image_auroc": image_auroc(labels, scores),
-                "aupr": average_precision(labels, scores),
-                "f1": confusion.f1,
-                "balanced_accuracy": confusion.balanced_accuracy,
-                **confusion._asdict(),
-            },
-            "oracle_threshold": threshold,
-            "provenance": provenance | {"code_evaluation": snakemake.params.code},
+            "metrics": image_metrics(labels, scores, thresholds),
+            "intervals": {name: percentile_interval(r) for name, r in replicates.items()},
+            "thresholds": thresholds,
+            "defects": defect_metrics(labels, scores, defects, thresholds["honest"]),
+            "worst": [
+                {
+                    "path": rows[row]["path"],
+                    "anomaly_score": float(scores[row]),
+                    "rank_error": float(errors[row]),
+                }
+                for row in worst
+            ],
+            "provenance": provenance,
         },
     )

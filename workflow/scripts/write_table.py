@@ -1,21 +1,29 @@
-"""Rule `table`: the report of one dataset, and its tidy CSV twin."""
+"""Rule `table`: the report of one dataset, its details, and its tidy CSV twin."""
 
 import pandas as pd
 
 from defectbench.errors import job_log
-from defectbench.storage import atomic_path, read_json, write_text
-from defectbench.tables import markdown_report, tidy_results
+from defectbench.results import paired_differences, tidy_results
+from defectbench.storage import atomic_path, read_arrays, read_json, write_text
+from defectbench.tables import Report
 
 with job_log(snakemake.log[0]):
     metrics = [read_json(path) for path in snakemake.input.metrics]
+    replicates = [read_arrays(path)[0] for path in snakemake.input.replicates]
     columns = ["method", "backbone", "category", "metric", "value"]
     if snakemake.input.published:
         published = pd.read_csv(snakemake.input.published)
     else:
-        published = pd.DataFrame({name: [] for name in columns})
-    results = tidy_results(metrics, published)
-    dataset = snakemake.wildcards.dataset
-    report = markdown_report(dataset, snakemake.params.categories, metrics, results)
-    write_text(snakemake.output.markdown, report)
+        published = pd.DataFrame(columns=columns).astype({"value": "float64"})
+    results = tidy_results(metrics, replicates, published)
+    report = Report(
+        snakemake.wildcards.dataset,
+        snakemake.params.categories,
+        metrics,
+        results,
+        paired_differences(metrics, replicates),
+    )
+    write_text(snakemake.output.markdown, report.table())
+    write_text(snakemake.output.details, report.details())
     with atomic_path(snakemake.output.csv) as part:
         results.to_csv(part, index=False, float_format="%.6f", lineterminator="\n")
