@@ -5,7 +5,7 @@ ENV := .venv/.installed
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test lint
+.PHONY: help demo test parity lint
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -19,6 +19,16 @@ demo: $(ENV) ## benchmark two detectors on real images; prints the table
 
 test: $(ENV) ## run all tests
 	python -m pytest
+
+parity: $(ENV) ## compare with reference outputs: make parity GOLDEN=folder MVTEC=folder
+	@test -f "$(GOLDEN)/resnet18_seed42.pth" && test -d "$(MVTEC)/bottle/train/good" || \
+		{ echo "make parity GOLDEN=folder MVTEC=folder: GOLDEN holds the reference outputs" \
+		"(see tests/parity/compare.py), MVTEC the category bottle"; exit 1; }
+	snakemake --cores all --quiet all --configfile config.yaml tests/parity/config.yaml \
+		--config 'categories=bottle' 'datasets={reference: {path: "$(abspath $(MVTEC))"}}' \
+		'backbones={resnet18: {weights: "$(abspath $(GOLDEN))/resnet18_seed42.pth"}}' \
+		-- reports/reference_table.md
+	PYTHONPATH=workflow/scripts python tests/parity/compare.py results/reference/bottle "$(GOLDEN)"
 
 lint: $(ENV) ## run ruff, snakefmt and snakemake --lint
 	ruff check .

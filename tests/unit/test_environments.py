@@ -44,3 +44,12 @@ def test_only_the_backbones_stages_import_torch():
     )
     heavy = {file.stem for file in modules if pattern.search(file.read_text())}
     assert heavy == {"backbones", "features", "extract_features", "fetch_weights"}
+
+
+def test_the_readme_shows_the_published_demo_report():
+    block = (ROOT / "README.md").read_text().split("<!-- demo table -->")[1]
+    block = block.split("<!-- end of demo table -->")[0]
+    shown = [line for line in block.splitlines() if line.startswith("|")]
+    report = (ROOT / "reports" / "elpv_table.md").read_text().splitlines()
+    assert len(shown) > 10
+    assert [line for line in shown if line not in report] == []

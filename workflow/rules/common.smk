@@ -1,5 +1,6 @@
 """Input functions of all stages, the checked config, and the package on the path."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from defectbench.config import (
     taps,
 )
 from defectbench.errors import InputError
+from defectbench.feature_files import feature_files
 from defectbench.provenance import code_digest
 from defectbench.sources import folder_fingerprint
 
@@ -30,6 +32,12 @@ try:
     check_config(config)
 except InputError as error:
     raise WorkflowError(str(error)) from None
+
+
+def datasets_from(*sources):
+    """Wildcard constraint: the datasets of these sources."""
+    names = [name for name, entry in config["datasets"].items() if entry["source"] in sources]
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 def category_source(wildcards):
@@ -63,14 +71,28 @@ def feature_taps(wildcards):
     return taps(config, wildcards.dataset, wildcards.backbone, wildcards.preprocessing)
 
 
+def feature_file(wildcards):
+    """The category's file of features made elsewhere."""
+    files = feature_files(config["datasets"][wildcards.dataset]["path"])
+    return files.get(wildcards.category, [])
+
+
+def features_are_given(wildcards):
+    return config["datasets"][wildcards.dataset]["source"] == "features"
+
+
 def method_features(wildcards):
-    """Feature file of a method's preprocessing and backbone."""
+    """Feature file of a method's preprocessing and backbone, or the given one."""
+    if features_are_given(wildcards):
+        return rules.import_features.output.features.format(**wildcards)
     preprocessing = config["methods"][wildcards.method]["preprocessing"]
     return rules.features.output.features.format(preprocessing=preprocessing, **wildcards)
 
 
 def method_tap(wildcards):
     """Name of the array in the feature file."""
+    if features_are_given(wildcards):
+        return "X"
     method = config["methods"][wildcards.method]
     return f"{method['layer']}/pool{method['pool']}"
 

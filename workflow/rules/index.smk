@@ -14,6 +14,8 @@ rule index:
         "logs/{dataset}/{category}/index.log",
     benchmark:
         "benchmarks/{dataset}/{category}/index.tsv"
+    wildcard_constraints:
+        dataset=datasets_from("download", "archive", "folder", "elpv"),
     conda:
         "../../envs/numeric.yaml"
     threads: 2

@@ -9,9 +9,11 @@ import jsonschema
 import yaml
 
 from defectbench.errors import InputError
+from defectbench.feature_files import BACKBONE, feature_files
 from defectbench.scorers import scorer_class, scorer_names
 from defectbench.sources import folder_categories
 
+LOCAL = ("folder", "features")
 METHOD_KEYS = frozenset({"scorer", "layer", "pool", "preprocessing", "backbones"})
 
 Config = Mapping[str, Any]
@@ -80,15 +82,15 @@ def check_config(config: Config) -> None:
 def all_categories(config: Config, dataset: str) -> list[str]:
     """Every category a dataset has, in the table's order."""
     entry = config["datasets"][dataset]
-    return entry.get("categories") or folder_categories(entry["path"])
+    return entry.get("categories") or _present_categories(entry)
 
 
 def categories(config: Config, dataset: str) -> list[str]:
     """Categories to run: those present, or those of them that the config names."""
     entry = config["datasets"][dataset]
     present = all_categories(config, dataset)
-    if entry["source"] == "folder":
-        found = folder_categories(entry["path"])
+    if entry["source"] in LOCAL:
+        found = _present_categories(entry)
         present = [category for category in present if category in found]
     chosen = _chosen_categories(config)
     selected = [category for category in present if chosen is None or category in chosen]
@@ -106,7 +108,7 @@ def cells(config: Config, dataset: str) -> list[Cell]:
         Cell(category, method, backbone)
         for category in categories(config, dataset)
         for method in config["datasets"][dataset]["methods"]
-        for backbone in config["methods"][method]["backbones"]
+        for backbone in _backbones(config, dataset, method)
     ]
 
 
@@ -128,6 +130,19 @@ def scorer_parameters(config: Config, method: str) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if key not in METHOD_KEYS}
 
 
+def _backbones(config: Config, dataset: str, method: str) -> list[str]:
+    if config["datasets"][dataset]["source"] == "features":
+        return [BACKBONE]
+    return config["methods"][method]["backbones"]
+
+
+def _present_categories(entry: Mapping[str, Any]) -> list[str]:
+    """Categories that lie in a local folder."""
+    if entry["source"] == "features":
+        return list(feature_files(entry["path"]))
+    return folder_categories(entry["path"])
+
+
 def _chosen_categories(config: Config) -> list[str] | None:
     chosen = config["categories"]
     if chosen == "all":
@@ -138,7 +153,7 @@ def _chosen_categories(config: Config) -> list[str] | None:
 def _known_categories(config: Config, dataset: str) -> list[str]:
     """Categories a dataset may have; a folder that is not there (yet) has none."""
     entry = config["datasets"][dataset]
-    if "categories" in entry or entry["source"] != "folder" or Path(entry["path"]).is_dir():
+    if "categories" in entry or entry["source"] not in LOCAL or Path(entry["path"]).is_dir():
         return all_categories(config, dataset)
     return []
 

@@ -12,6 +12,8 @@ from defectbench.evaluation import percentile_interval
 AVERAGE = "average"
 COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negatives")
 
+UNKNOWN = (float("nan"), float("nan"))
+
 Metrics = Sequence[Mapping[str, Any]]
 Replicates = Sequence[Mapping[str, np.ndarray]]
 
@@ -35,7 +37,13 @@ def tidy_results(metrics: Metrics, replicates: Replicates, published: pd.DataFra
         categories (how many the value averages over), published. Missing values are NaN.
     """
     rows = [
-        (*_detector(entry), entry["category"], metric, value, *entry["intervals"].get(metric, ()))
+        (
+            *_detector(entry),
+            entry["category"],
+            metric,
+            value,
+            *entry["intervals"].get(metric, UNKNOWN),
+        )
         for entry in metrics
         for metric, value in entry["metrics"].items()
     ]

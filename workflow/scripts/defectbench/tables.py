@@ -230,8 +230,8 @@ class Report:
             [
                 "## What made this",
                 "95 % intervals: percentile bootstrap over the test images, good and defective "
-                "ones resampled apart. Digests are the first 16 hexadecimal digits of SHA-256; code is "
-                "images, features, scorer, evaluation.",
+                "ones resampled apart. Digests are the first 16 hexadecimal digits of SHA-256; "
+                "code is images, features, scorer, evaluation.",
                 _markdown(header, methods),
                 _markdown(["category", "dataset"], digests.items()),
             ]

@@ -1,0 +1,29 @@
+"""Stage index and features of a category that is given as a file of features.
+
+in:  {path}/{category}.h5, .hdf5 or .npz
+out: results/{dataset}/{category}/index.tsv, features/given.h5
+"""
+
+
+rule import_features:
+    input:
+        file=feature_file,
+    output:
+        index="results/{dataset}/{category}/index.tsv",
+        features="results/{dataset}/{category}/features/given.h5",
+    log:
+        "logs/{dataset}/{category}/import_features.log",
+    benchmark:
+        "benchmarks/{dataset}/{category}/import_features.tsv"
+    wildcard_constraints:
+        dataset=datasets_from("features"),
+    conda:
+        "../../envs/numeric.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        code=code_digest("feature_files"),
+    script:
+        "../scripts/import_features.py"

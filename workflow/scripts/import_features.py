@@ -1,0 +1,21 @@
+"""Rule `import_features`: take one category's features from a file made elsewhere."""
+
+from pathlib import Path
+
+from defectbench.datasets import dataset_digest, write_index
+from defectbench.errors import job_log
+from defectbench.feature_files import read_feature_file
+from defectbench.provenance import library_versions
+from defectbench.storage import create_array, create_h5
+
+with job_log(snakemake.log[0]):
+    given = read_feature_file(snakemake.input.file)
+    provenance = {
+        "dataset_sha256": dataset_digest(given.index),
+        "device": "given features",
+        "code_features": snakemake.params.code,
+        "versions": library_versions("numpy", "h5py"),
+    }
+    with create_h5(snakemake.output.features, {"provenance": provenance}) as file:
+        create_array(file, "X", given.X.shape, "float32")[...] = given.X
+    write_index(Path(snakemake.output.index), given.index)
