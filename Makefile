@@ -33,7 +33,7 @@ parity: $(ENV) ## compare with reference outputs: make parity GOLDEN=folder MVTE
 lint: $(ENV) ## run ruff, snakefmt and snakemake --lint
 	ruff check .
 	ruff format --check .
-	snakefmt --check .
+	snakefmt --check Snakefile workflow/rules
 	snakemake --lint
 
 $(ENV): envs/requirements.txt
