@@ -9,9 +9,16 @@ import torch
 from torchvision.models import resnet18
 
 from defectbench import backbones
-from defectbench.backbones import fetch_weights, load_backbone
+from defectbench.backbones import fetch_weights, fold_batch_norm, load_backbone
 from defectbench.errors import InputError
-from defectbench.features import Tap, TappedNetwork, extract_features, select_device
+from defectbench.features import (
+    Tap,
+    TappedNetwork,
+    extract_features,
+    select_device,
+    select_precision,
+)
+from defectbench.progress import Progress
 from defectbench.storage import create_array, create_h5, open_h5
 
 
@@ -140,25 +147,88 @@ def test_an_unknown_layer_is_refused_with_those_there_are(resnet18_weights: Path
         TappedNetwork(network, [Tap("layer5", 1)])
 
 
+def extract(weights: Path, folder: Path, precision: str = "fp32") -> dict[str, np.ndarray]:
+    """Features of 21 images from both taps."""
+    taps = [Tap("layer3", 2), Tap("avgpool", 1)]
+    with create_h5(folder / "images.h5", {}) as file:
+        create_array(file, "images", (21, 64, 64, 3), "uint8")[...] = images(21)
+    backbone, progress = load_backbone("resnet18", weights), Progress(21, "test")
+    device = torch.device("cpu")
+    with open_h5(folder / "images.h5") as source, create_h5(folder / "f.h5", {}) as output:
+        extract_features(source["images"], backbone, taps, device, precision, output, progress)
+        return {tap.name: output[tap.name][()] for tap in taps}
+
+
+def test_features_are_those_of_the_plain_network(resnet18_weights: Path, tmp_path: Path):
+    backbone = load_backbone("resnet18", resnet18_weights)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (backbone.mean, backbone.std))
+    batch = (torch.from_numpy(images(21)).permute(0, 3, 1, 2) / 255 - mean) / std
+    with torch.inference_mode():
+        expected = TappedNetwork(backbone.network, [Tap("layer3", 2), Tap("avgpool", 1)])(batch)
+    found = extract(resnet18_weights, tmp_path)
+    for tap, values in expected.items():
+        assert found[tap.name].dtype == np.float32
+        tolerance = 1e-5 * values.abs().max().item()
+        np.testing.assert_allclose(found[tap.name], values, atol=tolerance)
+
+
 def test_features_do_not_depend_on_the_batch(
     resnet18_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    taps = [Tap("layer3", 2), Tap("avgpool", 1)]
-    with create_h5(tmp_path / "images.h5", {}) as file:
-        create_array(file, "images", (21, 64, 64, 3), "uint8")[...] = images(21)
-    for size in (4, 21):
-        monkeypatch.setitem(extract_features.__globals__["BATCH"], "cpu", size)
-        backbone = load_backbone("resnet18", resnet18_weights)
-        with (
-            open_h5(tmp_path / "images.h5") as source,
-            create_h5(tmp_path / f"{size}.h5", {}) as output,
-        ):
-            extract_features(source["images"], backbone, taps, torch.device("cpu"), output)
-    with open_h5(tmp_path / "4.h5") as small, open_h5(tmp_path / "21.h5") as large:
-        assert small["layer3/pool2"].shape == (21, 256 * 2 * 2)
-        assert small["avgpool/pool1"].shape == (21, 512)
-        for tap in taps:
-            np.testing.assert_allclose(small[tap.name], large[tap.name], atol=1e-5)
+    found = extract(resnet18_weights, tmp_path)
+    monkeypatch.setattr("defectbench.features.CPU_BATCH", 21)
+    for name, values in extract(resnet18_weights, tmp_path).items():
+        np.testing.assert_allclose(found[name], values, atol=1e-5 * np.abs(values).max())
+
+
+def test_bf16_features_are_close_and_stored_as_float32(resnet18_weights: Path, tmp_path: Path):
+    exact = extract(resnet18_weights, tmp_path)
+    for name, values in extract(resnet18_weights, tmp_path, "bf16").items():
+        assert values.dtype == np.float32
+        deviation = np.abs(values - exact[name]).max() / np.abs(exact[name]).max()
+        assert 1e-5 < deviation < 0.05
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0", "test_resnet"])
+def test_folding_batch_norm_keeps_the_function(
+    name: str, resnet18_weights: Path, lite0_weights: Path, tmp_path: Path
+):
+    import timm
+
+    torch.save(timm.create_model("test_resnet").state_dict(), tmp_path / "w.pth")
+    files = {"resnet18": resnet18_weights, "efficientnet_lite0": lite0_weights}
+    network = load_backbone(name, files.get(name, tmp_path / "w.pth")).network
+    folded = fold_batch_norm(network)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    batch = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected, actual = network(batch), folded(batch)
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+class SharedConvolution(torch.nn.Module):
+    """Its convolution's output is read by a batch norm and by the sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(3, 3, 1)
+        self.norm = torch.nn.BatchNorm2d(3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.convolution(x)
+        return x + self.norm(x)
+
+
+def test_a_network_that_folding_would_change_is_left_alone():
+    network = SharedConvolution().eval()
+    network.norm.running_mean += 1
+    assert fold_batch_norm(network) is network
+
+
+def test_precision_is_chosen_by_name_or_hardware():
+    cpu = torch.device("cpu")
+    assert [select_precision(name, cpu) for name in ("fp32", "bf16")] == ["fp32", "bf16"]
+    assert select_precision("auto", cpu) in ("fp32", "bf16")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")

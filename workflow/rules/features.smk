@@ -25,6 +25,7 @@ rule features:
     params:
         taps=feature_taps,
         device=config["device"],
+        precision=config["precision"],
         code=code_digest("features"),
     script:
         "../scripts/extract_features.py"

@@ -22,7 +22,7 @@ with job_log(snakemake.log[0]):
     }
     with create_h5(snakemake.output.images, {"provenance": provenance}) as file:
         pixels = create_array(file, "images", (len(files), side, side, 3), "uint8")
-        progress = Progress(len(files))
+        progress = Progress(len(files), "images " + "/".join(snakemake.wildcards))
         for row, image in enumerate(decode_images(files, preprocessing, snakemake.threads)):
             pixels[row] = image
             progress.advance(1)

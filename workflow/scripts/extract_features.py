@@ -6,13 +6,15 @@ import torch
 
 from defectbench.backbones import load_backbone
 from defectbench.errors import job_log
-from defectbench.features import Tap, extract_features, select_device
+from defectbench.features import Tap, extract_features, select_device, select_precision
+from defectbench.progress import Progress
 from defectbench.provenance import file_sha256, library_versions
 from defectbench.storage import create_h5, open_h5, read_attributes
 
 with job_log(snakemake.log[0]):
     torch.set_num_threads(snakemake.threads)
     device = select_device(snakemake.params.device)
+    precision = select_precision(snakemake.params.precision, device)
     weights = Path(snakemake.input.weights)
     backbone = load_backbone(snakemake.wildcards.backbone, weights)
     with open_h5(snakemake.input.images) as images:
@@ -22,7 +24,9 @@ with job_log(snakemake.log[0]):
             "weights_sha256": file_sha256(weights),
             "code_features": snakemake.params.code,
             "device": torch.cuda.get_device_name() if device.type == "cuda" else "CPU",
+            "precision": precision,
         }
         with create_h5(snakemake.output.features, {"provenance": provenance}) as output:
             taps = [Tap(*tap) for tap in snakemake.params.taps]
-            extract_features(images["images"], backbone, taps, device, output)
+            progress = Progress(len(images["images"]), "features " + "/".join(snakemake.wildcards))
+            extract_features(images["images"], backbone, taps, device, precision, output, progress)

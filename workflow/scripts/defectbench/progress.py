@@ -7,21 +7,31 @@ PROGRESS_SECONDS = 5
 
 
 class Progress:
-    """Images done, rate and time left, on standard error every few seconds and at the end."""
+    """Images done, rate and time left: in the job's log, and on the terminal if there is one.
 
-    def __init__(self, total: int) -> None:
-        self.total, self.done = total, 0
+    Parameters
+    ----------
+    total
+        Images to do.
+    label
+        What is being done, for the terminal, where several jobs may speak.
+    """
+
+    def __init__(self, total: int, label: str) -> None:
+        self.total, self.label, self.done = total, label, 0
         self._started = self._shown = time.monotonic()
 
     def advance(self, images: int) -> None:
-        """Count images as done."""
+        """Count images as done; say so every few seconds and at the end."""
         self.done += images
         now = time.monotonic()
-        if self.done == self.total or now - self._shown >= PROGRESS_SECONDS:
-            self._shown = now
-            rate = self.done / (now - self._started)
-            left = (self.total - self.done) / rate
-            print(
-                f"{self.done}/{self.total} images, {rate:.1f} images/s, {left:.0f} s left",
-                file=sys.stderr,
-            )
+        if self.done < self.total and now - self._shown < PROGRESS_SECONDS:
+            return
+        self._shown = now
+        rate = self.done / max(now - self._started, 1e-9)
+        left = (self.total - self.done) / rate
+        line = f"{self.done}/{self.total} images, {rate:.1f} images/s, {left:.0f} s left"
+        print(line, file=sys.stderr)
+        terminal = sys.__stderr__
+        if terminal is not None and terminal is not sys.stderr and terminal.isatty():
+            print(f"{self.label}: {line}", file=terminal)

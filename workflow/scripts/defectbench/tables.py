@@ -110,7 +110,7 @@ class Report:
             f"{totals['test_defective']} defective images to test "
             f"({totals['train']}/{totals['test_good']}/{totals['test_defective']}). "
             f"Defective is the positive class. Seed {_distinct(m['seed'] for m in self.metrics)}; "
-            f"{self._versions()}, on {_distinct(m['provenance']['device'] for m in self.metrics)}.",
+            f"{self._versions()}, on {_distinct(map(_device, self.metrics))}.",
         ]
         if missing:
             lines += ["", f"{MISSING}: not in this run ({', '.join(missing)})."]
@@ -337,6 +337,12 @@ def _compact(value: Any) -> str:
 def _code(made: Mapping[str, Any]) -> str:
     stages = ("images", "features", "scorer", "evaluation")
     return " ".join(made[f"code_{stage}"] for stage in stages if f"code_{stage}" in made)
+
+
+def _device(entry: Mapping[str, Any]) -> str:
+    made = entry["provenance"]
+    in_bf16 = made.get("precision") == "bf16"
+    return made["device"] + (" in bf16" if in_bf16 else "")
 
 
 def _distinct(values: Iterable[Any]) -> str:

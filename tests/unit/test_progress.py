@@ -1,0 +1,42 @@
+"""Long work says how far it is, in the log and on a terminal."""
+
+import io
+import sys
+
+import pytest
+
+from defectbench.progress import Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_end_is_always_told(capsys: pytest.CaptureFixture[str]):
+    progress = Progress(3, "images parts/plate")
+    for _ in range(3):
+        progress.advance(1)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("3/3 images, ")
+    assert lines[0].endswith("0 s left")
+
+
+def test_a_terminal_is_told_what_the_log_is(monkeypatch: pytest.MonkeyPatch):
+    log, terminal = io.StringIO(), Terminal()
+    monkeypatch.setattr(sys, "stderr", log)
+    monkeypatch.setattr(sys, "__stderr__", terminal)
+    Progress(2, "images parts/plate").advance(2)
+    assert terminal.getvalue() == f"images parts/plate: {log.getvalue()}"
+
+
+def test_time_left_follows_the_rate(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    progress = Progress(40, "images")
+    now[0] += 10
+    progress.advance(10)
+    assert capsys.readouterr().err == "10/40 images, 1.0 images/s, 30 s left\n"
