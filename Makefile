@@ -5,7 +5,7 @@ ENV := .venv/.installed
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test parity lint
+.PHONY: help demo test parity bench lint
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -29,6 +29,9 @@ parity: $(ENV) ## compare with reference outputs: make parity GOLDEN=folder MVTE
 		'backbones={resnet18: {weights: "$(abspath $(GOLDEN))/resnet18_seed42.pth"}}' \
 		-- reports/reference_table.md
 	PYTHONPATH=workflow/scripts python tests/parity/compare.py results/reference/bottle "$(GOLDEN)"
+
+bench: $(ENV) ## time against a plain baseline; BENCH="--backbones efficientnet_b5 --rounds 1"
+	PYTHONPATH=workflow/scripts python tests/bench/bench.py $(BENCH)
 
 lint: $(ENV) ## run ruff, snakefmt and snakemake --lint
 	ruff check .
