@@ -23,11 +23,13 @@ def main() -> None:
     begin = time.perf_counter()  # imports are a large part of the start-up
     import torch
 
+    from defectbench.allocator import keep_freed_memory
     from defectbench.backbones import fold_batch_norm, load_backbone
     from defectbench.features import CPU_BATCH, Tap, TappedNetwork
     from defectbench.images import decode_images
 
     cores = len(os.sched_getaffinity(0))
+    keep_freed_memory()
     torch.set_num_threads(cores)
     network = fold_batch_norm(load_backbone(arguments.backbone, arguments.weights).network)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[arguments.precision]

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torchvision.models import resnet18
 
-from defectbench import backbones
-from defectbench.backbones import fetch_weights, fold_batch_norm, load_backbone
+from defectbench.backbones import fold_batch_norm, load_backbone
 from defectbench.errors import InputError
 from defectbench.features import (
     Tap,
@@ -19,7 +18,9 @@ from defectbench.features import (
     select_precision,
 )
 from defectbench.progress import Progress
+from defectbench.provenance import file_sha256
 from defectbench.storage import create_array, create_h5, open_h5
+from defectbench.weights import fetch_weights
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,7 @@ def test_downloaded_weights_are_checked(
     resnet18_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     listing = tmp_path / "weights.csv"
-    prefix = backbones.file_sha256(resnet18_weights)[:8]
+    prefix = file_sha256(resnet18_weights)[:8]
     for expected in (prefix, "00000000"):
         listing.write_text(
             f"backbone,url,sha256_prefix\nresnet18,{resnet18_weights.as_uri()},{expected}\n"

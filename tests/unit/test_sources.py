@@ -48,6 +48,22 @@ def test_a_download_is_checked_and_unpacked(category: Path, tmp_path: Path):
     assert index_category(made) == index_category(category)
 
 
+def test_an_address_of_ones_own_replaces_the_listed_one(category: Path, tmp_path: Path):
+    archive = tmp_path / "mine.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(category, "plate")
+    source = {"source": "download", "urls": {"plate": [archive.as_uri()]}}
+    made = fetch("plate", source, tmp_path / "data" / "plate")
+    assert index_category(made) == index_category(category)
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["plate"]
+
+
+def test_a_failed_download_says_what_to_do(tmp_path: Path):
+    source = {"source": "download", "urls": {"plate": [(tmp_path / "none.tar").as_uri()]}}
+    with pytest.raises(InputError, match=r"(?s)plate.*none\.tar.*source: folder, path: FOLDER"):
+        fetch("plate", source, tmp_path / "data" / "plate")
+
+
 def test_a_download_with_the_wrong_hash_is_refused(category: Path, tmp_path: Path):
     archive = tmp_path / "plate.tar.xz"
     with tarfile.open(archive, "w:xz") as tar:

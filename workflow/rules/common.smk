@@ -45,7 +45,7 @@ def category_source(wildcards):
     entry = config["datasets"][wildcards.dataset]
     if entry["source"] == "archive":
         return {"source": "folder", "path": rules.unpack_archive.output.dataset.format(**wildcards)}
-    return {key: entry[key] for key in ("source", "path") if key in entry}
+    return {key: entry[key] for key in ("source", "path", "urls") if key in entry}
 
 
 def category_archive(wildcards):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from defectbench.allocator import keep_freed_memory
 from defectbench.datasets import dataset_digest, read_index
 from defectbench.errors import job_log
 from defectbench.images import decode_images
@@ -10,6 +11,7 @@ from defectbench.provenance import library_versions
 from defectbench.storage import create_array, create_h5
 
 with job_log(snakemake.log[0]):
+    keep_freed_memory()
     preprocessing = snakemake.params.preprocessing
     side = preprocessing.get("crop", preprocessing["size"])
     index = read_index(snakemake.input.index)

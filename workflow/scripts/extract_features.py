@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from defectbench.allocator import keep_freed_memory
 from defectbench.backbones import load_backbone
 from defectbench.errors import job_log
 from defectbench.features import Tap, extract_features, select_device, select_precision
@@ -13,6 +14,7 @@ from defectbench.storage import create_h5, open_h5, read_attributes
 
 with job_log(snakemake.log[0]):
     torch.set_num_threads(snakemake.threads)
+    keep_freed_memory()
     device = select_device(snakemake.params.device)
     precision = select_precision(snakemake.params.precision, device)
     weights = Path(snakemake.input.weights)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from defectbench.backbones import fetch_weights
 from defectbench.errors import job_log
+from defectbench.weights import fetch_weights
 
 with job_log(snakemake.log[0]):
     fetch_weights(

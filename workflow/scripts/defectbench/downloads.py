@@ -1,28 +1,109 @@
-"""Files from the network."""
+"""Files from the network: resumed where they broke off, checked before anyone sees them."""
 
-import shutil
+import hashlib
+import http.client
+import sys
+import time
+import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 from defectbench.errors import InputError
 
 TIMEOUT_SECONDS = 60
+ATTEMPTS = 5
+BACK_OFF_SECONDS = 1.0
+BLOCK = 1 << 20
+PROGRESS_SECONDS = 5
+HTTP_RANGE_NOT_SATISFIABLE = 416
+HTTP_PARTIAL = 206
 
 
-def download(url: str, path: Path) -> None:
-    """Fetch an address into a file.
+def download(urls: Sequence[str], path: Path, *, algorithm: str = "", digest: str = "") -> None:
+    """Fetch a file from the first address that has it, whole and with the right hash.
+
+    What has arrived is kept in ``{path}.part`` when a transfer breaks off, and the next attempt,
+    or the next call, goes on from there.
+
+    Parameters
+    ----------
+    urls
+        Addresses, tried in turn.
+    path
+        The file; it appears complete or not at all.
+    algorithm
+        Name of the hash, as `hashlib` spells it.
+    digest
+        Beginning of the expected hash in hexadecimal; empty to check nothing.
 
     Raises
     ------
     InputError
-        If it cannot be reached.
+        If no address gives the file: one line per address, and where to put the file by hand.
     """
-    try:
-        with (
-            urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response,
-            open(path, "wb") as stream,
-        ):
-            shutil.copyfileobj(response, stream, 1 << 20)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise InputError(f"{url}: download failed: {error}") from error
+    part = path.with_name(path.name + ".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    problems = []
+    for url in urls:
+        problem = _fetch(url, part)
+        if not problem and digest:
+            with open(part, "rb") as stream:
+                actual = hashlib.file_digest(stream, algorithm).hexdigest()
+            if not actual.startswith(digest):
+                part.unlink()
+                problem = f"{algorithm.upper()} is {actual}, expected {digest}"
+        if not problem:
+            part.replace(path)
+            return
+        problems.append(f"  {url}: {problem}")
+    raise InputError("download failed:\n" + "\n".join(problems))
+
+
+def _fetch(url: str, part: Path) -> str:
+    """Fetch one address into the part file, with retries; what went wrong, empty for nothing."""
+    problem = ""
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(BACK_OFF_SECONDS * 2 ** (attempt - 1))
+        try:
+            _transfer(url, part)
+            return ""
+        except urllib.error.HTTPError as error:
+            problem = f"HTTP {error.code} {error.reason}"
+            if error.code == HTTP_RANGE_NOT_SATISFIABLE:
+                part.unlink(missing_ok=True)
+            elif error.code < 500:
+                return problem
+        except (OSError, http.client.HTTPException) as error:
+            problem = str(getattr(error, "reason", error)) or type(error).__name__
+    return f"{problem} ({ATTEMPTS} attempts)"
+
+
+def _transfer(url: str, part: Path) -> None:
+    """One request; it goes on from what the part file holds, if the server can."""
+    have = part.stat().st_size if part.is_file() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+        resumed = getattr(response, "status", None) == HTTP_PARTIAL
+        start = have if resumed else 0
+        length = response.headers.get("Content-Length")
+        total = start + int(length) if length is not None else None
+        with open(part, "ab" if resumed else "wb") as stream:
+            shown = time.monotonic()
+            while block := response.read(BLOCK):
+                stream.write(block)
+                if time.monotonic() - shown >= PROGRESS_SECONDS:
+                    shown = time.monotonic()
+                    _show(url, stream.tell(), total)
+    received = part.stat().st_size
+    if total is not None and received != total:
+        raise OSError(f"broke off after {received} of {total} bytes")
+
+
+def _show(url: str, done: int, total: int | None) -> None:
+    of_all = f" of {total / 1e6:.0f} MB ({done / total:.0%})" if total else " MB"
+    line = f"{url.rsplit('/', 1)[-1]}: {done / 1e6:.0f}{of_all}"
+    for stream in {sys.stderr, sys.__stderr__}:
+        if stream is not None and (stream is sys.stderr or stream.isatty()):
+            print(line, file=stream)

@@ -48,7 +48,7 @@ def fetch_category(
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{category}.") as scratch:
         made = Path(scratch, category)
         if source["source"] == "download":
-            _download_category(category, sources_csv, Path(scratch))
+            _download_category(category, source, sources_csv, output, Path(scratch))
         elif source["source"] == "elpv":
             _link_elpv(category, made)
         else:
@@ -95,24 +95,41 @@ def folder_fingerprint(path: str | Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _download_category(category: str, sources_csv: Path, folder: Path) -> None:
+def _download_category(
+    category: str, source: Mapping[str, Any], sources_csv: Path, output: Path, scratch: Path
+) -> None:
+    """Fetch and unpack one archive; a broken-off transfer waits beside the output."""
+    urls, md5 = _addresses(category, source, sources_csv)
+    archive = output.parent / f"{category}.archive"
+    try:
+        download(urls, archive, algorithm="md5", digest=md5)
+    except InputError as error:
+        raise InputError(
+            f"category {category}: {error}\nFetch it by other means, unpack it to "
+            f"FOLDER/{category}, and set `source: folder, path: FOLDER`; or give another address "
+            f"in `urls: {{{category}: [ADDRESS]}}` of the dataset"
+        ) from error
+    unpack_archive(archive, scratch / "unpacked")
+    if not (scratch / "unpacked" / category / "train" / "good").is_dir():
+        raise InputError(f"{archive}: the archive holds no {category}/train/good")
+    (scratch / "unpacked" / category).rename(scratch / category)
+    archive.unlink()
+
+
+def _addresses(
+    category: str, source: Mapping[str, Any], sources_csv: Path
+) -> tuple[list[str], str]:
+    """Addresses to try and the expected MD5, which only the listed archives have."""
+    own = source.get("urls", {}).get(category)
+    if own:
+        return own, ""
     if not sources_csv.is_file():
         raise InputError(f"{sources_csv}: missing; a downloaded dataset needs its addresses there")
     with open(sources_csv, encoding="utf-8", newline="") as stream:
-        entries = {row["category"]: row for row in csv.DictReader(stream)}
-    if category not in entries:
+        entries = [row for row in csv.DictReader(stream) if row["category"] == category]
+    if not entries:
         raise InputError(f"{sources_csv}: no address for category {category}")
-    url, md5 = entries[category]["url"], entries[category]["md5"]
-    archive = folder / "archive"
-    download(url, archive)
-    with open(archive, "rb") as stream:
-        actual = hashlib.file_digest(stream, "md5").hexdigest()
-    if md5 and actual != md5:
-        raise InputError(f"{url}: MD5 is {actual}, expected {md5} ({sources_csv})")
-    unpack_archive(archive, folder / "unpacked")
-    if not (folder / "unpacked" / category / "train" / "good").is_dir():
-        raise InputError(f"{url}: the archive holds no {category}/train/good")
-    (folder / "unpacked" / category).rename(folder / category)
+    return [entry["url"] for entry in entries], entries[0]["md5"]
 
 
 def _link_folder(category_folder: Path, output: Path) -> None:
