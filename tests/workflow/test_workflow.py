@@ -318,6 +318,16 @@ def test_a_bad_config_is_refused_with_one_line(finished: Path):
     assert "config: categories: unknown value 'rign'; did you mean ring?" in run.stderr + run.stdout
 
 
+def test_a_left_over_lock_can_be_removed_without_naming_cores(finished_copy: Path):
+    locks = finished_copy / ".snakemake" / "locks"
+    locks.mkdir(exist_ok=True)
+    (locks / "0.output.lock").write_text(f"{TABLE}\n")
+    assert snakemake(finished_copy, TABLE, "--forcerun", "table").returncode != 0
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--unlock"]
+    subprocess.run(command, cwd=finished_copy, check=True, capture_output=True, timeout=60)
+    assert snakemake(finished_copy, TABLE, "--forcerun", "table").returncode == 0
+
+
 def test_features_are_finite_float32(finished: Path):
     path = finished / "results" / "parts" / "ring" / "features" / "lanczos64"
     with open_h5(path / "efficientnet_lite0.h5") as features:

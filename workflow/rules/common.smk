@@ -22,7 +22,6 @@ from defectbench.provenance import code_digest
 from defectbench.sources import folder_fingerprint
 
 RESOURCES = Path(workflow.basedir, "workflow", "resources")
-ALL_CORES = workflow.cores or 8  # a scheduler gives no total
 
 SCHEMA = Path(workflow.basedir, "workflow", "schemas", "config.schema.yaml")
 

@@ -1,4 +1,4 @@
-"""Stage features: the only one that needs a GPU, or else all cores.
+"""Stage features: the only one that needs a GPU, or else many cores.
 
 in:  images/{preprocessing}.h5 and the backbone's weights
 out: results/{dataset}/{category}/features/{preprocessing}/{backbone}.h5
@@ -17,7 +17,7 @@ rule features:
         "benchmarks/{dataset}/{category}/features/{preprocessing}/{backbone}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: ALL_CORES
+    threads: 8
     resources:
         gpu=1,
         mem_mb=8000,
