@@ -226,6 +226,13 @@ def test_a_network_that_folding_would_change_is_left_alone():
     assert fold_batch_norm(network) is network
 
 
+def test_a_network_without_batch_norm_is_not_probed():
+    import timm
+
+    network = timm.create_model("test_vit").eval()  # refuses images of the probe's size
+    assert fold_batch_norm(network) is network
+
+
 def test_precision_is_chosen_by_name_or_hardware():
     cpu = torch.device("cpu")
     assert [select_precision(name, cpu) for name in ("fp32", "bf16")] == ["fp32", "bf16"]
