@@ -2,6 +2,8 @@
 
 import copy
 import pickle  # for the error's name alone: nothing is unpickled here
+import sys
+import types
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,9 +53,7 @@ def load_backbone(name: str, weights: Path) -> Backbone:
         If there is no such model or the file does not fit it.
     """
     if name in TORCHVISION:
-        from torchvision.models import get_model
-
-        network, mean, std = get_model(name, weights=None), IMAGENET_MEAN, IMAGENET_STD
+        network, mean, std = _torchvision_model(name), IMAGENET_MEAN, IMAGENET_STD
     else:
         network = timm_model("tf_efficientnet_lite0" if name == LITE0 else name, pretrained=False)
         mean, std = network.pretrained_cfg["mean"], network.pretrained_cfg["std"]
@@ -159,6 +159,25 @@ def _convolution_norm_pairs(
         and len(readers.get(output, ())) == 1
         and isinstance(network.get_submodule(readers[output][0]), torch.nn.BatchNorm2d)
     ]
+
+
+def _torchvision_model(name: str) -> torch.nn.Module:
+    """Build a torchvision model without weights, and without importing PyTorch's compiler.
+
+    One detection operator of torchvision imports the compiler to ask whether it can be used; that
+    takes longer than all else that the start of an extraction imports, and a CNN never asks.
+    """
+    names = ("torch._dynamo", "torch._dynamo.utils")
+    absent = [name for name in names if name not in sys.modules]
+    for module in absent:
+        sys.modules[module] = types.ModuleType(module)
+        sys.modules[module].is_compile_supported = lambda device: False
+    try:
+        from torchvision.models import get_model
+    finally:
+        for module in absent:
+            del sys.modules[module]
+    return get_model(name, weights=None)
 
 
 def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
