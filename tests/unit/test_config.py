@@ -27,6 +27,7 @@ def config(small_dataset: Path) -> dict:
         "seed": 42,
         "device": "cpu",
         "categories": "all",
+        "threshold": {"false_positive_rate": 0.05, "folds": 5},
         "datasets": {
             "parts": {"source": "folder", "path": str(small_dataset), "methods": ["a", "b"]}
         },

@@ -1,11 +1,16 @@
 """The index lists every image of a category, or says what is wrong with it."""
 
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from defectbench.datasets import (
+    category_notes,
     dataset_digest,
     index_category,
     read_index,
@@ -50,6 +55,160 @@ def test_all_damaged_images_are_listed_at_once(category: Path):
         index_category(category)
     assert "train/good/000.png" in str(error.value)
     assert "test/good/001.png" in str(error.value)
+
+
+GOOD = "train/good/000.png"
+DENT = "test/dent/000.png"
+DENT_MASK = "ground_truth/dent/000_mask.png"
+
+
+def truncate(folder: Path) -> None:
+    content = (folder / GOOD).read_bytes()
+    (folder / GOOD).write_bytes(content[: len(content) // 2])
+
+
+def truncate_jpeg(folder: Path) -> None:
+    file = folder / "train/good/photo.jpg"
+    rng = np.random.default_rng(42)
+    Image.fromarray(rng.integers(0, 256, (40, 48, 3), np.uint8)).save(file)
+    file.write_bytes(file.read_bytes()[:-700])
+
+
+def flip_a_bit(folder: Path) -> None:
+    content = bytearray((folder / GOOD).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / GOOD).write_bytes(content)
+
+
+def bomb(folder: Path) -> None:
+    Image.new("1", (20_000, 10_000)).save(folder / GOOD)
+
+
+def floats(folder: Path) -> None:
+    Image.fromarray(np.ones((40, 48), np.float32)).save(folder / "train/good/float.tif")
+
+
+def broken_link(folder: Path) -> None:
+    (folder / GOOD).unlink()
+    (folder / GOOD).symlink_to("nowhere.png")
+
+
+def twin_in_case(folder: Path) -> None:
+    shutil.copy(folder / DENT, folder / "test/dent/000.PNG")
+
+
+def name_in_latin_1(folder: Path) -> None:
+    (folder / GOOD).rename(os.fsdecode(os.fsencode(folder / "train/good") + b"/gr\xfcn.png"))
+
+
+def capital_good(folder: Path) -> None:
+    (folder / "test/good").rename(folder / "test/Good")
+
+
+def trained_defect(folder: Path) -> None:
+    (folder / "test/dent").rename(folder / "train/dent")
+
+
+def no_folder(folder: Path) -> None:
+    (folder / DENT).rename(folder / "test/000.png")
+
+
+def too_deep(folder: Path) -> None:
+    (folder / "test/dent").rename(folder / "test/scratch/dent")
+
+
+def no_mask(folder: Path) -> None:
+    (folder / DENT_MASK).unlink()
+
+
+def no_image(folder: Path) -> None:
+    (folder / DENT).unlink()
+
+
+def empty_mask(folder: Path) -> None:
+    Image.new("L", (48, 40)).save(folder / DENT_MASK)
+
+
+def mask_of_another_size(folder: Path) -> None:
+    Image.new("L", (40, 48), 255).save(folder / DENT_MASK)
+
+
+def damaged_mask(folder: Path) -> None:
+    (folder / DENT_MASK).write_bytes(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (truncate, r"train/good/000\.png: cannot be read as an image"),
+        (truncate_jpeg, r"train/good/photo\.jpg: cannot be read as an image"),
+        (flip_a_bit, r"train/good/000\.png: cannot be read as an image"),
+        (bomb, r"train/good/000\.png: cannot be read.*decompression bomb"),
+        (floats, r"train/good/float\.tif: 32 bits per pixel"),
+        (broken_link, r"train/good/000\.png: cannot be read"),
+        (twin_in_case, r"test/dent/000\.png: differs from 000\.PNG in case alone"),
+        (name_in_latin_1, r"gr\\udcfcn\.png: the name is not UTF-8"),
+        (capital_good, r"test/Good: only `good` in lower case"),
+        (trained_defect, r"train/dent: detectors are trained on train/good alone"),
+        (no_folder, r"test/000\.png: belongs in a folder"),
+        (too_deep, r"test/scratch/dent: images in subfolders are not found"),
+        (
+            no_mask,
+            r"test/dent/000\.png: has no mask; to do without masks, remove ground_truth/dent",
+        ),
+        (no_image, r"ground_truth/dent/000_mask\.png: mask of no image"),
+        (empty_mask, r"dent/000_mask\.png: the mask marks nothing"),
+        (mask_of_another_size, r"dent/000_mask\.png: 40×48, its image is 48×40"),
+        (damaged_mask, r"dent/000_mask\.png: cannot be read as a mask"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_what_cannot_be_used_is_refused_with_its_file(
+    category: Path, fault: Callable[[Path], None], message: str
+):
+    fault(category)
+    with pytest.raises(InputError, match=message):
+        index_category(category)
+
+
+def test_masks_are_optional_per_defect(category: Path):
+    shutil.rmtree(category / "ground_truth" / "dent")
+    masks = {row.defect: row.mask for row in index_category(category)}
+    assert masks["dent"] == ""
+    assert masks["scratch"] == "ground_truth/scratch/003_mask.png"
+
+
+def test_links_and_unusual_names_are_used(category: Path):
+    good = category / "train" / "good"
+    (good / "000.png").rename(good / "größe 1\tα.png")
+    (good / "001.png").rename(category / "elsewhere.png")
+    (good / "001.png").symlink_to(category / "elsewhere.png")
+    rows = index_category(category)
+    assert "train/good/größe 1\tα.png" in {row.path for row in rows}
+    assert len(rows) == 28
+    write_index(category / "index.tsv", rows)
+    assert read_index(category / "index.tsv") == rows
+
+
+def test_a_test_set_without_good_images_is_indexed(category: Path):
+    shutil.rmtree(category / "test" / "good")
+    assert {row.label for row in index_category(category) if row.split == "test"} == {1}
+
+
+def test_notes_tell_what_is_odd_but_usable(category: Path, tmp_path: Path):
+    assert category_notes(category, index_category(category), tmp_path / "none.csv") == []
+    Image.new("RGB", (50, 50)).save(category / "test" / "good" / "000.png")
+    shutil.copy(category / GOOD, category / "test" / "good" / "001.png")
+    (category / "train" / "good" / "notes.txt").write_text("hello")
+    counts = tmp_path / "counts.csv"
+    counts.write_text("category,train_good,test_good,test_defective\nplate,17,5,7\n")
+    notes = category_notes(category, index_category(category), counts)
+    assert notes == [
+        "train good: 16 images, officially 17",
+        "1 images are not 48×40, the first is test/good/000.png",
+        "1 images are copies of others: train/good/000.png of test/good/001.png",
+        "1 files are no images and are ignored, the first is train/good/notes.txt",
+    ]
 
 
 def test_a_missing_training_folder_is_named(category: Path):

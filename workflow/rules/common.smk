@@ -18,10 +18,10 @@ from defectbench.config import (
 )
 from defectbench.errors import InputError
 from defectbench.feature_files import feature_files
+from defectbench.layers import check_layers
 from defectbench.provenance import code_digest
+from defectbench.resources import RESOURCES
 from defectbench.sources import folder_fingerprint
-
-RESOURCES = Path(workflow.basedir, "workflow", "resources")
 
 SCHEMA = Path(workflow.basedir, "workflow", "schemas", "config.schema.yaml")
 
@@ -29,6 +29,7 @@ try:
     check_schema(config, SCHEMA)
     validate(config, str(SCHEMA))  # fills in the defaults
     check_config(config)
+    check_layers(config, Path("resources/layers"))
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -45,6 +46,12 @@ def category_source(wildcards):
     if entry["source"] == "archive":
         return {"source": "folder", "path": rules.unpack_archive.output.dataset.format(**wildcards)}
     return {key: entry[key] for key in ("source", "path", "urls") if key in entry}
+
+
+def dataset_archive(wildcards):
+    """The local archive that the config names, or the downloaded one."""
+    local = config["datasets"][wildcards.dataset].get("path")
+    return local or rules.fetch_archive.output.archive.format(**wildcards)
 
 
 def category_archive(wildcards):

@@ -1,13 +1,32 @@
 """Stage source: one folder per category in the MVTec layout.
 
-in:  nothing, or the dataset's local archive
+in:  nothing, or the dataset's archive, local or downloaded
 out: resources/data/{dataset}/{category}/
 """
 
 
+rule fetch_archive:
+    output:
+        archive="resources/archives/{dataset}.tar.xz",
+    log:
+        "logs/{dataset}/fetch_archive.log",
+    benchmark:
+        "benchmarks/{dataset}/fetch_archive.tsv"
+    conda:
+        "../../envs/numeric.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        source=lookup("datasets/{dataset}", within=config),
+    script:
+        "../scripts/fetch_archive.py"
+
+
 rule unpack_archive:
     input:
-        archive=lookup("datasets/{dataset}/path", within=config),
+        archive=dataset_archive,
     output:
         dataset=directory("resources/unpacked/{dataset}"),
     log:
@@ -42,6 +61,5 @@ rule source:
     params:
         source=category_source,
         fingerprint=category_fingerprint,
-        sources_csv=str(RESOURCES / "{dataset}_sources.csv"),
     script:
         "../scripts/fetch_category.py"

@@ -18,7 +18,5 @@ rule weights:
     resources:
         mem_mb=4000,
         runtime=60,
-    params:
-        weights_csv=str(RESOURCES / "weights.csv"),
     script:
         "../scripts/fetch_weights.py"

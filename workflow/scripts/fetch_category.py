@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from defectbench.errors import job_log
+from defectbench.resources import RESOURCES
 from defectbench.sources import fetch_category
 
 with job_log(snakemake.log[0]):
     fetch_category(
         snakemake.wildcards.category,
         snakemake.params.source,
-        Path(snakemake.params.sources_csv),
+        RESOURCES / f"{snakemake.wildcards.dataset}_sources.csv",
         Path(snakemake.output.category),
     )

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from defectbench.errors import job_log
+from defectbench.resources import RESOURCES
 from defectbench.weights import fetch_weights
 
 with job_log(snakemake.log[0]):
     fetch_weights(
         snakemake.wildcards.backbone,
-        Path(snakemake.params.weights_csv),
+        RESOURCES / "weights.csv",
         Path(snakemake.output.weights),
     )

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jsonschema
 import yaml
 
+from defectbench.datasets import training_images
 from defectbench.errors import InputError
 from defectbench.feature_files import BACKBONE, feature_files
 from defectbench.scorers import scorer_class, scorer_names
@@ -38,11 +40,22 @@ def check_schema(config: Config, schema_file: Path) -> None:
     schema = yaml.safe_load(schema_file.read_text(encoding="utf-8"))
     errors = jsonschema.Draft202012Validator(schema).iter_errors(config)
     problems = [
-        f"{'.'.join(map(str, error.absolute_path)) or 'top level'}: {error.message}"
+        f"{'.'.join(map(str, error.absolute_path)) or 'top level'}: {_in_words(error)}"
         for error in errors
     ]
     if problems:
         raise InputError("config: " + "; ".join(problems))
+
+
+def _in_words(error: jsonschema.ValidationError) -> str:
+    """What the schema forbids, with the keys that it allows."""
+    if error.validator is None:
+        return "not allowed with this source"
+    if error.validator == "additionalProperties" and error.schema.get("properties"):
+        allowed = list(error.schema["properties"])
+        unknown = [key for key in error.instance if key not in allowed]
+        return "; ".join(_unknown("key", key, allowed) for key in unknown)
+    return error.message
 
 
 def check_config(config: Config) -> None:
@@ -104,6 +117,8 @@ def categories(config: Config, dataset: str) -> list[str]:
 def cells(config: Config, dataset: str) -> list[Cell]:
     """Detectors on categories that make up a dataset's table."""
     _known("datasets", dataset, config["datasets"], "dataset")
+    for category in categories(config, dataset):
+        _check_number_of_images(config, dataset, category)
     return [
         Cell(category, method, backbone)
         for category in categories(config, dataset)
@@ -128,6 +143,24 @@ def scorer_parameters(config: Config, method: str) -> dict[str, Any]:
     """Parameters of a method's scorer."""
     entry = config["methods"][method]
     return {key: value for key, value in entry.items() if key not in METHOD_KEYS}
+
+
+def _check_number_of_images(config: Config, dataset: str, category: str) -> None:
+    """Refuse a local category too small for a scorer, also when a fold is held out."""
+    entry, folds = config["datasets"][dataset], config["threshold"]["folds"]
+    images = (
+        len(training_images(Path(entry["path"], category))) if entry["source"] == "folder" else 0
+    )
+    if not images:
+        return
+    left = images - ceil(images / folds)
+    for name in entry["methods"]:
+        scorer = scorer_class(config["methods"][name]["scorer"])(**scorer_parameters(config, name))
+        if left < scorer.fewest_images:
+            raise InputError(
+                f"config: methods.{name} needs {scorer.fewest_images} training images; {dataset}/"
+                f"{category} has {images}, of which {folds} folds leave {left}"
+            )
 
 
 def _backbones(config: Config, dataset: str, method: str) -> list[str]:
@@ -160,8 +193,10 @@ def _known_categories(config: Config, dataset: str) -> list[str]:
 
 def _known(path: str, value: str, allowed: Iterable[str], kind: str = "value") -> None:
     if value not in allowed:
-        close = get_close_matches(value, allowed, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        raise InputError(
-            f"config: {path}: unknown {kind} {value!r}; {hint}it can be {', '.join(allowed)}"
-        )
+        raise InputError(f"config: {path}: {_unknown(kind, value, allowed)}")
+
+
+def _unknown(kind: str, value: str, allowed: Iterable[str]) -> str:
+    close = get_close_matches(str(value), allowed, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"unknown {kind} {value!r}; {hint}it can be {', '.join(allowed)}"

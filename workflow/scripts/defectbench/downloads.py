@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from defectbench.errors import InputError
+from defectbench.errors import InputError, is_about_storage
 
 TIMEOUT_SECONDS = 60
 ATTEMPTS = 5
@@ -20,11 +20,14 @@ HTTP_RANGE_NOT_SATISFIABLE = 416
 HTTP_PARTIAL = 206
 
 
-def download(urls: Sequence[str], path: Path, *, algorithm: str = "", digest: str = "") -> None:
-    """Fetch a file from the first address that has it, whole and with the right hash.
+def download(
+    urls: Sequence[str], path: Path, *, size: int = 0, algorithm: str = "", digest: str = ""
+) -> None:
+    """Fetch a file from the first address that has it, whole, of the right size and hash.
 
-    What has arrived is kept in ``{path}.part`` when a transfer breaks off, and the next attempt,
-    or the next call, goes on from there.
+    A file that is there already is checked in the same way and kept. What has arrived is kept in
+    ``{path}.part`` when a transfer breaks off, and the next attempt, or the next call, goes on
+    from there.
 
     Parameters
     ----------
@@ -32,6 +35,8 @@ def download(urls: Sequence[str], path: Path, *, algorithm: str = "", digest: st
         Addresses, tried in turn.
     path
         The file; it appears complete or not at all.
+    size
+        Expected size in bytes; 0 to check nothing.
     algorithm
         Name of the hash, as `hashlib` spells it.
     digest
@@ -44,20 +49,35 @@ def download(urls: Sequence[str], path: Path, *, algorithm: str = "", digest: st
     """
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_file():
+        problem = _difference(path, size, algorithm, digest)
+        if problem:
+            raise InputError(f"{path}: {problem}; delete it, or put the right one there")
+        return
     problems = []
     for url in urls:
         problem = _fetch(url, part)
-        if not problem and digest:
-            with open(part, "rb") as stream:
-                actual = hashlib.file_digest(stream, algorithm).hexdigest()
-            if not actual.startswith(digest):
-                part.unlink()
-                problem = f"{algorithm.upper()} is {actual}, expected {digest}"
         if not problem:
-            part.replace(path)
-            return
+            problem = _difference(part, size, algorithm, digest)
+            if not problem:
+                part.replace(path)
+                return
+            part.unlink()
         problems.append(f"  {url}: {problem}")
     raise InputError("download failed:\n" + "\n".join(problems))
+
+
+def _difference(path: Path, size: int, algorithm: str, digest: str) -> str:
+    """How a file differs from what is expected, empty for not at all."""
+    actual_size = path.stat().st_size
+    if size and actual_size != size:
+        return f"has {actual_size} bytes, expected {size}"
+    if digest:
+        with open(path, "rb") as stream:
+            actual = hashlib.file_digest(stream, algorithm).hexdigest()
+        if not actual.startswith(digest):
+            return f"{algorithm.upper()} is {actual}, expected {digest}"
+    return ""
 
 
 def _fetch(url: str, part: Path) -> str:
@@ -76,6 +96,8 @@ def _fetch(url: str, part: Path) -> str:
             elif error.code < 500:
                 return problem
         except (OSError, http.client.HTTPException) as error:
+            if is_about_storage(error):
+                raise
             problem = str(getattr(error, "reason", error)) or type(error).__name__
     return f"{problem} ({ATTEMPTS} attempts)"
 

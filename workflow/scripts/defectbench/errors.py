@@ -1,6 +1,8 @@
 """The one exception for what the user can mend, and how a job reports it."""
 
 import contextlib
+import errno
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -9,6 +11,26 @@ from pathlib import Path
 
 class InputError(Exception):
     """Bad input: the message names the file or key and says what to do."""
+
+
+STORAGE = {
+    errno.ENOSPC: "no space left on the disk",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+}
+
+
+def is_about_storage(error: BaseException) -> bool:
+    """Whether an error says that a disk is full or must not be written to."""
+    return _storage_errno(error) in STORAGE
+
+
+def _storage_errno(error: BaseException) -> int | None:
+    if not isinstance(error, OSError):
+        return None
+    of_hdf5 = re.search(r"errno = (\d+)", str(error))
+    return error.errno or (int(of_hdf5[1]) if of_hdf5 else None)
 
 
 @contextlib.contextmanager
@@ -26,6 +48,11 @@ def job_log(path: str | Path) -> Iterator[None]:
         except InputError as error:
             print(f"error: {error}", file=log)
             sys.exit(1)
-        except Exception:
+        except Exception as error:
+            if is_about_storage(error):
+                where = f"{error.filename}: " if error.filename else ""
+                advice = "mend that and run the same command again"
+                print(f"error: {where}{STORAGE[_storage_errno(error)]}; {advice}", file=log)
+                sys.exit(1)
             traceback.print_exc(file=log)
             sys.exit(1)

@@ -162,8 +162,20 @@ def extract_features(
             for tap, values in forward(normalised.to(dtype)).items():
                 if tap.name not in output:
                     create_array(output, tap.name, (len(images), values.shape[1]), "float32")
+                _check_finite(values, tap, rows.start, precision)
                 output[tap.name][rows] = values.numpy()
             progress.advance(len(pixels))
+
+
+def _check_finite(values: torch.Tensor, tap: Tap, first: int, precision: str) -> None:
+    finite = values.isfinite().all(dim=1)
+    if not finite.all():
+        row = first + int(finite.int().argmin())
+        advice = "try fp32" if precision != "fp32" else "are the weights whole?"
+        raise InputError(
+            f"features of {tap.name} are NaN or infinite for image {row} of index.tsv (counted "
+            f"from 0), in {precision}; {advice}"
+        )
 
 
 def batch_size(device: torch.device, side: int) -> int:

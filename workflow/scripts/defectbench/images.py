@@ -48,7 +48,7 @@ def load_rgb(file: Path) -> Image.Image:
     """
     try:
         with Image.open(file) as image:
-            if image.mode.startswith("I"):
+            if image.mode.startswith("I;16"):
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
             return image.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:

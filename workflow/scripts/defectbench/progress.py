@@ -35,3 +35,9 @@ class Progress:
         terminal = sys.__stderr__
         if terminal is not None and terminal is not sys.stderr and terminal.isatty():
             print(f"{self.label}: {line}", file=terminal)
+
+
+def warn(line: str) -> None:
+    """Say something worth knowing in the job's log and to whoever runs the workflow."""
+    for stream in {sys.stderr, sys.__stderr__} - {None}:
+        print(f"warning: {line}", file=stream)

@@ -5,18 +5,23 @@ Every source ends in the same place, one folder per category in the MVTec layout
     train/good/*.png   test/good/*.png   test/{defect}/*.png   ground_truth/{defect}/*_mask.png
 """
 
+import contextlib
 import csv
 import hashlib
 import importlib.util
+import lzma
 import shutil
 import tarfile
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 from defectbench.downloads import download
-from defectbench.errors import InputError
+from defectbench.errors import InputError, is_about_storage
+
+WHOLE = "all"
+"""In the list of addresses, the archive with all categories."""
 
 LAYOUT = ("train", "test", "ground_truth")
 ELPV_TYPES = {"monocrystalline": "mono", "polycrystalline": "poly"}
@@ -35,7 +40,7 @@ def fetch_category(
     source
         The dataset's entry in the config. An archive's `path` is the folder it was unpacked to.
     sources_csv
-        Addresses and MD5 sums per category, for ``source: download``.
+        Addresses, sizes and hashes per category, for ``source: download``.
     output
         Folder to make.
 
@@ -44,35 +49,52 @@ def fetch_category(
     InputError
         If the source lacks the category or an archive does not have the expected content.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{category}.") as scratch:
-        made = Path(scratch, category)
+    with _folder_made_whole(output) as made:
         if source["source"] == "download":
-            _download_category(category, source, sources_csv, output, Path(scratch))
+            _download_category(category, source, sources_csv, made, output)
         elif source["source"] == "elpv":
             _link_elpv(category, made)
         else:
             _link_folder(Path(source["path"], category), made)
-        if output.is_dir():
-            shutil.rmtree(output)
-        made.rename(output)
 
 
-def unpack_archive(archive: Path, output: Path) -> None:
-    """Unpack a tar archive into a new folder, refusing members that would leave it.
+def fetch_archive(source: Mapping[str, Any], sources_csv: Path, output: Path) -> None:
+    """Download the archive that holds all categories of a dataset.
+
+    Parameters
+    ----------
+    source
+        The dataset's entry in the config.
+    sources_csv
+        Addresses, sizes and hashes; the row of category ``all`` is this archive's.
+    output
+        File to make.
 
     Raises
     ------
     InputError
-        If the archive is damaged or has absolute paths, ``..``, outward links or devices.
+        If no address gives it; the message says where to put it by hand.
     """
-    output.mkdir(parents=True)
+    archive = _listed_archive(WHOLE, source, sources_csv)
     try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(output, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
-        shutil.rmtree(output)
-        raise InputError(f"{archive}: cannot be unpacked: {error}") from error
+        archive.download(output)
+    except InputError as error:
+        raise InputError(
+            f"all categories in one archive: {error}\nFetch it by other means and set `path` of "
+            "the dataset to it; or give another address in `urls: {all: [ADDRESS]}` of the dataset"
+        ) from error
+
+
+def unpack_archive(archive: Path, output: Path) -> None:
+    """Unpack a tar archive into a new folder: complete, or not at all.
+
+    Raises
+    ------
+    InputError
+        If the archive is damaged or holds absolute paths, ``..``, links or devices.
+    """
+    with _folder_made_whole(output) as made:
+        _unpack(archive, made)
 
 
 def folder_categories(path: str | Path) -> list[str]:
@@ -95,41 +117,97 @@ def folder_fingerprint(path: str | Path) -> str:
     return digest.hexdigest()[:16]
 
 
+@contextlib.contextmanager
+def _folder_made_whole(output: Path) -> Iterator[Path]:
+    """Place of a new folder that is renamed to `output` when the block ends without an error."""
+    made = output.with_name(f".{output.name}.part")
+    if made.exists():  # of a run that was killed
+        shutil.rmtree(made)
+    made.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield made
+        if output.is_dir():
+            shutil.rmtree(output)
+        made.rename(output)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+class _Archive(NamedTuple):
+    """Where an archive is to be had and how it is recognised; 0 or empty if not known."""
+
+    urls: list[str]
+    size: int = 0
+    algorithm: str = ""
+    digest: str = ""
+
+    def download(self, path: Path) -> None:
+        download(self.urls, path, size=self.size, algorithm=self.algorithm, digest=self.digest)
+
+
 def _download_category(
-    category: str, source: Mapping[str, Any], sources_csv: Path, output: Path, scratch: Path
+    category: str, source: Mapping[str, Any], sources_csv: Path, made: Path, output: Path
 ) -> None:
     """Fetch and unpack one archive; a broken-off transfer waits beside the output."""
-    urls, md5 = _addresses(category, source, sources_csv)
-    archive = output.parent / f"{category}.archive"
+    archive = output.with_name(f"{category}.tar.xz")
     try:
-        download(urls, archive, algorithm="md5", digest=md5)
+        _listed_archive(category, source, sources_csv).download(archive)
     except InputError as error:
         raise InputError(
-            f"category {category}: {error}\nFetch it by other means, unpack it to "
-            f"FOLDER/{category}, and set `source: folder, path: FOLDER`; or give another address "
-            f"in `urls: {{{category}: [ADDRESS]}}` of the dataset"
+            f"category {category}: {error}\nFetch it by other means and put it at "
+            f"{archive.resolve()}; or, unpacked to FOLDER/{category}, set `source: folder, path: "
+            f"FOLDER`; or give another address in `urls: {{{category}: [ADDRESS]}}` of the "
+            "dataset; or set `source: archive` to fetch all categories in one archive"
         ) from error
-    unpack_archive(archive, scratch / "unpacked")
-    if not (scratch / "unpacked" / category / "train" / "good").is_dir():
-        raise InputError(f"{archive}: the archive holds no {category}/train/good")
-    (scratch / "unpacked" / category).rename(scratch / category)
+    unpacked = made.with_name(f".{category}.unpacked")
+    with _folder_made_whole(unpacked) as folder:
+        _unpack(archive, folder)
+    if not (unpacked / category / "train" / "good").is_dir():
+        shutil.rmtree(unpacked)
+        raise InputError(f"{archive}: the archive holds no {category}/train/good; delete it")
+    (unpacked / category).rename(made)
+    shutil.rmtree(unpacked)
     archive.unlink()
 
 
-def _addresses(
-    category: str, source: Mapping[str, Any], sources_csv: Path
-) -> tuple[list[str], str]:
-    """Addresses to try and the expected MD5, which only the listed archives have."""
+def _unpack(archive: Path, folder: Path) -> None:
+    def regular(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
+        name = PurePosixPath(member.name)
+        if not (member.isfile() or member.isdir()):
+            raise InputError(f"{archive}: {member.name} is a link or device; nothing was unpacked")
+        if name.is_absolute() or ".." in name.parts:
+            raise InputError(f"{archive}: {member.name} leads outside; nothing was unpacked")
+        return tarfile.data_filter(member, path)
+
+    folder.mkdir()
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter=regular)
+    except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError) as error:
+        if is_about_storage(error):
+            raise
+        raise InputError(f"{archive}: cannot be unpacked: {error}; delete it") from error
+
+
+def _listed_archive(category: str, source: Mapping[str, Any], sources_csv: Path) -> _Archive:
+    """Addresses from the config, which come without a hash, or else from the list."""
     own = source.get("urls", {}).get(category)
     if own:
-        return own, ""
+        return _Archive(own)
     if not sources_csv.is_file():
         raise InputError(f"{sources_csv}: missing; a downloaded dataset needs its addresses there")
     with open(sources_csv, encoding="utf-8", newline="") as stream:
         entries = [row for row in csv.DictReader(stream) if row["category"] == category]
     if not entries:
         raise InputError(f"{sources_csv}: no address for category {category}")
-    return [entry["url"] for entry in entries], entries[0]["md5"]
+    first = entries[0]
+    algorithm, digest = ("sha256", first["sha256"]) if first["sha256"] else ("md5", first["md5"])
+    return _Archive(
+        [row["url"] for row in entries],
+        int(first["bytes"] or 0),
+        algorithm if digest else "",
+        digest,
+    )
 
 
 def _link_folder(category_folder: Path, output: Path) -> None:

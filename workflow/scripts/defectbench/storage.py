@@ -2,8 +2,10 @@
 
 import contextlib
 import csv
+import glob
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +17,10 @@ import numpy as np
 from defectbench.errors import InputError
 
 CHUNK_BYTES = 1 << 20
+READING = "synchronously (open|read)|Unable to"
+"""How HDF5 words its errors in reading, those in writing apart."""
+
+H5_FORMAT = ("v110", "v110")
 
 
 @contextlib.contextmanager
@@ -22,6 +28,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Temporary file beside `path`, renamed to it when the block ends without an error."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
+    for left_over in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        left_over.unlink(missing_ok=True)  # of a run that was killed
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     os.close(handle)
     part = Path(name)
@@ -53,9 +61,10 @@ def create_h5(path: str | Path, attributes: Mapping[str, Any]) -> Iterator[h5py.
     attributes
         What made it; each value is stored as JSON.
     """
-    with atomic_path(path) as part, h5py.File(part, "w") as file:
+    # this format has checksums of its metadata too
+    with atomic_path(path) as part, h5py.File(part, "w", libver=H5_FORMAT) as file:
         for name, value in attributes.items():
-            file.attrs[name] = json.dumps(value, sort_keys=True)
+            file.attrs[name] = np.bytes_(json.dumps(value, sort_keys=True))  # ASCII
         yield file
 
 
@@ -68,7 +77,7 @@ def open_h5(path: str | Path) -> Iterator[h5py.File]:
     InputError
         If the file is damaged; the message says which one to delete.
     """
-    advice = f"{path}: damaged or unreadable; delete it and rerun"
+    advice = f"{path}: damaged or unreadable; delete it and run the same command again"
     try:
         file = h5py.File(path, "r", locking=False)
     except OSError as error:
@@ -76,8 +85,8 @@ def open_h5(path: str | Path) -> Iterator[h5py.File]:
     with file:
         try:
             yield file
-        except OSError as error:
-            if "read data" in str(error):  # a chunk whose checksum does not fit, in HDF5's words
+        except (OSError, KeyError, RuntimeError) as error:
+            if re.search(READING, str(error)):
                 raise InputError(f"{advice} ({error})") from error
             raise
 
@@ -94,9 +103,18 @@ def write_arrays(
     with create_h5(path, attributes) as file:
         for name, array in arrays.items():
             if array.ndim == 0:
-                file.create_dataset(name, data=array)
+                _create_scalar(file, name, array)
             else:
                 create_array(file, name, array.shape, array.dtype)[...] = array
+
+
+def _create_scalar(file: h5py.File, name: str, value: np.ndarray) -> None:
+    """A number inside the metadata, whose checksum then covers it."""
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_layout(h5py.h5d.COMPACT)
+    properties.set_obj_track_times(False)
+    kind, space = h5py.h5t.py_create(value.dtype), h5py.h5s.create(h5py.h5s.SCALAR)
+    h5py.Dataset(h5py.h5d.create(file.id, name.encode(), kind, space, properties))[()] = value
 
 
 def read_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -21,6 +21,11 @@ class Scorer(ABC):
     fitted: ClassVar[tuple[str, ...]]
     """Names of the fitted attributes, which are all that scoring needs."""
 
+    @property
+    def fewest_images(self) -> int:
+        """Training images without which the scorer cannot be fitted."""
+        return 2
+
     @abstractmethod
     def fit(self, X: np.ndarray) -> Self:
         """Learn what defect-free images look like.

@@ -57,12 +57,17 @@ class PcaKde(Scorer):
     def __init__(self, *, components: int = 16) -> None:
         self.components = components
 
+    @property
+    def fewest_images(self) -> int:
+        """One to be centred, one for the covariance to have full rank; see `Scorer`."""
+        return self.components + 2
+
     def fit(self, X: np.ndarray) -> Self:
         """Learn components, scale and density; see `Scorer.fit`."""
         check_features(X)
-        if len(X) < self.components + 2:
+        if len(X) < self.fewest_images:
             raise InputError(
-                f"components: {self.components} need at least {self.components + 2} training "
+                f"components: {self.components} need at least {self.fewest_images} training "
                 f"images, there are {len(X)}"
             )
         analysis = principal_components(X, keep=self.components)

@@ -1,0 +1,101 @@
+"""Names of backbones and their layers, known before any network is built.
+
+PyTorch takes seconds to import, and a config is checked at every start: the layers of the
+backbones at hand are listed in ``workflow/resources/backbone_layers.json``, timm's models are
+found by reading its source, and their layers are listed once and kept.
+"""
+
+import importlib.metadata
+import importlib.util
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from defectbench.errors import InputError
+from defectbench.resources import RESOURCES
+from defectbench.storage import read_json, write_json
+
+NEAREST = 5
+
+
+def check_layers(config: Mapping[str, Any], kept: Path) -> None:
+    """Refuse backbones and layers that do not exist, of all methods that a dataset runs.
+
+    Parameters
+    ----------
+    config
+        Checked otherwise.
+    kept
+        Folder where the layers of timm's models are kept.
+
+    Raises
+    ------
+    InputError
+        Naming the key's path and the nearest names.
+    """
+    used = {
+        method
+        for dataset in config["datasets"].values()
+        if dataset["source"] != "features"
+        for method in dataset["methods"]
+    }
+    for name in sorted(used):
+        method = config["methods"][name]
+        for backbone in method["backbones"]:
+            layers = backbone_layers(backbone, f"methods.{name}.backbones", kept)
+            if layers and method["layer"] not in layers:
+                raise InputError(
+                    f"config: methods.{name}.layer: {backbone} has no layer {method['layer']!r}; "
+                    f"{_nearest(method['layer'], layers)}"
+                )
+
+
+def backbone_layers(backbone: str, key: str, kept: Path) -> list[str]:
+    """Layers of a backbone, in the order of the network; empty if timm is not here to tell.
+
+    Raises
+    ------
+    InputError
+        If neither this project nor timm knows the backbone; it names `key` and the nearest names.
+    """
+    known = read_json(RESOURCES / "backbone_layers.json")
+    if backbone in known:
+        return known[backbone]
+    if importlib.util.find_spec("timm") is None:
+        return []  # the environment of the extraction has it, and the extraction checks again
+    models = timm_models()
+    if backbone.split(".")[0] not in models:
+        names = [*known, *models]
+        raise InputError(
+            f"config: {key}: unknown backbone {backbone!r}; {_nearest(backbone, names)}"
+        )
+    file = kept / f"{backbone}_timm{importlib.metadata.version('timm')}.json"
+    if not file.is_file():
+        write_json(file, _layers_of_timm_model(backbone))
+    return read_json(file)
+
+
+def timm_models() -> list[str]:
+    """Names of timm's models, read from its source: importing it takes seconds."""
+    spec = importlib.util.find_spec("timm")
+    if spec is None or spec.origin is None:
+        return []
+    sources = sorted((Path(spec.origin).parent / "models").glob("*.py"))
+    entry = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
+    return [name for source in sources for name in entry.findall(source.read_text("utf-8"))]
+
+
+def _layers_of_timm_model(backbone: str) -> list[str]:
+    from defectbench.backbones import timm_model
+
+    network = timm_model(backbone, pretrained=False)
+    return [name for name, _ in network.named_modules() if name]
+
+
+def _nearest(wanted: str, names: list[str]) -> str:
+    close = get_close_matches(wanted, names, n=NEAREST)
+    if not close:
+        close = [name for name in names if "." not in name][: 4 * NEAREST]
+    return f"the nearest are {', '.join(close)}"

@@ -1,0 +1,5 @@
+"""Where the facts from elsewhere lie that the workflow brings along."""
+
+from pathlib import Path
+
+RESOURCES = Path(__file__).parents[2] / "resources"
