@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -258,3 +259,26 @@ def test_a_gpu_that_is_asked_for_and_missing_is_an_error():
     assert select_device("auto").type == "cpu"
     with pytest.raises(InputError, match="device: cuda"):
         select_device("cuda")
+
+
+def test_features_that_are_not_finite_are_refused(resnet18_weights: Path, tmp_path: Path):
+    backbone = load_backbone("resnet18", resnet18_weights)
+    with torch.no_grad():
+        backbone.network.layer1[0].conv1.weight[0] = float("nan")
+    with create_h5(tmp_path / "images.h5", {}) as file:
+        create_array(file, "images", (6, 64, 64, 3), "uint8")[...] = images(6)
+    with open_h5(tmp_path / "images.h5") as given, create_h5(tmp_path / "f.h5", {}) as output:
+        run = partial(
+            extract_features,
+            given["images"],
+            backbone,
+            [Tap("layer1", 1)],
+            torch.device("cpu"),
+            "fp32",
+            output,
+            Progress(6, "x"),
+        )
+        with pytest.raises(
+            InputError, match=r"layer1/pool1 are NaN or infinite for image 0 .*fp32"
+        ):
+            run()

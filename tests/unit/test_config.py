@@ -86,7 +86,14 @@ def test_one_pass_yields_every_layer_asked_for(config: dict):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("sead",), 1, "sead"),
+        (("sead",), 1, "top level: unknown key 'sead'; did you mean seed?"),
+        (("categories",), "", "categories"),
+        (("datasets", "parts", "pathh"), "x", "datasets.parts: unknown key 'pathh'; did you mean"),
+        (
+            ("datasets", "parts"),
+            {"source": "elpv", "path": "x", "methods": ["a"]},
+            "parts: path is not a key of this source",
+        ),
         (("seed",), "x", "seed: 'x'"),
         (("categories",), [], "categories"),
         (("datasets", "parts", "source"), "web", "datasets.parts.source"),
@@ -119,6 +126,16 @@ def test_a_name_that_refers_to_nothing_is_refused(
 ):
     with pytest.raises(InputError, match=message):
         check_config(changed(config, path, value))
+
+
+@pytest.mark.parametrize(("components", "message"), [(14, "needs 16"), (11, "leave 12")])
+def test_more_components_than_images_allow_are_refused(config: dict, components: int, message: str):
+    config["methods"]["a"]["components"] = components
+    with pytest.raises(
+        InputError, match=r"methods\.a needs .* training images.*plate has 16"
+    ) as error:
+        cells(config, "parts")
+    assert message in str(error.value)
 
 
 def test_an_unknown_dataset_is_refused(config: dict):

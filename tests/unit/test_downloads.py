@@ -1,13 +1,12 @@
 """A real server that cuts connections, refuses ranges or serves the wrong bytes."""
 
 import hashlib
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from server import Server, serving
 
 from defectbench.downloads import download
 from defectbench.errors import InputError
@@ -16,66 +15,11 @@ CONTENT = np.random.default_rng(42).bytes(3_000_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
 
 
-class Server(ThreadingHTTPServer):
-    """Serves `CONTENT` with the faults a test asks for.
-
-    Attributes
-    ----------
-    cuts
-        How many of the next transfers break off after a third of what was asked for.
-    errors
-        How many of the next requests are answered with 503.
-    ranges
-        Whether a part of the file can be asked for.
-    starts
-        First byte of every transfer so far.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.cuts, self.errors, self.ranges, self.starts = 0, 0, True, []
-
-    def url(self, path: str = "/bottle.tar.xz") -> str:
-        return f"http://127.0.0.1:{self.server_port}{path}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        if self.path == "/missing":
-            self.send_error(404)
-            return
-        if self.server.errors:
-            self.server.errors -= 1
-            self.send_error(503)
-            return
-        wanted = self.headers.get("Range")
-        start = int(wanted[6:-1]) if wanted and self.server.ranges else 0
-        if start >= len(CONTENT):
-            self.send_error(416)
-            return
-        self.server.starts.append(start)
-        body = CONTENT[start:] if self.path != "/wrong" else b"x" * len(CONTENT)
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.server.cuts:
-            self.server.cuts -= 1
-            body = body[: len(body) // 3]
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr("defectbench.downloads.BACK_OFF_SECONDS", 0.01)
-    with Server() as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+    with serving(CONTENT) as running:
         yield running
-        running.shutdown()
 
 
 def test_a_file_arrives_whole(server: Server, tmp_path: Path):

@@ -11,78 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from runs import ROOT, TABLE, planned_jobs, snakemake, write_config
 from sklearn.metrics import roc_auc_score
 
 from defectbench.storage import open_h5, read_attributes, read_tsv
 
-ROOT = Path(__file__).parents[2]
 CELLS = [
     (category, method) for category in ("plate", "ring") for method in ("dfkde_small", "fre_small")
 ]
-TABLE = "reports/parts_table.md"
-
-
-def write_config(folder: Path, dataset: Path, **changes: object) -> None:
-    config = {
-        "device": "cpu",
-        "datasets": {
-            "parts": {
-                "source": "folder",
-                "path": str(dataset),
-                "methods": ["dfkde_small", "fre_small"],
-            }
-        },
-        "preprocessings": {"lanczos64": {"interpolation": "lanczos", "size": 64}},
-        "methods": {
-            "dfkde_small": {
-                "scorer": "pca_kde",
-                "components": 4,
-                "layer": "global_pool",
-                "preprocessing": "lanczos64",
-                "backbones": ["efficientnet_lite0"],
-            },
-            "fre_small": {
-                "scorer": "pca_fre",
-                "layer": "blocks.3",
-                "pool": 2,
-                "preprocessing": "lanczos64",
-                "backbones": ["efficientnet_lite0"],
-            },
-        },
-    }
-    (folder / "config.yaml").write_text(yaml.safe_dump(config | changes))
-
-
-def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the project's Snakefile in a folder with a config of its own."""
-    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", "2"]
-    return subprocess.run(
-        [*command, "-d", str(folder), *arguments], capture_output=True, text=True, timeout=300
-    )
-
-
-def planned_jobs(folder: Path, *arguments: str) -> dict[str, int]:
-    """Number of jobs per rule that a dry run announces."""
-    run = snakemake(folder, "--dry-run", *arguments)
-    assert run.returncode == 0, run.stdout + run.stderr
-    jobs = dict(re.findall(r"^(\w+) +(\d+)$", run.stdout + run.stderr, flags=re.M))
-    jobs.pop("total", None)
-    return {rule: int(count) for rule, count in jobs.items()}
-
-
-@pytest.fixture(scope="module")
-def finished(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a finished run; read-only by agreement."""
-    folder = tmp_path_factory.mktemp("run")
-    write_config(folder, small_dataset)
-    run = snakemake(folder, TABLE)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return folder
-
-
-@pytest.fixture
-def finished_copy(finished: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(finished, tmp_path / "run", symlinks=True))
 
 
 def table_rows(text: str, heading: str) -> list[list[str]]:

@@ -1,0 +1,63 @@
+"""The real Snakefile in folders of a test's own."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TABLE = "reports/parts_table.md"
+
+
+def write_config(folder: Path, dataset: Path, **changes: object) -> None:
+    config = {
+        "device": "cpu",
+        "datasets": {
+            "parts": {
+                "source": "folder",
+                "path": str(dataset),
+                "methods": ["dfkde_small", "fre_small"],
+            }
+        },
+        "preprocessings": {"lanczos64": {"interpolation": "lanczos", "size": 64}},
+        "methods": {
+            "dfkde_small": {
+                "scorer": "pca_kde",
+                "components": 4,
+                "layer": "global_pool",
+                "preprocessing": "lanczos64",
+                "backbones": ["efficientnet_lite0"],
+            },
+            "fre_small": {
+                "scorer": "pca_fre",
+                "layer": "blocks.3",
+                "pool": 2,
+                "preprocessing": "lanczos64",
+                "backbones": ["efficientnet_lite0"],
+            },
+        },
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config | changes))
+
+
+def snakemake_command(folder: Path, *arguments: str) -> list[str]:
+    """Command that runs the project's Snakefile in a folder with a config of its own."""
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", "2"]
+    return [*command, "-d", str(folder), *arguments]
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the project's Snakefile to the end."""
+    command = snakemake_command(folder, *arguments)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def planned_jobs(folder: Path, *arguments: str) -> dict[str, int]:
+    """Number of jobs per rule that a dry run announces."""
+    run = snakemake(folder, "--dry-run", *arguments)
+    assert run.returncode == 0, run.stdout + run.stderr
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", run.stdout + run.stderr, flags=re.M))
+    jobs.pop("total", None)
+    return {rule: int(count) for rule, count in jobs.items()}

@@ -1,0 +1,80 @@
+"""A real web server on this machine, with the faults that a test asks for."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Server(ThreadingHTTPServer):
+    """Serves one file with the faults a test asks for.
+
+    Attributes
+    ----------
+    cuts
+        How many of the next transfers break off after a third of what was asked for.
+    errors
+        How many of the next requests are answered with 503.
+    stalls
+        How many of the next transfers send nothing more after a third, for a minute.
+    ranges
+        Whether a part of the file can be asked for.
+    starts
+        First byte of every transfer so far.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content, self.cuts, self.errors, self.stalls = content, 0, 0, 0
+        self.ranges, self.starts, self.closing = True, [], threading.Event()
+
+    def url(self, path: str = "/bottle.tar.xz") -> str:
+        return f"http://127.0.0.1:{self.server_port}{path}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        content = self.server.content
+        if self.path == "/missing":
+            self.send_error(404)
+            return
+        if self.server.errors:
+            self.server.errors -= 1
+            self.send_error(503)
+            return
+        wanted = self.headers.get("Range")
+        start = int(wanted[6:-1]) if wanted and self.server.ranges else 0
+        if start >= len(content):
+            self.send_error(416)
+            return
+        self.server.starts.append(start)
+        body = content[start:] if self.path != "/wrong" else b"x" * len(content)
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.server.stalls:
+            self.server.stalls -= 1
+            self.wfile.write(body[: len(body) // 3])
+            self.server.closing.wait(60)
+            return
+        if self.server.cuts:
+            self.server.cuts -= 1
+            body = body[: len(body) // 3]
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def serving(content: bytes) -> Iterator[Server]:
+    """A server of this content that answers while the block runs."""
+    with Server(content) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.closing.set()
+        running.shutdown()

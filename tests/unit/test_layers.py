@@ -1,0 +1,77 @@
+"""Backbones and layers that do not exist are refused before anything starts."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from defectbench.backbones import load_backbone
+from defectbench.errors import InputError
+from defectbench.layers import backbone_layers, check_layers, timm_models
+from defectbench.resources import RESOURCES
+from defectbench.storage import read_json
+
+ROOT = Path(__file__).parents[2]
+
+
+def config(backbone: str, layer: str, source: str = "folder") -> dict:
+    return {
+        "datasets": {"parts": {"source": source, "methods": ["fre"]}},
+        "methods": {"fre": {"backbones": [backbone], "layer": layer}},
+    }
+
+
+@pytest.mark.parametrize("backbone", read_json(RESOURCES / "backbone_layers.json"))
+def test_listed_layers_are_those_of_the_network(backbone: str, tmp_path: Path):
+    import timm
+    import torch
+    from torchvision.models import get_model
+
+    if backbone == "efficientnet_lite0":
+        network = timm.create_model("tf_efficientnet_lite0")
+    else:
+        network = get_model(backbone)
+    torch.save(network.state_dict(), tmp_path / "weights.pth")
+    loaded = load_backbone(backbone, tmp_path / "weights.pth").network
+    layers = [name for name, _ in loaded.named_modules() if name]
+    assert backbone_layers(backbone, "key", tmp_path) == layers
+
+
+def test_the_layers_of_the_projects_methods_exist(tmp_path: Path):
+    check_layers(yaml.safe_load((ROOT / "config.yaml").read_text()), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_timm_models_are_read_off_its_source():
+    import timm
+
+    assert sorted(timm_models()) == sorted(timm.list_models())
+
+
+def test_an_unknown_layer_is_refused_with_the_nearest(tmp_path: Path):
+    with pytest.raises(
+        InputError, match=r"methods\.fre\.layer: resnet18 has no layer 'layr3'.*layer3"
+    ):
+        check_layers(config("resnet18", "layr3"), tmp_path)
+    with pytest.raises(InputError, match=r"nearest are conv1, bn1, relu, maxpool, layer1"):
+        check_layers(config("resnet18", "?"), tmp_path)
+
+
+def test_an_unknown_backbone_is_refused_with_the_nearest(tmp_path: Path):
+    with pytest.raises(
+        InputError, match=r"methods\.fre\.backbones: unknown backbone 'resnet19'.*resnet18"
+    ):
+        check_layers(config("resnet19", "layer3"), tmp_path)
+
+
+def test_layers_of_a_timm_model_are_listed_once(tmp_path: Path):
+    check_layers(config("test_resnet.r160_in1k", "layer3"), tmp_path)
+    (kept,) = tmp_path.iterdir()
+    before = kept.stat().st_mtime_ns
+    with pytest.raises(InputError, match=r"test_resnet\.r160_in1k has no layer 'blocks\.3'"):
+        check_layers(config("test_resnet.r160_in1k", "blocks.3"), tmp_path)
+    assert kept.stat().st_mtime_ns == before
+
+
+def test_of_given_features_no_layer_is_asked(tmp_path: Path):
+    check_layers(config("resnet18", "-", source="features"), tmp_path)
