@@ -92,7 +92,7 @@ def test_one_pass_yields_every_layer_asked_for(config: dict):
         (
             ("datasets", "parts"),
             {"source": "elpv", "path": "x", "methods": ["a"]},
-            "parts: path is not a key of this source",
+            "parts.path: not a key of this source",
         ),
         (("seed",), "x", "seed: 'x'"),
         (("categories",), [], "categories"),

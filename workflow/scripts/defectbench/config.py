@@ -49,8 +49,8 @@ def check_schema(config: Config, schema_file: Path) -> None:
 
 def _in_words(error: jsonschema.ValidationError) -> str:
     """What the schema forbids, with the keys that it allows."""
-    if error.validator is None:
-        return f"{error.absolute_schema_path[-1]} is not a key of this source"
+    if error.validator == "not":
+        return "not a key of this source"
     if error.validator == "additionalProperties" and error.schema.get("properties"):
         allowed = list(error.schema["properties"])
         unknown = [key for key in error.instance if key not in allowed]

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import re
 import sys
 import traceback
@@ -27,10 +28,9 @@ def is_about_storage(error: BaseException) -> bool:
 
 
 def _storage_errno(error: BaseException) -> int | None:
-    if not isinstance(error, OSError):
-        return None
+    """The system's number of an error; HDF5 words it in errors of several types."""
     of_hdf5 = re.search(r"errno = (\d+)", str(error))
-    return error.errno or (int(of_hdf5[1]) if of_hdf5 else None)
+    return int(of_hdf5[1]) if of_hdf5 else getattr(error, "errno", None)
 
 
 @contextlib.contextmanager
@@ -50,9 +50,11 @@ def job_log(path: str | Path) -> Iterator[None]:
             sys.exit(1)
         except Exception as error:
             if is_about_storage(error):
-                where = f"{error.filename}: " if error.filename else ""
+                of_hdf5 = re.search(r"filename = '([^']+)'", str(error))
+                file = of_hdf5[1] if of_hdf5 else getattr(error, "filename", None)
+                where = f"{file}: " if file else ""
                 advice = "mend that and run the same command again"
                 print(f"error: {where}{STORAGE[_storage_errno(error)]}; {advice}", file=log)
-                sys.exit(1)
+                os._exit(1)  # HDF5 crashes when it closes a file that it could not write
             traceback.print_exc(file=log)
             sys.exit(1)
