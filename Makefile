@@ -5,11 +5,11 @@ ENV := .venv/.installed
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test parity bench lint
+.PHONY: help demo test test-slurm parity bench bench-planning lint
 .DEFAULT_GOAL := help
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 demo: $(ENV) ## benchmark two detectors on real images; prints the table
 	snakemake --cores all --quiet rules -- reports/elpv_table.md
@@ -19,6 +19,11 @@ demo: $(ENV) ## benchmark two detectors on real images; prints the table
 
 test: $(ENV) ## run all tests
 	python -m pytest
+
+test-slurm: $(ENV) ## install a SLURM of one machine (Debian, root) and run the workflow on it
+	python -m pip install --quiet --disable-pip-version-check --upgrade --target .venv/cluster \
+		--no-deps -r envs/cluster.txt
+	PYTHONPATH="$(CURDIR)/.venv/cluster" python -m pytest -rsP tests/slurm
 
 parity: $(ENV) ## compare with reference outputs: make parity GOLDEN=folder MVTEC=folder
 	@test -f "$(GOLDEN)/resnet18_seed42.pth" && test -d "$(MVTEC)/bottle/train/good" || \
@@ -32,6 +37,9 @@ parity: $(ENV) ## compare with reference outputs: make parity GOLDEN=folder MVTE
 
 bench: $(ENV) ## time against a plain baseline; BENCH="--backbones efficientnet_b5 --rounds 1"
 	PYTHONPATH=workflow/scripts python tests/bench/bench.py $(BENCH)
+
+bench-planning: $(ENV) ## time the planning of large grids (dry runs)
+	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/planning.py
 
 lint: $(ENV) ## run ruff, snakefmt and snakemake --lint
 	ruff check .

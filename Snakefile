@@ -27,6 +27,17 @@ include: "workflow/rules/model.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/table.smk"
+include: "workflow/rules/resources.smk"
+
+
+# run where Snakemake runs: they need the network, or are over in a moment
+localrules:
+    all,
+    fetch_archive,
+    source,
+    weights,
+    table,
+    resources,
 
 
 rule all:

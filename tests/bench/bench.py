@@ -24,8 +24,6 @@ from PIL import Image
 from tabulate import tabulate
 from torchvision.models import get_model
 
-from defectbench.storage import read_tsv
-
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 TAPS = {"resnet18": ("layer3", 256), "efficientnet_b5": ("features.6", 456)}
@@ -104,10 +102,10 @@ def stage_seconds(folder: Path, backbone: str) -> dict[str, float]:
     """Wall time that Snakemake recorded for the two stages of the extraction."""
     (category,) = (folder / "benchmarks" / "bench").glob("*/images")
     files = {
-        "decode": category / "lanczos.tsv",
-        "forward": category.parent / "features" / "lanczos" / f"{backbone}.tsv",
+        "decode": category / "lanczos.jsonl",
+        "forward": category.parent / "features" / "lanczos" / f"{backbone}.jsonl",
     }
-    seconds = {name: float(read_tsv(file)[0]["s"]) for name, file in files.items()}
+    seconds = {name: float(json.loads(file.read_text())["s"]) for name, file in files.items()}
     log = folder / "logs" / files["forward"].relative_to(folder / "benchmarks").with_suffix(".log")
     done, rate = re.findall(r"/(\d+) images, ([\d.]+) images/s, 0 s left", log.read_text())[-1]
     # importing, loading the weights and leaving; the rest of the stage is the pass itself

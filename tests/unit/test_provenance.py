@@ -18,8 +18,14 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "errors.py").write_text("")
     (tmp_path / "tables.py").write_text("")
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
-    provenance._imports.cache_clear()
+    forget()
     return tmp_path
+
+
+def forget() -> None:
+    """A process sees the sources as they were when it first asked."""
+    provenance._imports.cache_clear()
+    code_digest.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -30,6 +36,7 @@ def test_digest_follows_the_imports(package: Path, module: str, changes: bool):
     before = code_digest("scorers.kde")
     with open(package / module, "a") as source:
         source.write("# edited\n")
+    forget()
     assert (code_digest("scorers.kde") != before) is changes
 
 

@@ -11,6 +11,7 @@ from defectbench.storage import (
     atomic_path,
     open_h5,
     read_arrays,
+    read_attributes,
     read_json,
     read_tsv,
     write_arrays,
@@ -45,6 +46,28 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.h5: damaged"):
         read_arrays(path)
+
+
+def test_no_flipped_bit_goes_unnoticed(tmp_path: Path):
+    path = tmp_path / "a.h5"
+    arrays = {"layer3/pool2": np.arange(300, dtype=np.float32).reshape(3, 100), "n": np.array(2.5)}
+    write_arrays(path, arrays, {"provenance": {"seed": 42}})
+    content = path.read_bytes()
+    noticed = 0
+    for position in range(0, len(content), 7):
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        try:
+            with open_h5(path) as file:
+                read = {name: file[name][()] for name in arrays}
+                attributes = read_attributes(file)
+        except InputError:
+            noticed += 1
+            continue
+        assert attributes == {"provenance": {"seed": 42}}, position
+        assert all(np.array_equal(read[name], arrays[name]) for name in arrays), position
+    assert noticed > 200
 
 
 def test_a_truncated_file_is_noticed(tmp_path: Path):

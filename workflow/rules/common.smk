@@ -40,6 +40,19 @@ def datasets_from(*sources):
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
+# a GPU is not asked for where the config forbids its use
+gpus_per_extraction = 0 if config["device"] == "cpu" else 1
+
+
+def grows(base, per_input_mb=0):
+    """MB or minutes that a job asks for: more for a larger input, and on each further try."""
+
+    def request(wildcards, input, attempt):
+        return round(attempt * (base + per_input_mb * input.size_mb))
+
+    return request
+
+
 def category_source(wildcards):
     """The dataset's source; of an archive, the folder it is unpacked to."""
     entry = config["datasets"][wildcards.dataset]

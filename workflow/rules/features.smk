@@ -14,14 +14,14 @@ rule features:
     log:
         "logs/{dataset}/{category}/features/{preprocessing}/{backbone}.log",
     benchmark:
-        "benchmarks/{dataset}/{category}/features/{preprocessing}/{backbone}.tsv"
+        "benchmarks/{dataset}/{category}/features/{preprocessing}/{backbone}.jsonl"
     conda:
         "../../envs/torch.yaml"
     threads: 8
     resources:
-        gpu=1,
-        mem_mb=8000,
-        runtime=120,
+        gpu=gpus_per_extraction,
+        mem_mb=grows(8000 if gpus_per_extraction else 4000),
+        runtime=grows(10, per_input_mb=1 / 15),
     params:
         taps=feature_taps,
         device=config["device"],

@@ -14,13 +14,13 @@ rule images:
     log:
         "logs/{dataset}/{category}/images/{preprocessing}.log",
     benchmark:
-        "benchmarks/{dataset}/{category}/images/{preprocessing}.tsv"
+        "benchmarks/{dataset}/{category}/images/{preprocessing}.jsonl"
     conda:
         "../../envs/numeric.yaml"
     threads: 4
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=grows(2000),
+        runtime=grows(60),
     params:
         preprocessing=lookup("preprocessings/{preprocessing}", within=config),
         code=code_digest("images"),

@@ -14,15 +14,15 @@ rule import_features:
     log:
         "logs/{dataset}/{category}/import_features.log",
     benchmark:
-        "benchmarks/{dataset}/{category}/import_features.tsv"
+        "benchmarks/{dataset}/{category}/import_features.jsonl"
     wildcard_constraints:
         dataset=datasets_from("features"),
     conda:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=grows(500, per_input_mb=4),
+        runtime=grows(10),
     params:
         code=code_digest("feature_files"),
     script:

@@ -13,15 +13,15 @@ rule index:
     log:
         "logs/{dataset}/{category}/index.log",
     benchmark:
-        "benchmarks/{dataset}/{category}/index.tsv"
+        "benchmarks/{dataset}/{category}/index.jsonl"
     wildcard_constraints:
         dataset=datasets_from("download", "archive", "folder", "elpv"),
     conda:
         "../../envs/numeric.yaml"
     threads: 2
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=grows(1000),
+        runtime=grows(30),
     params:
         code=code_digest("datasets"),
     script:

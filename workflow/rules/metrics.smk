@@ -16,13 +16,13 @@ rule metrics:
     log:
         "logs/{dataset}/{category}/{method}/{backbone}/metrics.log",
     benchmark:
-        "benchmarks/{dataset}/{category}/{method}/{backbone}/metrics.tsv"
+        "benchmarks/{dataset}/{category}/{method}/{backbone}/metrics.jsonl"
     conda:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=grows(500),
+        runtime=grows(5),
     params:
         seed=config["seed"],
         false_positive_rate=config["threshold"]["false_positive_rate"],

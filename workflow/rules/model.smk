@@ -14,13 +14,13 @@ rule model:
     log:
         "logs/{dataset}/{category}/{method}/{backbone}/model.log",
     benchmark:
-        "benchmarks/{dataset}/{category}/{method}/{backbone}/model.tsv"
+        "benchmarks/{dataset}/{category}/{method}/{backbone}/model.jsonl"
     conda:
         "../../envs/numeric.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=grows(500, per_input_mb=3),
+        runtime=grows(5, per_input_mb=1 / 60),
     params:
         scorer=lookup("methods/{method}/scorer", within=config),
         parameters=lambda wildcards: scorer_parameters(config, wildcards.method),

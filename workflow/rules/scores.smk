@@ -16,13 +16,13 @@ rule scores:
     log:
         "logs/{dataset}/{category}/{method}/{backbone}/scores.log",
     benchmark:
-        "benchmarks/{dataset}/{category}/{method}/{backbone}/scores.tsv"
+        "benchmarks/{dataset}/{category}/{method}/{backbone}/scores.jsonl"
     conda:
         "../../envs/numeric.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=grows(500, per_input_mb=4),
+        runtime=grows(5, per_input_mb=1 / 15),
     params:
         seed=config["seed"],
         folds=config["threshold"]["folds"],

@@ -11,7 +11,7 @@ rule fetch_archive:
     log:
         "logs/{dataset}/fetch_archive.log",
     benchmark:
-        "benchmarks/{dataset}/fetch_archive.tsv"
+        "benchmarks/{dataset}/fetch_archive.jsonl"
     conda:
         "../../envs/numeric.yaml"
     threads: 1
@@ -32,7 +32,7 @@ rule unpack_archive:
     log:
         "logs/{dataset}/unpack_archive.log",
     benchmark:
-        "benchmarks/{dataset}/unpack_archive.tsv"
+        "benchmarks/{dataset}/unpack_archive.jsonl"
     conda:
         "../../envs/numeric.yaml"
     threads: 1
@@ -51,7 +51,7 @@ rule source:
     log:
         "logs/{dataset}/{category}/source.log",
     benchmark:
-        "benchmarks/{dataset}/{category}/source.tsv"
+        "benchmarks/{dataset}/{category}/source.jsonl"
     conda:
         "../../envs/numeric.yaml"
     threads: 1

@@ -17,13 +17,13 @@ rule table:
     log:
         "logs/{dataset}/table.log",
     benchmark:
-        "benchmarks/{dataset}/table.tsv"
+        "benchmarks/{dataset}/table.jsonl"
     conda:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=grows(1000),
+        runtime=grows(10),
     params:
         categories=lambda wildcards: all_categories(config, wildcards.dataset),
         code=code_digest("tables", "results"),

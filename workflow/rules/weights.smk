@@ -11,7 +11,7 @@ rule weights:
     log:
         "logs/weights/{backbone}.log",
     benchmark:
-        "benchmarks/weights/{backbone}.tsv"
+        "benchmarks/weights/{backbone}.jsonl"
     conda:
         "../../envs/torch.yaml"
     threads: 1

@@ -1,5 +1,7 @@
 """Rule `features`: run a backbone over one category and keep every layer that is asked for."""
 
+import contextlib
+import sys
 from pathlib import Path
 
 import torch
@@ -8,14 +10,23 @@ from defectbench.allocator import keep_freed_memory
 from defectbench.backbones import load_backbone
 from defectbench.errors import job_log
 from defectbench.features import Tap, extract_features, select_device, select_precision
+from defectbench.gpus import claimed_gpu
 from defectbench.progress import Progress
 from defectbench.provenance import file_sha256, library_versions
 from defectbench.storage import create_h5, open_h5, read_attributes
 
-with job_log(snakemake.log[0]):
+with job_log(snakemake.log[0]), contextlib.ExitStack() as claims:
     torch.set_num_threads(snakemake.threads)
     keep_freed_memory()
     device = select_device(snakemake.params.device)
+    if device.type == "cuda":
+        gpus = [
+            str(torch.cuda.get_device_properties(i).uuid) for i in range(torch.cuda.device_count())
+        ]
+        device = torch.device("cuda", claims.enter_context(claimed_gpu(gpus)))
+    device_name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    found = "" if device.type == "cuda" else " (no GPU found, or device: cpu)"
+    print(f"device: {device_name}{found}", file=sys.stderr)
     precision = select_precision(snakemake.params.precision, device)
     weights = Path(snakemake.input.weights)
     backbone = load_backbone(snakemake.wildcards.backbone, weights)
@@ -25,7 +36,7 @@ with job_log(snakemake.log[0]):
         provenance |= {
             "weights_sha256": file_sha256(weights),
             "code_features": snakemake.params.code,
-            "device": torch.cuda.get_device_name() if device.type == "cuda" else "CPU",
+            "device": device_name,
             "precision": precision,
         }
         with create_h5(snakemake.output.features, {"provenance": provenance}) as output:

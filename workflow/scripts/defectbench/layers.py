@@ -10,6 +10,7 @@ import importlib.util
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def check_layers(config: Mapping[str, Any], kept: Path) -> None:
                 )
 
 
+@cache
 def backbone_layers(backbone: str, key: str, kept: Path) -> list[str]:
     """Layers of a backbone, in the order of the network; empty if timm is not here to tell.
 
@@ -60,7 +62,7 @@ def backbone_layers(backbone: str, key: str, kept: Path) -> list[str]:
     InputError
         If neither this project nor timm knows the backbone; it names `key` and the nearest names.
     """
-    known = read_json(RESOURCES / "backbone_layers.json")
+    known = _listed_layers()
     if backbone in known:
         return known[backbone]
     if importlib.util.find_spec("timm") is None:
@@ -77,6 +79,7 @@ def backbone_layers(backbone: str, key: str, kept: Path) -> list[str]:
     return read_json(file)
 
 
+@cache
 def timm_models() -> list[str]:
     """Names of timm's models, read from its source: importing it takes seconds."""
     spec = importlib.util.find_spec("timm")
@@ -85,6 +88,11 @@ def timm_models() -> list[str]:
     sources = sorted((Path(spec.origin).parent / "models").glob("*.py"))
     entry = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
     return [name for source in sources for name in entry.findall(source.read_text("utf-8"))]
+
+
+@cache
+def _listed_layers() -> dict[str, list[str]]:
+    return read_json(RESOURCES / "backbone_layers.json")
 
 
 def _layers_of_timm_model(backbone: str) -> list[str]:

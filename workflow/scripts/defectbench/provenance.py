@@ -9,6 +9,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 
 
+@cache
 def code_digest(*modules: str) -> str:
     """Digest of modules of this package and of all that they import from it.
 

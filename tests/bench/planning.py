@@ -1,0 +1,110 @@
+"""Measure how long Snakemake plans a large grid, and in how much memory: dry runs, nothing computed."""
+
+import argparse
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import yaml
+from bench import ROOT, Usage, measure, processor
+from tabulate import tabulate
+
+BACKBONES = {
+    "resnet18": "layer3",
+    "resnet50": "layer3",
+    "wide_resnet50_2": "layer3",
+    "resnet26.bt_in1k": "layer3",
+    "resnet34.a1_in1k": "layer3",
+    "resnet10t.c3_in1k": "layer3",
+    "resnet14t.c3_in1k": "layer3",
+    "resnet26t.ra2_in1k": "layer3",
+    "resnet33ts.ra2_in1k": "stages.2",
+    "resnet32ts.ra2_in1k": "stages.2",
+    "resnet18d.ra2_in1k": "layer3",
+    "resnet34d.ra2_in1k": "layer3",
+}
+GROUPS = [
+    "--groups",
+    *("index=category", "images=category", "model=detector", "scores=detector", "metrics=detector"),
+    "--group-components",
+    *("category=1", "detector=20"),
+]
+
+
+def write_grid(folder: Path, categories: int, backbones: int, methods: int) -> None:
+    """A dataset of empty files, and methods that read the layer that all their backbones have."""
+    for number in range(categories):
+        for part in ("train/good", "test/good", "test/defective"):
+            target = folder / "data" / f"category{number:03}" / part
+            target.mkdir(parents=True)
+            for image in range(40 if part == "train/good" else 2):
+                (target / f"{image:03}.png").touch()
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    names = dict(list(BACKBONES.items())[:backbones])
+    config["methods"] = {
+        f"fre{number}_{layer.replace('.', '')}": {
+            "scorer": "pca_fre",
+            "variance": 0.90 + number / 100,
+            "layer": layer,
+            "pool": 2,
+            "preprocessing": "lanczos256",
+            "backbones": [name for name, its in names.items() if its == layer],
+        }
+        for number in range(methods)
+        for layer in sorted(set(names.values()))
+    }
+    config["datasets"] = {
+        "grid": {
+            "source": "folder",
+            "path": str(folder / "data"),
+            "methods": list(config["methods"]),
+        }
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def plan(folder: Path, *arguments: str) -> tuple[int, Usage]:
+    """Number of jobs of a dry run and what planning it took."""
+    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "-d", str(folder)]
+    command += ["-n", "--quiet", "rules", *arguments, "--", "reports/grid_table.md"]
+    usage = measure(command, folder)
+    output = (folder / "output.log").read_text()
+    return int(re.findall(r"^total +(\d+)$", output, re.M)[-1]), usage
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=Path("reports/planning.md"))
+    arguments = parser.parse_args()
+    rows = []
+    for categories, backbones, methods in ((15, 3, 2), (15, 12, 8), (300, 1, 1)):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            write_grid(folder, categories, backbones, methods)
+            plan(folder)  # the first one lists the layers of timm's models
+            for label, options in (("", []), (", grouped", GROUPS)):
+                jobs, usage = plan(folder, *options)
+                grid = f"{categories} × {backbones} × {methods}{label}"
+                per_thousand = (usage.wall * 1000 / jobs, usage.memory * 1000 / jobs)
+                rows.append(
+                    [
+                        grid,
+                        str(jobs),
+                        f"{usage.wall:.1f}",
+                        f"{usage.memory:.0f}",
+                        *(f"{value:.1f}" for value in per_thousand),
+                    ]
+                )
+                print(rows[-1], file=sys.stderr)
+    header = ["categories × backbones × methods", "jobs", "s", "peak MB", "s / 1000", "MB / 1000"]
+    text = (
+        f"# Planning\n\n`make bench-planning` on {processor()}: dry runs of a dataset of which "
+        f"nothing is done yet.\n\n{tabulate(rows, header, 'github', disable_numparse=True)}\n"
+    )
+    arguments.output.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
