@@ -1,4 +1,4 @@
-"""Measure how long Snakemake plans a large grid, and in how much memory: dry runs, nothing computed."""
+"""Measure how long Snakemake plans a large grid, and in how much memory, by dry runs."""
 
 import argparse
 import re

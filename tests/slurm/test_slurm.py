@@ -1,7 +1,6 @@
 """The workflow on a real SLURM: through its profiles, with the same bytes as on one machine."""
 
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from conftest import command, start_slurmd
-from runs import ROOT, TABLE, snakemake, snakemake_command, write_config
+from runs import ROOT, TABLE, mounted, snakemake, snakemake_command, write_config
 
 PROFILES = ROOT / "workflow" / "profiles"
 REPORTS = ("parts_table.md", "parts_table.csv", "parts_details.md")
@@ -141,52 +140,38 @@ def test_the_slurm_profile_gives_the_same_bytes_in_few_submissions(folder: Path,
 
 
 @pytest.mark.usefixtures("slurm")
-def test_the_generic_profile_gives_the_same_bytes(folder: Path, local: Path):
-    text = finish(on_slurm(folder, GENERIC), folder)
-    assert reports(folder) == reports(local)
+def test_the_generic_profile_gives_the_same_bytes_on_another_filesystem(folder: Path, local: Path):
+    with mounted(folder / "results"):
+        text = finish(on_slurm(folder, GENERIC), folder)
+        assert reports(folder) == reports(local)
     print(f"submissions through cluster-generic: SLURM jobs {', '.join(submitted(text))}")
 
 
 @pytest.mark.usefixtures("slurm")
-def test_a_killed_job_is_submitted_again_with_more_memory(folder: Path, local: Path):
+def test_a_killed_job_and_a_killed_node_cost_time_and_nothing_else(folder: Path, local: Path):
     run = on_slurm(folder, GENERIC)
     victim = wait_for("the extraction", extraction, run)
     assert isinstance(victim, psutil.Process)
     victim.kill()
+    psutil.wait_procs([victim])
+    wait_for("the next extraction", extraction, run)
+    kill_node()
     text = finish(run, folder)
     assert reports(folder) == reports(local)
     extractions = [job for job in map(description, submitted(text)) if "Partition=gpu" in job]
     assert len(extractions) == 3  # two categories, one of them twice
     memory = sorted(re.findall(r"TRES=\S*mem=(\w+)", " ".join(extractions)))
-    print(f"a job was killed; memory of the extractions: {', '.join(memory)}")
     assert len(set(memory)) == 2
+    assert "Restarts=1" in " ".join(extractions)
+    print(f"a job and the node were killed; memory of the extractions: {', '.join(memory)}")
 
 
-@pytest.mark.usefixtures("slurm")
-def test_a_node_that_dies_costs_time_and_nothing_else(folder: Path, local: Path):
-    run = on_slurm(folder, GENERIC)
-    wait_for("the extraction", extraction, run)
-    daemon = psutil.Process(int(Path("/run/slurmd.pid").read_text()))
-    for process in (*psutil.process_iter(["name"]),):
+def kill_node() -> None:
+    """Kill -9 the node's daemon and all that it runs, then start it anew."""
+    for process in psutil.process_iter(["name"]):
         if process.info["name"] == "slurmstepd":
             for job in (*process.children(recursive=True), process):
                 job.kill()
-    daemon.kill()
+    psutil.Process(int(Path("/run/slurmd.pid").read_text())).kill()
     time.sleep(1)
     start_slurmd()
-    text = finish(run, folder)
-    assert reports(folder) == reports(local)
-    print(f"the node was killed; SLURM jobs {', '.join(submitted(text))}")
-
-
-@pytest.mark.usefixtures("slurm")
-def test_results_may_lie_on_another_filesystem(folder: Path, local: Path):
-    (folder / "results").mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "defectbench-test", str(folder / "results")]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting a file system is not permitted here")
-    try:
-        finish(on_slurm(folder, GENERIC), folder)
-        assert reports(folder) == reports(local)
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder / "results")], check=True)

@@ -1,10 +1,14 @@
 """The real Snakefile in folders of a test's own."""
 
+import contextlib
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -61,3 +65,16 @@ def planned_jobs(folder: Path, *arguments: str) -> dict[str, int]:
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", run.stdout + run.stderr, flags=re.M))
     jobs.pop("total", None)
     return {rule: int(count) for rule, count in jobs.items()}
+
+
+@contextlib.contextmanager
+def mounted(folder: Path, options: str = "size=64m") -> Iterator[None]:
+    """A small file system of its own in place of a folder, where that is permitted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", options, "defectbench-test", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a file system is not permitted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ import psutil
 import pytest
 import yaml
 from PIL import Image
-from runs import ROOT, TABLE, planned_jobs, snakemake, snakemake_command, write_config
+from runs import ROOT, TABLE, mounted, planned_jobs, snakemake, snakemake_command, write_config
 from server import serving
 
 DETECTOR = Path("results/parts/plate/fre/resnet18")
@@ -207,19 +206,6 @@ def test_a_failed_download_says_what_to_fetch_and_where_to_put_it(
     assert message in said(run)
     assert "resources/data/parts/plate.tar.xz" in said(run)
     assert not (tmp_path / "resources" / "data" / "parts" / "plate").exists()
-
-
-@contextlib.contextmanager
-def mounted(folder: Path, options: str) -> Iterator[None]:
-    """A small file system of its own in place of a folder, where that is permitted."""
-    folder.mkdir(parents=True, exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", options, "defectbench-test", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting a file system is not permitted here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_a_full_disk_is_named_and_space_is_all_it_needs(

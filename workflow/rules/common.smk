@@ -44,11 +44,12 @@ def datasets_from(*sources):
 gpus_per_extraction = 0 if config["device"] == "cpu" else 1
 
 
-def grows(base, per_input_mb=0):
-    """MB or minutes that a job asks for: more for a larger input, and on each further try."""
+def grows(base, per_mb=0, of=""):
+    """MB or minutes that a job asks for: more for a larger input file, and on each further try."""
 
     def request(wildcards, input, attempt):
-        return round(attempt * (base + per_input_mb * input.size_mb))
+        megabytes = Path(input[of]).stat().st_size / 1e6 if of else 0
+        return round(attempt * (base + per_mb * megabytes))
 
     return request
 

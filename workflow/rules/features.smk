@@ -21,7 +21,7 @@ rule features:
     resources:
         gpu=gpus_per_extraction,
         mem_mb=grows(8000 if gpus_per_extraction else 4000),
-        runtime=grows(10, per_input_mb=1 / 15),
+        runtime=grows(10, per_mb=1 / 15, of="images"),
     params:
         taps=feature_taps,
         device=config["device"],

@@ -21,7 +21,7 @@ rule import_features:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=grows(500, per_input_mb=4),
+        mem_mb=grows(500, per_mb=4, of="file"),
         runtime=grows(10),
     params:
         code=code_digest("feature_files"),

@@ -19,8 +19,8 @@ rule model:
         "../../envs/numeric.yaml"
     threads: 2
     resources:
-        mem_mb=grows(500, per_input_mb=3),
-        runtime=grows(5, per_input_mb=1 / 60),
+        mem_mb=grows(500, per_mb=3, of="features"),
+        runtime=grows(5, per_mb=1 / 60, of="features"),
     params:
         scorer=lookup("methods/{method}/scorer", within=config),
         parameters=lambda wildcards: scorer_parameters(config, wildcards.method),

@@ -21,8 +21,8 @@ rule scores:
         "../../envs/numeric.yaml"
     threads: 2
     resources:
-        mem_mb=grows(500, per_input_mb=4),
-        runtime=grows(5, per_input_mb=1 / 15),
+        mem_mb=grows(500, per_mb=4, of="features"),
+        runtime=grows(5, per_mb=1 / 15, of="features"),
     params:
         seed=config["seed"],
         folds=config["threshold"]["folds"],
