@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import command, start_slurmd
+from local_slurm import command, start_slurmd
 from runs import ROOT, TABLE, mounted, snakemake, snakemake_command, write_config
 
 PROFILES = ROOT / "workflow" / "profiles"

@@ -40,7 +40,7 @@ def test_only_the_backbones_stages_import_torch():
     scripts = ROOT / "workflow" / "scripts"
     modules = [*scripts.glob("*.py"), *scripts.glob("defectbench/**/*.py")]
     pattern = re.compile(
-        r"^\s*(?:import|from) (?:torch|timm|defectbench\.(?:backbones|features|weights))\b", re.M
+        r"^(?:import|from) (?:torch|timm|defectbench\.(?:backbones|features|weights))\b", re.M
     )
     heavy = {file.stem for file in modules if pattern.search(file.read_text())}
     assert heavy == {"backbones", "features", "weights", "extract_features", "fetch_weights"}

@@ -5,6 +5,7 @@ docs/faults.md tells users what these tests show.
 
 import contextlib
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -338,11 +339,15 @@ def test_problems_of_the_images_are_listed_at_once_before_anything_is_computed(
     good = dataset_copy / "plate" / "train" / "good"
     (good / "003.png").write_bytes(b"")
     (good / "004.png").write_bytes((good / "004.png").read_bytes()[:-100])
+    (good / "005.png").unlink()
+    (good / "005.png").symlink_to("nowhere.png")
+    (good / "006.png").rename(os.fsdecode(os.fsencode(good) + b"/gr\xfcn.png"))
     write_small_config(folder, dataset_copy, weights)
     run = snakemake(folder, TABLE)
     assert run.returncode != 0
-    for name in ("003.png", "004.png"):
+    for name in ("003.png", "004.png", "005.png"):
         assert re.search(rf"train/good/{name}: cannot be read as an image", said(run))
+    assert r"train/good/gr\udcfcn.png: the name is not UTF-8" in said(run)
     assert list(folder.glob("results/**/*.*")) == []
 
 

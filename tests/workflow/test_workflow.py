@@ -271,3 +271,18 @@ def test_features_are_finite_float32(finished: Path):
     assert X.shape == (28, 80 * 2 * 2)
     assert X.dtype == np.float32
     assert np.isfinite(X).all()
+
+
+def test_no_rule_uses_more_than_it_asks_for(finished_copy: Path):
+    run = snakemake(finished_copy, "--", "reports/parts_resources.md")
+    assert run.returncode == 0, run.stdout + run.stderr
+    text = (finished_copy / "reports" / "parts_resources.md").read_text()
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    header, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    table = {row[0]: dict(zip(header, row, strict=True)) for row in rows[1:]}
+    assert {"features", "images", "index", "model", "scores", "metrics", "table"} <= set(table)
+    for rule, row in table.items():
+        assert 0 < float(row["MB asked"]) >= float(row["MB used"]), rule
+        assert 0 < float(row["minutes asked"]) >= float(row["minutes used"]), rule
+    assert table["features"]["jobs"] == "2"
+    assert float(table["features"]["MB used"]) > 100

@@ -12,6 +12,8 @@ rule resources:
         markdown="reports/{dataset}_resources.md",
     log:
         "logs/{dataset}/resources.log",
+    benchmark:
+        "benchmarks/resources/{dataset}.jsonl"
     conda:
         "../../envs/numeric.yaml"
     threads: 1

@@ -10,6 +10,7 @@ import csv
 import hashlib
 import importlib.util
 import lzma
+import os
 import shutil
 import tarfile
 import zlib
@@ -112,8 +113,8 @@ def folder_fingerprint(path: str | Path) -> str:
     """
     digest = hashlib.sha256()
     for file in sorted(Path(path).rglob("*")):
-        status = file.stat()
-        digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+        status = file.stat() if file.exists() else file.lstat()  # a link to nowhere
+        digest.update(os.fsencode(file) + f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
     return digest.hexdigest()[:16]
 
 

@@ -62,7 +62,7 @@ def create_h5(path: str | Path, attributes: Mapping[str, Any]) -> Iterator[h5py.
         What made it; each value is stored as JSON.
     """
     # this format has checksums of its metadata too
-    with atomic_path(path) as part, h5py.File(part, "w", libver=H5_FORMAT) as file:
+    with atomic_path(path) as part, h5py.File(part, "w", libver=H5_FORMAT, locking=False) as file:
         for name, value in attributes.items():
             file.attrs[name] = np.bytes_(json.dumps(value, sort_keys=True))  # ASCII
         yield file

@@ -1,0 +1,67 @@
+"""A SLURM of one machine, installed from Debian's packages and started on loopback."""
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+CONFIGURED = Path(__file__).parents[1] / "slurm"
+PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
+CONFIGURATION = Path("/etc/slurm")
+PID_FILES = (Path("/run/slurmd.pid"), Path("/run/slurmctld.pid"), Path("/run/munge/munged.pid"))
+
+
+def command(*arguments: str) -> str:
+    """Output of a command that must succeed."""
+    return subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
+
+
+def start_slurmd() -> None:
+    command("slurmd")
+
+
+def install() -> str:
+    """Why SLURM cannot be had here, empty if it can."""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return "installing SLURM needs root and Debian's apt-get"
+    os.environ["PATH"] += ":/usr/sbin:/sbin"  # where Debian puts the daemons
+    ours = (CONFIGURED / "slurm.conf").read_text()
+    there = CONFIGURATION / "slurm.conf"
+    if there.exists() and there.read_text() != ours:
+        return f"{there} is of another SLURM, which is left alone"
+    if any(shutil.which(name) is None for name in ("slurmctld", "slurmd", "sbatch", "munged")):
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        for step in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends"]):
+            packages = PACKAGES if step[0] == "install" else ()
+            run = subprocess.run(
+                ["apt-get", *step, *packages], env=environment, capture_output=True, text=True
+            )
+            if run.returncode:
+                return f"apt-get {step[0]} failed: {run.stderr.strip()[-300:]}"
+    return ""
+
+
+def start() -> None:
+    for name in ("slurm.conf", "gres.conf"):
+        shutil.copy(CONFIGURED / name, CONFIGURATION / name)
+    for folder in ("/var/spool/slurmctld", "/var/spool/slurmd", "/var/log/slurm"):
+        command("install", "-d", folder)
+    command("install", "-d", "-o", "munge", "-g", "munge", "-m755", "/run/munge")
+    command("runuser", "-u", "munge", "--", shutil.which("munged") or "/usr/sbin/munged", "--force")
+    command("slurmctld")
+    start_slurmd()
+    for _ in range(60):
+        state = subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True).stdout
+        if "idle" in state:
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"the node does not become idle: {state}")
+
+
+def stop() -> None:
+    for file in PID_FILES:
+        if file.is_file():
+            subprocess.run(["kill", file.read_text().strip()], check=False)
+    (CONFIGURATION / "slurm.conf").unlink()
+    (CONFIGURATION / "gres.conf").unlink()

@@ -1,0 +1,67 @@
+"""Profiles name rules that there are, and settings that Snakemake and its plugins know."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PROFILES = sorted((ROOT / "workflow" / "profiles").glob("*/config.yaml"))
+RULES = {
+    name
+    for file in (ROOT / "workflow" / "rules").glob("*.smk")
+    for name in re.findall(r"^rule (\w+):", file.read_text(), re.M)
+}
+LIGHT = {"index", "images", "model", "scores", "metrics"}
+
+
+def settings(profile: Path) -> dict:
+    return yaml.safe_load(profile.read_text())
+
+
+def grouped(profile: Path) -> dict[str, str]:
+    """Group of each rule."""
+    return dict(pair.split("=") for pair in settings(profile).get("groups", []))
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.parent.name)
+def test_a_profile_names_existing_rules(profile: Path):
+    named = {*settings(profile).get("set-resources", {}), *grouped(profile)}
+    assert named <= RULES
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.parent.name)
+def test_a_profile_takes_up_an_interrupted_run(profile: Path):
+    assert settings(profile)["rerun-incomplete"] is True
+
+
+@pytest.mark.parametrize("profile", PROFILES[1:], ids=lambda profile: profile.parent.name)
+def test_on_a_cluster_light_jobs_travel_in_groups_and_extractions_alone(profile: Path):
+    assert PROFILES[0].parent.name == "default"
+    assert set(grouped(profile)) == LIGHT
+    groups = {pair.split("=")[0] for pair in settings(profile)["group-components"]}
+    assert groups == set(grouped(profile).values())
+
+
+@pytest.mark.parametrize("profile", PROFILES[1:], ids=lambda profile: profile.parent.name)
+def test_on_a_cluster_failed_jobs_are_tried_again(profile: Path):
+    assert settings(profile)["retries"] >= 1
+
+
+def test_settings_of_snakemake_itself_are_its_own():
+    from snakemake.cli import get_argument_parser
+
+    options = {
+        option.removeprefix("--")
+        for action in get_argument_parser()._actions
+        for option in action.option_strings
+    }
+    plugins = ("slurm-", "cluster-generic-", "kubernetes-", "storage-s3-")
+    for profile in PROFILES:
+        own = {key for key in settings(profile) if not key.startswith(plugins)}
+        assert own <= options, profile
+
+
+def test_one_machine_runs_one_extraction_at_a_time_unless_told_otherwise():
+    assert settings(PROFILES[0])["resources"] == {"gpu": 1}
