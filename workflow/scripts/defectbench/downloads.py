@@ -113,7 +113,7 @@ def _transfer(url: str, part: Path) -> None:
         total = start + int(length) if length is not None else None
         with open(part, "ab" if resumed else "wb") as stream:
             shown = time.monotonic()
-            while block := response.read(BLOCK):
+            while block := response.read1(BLOCK):  # what there is: little is lost in a kill
                 stream.write(block)
                 if time.monotonic() - shown >= PROGRESS_SECONDS:
                     shown = time.monotonic()
