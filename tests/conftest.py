@@ -57,6 +57,18 @@ def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def resnet18_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ResNet-18 with seeded random weights."""
+    import torch  # takes seconds, and most tests need none
+    from torchvision.models import resnet18
+
+    torch.manual_seed(42)
+    path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
+    torch.save(resnet18(weights=None).state_dict(), path)
+    return path
+
+
 @pytest.fixture
 def dataset_copy(small_dataset: Path, tmp_path: Path) -> Path:
     """The small dataset, free to be damaged."""

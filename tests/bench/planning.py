@@ -24,12 +24,8 @@ BACKBONES = {
     "resnet18d.ra2_in1k": "layer3",
     "resnet34d.ra2_in1k": "layer3",
 }
-GROUPS = [
-    "--groups",
-    *("index=category", "images=category", "model=detector", "scores=detector", "metrics=detector"),
-    "--group-components",
-    *("category=1", "detector=20"),
-]
+PROFILE = yaml.safe_load((ROOT / "workflow" / "profiles" / "slurm" / "config.yaml").read_text())
+GROUPS = ["--groups", *PROFILE["groups"], "--group-components", *PROFILE["group-components"]]
 
 
 def write_grid(folder: Path, categories: int, backbones: int, methods: int) -> None:

@@ -9,10 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 from local_slurm import command, start_slurmd
-from runs import ROOT, TABLE, mounted, snakemake, snakemake_command, write_config
+from runs import ROOT, TABLE, mounted, reports, snakemake, snakemake_command, write_config
 
 PROFILES = ROOT / "workflow" / "profiles"
-REPORTS = ("parts_table.md", "parts_table.csv", "parts_details.md")
 # no database here (see the profile); the rest makes a test of a minute out of one of ten
 SLURM = (
     "--workflow-profile",
@@ -52,10 +51,6 @@ GENERIC = (
     "--latency-wait",
     "10",
 )
-
-
-def reports(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / "reports" / name).read_bytes() for name in REPORTS}
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,12 @@ ROOT = Path(__file__).parents[2]
 TABLE = "reports/parts_table.md"
 
 
+def reports(folder: Path) -> dict[str, bytes]:
+    """Content of all that a finished run reports."""
+    names = ("parts_table.md", "parts_table.csv", "parts_details.md")
+    return {name: (folder / "reports" / name).read_bytes() for name in names}
+
+
 def write_config(folder: Path, dataset: Path, **changes: object) -> None:
     config = {
         "device": "cpu",

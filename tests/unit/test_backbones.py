@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torchvision.models import resnet18
 
 from defectbench.backbones import fold_batch_norm, load_backbone
 from defectbench.errors import InputError
@@ -26,15 +25,6 @@ from defectbench.storage import create_array, create_h5, open_h5
 from defectbench.weights import fetch_weights
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
-
-
-@pytest.fixture(scope="module")
-def resnet18_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ResNet-18 with seeded random weights."""
-    torch.manual_seed(42)
-    path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
-    torch.save(resnet18(weights=None).state_dict(), path)
-    return path
 
 
 @pytest.fixture(scope="module")

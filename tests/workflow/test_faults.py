@@ -19,16 +19,20 @@ import psutil
 import pytest
 import yaml
 from PIL import Image
-from runs import ROOT, TABLE, mounted, planned_jobs, snakemake, snakemake_command, write_config
+from runs import (
+    ROOT,
+    TABLE,
+    mounted,
+    planned_jobs,
+    reports,
+    snakemake,
+    snakemake_command,
+    write_config,
+)
 from server import serving
 
 DETECTOR = Path("results/parts/plate/fre/resnet18")
 FEATURES = Path("results/parts/plate/features/lanczos64/resnet18.h5")
-REPORTS = ("parts_table.md", "parts_table.csv", "parts_details.md")
-
-
-def reports(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / "reports" / name).read_bytes() for name in REPORTS}
 
 
 def left_overs(folder: Path) -> list[Path]:
@@ -39,17 +43,6 @@ def left_overs(folder: Path) -> list[Path]:
 
 def said(run: subprocess.CompletedProcess[str]) -> str:
     return run.stdout + run.stderr
-
-
-@pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
-    from torchvision.models import resnet18
-
-    torch.manual_seed(42)
-    path = tmp_path_factory.mktemp("weights") / "resnet18.pth"
-    torch.save(resnet18(weights=None).state_dict(), path)
-    return path
 
 
 def write_small_config(folder: Path, dataset: Path, weights: Path, **entry: object) -> None:
@@ -75,10 +68,12 @@ def write_small_config(folder: Path, dataset: Path, weights: Path, **entry: obje
 
 
 @pytest.fixture(scope="session")
-def small(small_dataset: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small(
+    small_dataset: Path, resnet18_weights: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Folder of a finished run with one detector; read-only by agreement."""
     folder = tmp_path_factory.mktemp("small")
-    write_small_config(folder, small_dataset, weights)
+    write_small_config(folder, small_dataset, resnet18_weights)
     run = snakemake(folder, TABLE)
     assert run.returncode == 0, said(run)
     return folder
@@ -170,12 +165,12 @@ def archive_of(dataset: Path, path: Path) -> bytes:
 
 
 def test_a_killed_download_goes_on_where_it_was(
-    small: Path, small_dataset: Path, weights: Path, tmp_path: Path
+    small: Path, small_dataset: Path, resnet18_weights: Path, tmp_path: Path
 ):
     content = archive_of(small_dataset, tmp_path / "plate.tar")
     with serving(content) as server:
         urls = {"plate": [server.url()]}
-        write_small_config(tmp_path, small_dataset, weights, source="download", urls=urls)
+        write_small_config(tmp_path, small_dataset, resnet18_weights, source="download", urls=urls)
         server.stalls = 1
         part = tmp_path / "resources" / "data" / "parts" / "plate.tar.xz.part"
         with open(tmp_path / "killed.log", "w") as log:
@@ -197,11 +192,11 @@ def test_a_killed_download_goes_on_where_it_was(
     ("path", "message"), [("/missing", "HTTP 404"), ("/wrong", "cannot be unpacked")]
 )
 def test_a_failed_download_says_what_to_fetch_and_where_to_put_it(
-    small_dataset: Path, weights: Path, tmp_path: Path, path: str, message: str
+    small_dataset: Path, resnet18_weights: Path, tmp_path: Path, path: str, message: str
 ):
     with serving(archive_of(small_dataset, tmp_path / "plate.tar")) as server:
         urls = {"plate": [server.url(path)]}
-        write_small_config(tmp_path, small_dataset, weights, source="download", urls=urls)
+        write_small_config(tmp_path, small_dataset, resnet18_weights, source="download", urls=urls)
         run = snakemake(tmp_path, TABLE)
     assert run.returncode != 0
     assert message in said(run)
@@ -210,9 +205,9 @@ def test_a_failed_download_says_what_to_fetch_and_where_to_put_it(
 
 
 def test_a_full_disk_is_named_and_space_is_all_it_needs(
-    small: Path, small_dataset: Path, weights: Path, tmp_path: Path
+    small: Path, small_dataset: Path, resnet18_weights: Path, tmp_path: Path
 ):
-    write_small_config(tmp_path, small_dataset, weights)
+    write_small_config(tmp_path, small_dataset, resnet18_weights)
     with mounted(tmp_path / "results", "size=256k"):
         run = snakemake(tmp_path, TABLE)
         assert run.returncode != 0
@@ -226,8 +221,10 @@ def test_a_full_disk_is_named_and_space_is_all_it_needs(
         assert reports(tmp_path) == reports(small)
 
 
-def test_a_read_only_results_folder_is_named(small_dataset: Path, weights: Path, tmp_path: Path):
-    write_small_config(tmp_path, small_dataset, weights)
+def test_a_read_only_results_folder_is_named(
+    small_dataset: Path, resnet18_weights: Path, tmp_path: Path
+):
+    write_small_config(tmp_path, small_dataset, resnet18_weights)
     with mounted(tmp_path / "results", "ro,size=1m"):
         run = snakemake(tmp_path, TABLE)
     assert run.returncode != 0
@@ -254,18 +251,18 @@ def test_a_damaged_file_of_an_earlier_run_is_named(
 
 
 def test_one_core_gives_the_same_bytes_as_two(
-    small: Path, small_dataset: Path, weights: Path, tmp_path: Path
+    small: Path, small_dataset: Path, resnet18_weights: Path, tmp_path: Path
 ):
-    write_small_config(tmp_path, small_dataset, weights)
+    write_small_config(tmp_path, small_dataset, resnet18_weights)
     run = snakemake(tmp_path, "--cores", "1", "--", TABLE)
     assert run.returncode == 0, said(run)
     assert reports(tmp_path) == reports(small)
 
 
 def test_a_resumed_run_gives_the_same_bytes(
-    small: Path, small_dataset: Path, weights: Path, tmp_path: Path
+    small: Path, small_dataset: Path, resnet18_weights: Path, tmp_path: Path
 ):
-    write_small_config(tmp_path, small_dataset, weights)
+    write_small_config(tmp_path, small_dataset, resnet18_weights)
     assert snakemake(tmp_path, str(FEATURES)).returncode == 0
     assert snakemake(tmp_path, str(DETECTOR / "scores.tsv")).returncode == 0
     assert snakemake(tmp_path, TABLE).returncode == 0
@@ -273,7 +270,7 @@ def test_a_resumed_run_gives_the_same_bytes(
 
 
 def test_names_with_spaces_quotes_and_accents_are_only_names(
-    small: Path, dataset_copy: Path, weights: Path, tmp_path: Path
+    small: Path, dataset_copy: Path, resnet18_weights: Path, tmp_path: Path
 ):
     name = "plaque n°1; $(touch pwned) 'é'"
     (dataset_copy / "plate").rename(dataset_copy / name)
@@ -282,7 +279,7 @@ def test_names_with_spaces_quotes_and_accents_are_only_names(
     (masks / "dent").rename(masks / "bosse à gauche")
     folder = tmp_path / "run"
     folder.mkdir()
-    write_small_config(folder, dataset_copy, weights, categories=[name])
+    write_small_config(folder, dataset_copy, resnet18_weights, categories=[name])
     run = snakemake(folder, TABLE)
     assert run.returncode == 0, said(run)
     assert list(tmp_path.rglob("pwned")) == []
@@ -332,7 +329,7 @@ def test_a_share_given_in_percent_is_refused_before_the_first_job(copy: Path):
 
 
 def test_problems_of_the_images_are_listed_at_once_before_anything_is_computed(
-    dataset_copy: Path, weights: Path, tmp_path: Path
+    dataset_copy: Path, resnet18_weights: Path, tmp_path: Path
 ):
     folder = tmp_path / "run"
     folder.mkdir()
@@ -342,7 +339,7 @@ def test_problems_of_the_images_are_listed_at_once_before_anything_is_computed(
     (good / "005.png").unlink()
     (good / "005.png").symlink_to("nowhere.png")
     (good / "006.png").rename(os.fsdecode(os.fsencode(good) + b"/gr\xfcn.png"))
-    write_small_config(folder, dataset_copy, weights)
+    write_small_config(folder, dataset_copy, resnet18_weights)
     run = snakemake(folder, TABLE)
     assert run.returncode != 0
     for name in ("003.png", "004.png", "005.png"):
@@ -352,25 +349,27 @@ def test_problems_of_the_images_are_listed_at_once_before_anything_is_computed(
 
 
 def test_equal_training_images_are_an_error_not_a_nan(
-    dataset_copy: Path, weights: Path, tmp_path: Path
+    dataset_copy: Path, resnet18_weights: Path, tmp_path: Path
 ):
     folder = tmp_path / "run"
     folder.mkdir()
     good = dataset_copy / "plate" / "train" / "good"
     for file in good.iterdir():
         shutil.copy(good / "000.png", file) if file.name != "000.png" else None
-    write_small_config(folder, dataset_copy, weights)
+    write_small_config(folder, dataset_copy, resnet18_weights)
     run = snakemake(folder, TABLE)
     assert run.returncode != 0
     assert "error: all training features are equal: there is no variance to analyse" in said(run)
     assert "warning: resources/data/parts/plate: 15 images are copies of others" in said(run)
 
 
-def test_a_test_set_of_one_class_has_no_auroc(dataset_copy: Path, weights: Path, tmp_path: Path):
+def test_a_test_set_of_one_class_has_no_auroc(
+    dataset_copy: Path, resnet18_weights: Path, tmp_path: Path
+):
     folder = tmp_path / "run"
     folder.mkdir()
     shutil.rmtree(dataset_copy / "plate" / "test" / "good")
-    write_small_config(folder, dataset_copy, weights)
+    write_small_config(folder, dataset_copy, resnet18_weights)
     run = snakemake(folder, TABLE)
     assert run.returncode == 0, said(run)
     text = (folder / TABLE).read_text()
@@ -379,7 +378,7 @@ def test_a_test_set_of_one_class_has_no_auroc(dataset_copy: Path, weights: Path,
     assert [cell.strip() for cell in row.strip("|").split("|")][-1] == "–"
 
 
-def test_images_of_many_kinds_are_used(small_dataset: Path, weights: Path, tmp_path: Path):
+def test_images_of_many_kinds_are_used(small_dataset: Path, resnet18_weights: Path, tmp_path: Path):
     dataset, folder = tmp_path / "dataset", tmp_path / "run"
     shutil.copytree(small_dataset / "plate", dataset / "plate")
     folder.mkdir()
@@ -392,7 +391,7 @@ def test_images_of_many_kinds_are_used(small_dataset: Path, weights: Path, tmp_p
     grey = np.asarray(Image.open(good / "006.png").convert("L")).astype(np.uint16) * 257
     Image.fromarray(grey).save(good / "006.png")
     Image.open(good / "007.png").resize((100, 80)).save(good / "007.png")
-    write_small_config(folder, dataset, weights)
+    write_small_config(folder, dataset, resnet18_weights)
     run = snakemake(folder, TABLE)
     assert run.returncode == 0, said(run)
     assert "warning: resources/data/parts/plate: 1 images are not 48×40" in said(run)

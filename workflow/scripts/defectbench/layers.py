@@ -65,9 +65,9 @@ def backbone_layers(backbone: str, key: str, kept: Path) -> list[str]:
     known = _listed_layers()
     if backbone in known:
         return known[backbone]
-    if importlib.util.find_spec("timm") is None:
-        return []  # the environment of the extraction has it, and the extraction checks again
     models = timm_models()
+    if not models:
+        return []  # the environment of the extraction has timm, and the extraction checks again
     if backbone.split(".")[0] not in models:
         names = [*known, *models]
         raise InputError(
@@ -81,7 +81,7 @@ def backbone_layers(backbone: str, key: str, kept: Path) -> list[str]:
 
 @cache
 def timm_models() -> list[str]:
-    """Names of timm's models, read from its source: importing it takes seconds."""
+    """Names of timm's models, read from its source: importing it takes seconds. None without it."""
     spec = importlib.util.find_spec("timm")
     if spec is None or spec.origin is None:
         return []
