@@ -27,7 +27,7 @@ include: "workflow/rules/model.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/table.smk"
-include: "workflow/rules/resources.smk"
+include: "workflow/rules/usage.smk"
 
 
 # run where Snakemake runs: they need the network, or are over in a moment
@@ -37,7 +37,7 @@ localrules:
     source,
     weights,
     table,
-    resources,
+    usage,
 
 
 rule all:

@@ -23,10 +23,10 @@ def main() -> None:
     begin = time.perf_counter()  # imports are a large part of the start-up
     import torch
 
-    from defectbench.allocator import keep_freed_memory
-    from defectbench.backbones import fold_batch_norm, load_backbone
-    from defectbench.features import CPU_BATCH, Tap, TappedNetwork
-    from defectbench.images import decode_images
+    from defectbench.features.allocator import keep_freed_memory
+    from defectbench.features.backbones import fold_batch_norm, load_backbone
+    from defectbench.features.extraction import CPU_BATCH, Tap, TappedNetwork
+    from defectbench.images.decoding import decode_images
 
     cores = len(os.sched_getaffinity(0))
     keep_freed_memory()

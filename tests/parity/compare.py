@@ -19,8 +19,9 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
-from defectbench.datasets import read_index
-from defectbench.evaluation import confusion_at, image_auroc, oracle_threshold
+from defectbench.evaluation.image_metrics import confusion_at, image_auroc
+from defectbench.evaluation.thresholds import oracle_threshold
+from defectbench.images.index import read_index
 from defectbench.scorers.pca_kde import anomaly_probability
 from defectbench.storage import open_h5, read_arrays
 

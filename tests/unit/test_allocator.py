@@ -11,7 +11,7 @@ SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 PROGRAM = """
 import resource, sys
 import numpy as np
-from defectbench.allocator import keep_freed_memory
+from defectbench.features.allocator import keep_freed_memory
 
 if sys.argv[1] == "keep":
     keep_freed_memory()

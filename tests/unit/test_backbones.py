@@ -10,19 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from defectbench.backbones import fold_batch_norm, load_backbone
+from defectbench.acquisition.weights import fetch_weights
 from defectbench.errors import InputError
-from defectbench.features import (
-    Tap,
-    TappedNetwork,
-    extract_features,
-    select_device,
-    select_precision,
-)
+from defectbench.facts import FACTS
+from defectbench.features.backbones import load_backbone
+from defectbench.features.batch_norm import fold_batch_norm
+from defectbench.features.extraction import extract_features, select_device, select_precision
+from defectbench.features.taps import Tap, TappedNetwork
 from defectbench.progress import Progress
 from defectbench.provenance import file_sha256
 from defectbench.storage import create_array, create_h5, open_h5
-from defectbench.weights import fetch_weights
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 
@@ -30,7 +27,7 @@ SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 @pytest.fixture(scope="module")
 def lite0_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "efficientnet_lite0.pth"
-    fetch_weights("efficientnet_lite0", Path("unused.csv"), path)
+    fetch_weights("efficientnet_lite0", FACTS / "weights.csv", path)
     return path
 
 
@@ -47,7 +44,7 @@ def test_torchvision_backbone_has_imagenet_normalisation(resnet18_weights: Path)
 
 def test_torchvision_starts_without_the_compiler(resnet18_weights: Path):
     code = (
-        "import sys, pathlib; from defectbench.backbones import load_backbone; "
+        "import sys, pathlib; from defectbench.features.backbones import load_backbone; "
         f"load_backbone('resnet18', pathlib.Path({str(resnet18_weights)!r})); "
         "assert 'torch._dynamo' not in sys.modules; "
         "import torch._dynamo.utils; assert torch._dynamo.utils.counters is not None"
@@ -182,7 +179,7 @@ def test_features_do_not_depend_on_the_batch(
     resnet18_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     found = extract(resnet18_weights, tmp_path)
-    monkeypatch.setattr("defectbench.features.CPU_BATCH", 21)
+    monkeypatch.setattr("defectbench.features.extraction.CPU_BATCH", 21)
     for name, values in extract(resnet18_weights, tmp_path).items():
         np.testing.assert_allclose(found[name], values, atol=1e-5 * np.abs(values).max())
 

@@ -9,14 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from defectbench.datasets import (
-    category_notes,
-    dataset_digest,
-    index_category,
-    read_index,
-    write_index,
-)
 from defectbench.errors import InputError
+from defectbench.images.index import dataset_digest, read_index, write_index
+from defectbench.images.indexing import index_category
+from defectbench.images.notes import category_notes
 
 
 def test_index_is_sorted_and_complete(category: Path):

@@ -10,22 +10,20 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from defectbench import evaluation
-from defectbench.evaluation import (
+from defectbench.evaluation import image_metrics as of_images
+from defectbench.evaluation import resampling
+from defectbench.evaluation.image_metrics import (
     Confusion,
     average_precision,
-    bootstrap_replicates,
     confusion_at,
     defect_metrics,
-    folds,
     image_auroc,
     image_metrics,
-    oracle_threshold,
-    percentile_interval,
     rank_errors,
-    threshold_at_false_positive_rate,
     trivial_f1,
 )
+from defectbench.evaluation.resampling import bootstrap_replicates, folds, percentile_interval
+from defectbench.evaluation.thresholds import oracle_threshold, threshold_at_false_positive_rate
 
 LABELS = np.array([0, 0, 1, 1])
 
@@ -150,8 +148,8 @@ def test_a_replicate_is_the_metric_of_the_resampled_images(distinct: int):
     labels = rng.integers(0, 2, 50)
     scores = np.round((rng.normal(size=50) + labels) * distinct) / distinct
     order = np.argsort(-scores, kind="stable")
-    ties = evaluation._last_of_ties(scores[order])
-    found = evaluation._replicate_block(labels, order, ties, 6, np.random.default_rng(1))
+    ties = of_images.last_of_ties(scores[order])
+    found = resampling._replicate_block(labels, order, ties, 6, np.random.default_rng(1))
     same = np.random.default_rng(1)
     times = np.zeros((6, 50), int)
     for label in (0, 1):
@@ -176,9 +174,9 @@ def test_replicates_are_the_same_images_for_every_detector_of_a_category():
 def test_large_test_sets_are_resampled_in_blocks(monkeypatch: pytest.MonkeyPatch):
     rng = np.random.default_rng(42)
     labels, scores = rng.integers(0, 2, 40), rng.normal(size=40)
-    monkeypatch.setattr(evaluation, "REPLICATE_BLOCK", 40 * 300)
+    monkeypatch.setattr(resampling, "REPLICATE_BLOCK", 40 * 300)
     replicates = bootstrap_replicates(labels, scores, 42, "bottle")
-    assert {array.shape for array in replicates.values()} == {(evaluation.REPLICATES,)}
+    assert {array.shape for array in replicates.values()} == {(resampling.REPLICATES,)}
 
 
 def test_interval_holds_the_middle_95_percent():

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from defectbench.errors import InputError
-from defectbench.images import decode_images, load_rgb, preprocess, resize_bilinear
+from defectbench.images.decoding import decode_images, load_rgb, preprocess, resize_bilinear
 
 # first channel of what OpenCV 5.0's cv2.resize(…, INTER_LINEAR) makes of `opencv_input()`
 OPENCV_4 = [[84, 104, 106, 89], [87, 113, 31, 100], [131, 126, 210, 192], [152, 113, 143, 46]]

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from defectbench.backbones import load_backbone
 from defectbench.errors import InputError
-from defectbench.layers import backbone_layers, check_layers, timm_models
-from defectbench.resources import RESOURCES
+from defectbench.facts import FACTS
+from defectbench.features.backbones import load_backbone
+from defectbench.features.layers import backbone_layers, check_layers, timm_models
 from defectbench.storage import read_json
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +21,7 @@ def config(backbone: str, layer: str, source: str = "folder") -> dict:
     }
 
 
-@pytest.mark.parametrize("backbone", read_json(RESOURCES / "backbone_layers.json"))
+@pytest.mark.parametrize("backbone", read_json(FACTS / "backbone_layers.json"))
 def test_listed_layers_are_those_of_the_network(backbone: str, tmp_path: Path):
     import timm
     import torch

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from defectbench.datasets import index_category
-from defectbench.errors import InputError
-from defectbench.provenance import file_sha256
-from defectbench.sources import (
+from defectbench.acquisition.sources import (
     fetch_archive,
     fetch_category,
     folder_categories,
     folder_fingerprint,
     unpack_archive,
 )
+from defectbench.errors import InputError
+from defectbench.images.indexing import index_category
+from defectbench.provenance import file_sha256
 
 
 def fetch(category: str, source: dict, output: Path, sources_csv: Path = Path("none.csv")) -> Path:

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from defectbench.results import paired_differences, tidy_results
-from defectbench.tables import Report
+from defectbench.reports.results import paired_differences, tidy_results
+from defectbench.reports.tables import Report
 
 PUBLISHED = pd.DataFrame(
     [

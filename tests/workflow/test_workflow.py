@@ -274,9 +274,9 @@ def test_features_are_finite_float32(finished: Path):
 
 
 def test_no_rule_uses_more_than_it_asks_for(finished_copy: Path):
-    run = snakemake(finished_copy, "--", "reports/parts_resources.md")
+    run = snakemake(finished_copy, "--", "reports/parts_usage.md")
     assert run.returncode == 0, run.stdout + run.stderr
-    text = (finished_copy / "reports" / "parts_resources.md").read_text()
+    text = (finished_copy / "reports" / "parts_usage.md").read_text()
     lines = [line for line in text.splitlines() if line.startswith("|")]
     header, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
     table = {row[0]: dict(zip(header, row, strict=True)) for row in rows[1:]}

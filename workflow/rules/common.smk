@@ -17,11 +17,11 @@ from defectbench.config import (
     taps,
 )
 from defectbench.errors import InputError
-from defectbench.feature_files import feature_files
-from defectbench.layers import check_layers
+from defectbench.features.given import feature_files
+from defectbench.features.layers import check_layers
 from defectbench.provenance import code_digest
-from defectbench.resources import RESOURCES
-from defectbench.sources import folder_fingerprint
+from defectbench.facts import FACTS
+from defectbench.acquisition.sources import folder_fingerprint
 
 SCHEMA = Path(workflow.basedir, "workflow", "schemas", "config.schema.yaml")
 
@@ -136,5 +136,5 @@ def dataset_metrics(name):
 
 
 def published_figures(wildcards):
-    path = RESOURCES / f"{wildcards.dataset}_published.csv"
+    path = FACTS / f"{wildcards.dataset}_published.csv"
     return str(path) if path.is_file() else []

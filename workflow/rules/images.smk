@@ -23,6 +23,6 @@ rule images:
         runtime=grows(60),
     params:
         preprocessing=lookup("preprocessings/{preprocessing}", within=config),
-        code=code_digest("images"),
+        code=code_digest("images.decoding"),
     script:
         "../scripts/decode_images.py"

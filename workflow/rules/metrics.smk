@@ -26,6 +26,8 @@ rule metrics:
     params:
         seed=config["seed"],
         false_positive_rate=config["threshold"]["false_positive_rate"],
-        code=code_digest("evaluation"),
+        code=code_digest(
+            "evaluation.image_metrics", "evaluation.resampling", "evaluation.thresholds"
+        ),
     script:
         "../scripts/evaluate_scores.py"

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from defectbench.allocator import keep_freed_memory
-from defectbench.datasets import dataset_digest, read_index
 from defectbench.errors import job_log
-from defectbench.images import decode_images
+from defectbench.features.allocator import keep_freed_memory
+from defectbench.images.decoding import decode_images
+from defectbench.images.index import dataset_digest, read_index
 from defectbench.progress import Progress
 from defectbench.provenance import library_versions
 from defectbench.storage import create_array, create_h5

@@ -3,15 +3,9 @@
 import numpy as np
 
 from defectbench.errors import job_log
-from defectbench.evaluation import (
-    bootstrap_replicates,
-    defect_metrics,
-    image_metrics,
-    oracle_threshold,
-    percentile_interval,
-    rank_errors,
-    threshold_at_false_positive_rate,
-)
+from defectbench.evaluation.image_metrics import defect_metrics, image_metrics, rank_errors
+from defectbench.evaluation.resampling import bootstrap_replicates, percentile_interval
+from defectbench.evaluation.thresholds import oracle_threshold, threshold_at_false_positive_rate
 from defectbench.storage import open_h5, read_attributes, read_tsv, write_arrays, write_json
 
 WORST = 10

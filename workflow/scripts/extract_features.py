@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
-from defectbench.allocator import keep_freed_memory
-from defectbench.backbones import load_backbone
 from defectbench.errors import job_log
-from defectbench.features import Tap, extract_features, select_device, select_precision
-from defectbench.gpus import claimed_gpu
+from defectbench.features.allocator import keep_freed_memory
+from defectbench.features.backbones import load_backbone
+from defectbench.features.extraction import extract_features, select_device, select_precision
+from defectbench.features.gpus import claimed_gpu
+from defectbench.features.taps import Tap
 from defectbench.progress import Progress
 from defectbench.provenance import file_sha256, library_versions
 from defectbench.storage import create_h5, open_h5, read_attributes

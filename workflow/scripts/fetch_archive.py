@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from defectbench.acquisition.sources import fetch_archive
 from defectbench.errors import job_log
-from defectbench.resources import RESOURCES
-from defectbench.sources import fetch_archive
+from defectbench.facts import FACTS
 
 with job_log(snakemake.log[0]):
     fetch_archive(
         snakemake.params.source,
-        RESOURCES / f"{snakemake.wildcards.dataset}_sources.csv",
+        FACTS / f"{snakemake.wildcards.dataset}_sources.csv",
         Path(snakemake.output.archive),
     )

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
+from defectbench.acquisition.sources import fetch_category
 from defectbench.errors import job_log
-from defectbench.resources import RESOURCES
-from defectbench.sources import fetch_category
+from defectbench.facts import FACTS
 
 with job_log(snakemake.log[0]):
     fetch_category(
         snakemake.wildcards.category,
         snakemake.params.source,
-        RESOURCES / f"{snakemake.wildcards.dataset}_sources.csv",
+        FACTS / f"{snakemake.wildcards.dataset}_sources.csv",
         Path(snakemake.output.category),
     )

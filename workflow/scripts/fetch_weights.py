@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from defectbench.acquisition.weights import fetch_weights
 from defectbench.errors import job_log
-from defectbench.resources import RESOURCES
-from defectbench.weights import fetch_weights
+from defectbench.facts import FACTS
 
 with job_log(snakemake.log[0]):
     fetch_weights(
         snakemake.wildcards.backbone,
-        RESOURCES / "weights.csv",
+        FACTS / "weights.csv",
         Path(snakemake.output.weights),
     )

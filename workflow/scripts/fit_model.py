@@ -1,7 +1,7 @@
 """Rule `model`: fit a scorer on the features of the training images."""
 
-from defectbench.datasets import read_index
 from defectbench.errors import job_log
+from defectbench.images.index import read_index
 from defectbench.scorers import scorer_class
 from defectbench.storage import open_h5, read_attributes, write_arrays
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from defectbench.datasets import dataset_digest, write_index
 from defectbench.errors import job_log
-from defectbench.feature_files import read_feature_file
+from defectbench.features.given import read_feature_file
+from defectbench.images.index import dataset_digest, write_index
 from defectbench.provenance import library_versions
 from defectbench.storage import create_array, create_h5
 

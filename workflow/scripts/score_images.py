@@ -1,10 +1,9 @@
 """Rule `scores`: anomaly scores of the test images, and of held-out training images."""
 
-import numpy as np
-
-from defectbench.datasets import read_index
 from defectbench.errors import job_log
-from defectbench.evaluation import folds
+from defectbench.evaluation.held_out import held_out_scores
+from defectbench.evaluation.resampling import folds
+from defectbench.images.index import read_index
 from defectbench.scorers import scorer_class
 from defectbench.storage import open_h5, read_arrays, write_tsv
 
@@ -28,10 +27,14 @@ with job_log(snakemake.log[0]):
             for row, score in zip(test, scores, strict=True)
         ],
     )
-    held_out_rows = []
     split = folds(len(train), snakemake.params.folds, snakemake.params.seed)
-    for fold, members in enumerate(split):
-        scorer.fit(np.delete(X_train, members, axis=0))
-        for member, score in zip(members, scorer.anomaly_score(X_train[members]), strict=True):
-            held_out_rows.append((train[member].path, fold, repr(float(score))))
-    write_tsv(snakemake.output.held_out, ["path", "fold", "anomaly_score"], held_out_rows)
+    held_out = held_out_scores(scorer, X_train, split)
+    write_tsv(
+        snakemake.output.held_out,
+        ["path", "fold", "anomaly_score"],
+        [
+            (train[row].path, fold, repr(float(held_out[row])))
+            for fold, members in enumerate(split)
+            for row in members
+        ],
+    )

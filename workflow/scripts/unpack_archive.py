@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from defectbench.acquisition.sources import unpack_archive
 from defectbench.errors import job_log
-from defectbench.sources import unpack_archive
 
 with job_log(snakemake.log[0]):
     unpack_archive(Path(snakemake.input.archive), Path(snakemake.output.dataset))

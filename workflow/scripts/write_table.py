@@ -3,9 +3,9 @@
 import pandas as pd
 
 from defectbench.errors import job_log
-from defectbench.results import paired_differences, tidy_results
+from defectbench.reports.results import paired_differences, tidy_results
+from defectbench.reports.tables import Report
 from defectbench.storage import atomic_path, read_arrays, read_json, write_text
-from defectbench.tables import Report
 
 with job_log(snakemake.log[0]):
     metrics = [read_json(path) for path in snakemake.input.metrics]

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import jsonschema
 import yaml
 
-from defectbench.datasets import training_images
+from defectbench.acquisition.sources import folder_categories
 from defectbench.errors import InputError
-from defectbench.feature_files import BACKBONE, feature_files
+from defectbench.features.given import BACKBONE, feature_files
+from defectbench.images.indexing import training_images
 from defectbench.scorers import scorer_class, scorer_names
-from defectbench.sources import folder_categories
 
 LOCAL = ("folder", "features")
 METHOD_KEYS = frozenset({"scorer", "layer", "pool", "preprocessing", "backbones"})

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from defectbench.evaluation import percentile_interval
+from defectbench.evaluation.resampling import percentile_interval
 
 AVERAGE = "average"
 COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negatives")

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from defectbench.downloads import download
+from defectbench.acquisition.downloads import download
 from defectbench.errors import InputError, is_about_storage
 
 WHOLE = "all"

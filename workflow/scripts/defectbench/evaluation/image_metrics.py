@@ -1,13 +1,8 @@
 """Image-level metrics. Label 1 is defective; a higher anomaly score means more anomalous."""
 
-import zlib
 from typing import NamedTuple
 
 import numpy as np
-
-REPLICATES = 2000
-REPLICATE_BLOCK = 1 << 22
-"""Resampled images held at once, so that memory does not grow with the dataset."""
 
 
 class Confusion(NamedTuple):
@@ -70,24 +65,13 @@ def average_precision(labels: np.ndarray, scores: np.ndarray) -> float | None:
     Unlike the trapezoid rule, this does not interpolate between points of the curve (Davis and
     Goadrich, ICML 2006). None unless both classes occur.
     """
-    true_positives, false_positives, _ = _counts_by_threshold(labels, scores)
+    true_positives, false_positives, _ = counts_by_threshold(labels, scores)
     defective = int((labels == 1).sum())
     if defective in (0, len(labels)):
         return None
     precision = true_positives / (true_positives + false_positives)
     recall_gain = np.diff(true_positives, prepend=0) / defective
     return float((precision * recall_gain).sum())
-
-
-def oracle_threshold(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Score of the test precision-recall curve's point with the largest F1.
-
-    It is chosen on the test labels themselves, so no user can reach it knowingly: an upper bound,
-    and the published protocol. Of several such points, the one of the lowest score.
-    """
-    true_positives, false_positives, thresholds = _counts_by_threshold(labels, scores)
-    f1 = 2 * true_positives / (true_positives + false_positives + (labels == 1).sum())
-    return float(thresholds[np.flatnonzero(f1 == f1.max())[-1]])
 
 
 def confusion_at(labels: np.ndarray, scores: np.ndarray, threshold: float) -> Confusion:
@@ -100,29 +84,6 @@ def confusion_at(labels: np.ndarray, scores: np.ndarray, threshold: float) -> Co
         false_negatives=int((~predicted & actual).sum()),
         true_negatives=int((~predicted & ~actual).sum()),
     )
-
-
-def threshold_at_false_positive_rate(held_out_scores: np.ndarray, rate: float) -> float:
-    """Lowest threshold at which no more than a share of the defect-free images is called defective.
-
-    Parameters
-    ----------
-    held_out_scores
-        Anomaly scores of defect-free images that the scorer was not fitted on.
-    rate
-        The share, 0 to 1, for the prediction ``score >= threshold``.
-    """
-    descending = np.sort(held_out_scores)[::-1]
-    allowed = int(rate * len(descending))
-    if allowed == len(descending):
-        return float(descending[-1])
-    return float(np.nextafter(descending[allowed], np.inf))
-
-
-def folds(n_images: int, n_folds: int, seed: int) -> list[np.ndarray]:
-    """Indices of shuffled folds of nearly equal size, for held-out scores of training images."""
-    shuffled = np.random.default_rng(seed).permutation(n_images)
-    return [np.sort(fold) for fold in np.array_split(shuffled, min(n_folds, n_images))]
 
 
 def trivial_f1(labels: np.ndarray) -> float:
@@ -147,39 +108,6 @@ def rank_errors(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
             wrong = np.searchsorted(others, own, "left") + np.searchsorted(others, own, "right")
             errors[labels == label] = wrong / (2 * len(others))
     return errors
-
-
-def bootstrap_replicates(
-    labels: np.ndarray, scores: np.ndarray, seed: int, category: str
-) -> dict[str, np.ndarray]:
-    """Metrics of test sets resampled with replacement, each class by itself.
-
-    The resampling depends on seed, category and class sizes alone: replicate i of two detectors
-    is the same set of images, so differences of replicates are paired.
-
-    Returns
-    -------
-    dict of str to ndarray
-        ``image_auroc`` and ``aupr``: float64, (`REPLICATES`,); empty unless both classes occur.
-    """
-    if image_auroc(labels, scores) is None:
-        return {}
-    rng = np.random.default_rng([seed, zlib.crc32(category.encode())])
-    order = np.argsort(-scores, kind="stable")
-    ties = _last_of_ties(scores[order])
-    block = max(1, REPLICATE_BLOCK // len(labels))
-    parts = [
-        _replicate_block(labels, order, ties, min(block, REPLICATES - start), rng)
-        for start in range(0, REPLICATES, block)
-    ]
-    auroc, aupr = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return {"image_auroc": auroc, "aupr": aupr}
-
-
-def percentile_interval(replicates: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Central interval that holds a share `level` of the replicates (percentile bootstrap)."""
-    low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 def image_metrics(
@@ -233,41 +161,17 @@ def defect_metrics(
     return rows
 
 
-def _replicate_block(
-    labels: np.ndarray, order: np.ndarray, ties: np.ndarray, count: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """AUROC and average precision of `count` resamples, from how often each image came."""
-    times = np.zeros((count, len(labels)), np.int32)
-    for label in (0, 1):
-        (members,) = np.nonzero(labels == label)
-        times[:, members] = rng.multinomial(
-            len(members), np.full(len(members), 1 / len(members)), count
-        )
-    times = times[:, order]
-    defective = labels[order] == 1
-    true_positives = np.cumsum(times * defective, axis=1)[:, ties]
-    false_positives = np.cumsum(times * ~defective, axis=1)[:, ties]
-    new_true = np.diff(true_positives, axis=1, prepend=0)
-    new_false = np.diff(false_positives, axis=1, prepend=0)
-    n_true, n_false = defective.sum(), (~defective).sum()
-    # a good image is below all defective ones of higher score, and half below those of equal score
-    wins = ((true_positives - new_true / 2) * new_false).sum(axis=1)
-    predicted = np.maximum(true_positives + false_positives, 1)
-    precision = (new_true * true_positives / predicted).sum(axis=1)
-    return wins / (n_true * n_false), precision / n_true
-
-
-def _last_of_ties(ordered: np.ndarray) -> np.ndarray:
+def last_of_ties(ordered: np.ndarray) -> np.ndarray:
     """Positions after which the score changes."""
     return np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
 
 
-def _counts_by_threshold(
+def counts_by_threshold(
     labels: np.ndarray, scores: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """True and false positives at each distinct score as threshold, from the highest down."""
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
-    ties = _last_of_ties(ordered)
+    ties = last_of_ties(ordered)
     true_positives = np.cumsum(labels[order] == 1)[ties]
     return true_positives, ties + 1 - true_positives, ordered[ties]

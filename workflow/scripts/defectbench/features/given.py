@@ -8,8 +8,8 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from defectbench.datasets import IndexRow
 from defectbench.errors import InputError
+from defectbench.images.index import IndexRow
 
 SUFFIXES = (".h5", ".hdf5", ".npz")
 BACKBONE = "given"

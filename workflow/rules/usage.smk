@@ -1,19 +1,19 @@
-"""Stage resources: what the finished jobs of a dataset asked for and what they used.
+"""Stage usage: what the finished jobs of a dataset asked for and what they used.
 
 in:  the table (so that every job has run), benchmarks/{dataset}/
-out: reports/{dataset}_resources.md
+out: reports/{dataset}_usage.md
 """
 
 
-rule resources:
+rule usage:
     input:
         table=rules.table.output.markdown,
     output:
-        markdown="reports/{dataset}_resources.md",
+        markdown="reports/{dataset}_usage.md",
     log:
-        "logs/{dataset}/resources.log",
+        "logs/{dataset}/usage.log",
     benchmark:
-        "benchmarks/resources/{dataset}.jsonl"
+        "benchmarks/usage/{dataset}.jsonl"
     conda:
         "../../envs/numeric.yaml"
     threads: 1
@@ -23,4 +23,4 @@ rule resources:
     params:
         benchmarks="benchmarks/{dataset}",
     script:
-        "../scripts/write_resources.py"
+        "../scripts/write_usage.py"

@@ -2,4 +2,4 @@
 
 from pathlib import Path
 
-RESOURCES = Path(__file__).parents[2] / "resources"
+FACTS = Path(__file__).parents[2] / "facts"

@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from defectbench.evaluation import Confusion
+from defectbench.evaluation.image_metrics import Confusion
 
 ROOT = Path(__file__).parents[2]
-RESOURCES = ROOT / "workflow" / "resources"
-PUBLISHED = pd.read_csv(RESOURCES / "mvtec_published.csv")
-COUNTS = pd.read_csv(RESOURCES / "mvtec_counts.csv").set_index("category")
+FACTS = ROOT / "workflow" / "facts"
+PUBLISHED = pd.read_csv(FACTS / "mvtec_published.csv")
+COUNTS = pd.read_csv(FACTS / "mvtec_counts.csv").set_index("category")
 CATEGORIES = yaml.safe_load((ROOT / "config.yaml").read_text())["datasets"]["mvtec"]["categories"]
 
 
@@ -22,7 +22,7 @@ def dfkde_cells() -> list[tuple[str, str]]:
 
 def test_every_category_has_counts_and_an_address():
     assert sorted(COUNTS.index) == CATEGORIES
-    assert sorted(pd.read_csv(RESOURCES / "mvtec_sources.csv")["category"]) == sorted(
+    assert sorted(pd.read_csv(FACTS / "mvtec_sources.csv")["category"]) == sorted(
         ["all", *CATEGORIES]
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from defectbench.results import AVERAGE, COUNTS, Metrics
+from defectbench.reports.results import AVERAGE, COUNTS, Metrics
 
 MISSING = "–"
 AGREEMENT = 0.005

@@ -1,6 +1,6 @@
 """The table of resources shows the most that a rule asked for and used."""
 
-from defectbench.jobs import HEADER, resource_table
+from defectbench.reports.usage import HEADER, usage_table
 
 
 def record(**changes: object) -> dict:
@@ -16,7 +16,7 @@ def record(**changes: object) -> dict:
 
 
 def rows(jobs: list[dict]) -> list[dict[str, str]]:
-    lines = resource_table(jobs).splitlines()[2:]
+    lines = usage_table(jobs).splitlines()[2:]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return [dict(zip(HEADER, row, strict=True)) for row in cells]
 

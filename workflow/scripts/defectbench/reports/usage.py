@@ -17,7 +17,7 @@ HEADER = (
 )
 
 
-def resource_table(jobs: Sequence[Mapping[str, Any]]) -> str:
+def usage_table(jobs: Sequence[Mapping[str, Any]]) -> str:
     """Table by rule: what its most demanding job asked for, and what the largest one used.
 
     Parameters

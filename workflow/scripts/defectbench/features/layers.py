@@ -1,7 +1,7 @@
 """Names of backbones and their layers, known before any network is built.
 
 PyTorch takes seconds to import, and a config is checked at every start: the layers of the
-backbones at hand are listed in ``workflow/resources/backbone_layers.json``, timm's models are
+backbones at hand are listed in ``workflow/facts/backbone_layers.json``, timm's models are
 found by reading its source, and their layers are listed once and kept.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from defectbench.errors import InputError
-from defectbench.resources import RESOURCES
+from defectbench.facts import FACTS
 from defectbench.storage import read_json, write_json
 
 NEAREST = 5
@@ -92,13 +92,13 @@ def timm_models() -> list[str]:
 
 @cache
 def _listed_layers() -> dict[str, list[str]]:
-    return read_json(RESOURCES / "backbone_layers.json")
+    return read_json(FACTS / "backbone_layers.json")
 
 
 def _layers_of_timm_model(backbone: str) -> list[str]:
-    from defectbench.backbones import timm_model
+    from defectbench.features.backbones import timm_model
 
-    network = timm_model(backbone, pretrained=False)
+    network = timm_model(backbone)
     return [name for name, _ in network.named_modules() if name]
 
 

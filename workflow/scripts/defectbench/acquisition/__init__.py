@@ -1,0 +1,1 @@
+"""Where images and weights come from: networks, archives, folders, Python packages."""

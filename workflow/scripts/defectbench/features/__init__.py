@@ -1,0 +1,1 @@
+"""From arrays of images to features, the only part that needs PyTorch."""

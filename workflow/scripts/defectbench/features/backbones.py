@@ -1,0 +1,115 @@
+"""Pretrained CNNs by name: torchvision's, EfficientNet-Lite0 from pip, and any timm model."""
+
+import pickle  # for the error's name alone: nothing is unpickled here
+import sys
+import types
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from defectbench.errors import InputError
+
+TORCHVISION = ("resnet18", "resnet50", "wide_resnet50_2", "efficientnet_b5")
+LITE0 = "efficientnet_lite0"
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network in eval mode with the input normalisation its weights were trained with.
+
+    Attributes
+    ----------
+    network
+        The module.
+    mean, std
+        Per RGB channel, on the scale 0 to 1.
+    """
+
+    network: torch.nn.Module
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+def load_backbone(name: str, weights: Path) -> Backbone:
+    """Build a network and load its weights.
+
+    Parameters
+    ----------
+    name
+        As in the config: a torchvision name, ``efficientnet_lite0`` or a timm model.
+    weights
+        A state dict; nothing but tensors is ever unpickled, and every key must fit.
+
+    Raises
+    ------
+    InputError
+        If there is no such model or the file does not fit it.
+    """
+    if name in TORCHVISION:
+        network, mean, std = _torchvision_model(name), IMAGENET_MEAN, IMAGENET_STD
+    else:
+        network = timm_model("tf_efficientnet_lite0" if name == LITE0 else name)
+        mean, std = network.pretrained_cfg["mean"], network.pretrained_cfg["std"]
+    state = _read_state_dict(weights)
+    if name == LITE0 and "_conv_stem.weight" in state:
+        state = _rename_in_order(state, network, weights)
+    try:
+        network.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise InputError(f"{weights}: does not fit backbone {name}: {error}") from error
+    return Backbone(network.eval(), tuple(mean), tuple(std))
+
+
+def timm_model(name: str) -> torch.nn.Module:
+    """Build a timm model by name, without weights.
+
+    Raises
+    ------
+    InputError
+        If timm has no such model.
+    """
+    import timm
+
+    if not timm.is_model(name):
+        raise InputError(f"backbone {name}: neither one of {(*TORCHVISION, LITE0)} nor in timm")
+    return timm.create_model(name)
+
+
+def _torchvision_model(name: str) -> torch.nn.Module:
+    """Build a torchvision model without weights, and without importing PyTorch's compiler.
+
+    One detection operator of torchvision imports the compiler to ask whether it can be used; that
+    takes longer than all else that the start of an extraction imports, and a CNN never asks.
+    """
+    names = ("torch._dynamo", "torch._dynamo.utils")
+    absent = [name for name in names if name not in sys.modules]
+    for module in absent:
+        sys.modules[module] = types.ModuleType(module)
+        sys.modules[module].is_compile_supported = lambda device: False
+    try:
+        from torchvision.models import get_model
+    finally:
+        for module in absent:
+            del sys.modules[module]
+    return get_model(name, weights=None)
+
+
+def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(f"{path}: not a state dict of tensors alone ({error})") from error
+
+
+def _rename_in_order(
+    state: dict[str, torch.Tensor], network: torch.nn.Module, path: Path
+) -> dict[str, torch.Tensor]:
+    """The package names its entries its own way; they follow timm's in order and shape."""
+    wanted = network.state_dict()
+    shapes = [tensor.shape for tensor in wanted.values()]
+    if shapes != [tensor.shape for tensor in state.values()]:
+        raise InputError(f"{path}: its entries are not those of EfficientNet-Lite0")
+    return dict(zip(wanted, state.values(), strict=True))

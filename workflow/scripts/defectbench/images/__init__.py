@@ -1,0 +1,1 @@
+"""From image files to an index and to arrays."""

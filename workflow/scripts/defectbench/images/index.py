@@ -1,0 +1,65 @@
+"""The index of a category: one row per image, in the order of all later files."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from defectbench.storage import read_tsv, write_tsv
+
+
+@dataclass(frozen=True)
+class IndexRow:
+    """One image of a category.
+
+    Attributes
+    ----------
+    path
+        Relative to the category's folder, with forward slashes.
+    split
+        ``train`` or ``test``.
+    label
+        0 for defect-free, 1 for defective.
+    defect
+        Defect type, ``good`` for none.
+    mask
+        Path of the ground-truth mask, empty for none.
+    width, height
+        Size in pixels.
+    mode
+        Pillow's mode of the file, such as ``RGB`` or ``L``.
+    sha256
+        Of the file.
+    """
+
+    path: str
+    split: str
+    label: int
+    defect: str
+    mask: str
+    width: int
+    height: int
+    mode: str
+    sha256: str
+
+
+def write_index(path: Path, rows: Sequence[IndexRow]) -> None:
+    """Store an index as TSV."""
+    write_tsv(path, [field.name for field in fields(IndexRow)], map(astuple, rows))
+
+
+def read_index(path: str | Path) -> list[IndexRow]:
+    """Index written by `write_index`."""
+    numbers = ("label", "width", "height")
+    return [
+        IndexRow(**{name: int(text) if name in numbers else text for name, text in row.items()})
+        for row in read_tsv(path)
+    ]
+
+
+def dataset_digest(rows: Iterable[IndexRow]) -> str:
+    """Digest of a category's images, names, splits and labels: 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(f"{row.path}\0{row.split}\0{row.label}\0{row.mask}\0{row.sha256}\n".encode())
+    return digest.hexdigest()[:16]

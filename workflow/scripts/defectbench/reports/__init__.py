@@ -1,0 +1,1 @@
+"""From metrics to what people read. Nothing here computes a metric."""
