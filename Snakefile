@@ -16,7 +16,9 @@ wildcard_constraints:
     preprocessing="[^/]+",
 
 
-include: "workflow/rules/common.smk"
+include: "workflow/rules/setup.smk"
+include: "workflow/rules/needs.smk"
+include: "workflow/rules/inputs.smk"
 include: "workflow/rules/source.smk"
 include: "workflow/rules/weights.smk"
 include: "workflow/rules/index.smk"
@@ -33,7 +35,6 @@ include: "workflow/rules/usage.smk"
 # run where Snakemake runs: they need the network, or are over in a moment
 localrules:
     all,
-    fetch_archive,
     source,
     weights,
     table,

@@ -27,7 +27,7 @@ SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 @pytest.fixture(scope="module")
 def lite0_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "efficientnet_lite0.pth"
-    fetch_weights("efficientnet_lite0", FACTS / "weights.csv", path)
+    fetch_weights("efficientnet_lite0", FACTS / "weights.csv", path.parent, path)
     return path
 
 
@@ -116,11 +116,11 @@ def test_downloaded_weights_are_checked(
         )
         output = tmp_path / expected / "resnet18.pth"
         if expected == prefix:
-            fetch_weights("resnet18", listing, output)
+            fetch_weights("resnet18", listing, tmp_path / expected, output)
             assert output.read_bytes() == resnet18_weights.read_bytes()
         else:
             with pytest.raises(InputError, match=r"SHA256 is [0-9a-f]+, expected 00000000"):
-                fetch_weights("resnet18", listing, output)
+                fetch_weights("resnet18", listing, tmp_path / expected, output)
             assert not output.exists()
 
 

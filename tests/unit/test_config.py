@@ -9,10 +9,10 @@ import yaml
 from defectbench.config import (
     Cell,
     all_categories,
-    categories,
     cells,
     check_config,
     check_schema,
+    chosen_categories,
     taps,
 )
 from defectbench.errors import InputError
@@ -69,13 +69,13 @@ def test_cells_are_categories_by_methods_by_backbones(config: dict):
 
 @pytest.mark.parametrize("chosen", ["ring", "ring,ring", ["ring"]])
 def test_single_categories_can_be_chosen(config: dict, chosen: str | list):
-    assert categories(config | {"categories": chosen}, "parts") == ["ring"]
+    assert chosen_categories(config | {"categories": chosen}, "parts") == ["ring"]
 
 
 def test_a_folder_may_lack_categories_that_the_dataset_has(config: dict):
-    config["datasets"]["parts"]["categories"] = ["bolt", "ring", "plate"]
+    config["datasets"]["parts"]["all_categories"] = ["bolt", "ring", "plate"]
     assert all_categories(config, "parts") == ["bolt", "ring", "plate"]
-    assert categories(config, "parts") == ["ring", "plate"]
+    assert chosen_categories(config, "parts") == ["ring", "plate"]
 
 
 def test_one_pass_yields_every_layer_asked_for(config: dict):

@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[2]
 FACTS = ROOT / "workflow" / "facts"
 PUBLISHED = pd.read_csv(FACTS / "mvtec_published.csv")
 COUNTS = pd.read_csv(FACTS / "mvtec_counts.csv").set_index("category")
-CATEGORIES = yaml.safe_load((ROOT / "config.yaml").read_text())["datasets"]["mvtec"]["categories"]
+CATEGORIES = yaml.safe_load((ROOT / "config.yaml").read_text())["datasets"]["mvtec"][
+    "all_categories"
+]
 
 
 def dfkde_cells() -> list[tuple[str, str]]:

@@ -54,7 +54,8 @@ def write_small_config(folder: Path, dataset: Path, weights: Path, **entry: obje
         "preprocessing": "lanczos64",
         "backbones": ["resnet18"],
     }
-    parts = {"source": "folder", "path": str(dataset), "methods": ["fre"], "categories": ["plate"]}
+    parts = {"source": "folder", "path": str(dataset), "methods": ["fre"]}
+    parts["all_categories"] = ["plate"]
     parts |= entry
     if parts["source"] == "download":
         del parts["path"]
@@ -279,7 +280,7 @@ def test_names_with_spaces_quotes_and_accents_are_only_names(
     (masks / "dent").rename(masks / "bosse à gauche")
     folder = tmp_path / "run"
     folder.mkdir()
-    write_small_config(folder, dataset_copy, resnet18_weights, categories=[name])
+    write_small_config(folder, dataset_copy, resnet18_weights, all_categories=[name])
     run = snakemake(folder, TABLE)
     assert run.returncode == 0, said(run)
     assert list(tmp_path.rglob("pwned")) == []

@@ -179,7 +179,7 @@ def test_an_archive_gives_the_same_scores_as_its_folder(
     config["datasets"]["parts"] |= {
         "source": "archive",
         "path": archive,
-        "categories": ["plate", "ring"],
+        "all_categories": ["plate", "ring"],
     }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     scores = "results/parts/ring/fre_small/efficientnet_lite0/scores.tsv"

@@ -26,6 +26,6 @@ rule features:
         taps=feature_taps,
         device=config["device"],
         precision=config["precision"],
-        code=code_digest("features.extraction"),
+        code=stage_digest("extract_features"),
     script:
         "../scripts/extract_features.py"

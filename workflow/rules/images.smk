@@ -23,6 +23,6 @@ rule images:
         runtime=grows(60),
     params:
         preprocessing=lookup("preprocessings/{preprocessing}", within=config),
-        code=code_digest("images.decoding"),
+        code=stage_digest("decode_images"),
     script:
         "../scripts/decode_images.py"

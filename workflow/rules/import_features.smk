@@ -24,6 +24,6 @@ rule import_features:
         mem_mb=grows(500, per_mb=4, of="file"),
         runtime=grows(10),
     params:
-        code=code_digest("features.given"),
+        code=stage_digest("import_features"),
     script:
         "../scripts/import_features.py"

@@ -23,6 +23,6 @@ rule index:
         mem_mb=grows(1000),
         runtime=grows(30),
     params:
-        code=code_digest("images.indexing"),
+        code=stage_digest("index_images"),
     script:
         "../scripts/index_images.py"

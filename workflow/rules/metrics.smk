@@ -26,8 +26,6 @@ rule metrics:
     params:
         seed=config["seed"],
         false_positive_rate=config["threshold"]["false_positive_rate"],
-        code=code_digest(
-            "evaluation.image_metrics", "evaluation.resampling", "evaluation.thresholds"
-        ),
+        code=stage_digest("evaluate_scores"),
     script:
         "../scripts/evaluate_scores.py"

@@ -25,6 +25,6 @@ rule model:
         scorer=lookup("methods/{method}/scorer", within=config),
         parameters=lambda wildcards: scorer_parameters(config, wildcards.method),
         tap=method_tap,
-        code=scorer_digest,
+        code=scorer_digest("fit_model"),
     script:
         "../scripts/fit_model.py"

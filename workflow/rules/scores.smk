@@ -26,6 +26,6 @@ rule scores:
     params:
         seed=config["seed"],
         folds=config["threshold"]["folds"],
-        code=scorer_digest,
+        code=scorer_digest("score_images"),
     script:
         "../scripts/score_images.py"

@@ -22,5 +22,6 @@ rule usage:
         runtime=grows(10),
     params:
         benchmarks="benchmarks/{dataset}",
+        code=stage_digest("write_usage"),
     script:
         "../scripts/write_usage.py"

@@ -18,5 +18,7 @@ rule weights:
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        code=weights_digest,
     script:
         "../scripts/fetch_weights.py"

@@ -19,7 +19,7 @@ with job_log(snakemake.log[0]):
     provenance = {
         "dataset_sha256": dataset_digest(index),
         "preprocessing": preprocessing,
-        "code_images": snakemake.params.code,
+        "code_images": snakemake.params.code["code"],
         "versions": library_versions("pillow", "numpy"),
     }
     with create_h5(snakemake.output.images, {"provenance": provenance}) as file:

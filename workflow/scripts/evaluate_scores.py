@@ -28,7 +28,7 @@ with job_log(snakemake.log[0]):
     worst = [row for row in np.argsort(-errors, kind="stable")[:WORST] if errors[row] > 0]
     with open_h5(snakemake.input.model) as model:
         provenance = read_attributes(model)["provenance"]
-    provenance["code_evaluation"] = snakemake.params.code
+    provenance["code_evaluation"] = snakemake.params.code["code"]
     write_arrays(snakemake.output.replicates, replicates, {"provenance": provenance})
     write_json(
         snakemake.output.metrics,

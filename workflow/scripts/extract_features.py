@@ -36,7 +36,7 @@ with job_log(snakemake.log[0]), contextlib.ExitStack() as claims:
         provenance["versions"] |= library_versions("torch", "torchvision", "timm")
         provenance |= {
             "weights_sha256": file_sha256(weights),
-            "code_features": snakemake.params.code,
+            "code_features": snakemake.params.code["code"],
             "device": device_name,
             "precision": precision,
         }

@@ -2,14 +2,38 @@
 
 from pathlib import Path
 
-from defectbench.acquisition.sources import fetch_category
+from defectbench.acquisition.archives import (
+    WHOLE,
+    Archive,
+    category_archive,
+    unpacked_category,
+)
+from defectbench.acquisition.sources import link_category, link_elpv
 from defectbench.errors import job_log
 from defectbench.facts import FACTS
 
 with job_log(snakemake.log[0]):
-    fetch_category(
-        snakemake.wildcards.category,
-        snakemake.params.source,
-        FACTS / f"{snakemake.wildcards.dataset}_sources.csv",
-        Path(snakemake.output.category),
-    )
+    dataset, category = snakemake.wildcards.dataset, snakemake.wildcards.category
+    output = Path(snakemake.output.category)
+    # read here and not given as parameters: most of the entry does not change the images
+    entry = snakemake.config["datasets"][dataset]
+    chosen = snakemake.config["categories"]
+    if entry["source"] == "elpv":
+        link_elpv(category, output)
+    elif entry["source"] == "folder":
+        link_category(Path(entry["path"], category), output)
+    else:
+        if entry["source"] == "archive":
+            content = snakemake.params.origin["content"]
+            archive = Archive(WHOLE, [], path=entry["path"], digest=content)
+        else:
+            archive = category_archive(category, entry, FACTS / f"{dataset}_sources.csv")
+        folder = unpacked_category(
+            category,
+            archive,
+            [name for name in entry["all_categories"] if chosen == "all" or name in chosen],
+            Path("resources", "unpacked", dataset),
+            Path("resources", "downloads"),
+            keep=entry.get("keep_archive", False),
+        )
+        link_category(folder, output)

@@ -10,5 +10,6 @@ with job_log(snakemake.log[0]):
     fetch_weights(
         snakemake.wildcards.backbone,
         FACTS / "weights.csv",
+        Path("resources", "downloads"),
         Path(snakemake.output.weights),
     )

@@ -15,6 +15,6 @@ with job_log(snakemake.log[0]):
         "layer": snakemake.params.tap,
         "scorer": snakemake.params.scorer,
         "parameters": snakemake.params.parameters,
-        "code_scorer": snakemake.params.code,
+        "code_scorer": snakemake.params.code["code"],
     }
     write_arrays(snakemake.output.model, scorer.to_arrays(), {"provenance": provenance})

@@ -13,7 +13,7 @@ with job_log(snakemake.log[0]):
     provenance = {
         "dataset_sha256": dataset_digest(given.index),
         "device": "given features",
-        "code_features": snakemake.params.code,
+        "code_features": snakemake.params.code["code"],
         "versions": library_versions("numpy", "h5py"),
     }
     with create_h5(snakemake.output.features, {"provenance": provenance}) as file:

@@ -82,7 +82,7 @@ def check_config(config: Config) -> None:
     for name, dataset in config["datasets"].items():
         for method in dataset["methods"]:
             _known(f"datasets.{name}.methods", method, config["methods"])
-    chosen = _chosen_categories(config)
+    chosen = _chosen(config)
     known = {
         category
         for dataset in config["datasets"]
@@ -95,17 +95,17 @@ def check_config(config: Config) -> None:
 def all_categories(config: Config, dataset: str) -> list[str]:
     """Every category a dataset has, in the table's order."""
     entry = config["datasets"][dataset]
-    return entry.get("categories") or _present_categories(entry)
+    return entry.get("all_categories") or _present_categories(entry)
 
 
-def categories(config: Config, dataset: str) -> list[str]:
+def chosen_categories(config: Config, dataset: str) -> list[str]:
     """Categories to run: those present, or those of them that the config names."""
     entry = config["datasets"][dataset]
     present = all_categories(config, dataset)
     if entry["source"] in LOCAL:
         found = _present_categories(entry)
         present = [category for category in present if category in found]
-    chosen = _chosen_categories(config)
+    chosen = _chosen(config)
     selected = [category for category in present if chosen is None or category in chosen]
     if not selected:
         raise InputError(
@@ -117,11 +117,11 @@ def categories(config: Config, dataset: str) -> list[str]:
 def cells(config: Config, dataset: str) -> list[Cell]:
     """Detectors on categories that make up a dataset's table."""
     _known("datasets", dataset, config["datasets"], "dataset")
-    for category in categories(config, dataset):
+    for category in chosen_categories(config, dataset):
         _check_number_of_images(config, dataset, category)
     return [
         Cell(category, method, backbone)
-        for category in categories(config, dataset)
+        for category in chosen_categories(config, dataset)
         for method in config["datasets"][dataset]["methods"]
         for backbone in _backbones(config, dataset, method)
     ]
@@ -176,17 +176,22 @@ def _present_categories(entry: Mapping[str, Any]) -> list[str]:
     return folder_categories(entry["path"])
 
 
-def _chosen_categories(config: Config) -> list[str] | None:
-    chosen = config["categories"]
-    if chosen == "all":
-        return None
-    return [name.strip() for name in chosen.split(",")] if isinstance(chosen, str) else chosen
+def split_names(chosen: str | list[str]) -> str | list[str]:
+    """Categories to run as a list, however the command line spells them; or ``all``."""
+    if chosen == "all" or not isinstance(chosen, str):
+        return chosen
+    return [name.strip() for name in chosen.split(",")]
+
+
+def _chosen(config: Config) -> list[str] | None:
+    chosen = split_names(config["categories"])
+    return None if chosen == "all" else chosen
 
 
 def _known_categories(config: Config, dataset: str) -> list[str]:
     """Categories a dataset may have; a folder that is not there (yet) has none."""
     entry = config["datasets"][dataset]
-    if "categories" in entry or entry["source"] not in LOCAL or Path(entry["path"]).is_dir():
+    if "all_categories" in entry or entry["source"] not in LOCAL or Path(entry["path"]).is_dir():
         return all_categories(config, dataset)
     return []
 

