@@ -32,14 +32,29 @@ def category_origin(wildcards):
     return {"path": str(path), "content": content_fingerprint(path, memory)}
 
 
-def backbone_weights(wildcards):
-    """The local file that the config names, or the fetched one."""
-    local = config["backbones"].get(wildcards.backbone, {}).get("weights")
-    return local or rules.weights.output.weights.format(**wildcards)
+def category_weights(wildcards):
+    """Weights of every backbone that a category's methods need, in order of the backbones' names."""
+    return [
+        # the local file that the config names, or the fetched one
+        config["backbones"].get(backbone, {}).get("weights")
+        or rules.weights.output.weights.format(backbone=backbone)
+        for backbone in sorted({entry["backbone"] for entry in extraction_passes(wildcards)})
+    ]
 
 
-def feature_taps(wildcards):
-    return taps(config, wildcards.dataset, wildcards.backbone, wildcards.preprocessing)
+def extraction_passes(wildcards):
+    """What a category's methods read: from which backbone, in which preprocessing, which layers."""
+    methods = [config["methods"][name] for name in config["datasets"][wildcards.dataset]["methods"]]
+    pairs = {(m["preprocessing"], backbone) for m in methods for backbone in m["backbones"]}
+    return [
+        {
+            "preprocessing": preprocessing,
+            "settings": config["preprocessings"][preprocessing],
+            "backbone": backbone,
+            "taps": [list(tap) for tap in taps(config, wildcards.dataset, backbone, preprocessing)],
+        }
+        for preprocessing, backbone in sorted(pairs)
+    ]
 
 
 def feature_file(wildcards):
@@ -53,15 +68,20 @@ def features_are_given(wildcards):
 
 
 def method_features(wildcards):
-    """Feature file of a method's preprocessing and backbone, or the given one."""
+    """The category's feature file, or the given one."""
+    made_by = rules.import_features if features_are_given(wildcards) else rules.features
+    return made_by.output.features.format(**wildcards)
+
+
+def method_group(wildcards):
+    """Group of the feature file that holds what a method reads of a backbone."""
     if features_are_given(wildcards):
-        return rules.import_features.output.features.format(**wildcards)
-    preprocessing = config["methods"][wildcards.method]["preprocessing"]
-    return rules.features.output.features.format(preprocessing=preprocessing, **wildcards)
+        return "/"
+    return f"{config['methods'][wildcards.method]['preprocessing']}/{wildcards.backbone}"
 
 
 def method_tap(wildcards):
-    """Name of the array in the feature file."""
+    """Name of the array in that group."""
     if features_are_given(wildcards):
         return "X"
     method = config["methods"][wildcards.method]

@@ -24,6 +24,7 @@ rule model:
     params:
         scorer=lookup("methods/{method}/scorer", within=config),
         parameters=lambda wildcards: scorer_parameters(config, wildcards.method),
+        group=method_group,
         tap=method_tap,
         code=scorer_digest("fit_model"),
     script:

@@ -24,6 +24,7 @@ rule scores:
         mem_mb=grows(500, per_mb=4, of="features"),
         runtime=grows(5, per_mb=1 / 15, of="features"),
     params:
+        group=method_group,
         seed=config["seed"],
         folds=config["threshold"]["folds"],
         code=scorer_digest("score_images"),

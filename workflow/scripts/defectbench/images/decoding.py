@@ -14,28 +14,33 @@ DECODE_WINDOW = 32
 
 
 def decode_images(
-    files: Sequence[Path], preprocessing: Mapping[str, Any], threads: int
-) -> Iterator[np.ndarray]:
-    """Decode and resize files in parallel, in order and with bounded memory.
+    files: Sequence[Path], preprocessings: Mapping[str, Mapping[str, Any]], threads: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Decode each file once and resize it in every way, in parallel, with bounded memory.
 
     Parameters
     ----------
     files
         Image files.
-    preprocessing
-        An entry of ``preprocessings`` in the config.
+    preprocessings
+        Entries of ``preprocessings`` in the config, by name.
     threads
         How many to decode at once; Pillow decodes and resizes outside Python's lock.
 
     Yields
     ------
-    ndarray
-        uint8, (side, side, 3), RGB.
+    dict of ndarray
+        Per file, in order: by the preprocessing's name, uint8, (side, side, 3), RGB.
     """
+
+    def squares(file: Path) -> dict[str, np.ndarray]:
+        image = load_rgb(file)
+        return {name: preprocess(image, entry) for name, entry in preprocessings.items()}
+
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(files), DECODE_WINDOW):
             window = files[start : start + DECODE_WINDOW]
-            yield from pool.map(lambda file: preprocess(load_rgb(file), preprocessing), window)
+            yield from pool.map(squares, window)
 
 
 def load_rgb(file: Path) -> Image.Image:

@@ -1,0 +1,174 @@
+"""All features of one category: what an earlier job left is kept, only the rest is extracted."""
+
+import contextlib
+import gc
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from defectbench.features.allocator import keep_freed_memory
+from defectbench.features.blocks import Block, decode_ahead
+from defectbench.features.feature_file import (
+    create_group,
+    is_held,
+    keep,
+    open_kept,
+    read_blocks,
+)
+from defectbench.features.passes import Pass
+from defectbench.progress import Progress
+from defectbench.storage import create_h5, read_attributes
+
+if TYPE_CHECKING:
+    from defectbench.features.backbones import Backbone
+    from defectbench.features.extraction import Extractor
+
+Features = dict[str, dict[str, np.ndarray]]
+"""By a pass's and an array's name: float32, one row per image."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how features are computed.
+
+    Attributes
+    ----------
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    precision
+        ``auto``, ``fp32`` or ``bf16``.
+    threads
+        For decoding and for the network.
+    """
+
+    device: str
+    precision: str
+    threads: int
+
+
+def write_features(
+    files: Sequence[Path],
+    passes: Sequence[Pass],
+    provenances: Mapping[str, Mapping[str, Any]],
+    machine: Machine,
+    output: Path,
+    label: str,
+) -> None:
+    """Write a category's feature file.
+
+    Each image is decoded once for all preprocessings, block by block, while PyTorch is imported
+    and networks are loaded; every block then goes through every network. If the last finished
+    file holds all that is wanted, no image is decoded and PyTorch is not imported.
+
+    Parameters
+    ----------
+    files
+        The category's images.
+    passes
+        What is wanted.
+    provenances
+        By a pass's name: what decides its numbers, device and precision apart, as JSON has it.
+    machine
+        Where and how to compute.
+    output
+        Receives a group per pass with float32 arrays (images, channels, height, width) of feature
+        maps and (images, dimensions) of vectors.
+    label
+        What is being done, for the terminal.
+    """
+    with open_kept(output) as kept:
+        missing = [
+            wanted
+            for wanted in passes
+            if not is_held(
+                kept, wanted, provenances[wanted.name], machine.device, machine.precision
+            )
+        ]
+        held = [wanted for wanted in passes if wanted not in missing]
+        made = {wanted.name: read_attributes(kept[wanted.name])["provenance"] for wanted in held}
+        with _extraction(files, missing, machine) as (made_on, blocks):
+            made |= {wanted.name: provenances[wanted.name] | made_on for wanted in missing}
+            progress = Progress(len(files), label)
+            first = next(blocks, {})  # tells the shapes of what is new
+            with create_h5(output, {}) as file:
+                for wanted in sorted(passes, key=lambda wanted: wanted.name):
+                    like = kept[wanted.name] if wanted in held else first[wanted.name]
+                    shapes = {tap: (len(files), *like[tap.name].shape[1:]) for tap in wanted.taps}
+                    create_group(file, wanted, made[wanted.name], shapes)
+                for wanted in held:
+                    for tap in wanted.taps:
+                        for rows, values in read_blocks(kept[wanted.name][tap.name]):
+                            file[wanted.name][tap.name][rows] = values
+                for features in chain([first] if missing else [], blocks):
+                    _write_rows(file, features, progress)
+    keep(output)
+
+
+def _write_rows(file: h5py.File, features: Features, progress: Progress) -> None:
+    """Write the features of the next images."""
+    for name, arrays in features.items():
+        for array, values in arrays.items():
+            file[name][array][progress.done : progress.done + len(values)] = values
+    progress.advance(len(values))
+
+
+@contextlib.contextmanager
+def _extraction(
+    files: Sequence[Path], missing: Sequence[Pass], machine: Machine
+) -> Iterator[tuple[dict[str, str], Iterator[Features]]]:
+    """Where and how the missing passes run, and their features, block by block."""
+    if not missing:
+        print("every feature is there: nothing is extracted", file=sys.stderr)
+        yield {}, iter(())
+        return
+    preprocessings = {wanted.preprocessing: wanted.settings for wanted in missing}
+    blocks = decode_ahead(files, preprocessings, machine.threads)
+    keep_freed_memory()
+    torch, extraction, load_backbone = _import_torch()
+    torch.set_num_threads(machine.threads)
+    extractors = {
+        wanted.name: extraction.Extractor(
+            load_backbone(wanted.backbone, wanted.weights), wanted.taps, wanted.side
+        )
+        for wanted in missing
+    }
+    with extraction.claimed_device(machine.device) as device:
+        precision = extraction.select_precision(machine.precision, device)
+        for extractor in extractors.values():
+            extractor.to(device, precision)
+        made_on = {"device": extraction.device_name(device), "precision": precision}
+        yield made_on, _extract(blocks, missing, extractors)
+
+
+def _extract(
+    blocks: Iterator[Block], missing: Sequence[Pass], extractors: Mapping[str, "Extractor"]
+) -> Iterator[Features]:
+    for block in blocks:
+        yield {
+            wanted.name: extractors[wanted.name](block[wanted.preprocessing]) for wanted in missing
+        }
+
+
+def _import_torch() -> tuple[ModuleType, ModuleType, Callable[[str, Path], "Backbone"]]:
+    """What needs PyTorch, imported late, and without looking for garbage: an import leaves none.
+
+    The collector would walk through all that was imported so far again and again, a third of
+    the time that the import takes.
+    """
+    gc.disable()
+    try:
+        import torch
+
+        from defectbench.features import extraction
+        from defectbench.features.backbones import load_backbone
+    finally:
+        gc.freeze()
+        gc.enable()
+    return torch, extraction, load_backbone
