@@ -1,5 +1,6 @@
 """Images become exactly the pixels that the published systems saw."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,21 @@ import pytest
 from PIL import Image
 
 from defectbench.errors import InputError
-from defectbench.images.decoding import decode_images, load_rgb, preprocess, resize_bilinear
+from defectbench.images.decoding import decode_images, load_rgb
+from defectbench.images.resizing import preprocess, resize_bilinear
 
+# SHA-256, by side, of what cv2.resize(…, INTER_LINEAR) makes of `noise` in all shapes of `SIDES`;
+# OpenCV 4.10 and 5.0 agree
+OPENCV_DIGESTS = {
+    1: "8b05c4fb726d7710",
+    7: "a3c71279b6d09cc9",
+    64: "55347beff6ef8759",
+    224: "0beb3179b9854d7c",
+    256: "5f72e92af47f6568",
+    300: "98b8092267f3e146",
+    456: "509f76b39d5c51b7",
+}
+SIDES = (1, 2, 3, 5, 8, 31, 100, 113, 224, 300, 333, 456, 640, 900)
 # first channel of what OpenCV 5.0's cv2.resize(…, INTER_LINEAR) makes of `opencv_input()`
 OPENCV_4 = [[84, 104, 106, 89], [87, 113, 31, 100], [131, 126, 210, 192], [152, 113, 143, 46]]
 OPENCV_12_FIRST_ROWS = [
@@ -31,6 +45,19 @@ def test_bilinear_shrinks_like_opencv_bit_for_bit():
 def test_bilinear_enlarges_like_opencv_bit_for_bit():
     enlarged = resize_bilinear(opencv_input(), 12)[..., 0]
     np.testing.assert_array_equal(enlarged[:4], OPENCV_12_FIRST_ROWS)
+
+
+def noise(*shape: int) -> np.ndarray:
+    index = np.arange(np.prod(shape), dtype=np.uint64)
+    return ((index * index * 37 + index * 11) >> 3).astype(np.uint8).reshape(shape)
+
+
+@pytest.mark.parametrize("size", OPENCV_DIGESTS)
+def test_bilinear_is_opencvs_between_sizes_of_every_ratio(size: int):
+    digest = hashlib.sha256()
+    for height, width in zip(SIDES, reversed(SIDES), strict=True):
+        digest.update(resize_bilinear(noise(height, width, 3), size).tobytes())
+    assert digest.hexdigest()[:16] == OPENCV_DIGESTS[size]
 
 
 def test_bilinear_to_the_same_size_changes_nothing():
