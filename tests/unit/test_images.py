@@ -1,14 +1,20 @@
 """Images become exactly the pixels that the published systems saw."""
 
 import hashlib
+import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from pngs import DEPTHS, png_chunk, random_png
 
 from defectbench.errors import InputError
-from defectbench.images.decoding import decode_images, load_rgb
+from defectbench.images import decoding
+from defectbench.images.decoding import decode_images, load_image, load_rgb
+from defectbench.images.png import decode_plain_png
 from defectbench.images.resizing import preprocess, resize_bilinear
 
 # SHA-256, by side, of what cv2.resize(…, INTER_LINEAR) makes of `noise` in all shapes of `SIDES`;
@@ -97,13 +103,116 @@ def test_sixteen_bits_keep_their_upper_eight(tmp_path: Path):
     np.testing.assert_array_equal(np.asarray(load_rgb(file))[0, :, 0], [0, 0, 1, 255])
 
 
+GAMMA = png_chunk(b"gAMA", struct.pack(">I", 220_000))
+XMP = b"XML:com.adobe.xmp\0\0\0\0\0<x:xmpmeta/>"
+CHUNKS = {
+    "gamma": GAMMA,
+    "gamma whose checksum is wrong": GAMMA[:-1] + b"\0",
+    "colours": png_chunk(b"sRGB", b"\0") + png_chunk(b"cHRM", struct.pack(">8I", *range(8))),
+    "profile": png_chunk(b"iCCP", b"p\0\0" + zlib.compress(b"no profile")),
+    "text": png_chunk(b"tEXt", b"Comment\0hello") + png_chunk(b"iTXt", XMP),
+    "compressed text": png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"hello")),
+    "significant bits": png_chunk(b"sBIT", b"\5\5\5"),
+    "transparency": png_chunk(b"tRNS", bytes(6)),
+    "unknown": png_chunk(b"abCd", b"?"),
+}
+FAST_CHUNKS = {"gamma", "colours", "profile", "text", "significant bits"}
+
+
+def pillows(content: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(content)) as image:
+        if image.mode == "I;16":
+            return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
+        return np.asarray(image.convert("RGB"))
+
+
+def assert_decoded_like_pillow(file: Path, content: bytes, *, fast: bool) -> None:
+    file.write_bytes(content)
+    np.testing.assert_array_equal(np.asarray(load_rgb(file)), pillows(content), strict=True)
+    assert (decode_plain_png(content) is not None) == fast
+
+
+@pytest.mark.parametrize("interlaced", [False, True], ids=["plain", "interlaced"])
+@pytest.mark.parametrize(("kind", "depth"), [(k, d) for k in DEPTHS for d in DEPTHS[k]])
+def test_every_kind_of_png_becomes_pillows_pixels(
+    tmp_path: Path, kind: str, depth: int, interlaced: bool
+):
+    fast = kind in ("grey", "rgb") and depth == 8 and not interlaced
+    content = random_png(kind, depth, interlaced=interlaced)
+    assert_decoded_like_pillow(tmp_path / "image.png", content, fast=fast)
+
+
+@pytest.mark.parametrize("kind", ["grey", "rgb"])
+@pytest.mark.parametrize("chunk", CHUNKS)
+def test_further_chunks_of_a_png_change_no_pixel(tmp_path: Path, kind: str, chunk: str):
+    content = random_png(kind, 8, **{"after" if "checksum" in chunk else "before": CHUNKS[chunk]})
+    assert_decoded_like_pillow(tmp_path / "image.png", content, fast=chunk in FAST_CHUNKS)
+
+
+@pytest.mark.parametrize("kind", ["grey", "rgb"])
+def test_a_png_with_any_bit_of_its_pixels_flipped_is_refused(tmp_path: Path, kind: str):
+    file, content = tmp_path / "image.png", random_png(kind, 8)
+    start, end = content.index(b"IDAT") + 4, content.index(b"IEND") - 4
+    for position in range(start, end, 7):
+        damaged = bytearray(content)
+        damaged[position] ^= 1
+        file.write_bytes(damaged)
+        assert decode_plain_png(bytes(damaged)) is None
+        if position < end - 8:  # Pillow does not read beyond the last pixel
+            with pytest.raises(InputError, match=r"image\.png: cannot be decoded"):
+                load_rgb(file)
+
+
+def test_a_truncated_png_is_refused_as_pillow_does(tmp_path: Path):
+    file, content = tmp_path / "image.png", random_png("rgb", 8)
+    file.write_bytes(content[: len(content) // 2])
+    assert decode_plain_png(file.read_bytes()) is None
+    with pytest.raises(InputError, match=r"image\.png: cannot be decoded \(.*truncated"):
+        load_rgb(file)
+
+
+@pytest.mark.parametrize("interpolation", ["lanczos", "bilinear"])
+@pytest.mark.parametrize("side", [5, 20, 33])
+def test_grey_is_resized_as_one_channel_to_what_three_would_give(interpolation: str, side: int):
+    grey = Image.fromarray(noise(31, 20))
+    preprocessing = {"interpolation": interpolation, "size": side}
+    expected = preprocess(grey.convert("RGB"), preprocessing)
+    np.testing.assert_array_equal(preprocess(grey, preprocessing), expected, strict=True)
+
+
+@pytest.mark.parametrize(("mode", "loaded"), [("1", "L"), ("L", "L"), ("LA", "L"), ("P", "RGB")])
+def test_grey_files_keep_one_channel(tmp_path: Path, mode: str, loaded: str):
+    Image.new("L", (4, 3), 255).convert(mode).save(tmp_path / "image.png")
+    assert load_image(tmp_path / "image.png").mode == loaded
+
+
 def test_images_come_in_the_order_of_the_files_whatever_the_threads(tmp_path: Path):
     files = [tmp_path / f"{number}.png" for number in range(70)]
     for number, file in enumerate(files):
         Image.new("L", (4, 4), number).save(file)
     for threads in (1, 4):
-        images = decode_images(files, {"interpolation": "lanczos", "size": 2}, threads)
-        assert [int(pixels[0, 0, 0]) for pixels in images] == list(range(70))
+        images = decode_images(files, {"small": {"interpolation": "lanczos", "size": 2}}, threads)
+        assert [int(squares["small"][0, 0, 0]) for squares in images] == list(range(70))
+
+
+def test_every_preprocessing_comes_of_one_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    loaded = []
+    monkeypatch.setattr(
+        decoding, "load_image", lambda file: loaded.append(file) or load_image(file)
+    )
+    file = tmp_path / "image.png"
+    Image.fromarray(opencv_input()).save(file)
+    preprocessings = {
+        "a": {"interpolation": "bilinear", "size": 4},
+        "b": {"interpolation": "lanczos", "size": 6, "crop": 2},
+    }
+    (squares,) = decode_images([file], preprocessings, threads=1)
+    assert loaded == [file]
+    assert {name: square.shape for name, square in squares.items()} == {
+        "a": (4, 4, 3),
+        "b": (2, 2, 3),
+    }
+    np.testing.assert_array_equal(squares["a"][..., 0], OPENCV_4)
 
 
 def test_a_damaged_image_is_named(tmp_path: Path):

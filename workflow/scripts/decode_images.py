@@ -20,11 +20,12 @@ with job_log(snakemake.log[0]):
         "dataset_sha256": dataset_digest(index),
         "preprocessing": preprocessing,
         "code_images": snakemake.params.code,
-        "versions": library_versions("pillow", "numpy"),
+        "versions": library_versions("pillow", "imagecodecs", "numpy"),
     }
     with create_h5(snakemake.output.images, {"provenance": provenance}) as file:
         pixels = create_array(file, "images", (len(files), side, side, 3), "uint8")
         progress = Progress(len(files), "images " + "/".join(snakemake.wildcards))
-        for row, image in enumerate(decode_images(files, preprocessing, snakemake.threads)):
-            pixels[row] = image
+        decoded = decode_images(files, {"images": preprocessing}, snakemake.threads)
+        for row, image in enumerate(decoded):
+            pixels[row] = image["images"]
             progress.advance(1)

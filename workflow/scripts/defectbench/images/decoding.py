@@ -1,5 +1,6 @@
 """From image files to uint8 RGB squares."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,38 +10,56 @@ import numpy as np
 from PIL import Image
 
 from defectbench.errors import InputError
+from defectbench.images.png import decode_plain_png
 from defectbench.images.resizing import preprocess
 
-DECODE_WINDOW = 32
+DECODED_AHEAD = 16
+GREY_MODES = frozenset({"1", "L", "LA"})
 
 
 def decode_images(
-    files: Sequence[Path], preprocessing: Mapping[str, Any], threads: int
-) -> Iterator[np.ndarray]:
-    """Decode and resize files in parallel, in order and with bounded memory.
+    files: Sequence[Path], preprocessings: Mapping[str, Mapping[str, Any]], threads: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Decode each file once and resize it in every way, in parallel, with bounded memory.
 
     Parameters
     ----------
     files
         Image files.
-    preprocessing
-        An entry of ``preprocessings`` in the config.
+    preprocessings
+        Entries of ``preprocessings`` in the config, by name.
     threads
-        How many to decode at once; Pillow decodes and resizes outside Python's lock.
+        How many to decode at once; decoders and resizers work outside Python's lock.
 
     Yields
     ------
-    ndarray
-        uint8, (side, side, 3), RGB.
+    dict of ndarray
+        Per file, in order: by the preprocessing's name, uint8, (side, side, 3), RGB.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be decoded.
     """
+
+    def squares(file: Path) -> dict[str, np.ndarray]:
+        image = load_image(file)
+        return {name: preprocess(image, entry) for name, entry in preprocessings.items()}
+
     with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(files), DECODE_WINDOW):
-            window = files[start : start + DECODE_WINDOW]
-            yield from pool.map(lambda file: preprocess(load_rgb(file), preprocessing), window)
+        pending = deque()
+        for file in files:
+            pending.append(pool.submit(squares, file))
+            if len(pending) >= DECODED_AHEAD + threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
-def load_rgb(file: Path) -> Image.Image:
-    """Read an image as 8-bit RGB; greyscale is replicated, 16 bits keep their upper 8.
+def load_image(file: Path) -> Image.Image:
+    """Read an image as 8-bit RGB, or as 8-bit grey if the file is grey.
+
+    An alpha channel is dropped; 16 bits keep their upper 8.
 
     Raises
     ------
@@ -48,9 +67,17 @@ def load_rgb(file: Path) -> Image.Image:
         If the file cannot be decoded.
     """
     try:
+        pixels = decode_plain_png(file.read_bytes()) if file.suffix.lower() == ".png" else None
+        if pixels is not None:
+            return Image.fromarray(pixels)
         with Image.open(file) as image:
             if image.mode.startswith("I;16"):
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            return image.convert("RGB")
+            return image.convert("L" if image.mode in GREY_MODES else "RGB")
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{file}: cannot be decoded ({error})") from error
+
+
+def load_rgb(file: Path) -> Image.Image:
+    """Read an image as 8-bit RGB, as `load_image` does; grey is replicated."""
+    return load_image(file).convert("RGB")
