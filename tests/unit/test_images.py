@@ -6,9 +6,10 @@ import struct
 import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 from pngs import DEPTHS, png_chunk, random_png
 
 from defectbench.errors import InputError
@@ -103,6 +104,57 @@ def test_sixteen_bits_keep_their_upper_eight(tmp_path: Path):
     np.testing.assert_array_equal(np.asarray(load_rgb(file))[0, :, 0], [0, 0, 1, 255])
 
 
+def save_deep(file: Path, samples: np.ndarray, **options: object) -> Path:
+    """Store uint16 samples, grey or RGB."""
+    if samples.ndim == 2:
+        Image.fromarray(samples).save(file, **options)
+    else:
+        encode = imagecodecs.png_encode if file.suffix == ".png" else imagecodecs.tiff_encode
+        file.write_bytes(encode(samples))
+    return file
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("shape", [(3, 4), (3, 4, 3)], ids=["grey", "rgb"])
+def test_the_upper_eight_of_the_bits_asked_for_are_kept(
+    tmp_path: Path, suffix: str, shape: tuple[int, ...]
+):
+    samples = np.random.default_rng(42).integers(0, 4096, shape, np.uint16)
+    samples.flat[-1] = 4095
+    file = save_deep(tmp_path / f"image.{suffix}", samples)
+    for bits in (12, 13, 16, None):
+        pixels = np.asarray(load_image(file, bits))
+        np.testing.assert_array_equal(pixels, samples >> ((bits or 16) - 8))
+
+
+def test_values_that_need_more_bits_than_asked_for_are_refused(tmp_path: Path):
+    file = save_deep(tmp_path / "image.png", np.full((2, 2), 4096, np.uint16))
+    with pytest.raises(InputError, match=r"image\.png: .*values up to 4096 need more than 12 bits"):
+        load_image(file, 12)
+
+
+@pytest.mark.parametrize(("highest", "pixel"), [(4095, 250), (4000, 15), (65535, 15)])
+def test_a_highest_value_of_all_ones_states_the_bits(tmp_path: Path, highest: int, pixel: int):
+    samples = np.full((2, 2), 4000, np.uint16)
+    file = save_deep(tmp_path / "image.tif", samples, tiffinfo={281: highest})
+    assert (np.asarray(load_image(file)) == pixel).all()
+
+
+def test_twelve_bits_packed_in_a_tiff_use_their_whole_range(tmp_path: Path):
+    file = tmp_path / "image.tif"
+    file.write_bytes(packed_12_bit_tiff(b"\xff\xf8\x00"))  # 4095, 2048
+    np.testing.assert_array_equal(np.asarray(load_image(file)), [[255, 128]])
+
+
+def packed_12_bit_tiff(strip: bytes) -> bytes:
+    """One row of two grey values."""
+    entries = [(256, 2), (257, 1), (258, 12), (259, 1), (262, 1), (273, 122), (277, 1), (278, 1)]
+    entries.append((279, len(strip)))
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    header = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    return header + directory + bytes(4) + strip
+
+
 GAMMA = png_chunk(b"gAMA", struct.pack(">I", 220_000))
 XMP = b"XML:com.adobe.xmp\0\0\0\0\0<x:xmpmeta/>"
 CHUNKS = {
@@ -115,6 +167,18 @@ CHUNKS = {
     "significant bits": png_chunk(b"sBIT", b"\5\5\5"),
     "transparency": png_chunk(b"tRNS", bytes(6)),
     "unknown": png_chunk(b"abCd", b"?"),
+}
+TURNED_XMP = b'<rdf:Description tiff:Orientation="6"/>'
+EXIF = Image.Exif()
+EXIF[ExifTags.Base.Orientation] = 6
+RAW_EXIF = f"Raw profile type exif\0\nexif\n{len(EXIF.tobytes()):8}\n{EXIF.tobytes().hex()}\n"
+TURNING_CHUNKS = {
+    "EXIF": png_chunk(b"eXIf", EXIF.tobytes().removeprefix(b"Exif\0\0")),
+    "EXIF as text": png_chunk(b"tEXt", RAW_EXIF.encode()),
+    "XMP": png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + TURNED_XMP),
+    "compressed XMP": png_chunk(
+        b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(TURNED_XMP)
+    ),
 }
 FAST_CHUNKS = {"gamma", "colours", "profile", "text", "significant bits"}
 
@@ -198,7 +262,7 @@ def test_images_come_in_the_order_of_the_files_whatever_the_threads(tmp_path: Pa
 def test_every_preprocessing_comes_of_one_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     loaded = []
     monkeypatch.setattr(
-        decoding, "load_image", lambda file: loaded.append(file) or load_image(file)
+        decoding, "load_image", lambda file, bits: loaded.append(file) or load_image(file, bits)
     )
     file = tmp_path / "image.png"
     Image.fromarray(opencv_input()).save(file)
@@ -213,6 +277,38 @@ def test_every_preprocessing_comes_of_one_decoding(tmp_path: Path, monkeypatch: 
         "b": (2, 2, 3),
     }
     np.testing.assert_array_equal(squares["a"][..., 0], OPENCV_4)
+
+
+@pytest.mark.parametrize("stated", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_an_image_is_turned_as_its_file_says(tmp_path: Path, mode: str, suffix: str, stated: int):
+    file = tmp_path / f"image.{suffix}"
+    Image.fromarray(noise(10, 16, 3)).convert(mode).save(file, exif=turned(stated))
+    pillows = ImageOps.exif_transpose(Image.open(io.BytesIO(file.read_bytes())))
+    assert pillows.size == ((16, 10) if stated < 5 else (10, 16))
+    np.testing.assert_array_equal(np.asarray(load_rgb(file)), np.asarray(pillows.convert("RGB")))
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bits_are_turned_too(tmp_path: Path, suffix: str):
+    samples = np.arange(6, dtype=np.uint16).reshape(2, 3) * 256
+    file = save_deep(tmp_path / f"image.{suffix}", samples, exif=turned(6))
+    np.testing.assert_array_equal(np.asarray(load_image(file)), [[3, 0], [4, 1], [5, 2]])
+
+
+@pytest.mark.parametrize("stated", TURNING_CHUNKS)
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_an_orientation_in_any_chunk_of_a_png_is_found(tmp_path: Path, stated: str, place: str):
+    file = tmp_path / "image.png"
+    file.write_bytes(random_png("rgb", 8, **{place: TURNING_CHUNKS[stated]}))
+    assert load_image(file).size == (13, 21)
+
+
+def turned(stated: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = stated
+    return exif
 
 
 def test_a_damaged_image_is_named(tmp_path: Path):
