@@ -92,5 +92,23 @@ def to_8_bits(image: Image.Image, file: Path, bits: int | None) -> Image.Image:
     return Image.fromarray((samples >> (bits - 8)).astype(np.uint8))
 
 
+def unexplained_highest(image: Image.Image, file: Path, bits: int | None) -> int:
+    """Highest value of a deep image if nobody states its range, else 0.
+
+    Raises
+    ------
+    ValueError
+        If a value needs more bits than asked for or stated.
+    """
+    known = bits or stated_bits(image)
+    if known:
+        to_8_bits(image, file, known)
+        return 0
+    try:
+        return int(read_samples(image, file).max())
+    except ValueError:
+        return 0  # without `bits`, Pillow uses such an image
+
+
 def _first(value: int | tuple[int, ...] | None) -> int | None:
     return value[0] if isinstance(value, tuple) else value
