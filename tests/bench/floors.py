@@ -41,7 +41,7 @@ def main() -> None:
     files = sorted(arguments.category.glob("t*/*/*.png"))
     preprocessing = {"interpolation": "lanczos", "size": arguments.side}
     begin = time.perf_counter()
-    for _ in decode_images(files, preprocessing, cores):
+    for _ in decode_images(files, {"square": preprocessing}, cores):
         pass
     decode = time.perf_counter() - begin
 

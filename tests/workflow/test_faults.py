@@ -5,6 +5,7 @@ docs/faults.md tells users what these tests show.
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -396,6 +397,8 @@ def test_images_of_many_kinds_are_used(small_dataset: Path, resnet18_weights: Pa
     run = snakemake(folder, TABLE)
     assert run.returncode == 0, said(run)
     assert "warning: resources/data/parts/plate: 1 images are not 48×40" in said(run)
+    notes = json.loads((folder / "results" / "parts" / "plate" / "notes.json").read_text())
+    assert any(note.startswith("1 images are not 48×40") for note in notes)
 
 
 def test_a_pickle_in_place_of_weights_is_never_loaded(copy: Path, tmp_path: Path):

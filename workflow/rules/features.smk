@@ -28,6 +28,7 @@ rule features:
         passes=extraction_passes,
         device=config["device"],
         precision=config["precision"],
+        bits=lookup("datasets/{dataset}/bits", within=config, default=None),
         code=stage_digest("extract_features"),
     script:
         "../scripts/extract_features.py"

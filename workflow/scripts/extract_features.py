@@ -32,6 +32,7 @@ with job_log(snakemake.log[0]):
         "dataset_sha256": dataset_digest(index),
         "code_features": params.code["code"],
         "versions": library_versions(*LIBRARIES),
+        "bits": params.bits,
     }
     digests = {backbone: file_sha256(file) for backbone, file in weights.items()}
     provenances = {
@@ -44,6 +45,7 @@ with job_log(snakemake.log[0]):
         passes,
         json.loads(json.dumps(provenances)),
         Machine(params.device, params.precision, snakemake.threads),
+        params.bits,
         Path(snakemake.output.features),
         "features " + "/".join(snakemake.wildcards),
     )

@@ -19,7 +19,10 @@ Block = Mapping[str, np.ndarray]
 
 
 def decode_ahead(
-    files: Sequence[Path], preprocessings: Mapping[str, Mapping[str, Any]], threads: int
+    files: Sequence[Path],
+    preprocessings: Mapping[str, Mapping[str, Any]],
+    threads: int,
+    bits: int | None = None,
 ) -> Iterator[Block]:
     """Start decoding at once, in threads of its own, and hand out blocks of images in order.
 
@@ -31,6 +34,8 @@ def decode_ahead(
         Entries of ``preprocessings`` in the config, by name.
     threads
         How many to decode at once.
+    bits
+        As in `images.decoding.load_image`.
 
     Returns
     -------
@@ -42,7 +47,7 @@ def decode_ahead(
 
     def decode() -> None:
         try:
-            decoded = decode_images(files, preprocessings, threads)
+            decoded = decode_images(files, preprocessings, threads, bits)
             while images := list(islice(decoded, BLOCK)):
                 waiting.put({name: np.stack([i[name] for i in images]) for name in preprocessings})
             waiting.put(None)

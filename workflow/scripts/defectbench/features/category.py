@@ -58,6 +58,7 @@ def write_features(
     passes: Sequence[Pass],
     provenances: Mapping[str, Mapping[str, Any]],
     machine: Machine,
+    bits: int | None,
     output: Path,
     label: str,
 ) -> None:
@@ -77,6 +78,8 @@ def write_features(
         By a pass's name: what decides its numbers, device and precision apart, as JSON has it.
     machine
         Where and how to compute.
+    bits
+        Bits that 16-bit values use, as in `images.decoding.load_image`.
     output
         Receives a group per pass with float32 arrays (images, channels, height, width) of feature
         maps and (images, dimensions) of vectors.
@@ -93,7 +96,7 @@ def write_features(
         ]
         held = [wanted for wanted in passes if wanted not in missing]
         made = {wanted.name: read_attributes(kept[wanted.name])["provenance"] for wanted in held}
-        with _extraction(files, missing, machine) as (made_on, blocks):
+        with _extraction(files, missing, machine, bits) as (made_on, blocks):
             made |= {wanted.name: provenances[wanted.name] | made_on for wanted in missing}
             progress = Progress(len(files), label)
             first = next(blocks, {})  # tells the shapes of what is new
@@ -121,7 +124,7 @@ def _write_rows(file: h5py.File, features: Features, progress: Progress) -> None
 
 @contextlib.contextmanager
 def _extraction(
-    files: Sequence[Path], missing: Sequence[Pass], machine: Machine
+    files: Sequence[Path], missing: Sequence[Pass], machine: Machine, bits: int | None
 ) -> Iterator[tuple[dict[str, str], Iterator[Features]]]:
     """Where and how the missing passes run, and their features, block by block."""
     if not missing:
@@ -129,7 +132,7 @@ def _extraction(
         yield {}, iter(())
         return
     preprocessings = {wanted.preprocessing: wanted.settings for wanted in missing}
-    blocks = decode_ahead(files, preprocessings, machine.threads)
+    blocks = decode_ahead(files, preprocessings, machine.threads, bits)
     keep_freed_memory()
     torch, extraction, load_backbone = _import_torch()
     torch.set_num_threads(machine.threads)
