@@ -16,7 +16,10 @@ import numpy as np
 from tabulate import tabulate
 
 from defectbench.evaluation.image_metrics import image_auroc
+from defectbench.scorers.kernel_pca_fre import KernelPcaFre
+from defectbench.scorers.mahalanobis import Mahalanobis
 from defectbench.scorers.pca_fre import PcaFre
+from defectbench.scorers.pca_gaussian import PcaGaussian
 
 LAYERS = ("layer1", "layer2", "layer3")
 
@@ -101,7 +104,26 @@ def compare_fre_three_layers(features: Features, golden: Path) -> Iterator[Item]
     yield Item("FRE 3 layers: image AUROC of the maximum", abs(auroc - 0.9809524), 5e-8)
 
 
-COMPARISONS = (compare_fre_maps, compare_fre_three_layers)
+def compare_vector_scorers(features: Features, golden: Path) -> Iterator[Item]:
+    """Scorers of pooled features, each on the recorded features, and these against ours."""
+    pooled = np.load(golden / "avgpool_lanczos256_resnet18_bottle.npz")
+    file = golden / "gaussian_kpca_resnet18_bottle.csv"
+    scores = np.genfromtxt(file, delimiter=",", names=True)
+    labels = pooled["test_labels"]
+    ours = features("test", "avgpool")
+    yield Item("pooled features, absolute", absolute(ours, pooled["test"]), 2e-5)
+    for scorer, column, auroc in (
+        (PcaGaussian(variance=0.97), "gauss_nll", 0.7920635),
+        (Mahalanobis(), "mahalanobis_squared_ledoitwolf", 0.8396825),
+        (KernelPcaFre(variance=0.97), "kpca_reconstruction_error", 0.8119048),
+    ):
+        name = type(scorer).__name__
+        found = scorer.fit(pooled["train"]).anomaly_score(pooled["test"])
+        yield Item(f"{name}: score, relative", relative(found, scores[column]), 1e-5)
+        yield Item(f"{name}: image AUROC", abs(image_auroc(labels, found) - auroc), 5e-8)
+
+
+COMPARISONS = (compare_fre_maps, compare_fre_three_layers, compare_vector_scorers)
 
 
 def main() -> None:
