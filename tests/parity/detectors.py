@@ -18,6 +18,7 @@ from tabulate import tabulate
 from defectbench.evaluation.image_metrics import image_auroc
 from defectbench.scorers.kernel_pca_fre import KernelPcaFre
 from defectbench.scorers.mahalanobis import Mahalanobis
+from defectbench.scorers.padim import Padim
 from defectbench.scorers.pca_fre import PcaFre
 from defectbench.scorers.pca_gaussian import PcaGaussian
 
@@ -123,7 +124,37 @@ def compare_vector_scorers(features: Features, golden: Path) -> Iterator[Item]:
         yield Item(f"{name}: image AUROC", abs(image_auroc(labels, found) - auroc), 5e-8)
 
 
-COMPARISONS = (compare_fre_maps, compare_fre_three_layers, compare_vector_scorers)
+def compare_padim(features: Features, golden: Path) -> Iterator[Item]:
+    """PaDiM of anomalib, with its channels and its second regularisation of 1e-5."""
+    reference = np.load(golden / "padim_resnet18_bottle.npz")
+    scorer = Padim(regularisation=0.01 + 1e-5)
+    scorer.fit_on_channels(features("train", *LAYERS), reference["channel_indices"])
+    X = features("test", *LAYERS)
+    distances, scores = scorer.distances(X), scorer.anomaly_score(X)
+    maps = scorer.anomaly_map([layer[:2] for layer in X])
+    largest, mean = distances.max(axis=(1, 2)), distances.mean(axis=(1, 2))
+    auroc = image_auroc(reference["labels"], scores)
+    yield Item(
+        "PaDiM: distances, relative (recorded in float16)",
+        relative(distances[:8], reference["raw_distance_first8"]),
+        6e-4,
+    )
+    yield Item(
+        "PaDiM: largest distance, relative", relative(largest, reference["raw_distance_max"]), 2e-5
+    )
+    yield Item(
+        "PaDiM: mean distance, relative", relative(mean, reference["raw_distance_mean"]), 2e-5
+    )
+    yield Item(
+        "PaDiM: map, relative (recorded in float16)",
+        relative(maps, reference["final_map_first2"]),
+        6e-4,
+    )
+    yield Item("PaDiM: score, relative", relative(scores, reference["image_scores_float64"]), 2e-5)
+    yield Item("PaDiM: image AUROC", abs(auroc - 0.9904762), 5e-8)
+
+
+COMPARISONS = (compare_fre_maps, compare_fre_three_layers, compare_vector_scorers, compare_padim)
 
 
 def main() -> None:
