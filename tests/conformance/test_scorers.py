@@ -11,7 +11,7 @@ from defectbench.scorers import scorer_class, scorer_names
 from defectbench.scorers.base import Scorer
 from defectbench.storage import read_arrays, write_arrays
 
-SIDE = 6
+SIDE = 7
 
 
 def vectors(rng: np.random.Generator, n_images: int) -> np.ndarray:
