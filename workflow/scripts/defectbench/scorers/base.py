@@ -56,6 +56,26 @@ class Scorer(ABC):
             float64, (n_images,).
         """
 
+    def held_out_score(self, X: np.ndarray, reference: Self) -> np.ndarray:
+        """Anomaly score of images that were left out of the fit, on the scale of `reference`.
+
+        Scores of several folds become one distribution, from which a threshold for `reference` is
+        taken; a scorer whose scale depends on what it was fitted on removes that here.
+
+        Parameters
+        ----------
+        X
+            float32 or float64, (n_images, n_dimensions).
+        reference
+            The scorer fitted on all training images.
+
+        Returns
+        -------
+        ndarray
+            float64, (n_images,).
+        """
+        return self.anomaly_score(X)
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Fitted attributes by name, for storage."""
         return {name: np.asarray(getattr(self, f"{name}_")) for name in self.fitted}
