@@ -117,6 +117,12 @@ def method_tap(wildcards):
     return f"{method['layer']}/pool{method['pool']}"
 
 
+def groups_file(wildcards):
+    """The CSV that names the dataset's groups."""
+    groups = config["datasets"][wildcards.dataset].get("groups", "")
+    return [] if isinstance(groups, str) else groups["csv"]
+
+
 def scorer_digest(wildcards):
     return code_digest(f"scorers.{config['methods'][wildcards.method]['scorer']}")
 
