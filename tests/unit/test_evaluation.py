@@ -22,7 +22,7 @@ from defectbench.evaluation.image_metrics import (
     rank_errors,
     trivial_f1,
 )
-from defectbench.evaluation.resampling import bootstrap_replicates, folds, percentile_interval
+from defectbench.evaluation.resampling import bootstrap_replicates, percentile_interval
 from defectbench.evaluation.thresholds import oracle_threshold, threshold_at_false_positive_rate
 
 LABELS = np.array([0, 0, 1, 1])
@@ -100,15 +100,6 @@ def test_threshold_lets_at_most_the_rate_pass(rate: float, called: int):
 def test_ties_at_the_threshold_are_not_called_defective():
     held_out = np.array([1.0, 2, 2, 2, 2, 2, 2, 2, 2, 2])
     assert (held_out >= threshold_at_false_positive_rate(held_out, 0.5)).sum() == 0
-
-
-def test_folds_hold_every_image_once_and_follow_the_seed():
-    split = folds(23, 5, seed=42)
-    assert sorted(np.concatenate(split).tolist()) == list(range(23))
-    assert sorted(map(len, split)) == [4, 4, 5, 5, 5]
-    np.testing.assert_array_equal(split[0], folds(23, 5, seed=42)[0])
-    assert (np.concatenate(split) != np.concatenate(folds(23, 5, seed=43))).any()
-    assert len(folds(3, 5, seed=42)) == 3
 
 
 def test_everything_is_defective_by_hand():

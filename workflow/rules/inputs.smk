@@ -88,6 +88,12 @@ def method_tap(wildcards):
     return f"{method['layer']}/pool{method['pool']}"
 
 
+def groups_file(wildcards):
+    """The CSV that names the dataset's groups."""
+    groups = config["datasets"][wildcards.dataset].get("groups", "")
+    return [] if isinstance(groups, str) else groups["csv"]
+
+
 def dataset_metrics(name):
     """Input function for one output of the rule metrics, for every cell of a dataset's table."""
 

@@ -1,7 +1,8 @@
 """Stage scores: the anomaly score of every test image, and of every training image held out once.
 
-in:  index.tsv, features, model.h5
-out: results/{dataset}/{category}/{method}/{backbone}/scores.tsv, held_out_scores.tsv
+in:  index.tsv, features, model.h5, the dataset's CSV of groups if the config names one
+out: results/{dataset}/{category}/{method}/{backbone}/scores.tsv, held_out_scores.tsv,
+     held_out_check.json (what speaks for groups)
 """
 
 
@@ -10,9 +11,11 @@ rule scores:
         index=rules.index.output.index,
         features=method_features,
         model=rules.model.output.model,
+        groups=groups_file,
     output:
         scores="results/{dataset}/{category}/{method}/{backbone}/scores.tsv",
         held_out="results/{dataset}/{category}/{method}/{backbone}/held_out_scores.tsv",
+        check="results/{dataset}/{category}/{method}/{backbone}/held_out_check.json",
     log:
         "logs/{dataset}/{category}/{method}/{backbone}/scores.log",
     benchmark:
@@ -27,6 +30,7 @@ rule scores:
         group=method_group,
         seed=config["seed"],
         folds=config["threshold"]["folds"],
+        groups=lambda wildcards: config["datasets"][wildcards.dataset].get("groups", ""),
         code=scorer_digest("score_images"),
     script:
         "../scripts/score_images.py"

@@ -12,6 +12,7 @@ import yaml
 from defectbench.acquisition.sources import folder_categories
 from defectbench.errors import InputError
 from defectbench.features.given import BACKBONE, feature_files
+from defectbench.images.groups import check_groups
 from defectbench.images.indexing import training_images
 from defectbench.scorers import scorer_class, scorer_names
 
@@ -82,6 +83,10 @@ def check_config(config: Config) -> None:
     for name, dataset in config["datasets"].items():
         for method in dataset["methods"]:
             _known(f"datasets.{name}.methods", method, config["methods"])
+        try:
+            check_groups(dataset.get("groups", ""))
+        except InputError as error:
+            raise InputError(f"config: datasets.{name}.groups: {error}") from error
     chosen = _chosen(config)
     known = {
         category

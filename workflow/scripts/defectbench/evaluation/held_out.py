@@ -1,5 +1,7 @@
 """Scores of training images by models that were fitted without them."""
 
+import copy
+
 import numpy as np
 
 from defectbench.scorers.base import Scorer
@@ -11,7 +13,7 @@ def held_out_scores(scorer: Scorer, X: np.ndarray, folds: list[np.ndarray]) -> n
     Parameters
     ----------
     scorer
-        Is fitted anew for every fold, and left fitted on the last one's rest.
+        Fitted on all of `X`; the scores are on its scale.
     X
         Features of the training images, one row each.
     folds
@@ -23,7 +25,8 @@ def held_out_scores(scorer: Scorer, X: np.ndarray, folds: list[np.ndarray]) -> n
         float64, (n_images,).
     """
     scores = np.empty(len(X))
+    of_the_others = copy.copy(scorer)
     for members in folds:
-        scorer.fit(np.delete(X, members, axis=0))
-        scores[members] = scorer.anomaly_score(X[members])
+        of_the_others.fit(np.delete(X, members, axis=0))
+        scores[members] = of_the_others.held_out_score(X[members], scorer)
     return scores

@@ -1,4 +1,4 @@
-"""Folds of the training images and bootstrap resamples of the test images."""
+"""Bootstrap resamples of the test images."""
 
 import zlib
 
@@ -10,12 +10,6 @@ REPLICATES = 2000
 
 REPLICATE_BLOCK = 1 << 22
 """Resampled images held at once, so that memory does not grow with the dataset."""
-
-
-def folds(n_images: int, n_folds: int, seed: int) -> list[np.ndarray]:
-    """Indices of shuffled folds of nearly equal size, for held-out scores of training images."""
-    shuffled = np.random.default_rng(seed).permutation(n_images)
-    return [np.sort(fold) for fold in np.array_split(shuffled, min(n_folds, n_images))]
 
 
 def bootstrap_replicates(

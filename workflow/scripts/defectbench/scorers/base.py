@@ -69,6 +69,26 @@ class Scorer(ABC):
             float64, (n_images,).
         """
 
+    def held_out_score(self, X: Features, reference: Self) -> np.ndarray:
+        """Anomaly score of images that were left out of the fit, on the scale of `reference`.
+
+        Scores of several folds become one distribution, from which a threshold for `reference` is
+        taken; a scorer whose scale depends on what it was fitted on removes that here.
+
+        Parameters
+        ----------
+        X
+            As for `fit`.
+        reference
+            The scorer fitted on all training images.
+
+        Returns
+        -------
+        ndarray
+            float64, (n_images,).
+        """
+        return self.anomaly_score(X)
+
     def anomaly_map(self, X: Features) -> np.ndarray:
         """Anomaly of each place of each image, higher where it is more anomalous.
 
