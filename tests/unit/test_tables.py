@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from defectbench.reports.results import paired_differences, tidy_results
-from defectbench.reports.tables import Report
+from defectbench.reports.details import details
+from defectbench.reports.results import Results, paired_differences, tidy_results
+from defectbench.reports.tables import report
 
 PUBLISHED = pd.DataFrame(
     [
@@ -67,10 +68,10 @@ def replicates(entry: dict) -> dict[str, np.ndarray]:
     return {} if auroc is None else {"image_auroc": auroc + np.linspace(-0.02, 0.02, 101)}
 
 
-def report(entries: list[dict], categories: list[str]) -> Report:
+def results(entries: list[dict], categories: list[str]) -> Results:
     spread = [replicates(entry) for entry in entries]
-    results = tidy_results(entries, spread, PUBLISHED)
-    return Report("mvtec", categories, entries, results, paired_differences(entries, spread))
+    tidy = tidy_results(entries, spread, PUBLISHED)
+    return Results("mvtec", categories, entries, tidy, paired_differences(entries, spread))
 
 
 def rows(text: str, heading: str) -> list[list[str]]:
@@ -84,7 +85,7 @@ BOTH = [metrics("bottle", "dfkde", 0.95), metrics("cable", "dfkde", 0.75)]
 
 
 def test_average_comes_first_then_categories_with_interval_published_and_difference():
-    assert rows(report(BOTH, ["bottle", "cable"]).table(), "Image AUROC") == [
+    assert rows(report(results(BOTH, ["bottle", "cable"])), "Image AUROC") == [
         ["method", "backbone", "figure", "average", "bottle", "cable"],
         ["dfkde", "resnet18", "measured", "0.850", "0.950", "0.750"],
         ["", "", "95 % interval", "0.831–0.869", "0.930–0.970", "0.730–0.770"],
@@ -94,18 +95,18 @@ def test_average_comes_first_then_categories_with_interval_published_and_differe
 
 
 def test_agreement_with_the_published_cells_is_counted():
-    text = report(BOTH, ["bottle", "cable"]).table()
+    text = report(results(BOTH, ["bottle", "cable"]))
     assert "1 of 2 cells agree with the published figure to ±0.005." in text
     assert "1 of 2 oracle matrices are identical to the published ones." in text
 
 
 def test_nothing_published_means_no_published_row():
-    table = rows(report([metrics("bottle", "fre", 0.9)], ["bottle"]).table(), "Image AUROC")
+    table = rows(report(results([metrics("bottle", "fre", 0.9)], ["bottle"])), "Image AUROC")
     assert [row[2] for row in table[1:]] == ["measured", "95 % interval"]
 
 
 def test_missing_categories_are_marked_and_the_average_says_so():
-    text = report(BOTH[:1], ["bottle", "cable"]).table()
+    text = report(results(BOTH[:1], ["bottle", "cable"]))
     assert "1 of 2 categories" in text
     assert "not in this run (cable)" in text
     table = rows(text, "Image AUROC")
@@ -116,13 +117,13 @@ def test_missing_categories_are_marked_and_the_average_says_so():
 
 def test_an_undefined_metric_is_marked_and_left_out_of_the_average():
     entries = [metrics("bottle", "fre", 0.9), metrics("cable", "fre", None)]
-    table = rows(report(entries, ["bottle", "cable"]).table(), "Image AUROC")
+    table = rows(report(results(entries, ["bottle", "cable"])), "Image AUROC")
     assert table[1] == ["fre", "resnet18", "measured", "0.900 (of 1)", "0.900", "–"]
     assert table[2][3:] == ["0.881–0.919", "0.880–0.920", "–"]
 
 
 def test_honest_oracle_and_trivial_figures_cannot_be_mistaken():
-    text = report(BOTH, ["bottle", "cable"]).table()
+    text = report(results(BOTH, ["bottle", "cable"]))
     assert rows(text, "F1")[1:] == [
         ["everything is defective", "", "no detector", "0.860", "0.860", "0.860"],
         ["dfkde", "resnet18", "honest threshold", "0.700", "0.700", "0.700"],
@@ -135,7 +136,7 @@ def test_honest_oracle_and_trivial_figures_cannot_be_mistaken():
 
 
 def test_confusion_matrices_stand_beside_the_published_ones():
-    assert rows(report(BOTH, ["bottle", "cable"]).table(), "Confusion matrix")[1:] == [
+    assert rows(report(results(BOTH, ["bottle", "cable"])), "Confusion matrix")[1:] == [
         ["dfkde", "resnet18", "honest threshold", "60 / 1 / 3 / 19", "60 / 1 / 3 / 19"],
         ["", "", "oracle threshold", "60 / 1 / 3 / 19", "60 / 1 / 3 / 19"],
         ["", "", "published (oracle)", "60 / 1 / 3 / 19", "59 / 1 / 4 / 19"],
@@ -144,7 +145,7 @@ def test_confusion_matrices_stand_beside_the_published_ones():
 
 def test_differences_are_paired():
     entries = [*BOTH, metrics("bottle", "fre", 0.99), metrics("cable", "fre", 0.70)]
-    table = rows(report(entries, ["bottle", "cable"]).table(), "Differences in image AUROC")
+    table = rows(report(results(entries, ["bottle", "cable"])), "Differences in image AUROC")
     # both spread alike over the same resamples, so their difference does not spread at all
     assert table[1] == [
         "dfkde resnet18",
@@ -156,19 +157,19 @@ def test_differences_are_paired():
 
 
 def test_header_counts_images_and_names_seed_versions_and_device():
-    text = report(BOTH, ["bottle", "cable"]).table()
+    text = report(results(BOTH, ["bottle", "cable"]))
     assert "(418/40/126)" in text
     assert "Seed 42; torch 2.15.0, on CPU" in text
 
 
 def test_the_report_ends_with_what_made_it():
-    text = report(BOTH, ["bottle", "cable"]).table().split("## What made this")[1]
+    text = report(results(BOTH, ["bottle", "cable"])).split("## What made this")[1]
     for expected in ("d1" * 8, "e2" * 8, "f3" * 8, "components: 16", "avgpool/pool1", "bilinear"):
         assert expected in text
 
 
 def test_details_show_defect_types_and_worst_images():
-    text = report(BOTH, ["bottle", "cable"]).details()
+    text = details(results(BOTH, ["bottle", "cable"]))
     assert rows(text, "bottle")[1:3] == [
         ["dfkde", "resnet18", "broken", "63", "0.900", "50.0%"],
         ["dfkde", "resnet18", "good", "20", "–", "5.0%"],
@@ -177,9 +178,9 @@ def test_details_show_defect_types_and_worst_images():
 
 
 def test_tidy_results_have_one_row_per_figure():
-    results = tidy_results(BOTH, [replicates(entry) for entry in BOTH], PUBLISHED)
-    found = results.set_index(["category", "metric"])
-    assert len(results) == 2 * 17 + 9
+    tidy = tidy_results(BOTH, [replicates(entry) for entry in BOTH], PUBLISHED)
+    found = tidy.set_index(["category", "metric"])
+    assert len(tidy) == 2 * 17 + 9
     assert found.loc[("average", "image_auroc"), "value"] == pytest.approx(0.85)
     assert found.loc[("average", "image_auroc"), "categories"] == 2
     assert found.loc[("bottle", "image_auroc"), "published"] == 0.951

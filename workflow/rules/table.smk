@@ -26,6 +26,6 @@ rule table:
         runtime=grows(10),
     params:
         categories=lambda wildcards: all_categories(config, wildcards.dataset),
-        code=code_digest("reports.tables", "reports.results"),
+        code=code_digest("reports.tables", "reports.details", "reports.results"),
     script:
         "../scripts/write_table.py"

@@ -3,8 +3,9 @@
 import pandas as pd
 
 from defectbench.errors import job_log
-from defectbench.reports.results import paired_differences, tidy_results
-from defectbench.reports.tables import Report
+from defectbench.reports.details import details
+from defectbench.reports.results import Results, paired_differences, tidy_results
+from defectbench.reports.tables import report
 from defectbench.storage import atomic_path, read_arrays, read_json, write_text
 
 with job_log(snakemake.log[0]):
@@ -15,15 +16,14 @@ with job_log(snakemake.log[0]):
         published = pd.read_csv(snakemake.input.published)
     else:
         published = pd.DataFrame(columns=columns).astype({"value": "float64"})
-    results = tidy_results(metrics, replicates, published)
-    report = Report(
+    results = Results(
         snakemake.wildcards.dataset,
         snakemake.params.categories,
         metrics,
-        results,
+        tidy_results(metrics, replicates, published),
         paired_differences(metrics, replicates),
     )
-    write_text(snakemake.output.markdown, report.table())
-    write_text(snakemake.output.details, report.details())
+    write_text(snakemake.output.markdown, report(results))
+    write_text(snakemake.output.details, details(results))
     with atomic_path(snakemake.output.csv) as part:
-        results.to_csv(part, index=False, float_format="%.6f", lineterminator="\n")
+        results.tidy.to_csv(part, index=False, float_format="%.6f", lineterminator="\n")

@@ -1,6 +1,8 @@
 """From single cells to the figures of a report: averages, intervals, published values."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -16,6 +18,73 @@ UNKNOWN = (float("nan"), float("nan"))
 
 Metrics = Sequence[Mapping[str, Any]]
 Replicates = Sequence[Mapping[str, np.ndarray]]
+Detector = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the sections of a report are written from.
+
+    Attributes
+    ----------
+    dataset
+        Its name.
+    categories
+        All categories the dataset has, in order; those without results are marked.
+    metrics
+        Contents of the ``metrics.json`` files, in the order of the rows.
+    tidy
+        From `tidy_results`.
+    differences
+        From `paired_differences`.
+    """
+
+    dataset: str
+    categories: Sequence[str]
+    metrics: Metrics
+    tidy: pd.DataFrame
+    differences: pd.DataFrame
+
+    @cached_property
+    def detectors(self) -> list[Detector]:
+        """Method and backbone of each detector, in the order of the rows."""
+        return list(dict.fromkeys(map(_detector, self.metrics)))
+
+    @cached_property
+    def images(self) -> dict[str, Mapping[str, int]]:
+        """Number of images of each category that has results."""
+        return {entry["category"]: entry["images"] for entry in self.metrics}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every category of the dataset has results."""
+        return len(self.images) == len(self.categories)
+
+    @property
+    def average_title(self) -> str:
+        """Heading of the averages; it says over how many categories if not over all."""
+        of_all = f" of {len(self.images)} of {len(self.categories)}"
+        return AVERAGE + ("" if self.complete else of_all)
+
+    @property
+    def false_positive_rate(self) -> float:
+        """The rate that the honest thresholds were asked to keep."""
+        return self.metrics[0]["false_positive_rate"]
+
+    def entries(self, detector: Detector) -> list[Mapping[str, Any]]:
+        """Contents of a detector's ``metrics.json`` files."""
+        return [entry for entry in self.metrics if _detector(entry) == detector]
+
+    def figures(self, metric: str, detector: Detector) -> pd.DataFrame:
+        """Figures of one metric and detector: a row for the average, then one per category."""
+        found = self._indexed.loc[(metric, *detector)].reindex([AVERAGE, *self.categories])
+        if not self.complete:
+            found.loc[AVERAGE, "published"] = float("nan")
+        return found
+
+    @cached_property
+    def _indexed(self) -> pd.DataFrame:
+        return self.tidy.set_index(["metric", "method", "backbone", "category"]).sort_index()
 
 
 def tidy_results(metrics: Metrics, replicates: Replicates, published: pd.DataFrame) -> pd.DataFrame:
@@ -83,7 +152,7 @@ def paired_differences(metrics: Metrics, replicates: Replicates) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["first", "second", "category", "value", "low", "high"])
 
 
-def _detector(entry: Mapping[str, Any]) -> tuple[str, str]:
+def _detector(entry: Mapping[str, Any]) -> Detector:
     return entry["method"], entry["backbone"]
 
 
