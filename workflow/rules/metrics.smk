@@ -27,7 +27,12 @@ rule metrics:
         seed=config["seed"],
         false_positive_rate=config["threshold"]["false_positive_rate"],
         code=code_digest(
-            "evaluation.image_metrics", "evaluation.resampling", "evaluation.thresholds"
+            "evaluation.cautions",
+            "evaluation.defect_types",
+            "evaluation.image_metrics",
+            "evaluation.intervals",
+            "evaluation.resampling",
+            "evaluation.thresholds",
         ),
     script:
         "../scripts/evaluate_scores.py"
