@@ -26,6 +26,12 @@ rule table:
         runtime=grows(10),
     params:
         categories=lambda wildcards: all_categories(config, wildcards.dataset),
-        code=code_digest("reports.tables", "reports.details", "reports.results"),
+        code=code_digest(
+            "reports.tables",
+            "reports.details",
+            "reports.notes",
+            "reports.published",
+            "reports.results",
+        ),
     script:
         "../scripts/write_table.py"

@@ -1,5 +1,8 @@
 """The report's second file: per category, the defect types and the images ranked worst."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from defectbench.reports import markdown
 from defectbench.reports.results import Metrics, Results
 
@@ -9,7 +12,8 @@ def details(results: Results) -> str:
     sections = [
         f"# {results.dataset}: details",
         "AUROC: the defect type against the good test images. Found: share called defective "
-        "at the honest threshold; for `good`, that is the false-positive rate.",
+        "at the honest threshold; for `good`, that is the false-positive rate. In brackets the "
+        "95 % interval.",
     ]
     for category in filter(results.images.__contains__, results.categories):
         entries = [entry for entry in results.metrics if entry["category"] == category]
@@ -19,7 +23,7 @@ def details(results: Results) -> str:
             "### Worst-ranked images",
             "Wrong side of: share of the other class's images that the image is ranked "
             "wrongly against.",
-            _worst_table(entries),
+            _worst_table(entries, results.images[category]),
         ]
     return markdown.paragraphs(*sections) + "\n"
 
@@ -31,8 +35,8 @@ def _defect_table(entries: Metrics) -> str:
             entry["backbone"],
             row["defect"],
             row["images"],
-            markdown.number(row["image_auroc"]),
-            f"{row['called_defective']:.1%}",
+            _with_interval(row, "image_auroc", ".3f"),
+            _with_interval(row, "called_defective", ".1%"),
         ]
         for entry in entries
         for row in entry["defects"]
@@ -40,7 +44,10 @@ def _defect_table(entries: Metrics) -> str:
     return markdown.table(["method", "backbone", "defect", "images", "AUROC", "found"], rows)
 
 
-def _worst_table(entries: Metrics) -> str:
+def _worst_table(entries: Metrics, images: Mapping[str, int]) -> str:
+    if not images["test_good"] or not images["test_defective"]:
+        lacking = "good" if images["test_defective"] else "defective"
+        return f"{markdown.MISSING}: no {lacking} test image to rank against."
     rows = [
         [
             entry["method"],
@@ -55,3 +62,11 @@ def _worst_table(entries: Metrics) -> str:
     if not rows:
         return "None: every defective image ranks above every good one."
     return markdown.table(["method", "backbone", "image", "anomaly score", "wrong side of"], rows)
+
+
+def _with_interval(row: Mapping[str, Any], figure: str, form: str) -> str:
+    value, interval = row[figure], row[f"{figure}_interval"]
+    if value is None:
+        return markdown.MISSING
+    low, high = interval
+    return f"{value:{form}} ({low:{form}}–{high:{form}})"

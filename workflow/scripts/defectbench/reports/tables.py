@@ -4,19 +4,32 @@ from collections.abc import Mapping
 from typing import Any
 
 from defectbench.reports import image_tables, markdown
+from defectbench.reports.cautions import cautions, notes
 from defectbench.reports.markdown import MISSING, distinct
 from defectbench.reports.results import Results
+
+INTERVALS = (
+    "95 % intervals: of AUROC and AUPR, score intervals with the bootstrap's variance, good and "
+    "defective images (or whole groups of them) resampled apart; a perfect ranking gets the lower "
+    "bound that its number of images supports. Of rates, Clopper-Pearson. Of F1, balanced "
+    "accuracy, averages and differences, put together from those. `reports/coverage.md` shows how "
+    "often each holds the truth."
+)
 
 
 def report(results: Results) -> str:
     """The report of one dataset: one table per metric, then what made it."""
     sections = [
         _header(results),
+        cautions(results),
+        notes(results),
         image_tables.ranking(results, "image_auroc", "Image AUROC"),
         image_tables.ranking(results, "aupr", "Image AUPR"),
         image_tables.f1(results),
         image_tables.balanced_accuracy(results),
+        image_tables.thresholds(results),
         image_tables.false_positive_rates(results),
+        image_tables.recalls(results),
         image_tables.confusions(results),
         image_tables.differences(results),
         _provenance(results),
@@ -69,9 +82,10 @@ def _provenance(results: Results) -> str:
     header = ["method", "backbone", "scorer", "parameters", "layer", "images", "weights", "code"]
     return markdown.paragraphs(
         "## What made this",
-        "95 % intervals: percentile bootstrap over the test images, good and defective "
-        "ones resampled apart. Digests are the first 16 hexadecimal digits of SHA-256; "
-        "code is images, features, scorer, evaluation.",
+        INTERVALS,
+        "\n".join(f"- Not compared with the publication: {why}." for why in results.incomparable),
+        "Digests are the first 16 hexadecimal digits of SHA-256; code is images, features, scorer, "
+        "evaluation.",
         markdown.table(header, methods),
         markdown.table(["category", "dataset"], digests.items()),
     )
