@@ -109,5 +109,7 @@ def dataset_metrics(name):
 
 
 def published_figures(wildcards):
-    path = FACTS / f"{wildcards.dataset}_published.csv"
-    return str(path) if path.is_file() else []
+    """Published figures with the settings, images and weights they were made of, if any."""
+    names = ("published.csv", "published_settings.json", "counts.csv")
+    files = [FACTS / f"{wildcards.dataset}_{name}" for name in names]
+    return [*map(str, files), str(FACTS / "weights.csv")] if files[0].is_file() else []
