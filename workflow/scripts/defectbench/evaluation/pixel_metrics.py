@@ -17,6 +17,13 @@ from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 LIMITS = (0.3, 0.05)
 """False-positive rates up to which the per-region overlap is integrated."""
 
+CURVE_RATES = np.unique(
+    np.concatenate(
+        [np.linspace(0, 0.05, 101), np.linspace(0.05, 0.3, 101), np.linspace(0.3, 1, 71)]
+    )
+)
+"""Where the curve of the per-region overlap is kept: densest where defects are looked for."""
+
 TOUCHING_CORNERS = np.ones((3, 3), bool)
 
 
