@@ -138,7 +138,7 @@ def draw_panels(
     photo = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS), np.float32)
     levels = scale.levels(upsample_bilinear(anomaly_map, height, width))
     colours = colour(levels)
-    opacity = np.where(levels >= 0.5, 0.3 + 0.6 * (levels - 0.5), 0)[..., None]
+    opacity = np.where(levels >= 0.5, 0.45 + 0.7 * (levels - 0.5), 0)[..., None]
     overlay = photo * (1 - opacity) + colours * opacity
     if mask is not None:
         overlay[outline(mask, width, height)] = OUTLINE
