@@ -5,7 +5,14 @@ from pathlib import Path
 
 from defectbench.acquisition.archives import category_archive
 from defectbench.acquisition.fingerprints import content_fingerprint
-from defectbench.config import all_categories, cells, scorer_parameters, taps
+from defectbench.config import (
+    all_categories,
+    cells,
+    localizing_cells,
+    method_layers,
+    scorer_parameters,
+    taps,
+)
 from defectbench.errors import InputError
 from defectbench.facts import FACTS
 from defectbench.features.given import feature_files
@@ -80,12 +87,12 @@ def method_group(wildcards):
     return f"{config['methods'][wildcards.method]['preprocessing']}/{wildcards.backbone}"
 
 
-def method_tap(wildcards):
-    """Name of the array in that group."""
+def method_arrays(wildcards):
+    """Names of the arrays in that group, one per layer."""
     if features_are_given(wildcards):
-        return "X"
+        return ["X"]
     method = config["methods"][wildcards.method]
-    return f"{method['layer']}/pool{method['pool']}"
+    return [f"{layer}/pool{method['pool']}" for layer in method_layers(method)]
 
 
 def groups_file(wildcards):
@@ -94,16 +101,17 @@ def groups_file(wildcards):
     return [] if isinstance(groups, str) else groups["csv"]
 
 
-def dataset_metrics(name):
-    """Input function for one output of the rule metrics, for every cell of a dataset's table."""
+def of_cells(rule, name, only=cells):
+    """Input function for an output of a rule, for all cells of a dataset's table, or some."""
 
     def files(wildcards):
         try:
-            wanted = cells(config, wildcards.dataset)
+            wanted = only(config, wildcards.dataset)
         except InputError as error:
             raise WorkflowError(str(error)) from None
-        pattern = rules.metrics.output[name]
-        return [pattern.format(dataset=wildcards.dataset, **cell._asdict()) for cell in wanted]
+        pattern = getattr(rules, rule).output[name]
+        found = (pattern.format(dataset=wildcards.dataset, **cell._asdict()) for cell in wanted)
+        return list(dict.fromkeys(found))  # some outputs are one per category
 
     return files
 

@@ -28,7 +28,7 @@ rule maps:
         runtime=grows(10),
     params:
         every_image=False,
-        code=code_digest("reports.overlays", "images.decoding", "images.mask_pixels"),
+        code=stage_digest("draw_overlays"),
     script:
         "../scripts/draw_overlays.py"
 
@@ -42,4 +42,4 @@ use rule maps as overlays with:
         "benchmarks/{dataset}/{category}/{method}/{backbone}/overlays.jsonl"
     params:
         every_image=True,
-        code=code_digest("reports.overlays", "images.decoding", "images.mask_pixels"),
+        code=stage_digest("draw_overlays"),

@@ -9,7 +9,7 @@ rule pixel_metrics:
     input:
         index=rules.index.output.index,
         category=rules.source.output.category,
-        maps="results/{dataset}/{category}/{method}/{backbone}/maps.h5",
+        maps=rules.scores.output.maps,
     output:
         metrics="results/{dataset}/{category}/{method}/{backbone}/pixel_metrics.json",
     log:
@@ -26,11 +26,6 @@ rule pixel_metrics:
         seed=config["seed"],
         false_positive_rate=config["threshold"]["false_positive_rate"],
         resolution=lookup("methods/{method}/resolution", within=config, default="original"),
-        code=code_digest(
-            "evaluation.pixel_metrics",
-            "evaluation.pixel_resampling",
-            "evaluation.upsampling",
-            "images.mask_pixels",
-        ),
+        code=stage_digest("evaluate_maps"),
     script:
         "../scripts/evaluate_maps.py"

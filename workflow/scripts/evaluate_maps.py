@@ -112,7 +112,7 @@ with job_log(snakemake.log[0]):
             **figures,
             "provenance": {
                 **attributes.get("provenance", {}),
-                "code_pixel_metrics": snakemake.params.code,
+                "code_pixel_metrics": snakemake.params.code["code"],
             },
         },
     )

@@ -17,7 +17,9 @@ from defectbench.images.indexing import training_images
 from defectbench.scorers import scorer_class, scorer_names
 
 LOCAL = ("folder", "features")
-METHOD_KEYS = frozenset({"scorer", "layer", "pool", "preprocessing", "backbones"})
+METHOD_KEYS = frozenset(
+    {"scorer", "layer", "layers", "pool", "preprocessing", "backbones", "resolution"}
+)
 
 Config = Mapping[str, Any]
 
@@ -137,17 +139,33 @@ def taps(config: Config, dataset: str, backbone: str, preprocessing: str) -> lis
     methods = [config["methods"][name] for name in config["datasets"][dataset]["methods"]]
     return sorted(
         {
-            (method["layer"], method["pool"])
+            (layer, method["pool"])
             for method in methods
+            for layer in method_layers(method)
             if backbone in method["backbones"] and method["preprocessing"] == preprocessing
         }
     )
 
 
+def method_layers(method: Mapping[str, Any]) -> list[str]:
+    """Layers that a method reads, in its order."""
+    return method["layers"] if "layers" in method else [method["layer"]]
+
+
 def scorer_parameters(config: Config, method: str) -> dict[str, Any]:
-    """Parameters of a method's scorer."""
+    """Parameters of a method's scorer, with the seed for one that draws random numbers."""
     entry = config["methods"][method]
-    return {key: value for key, value in entry.items() if key not in METHOD_KEYS}
+    given = {key: value for key, value in entry.items() if key not in METHOD_KEYS}
+    draws = scorer_class(entry["scorer"]).draws
+    return {"seed": config["seed"], **given} if draws else given
+
+
+def localizing_cells(config: Config, dataset: str) -> list[Cell]:
+    """Those of a dataset's detectors on categories that say where a defect is."""
+    if config["datasets"][dataset]["source"] == "features":
+        return []
+    scorers = {name: scorer_class(method["scorer"]) for name, method in config["methods"].items()}
+    return [cell for cell in cells(config, dataset) if scorers[cell.method].localizes]
 
 
 def _check_number_of_images(config: Config, dataset: str, category: str) -> None:

@@ -7,9 +7,9 @@ import numpy as np
 from scipy.special import bdtrc, betaincinv
 
 from defectbench.evaluation.folds import contiguous_folds, number_of_groups
-from defectbench.evaluation.held_out import held_out_scores
+from defectbench.evaluation.held_out import held_out
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
-from defectbench.scorers.base import Scorer
+from defectbench.scorers.base import Features, Scorer, number_of_images
 
 FEWEST_IMAGES = 40
 """Below, nothing is said: the scores of so few images differ much from one split to the next."""
@@ -84,9 +84,7 @@ def near_duplicates(X: np.ndarray) -> NearDuplicates:
     return NearDuplicates(float(np.median(nearest)), float((nearest < limit).mean()))
 
 
-def contiguous_jump(
-    scorer: Scorer, X: np.ndarray, shuffled_scores: np.ndarray, n_folds: int
-) -> Jump:
+def contiguous_jump(scorer: Scorer, X: Features, shuffled_scores: np.ndarray, n_folds: int) -> Jump:
     """Whether held-out scores rise when neighbours in the index are left out together.
 
     More than chance explains means both: above the threshold lie more than a binomial count
@@ -104,21 +102,22 @@ def contiguous_jump(
     n_folds
         Number of folds.
     """
-    scores = held_out_scores(scorer, X, contiguous_folds(len(X), n_folds))
+    n_images = number_of_images(X)
+    scores = held_out(scorer, X, contiguous_folds(n_images, n_folds)).scores
     threshold = threshold_at_false_positive_rate(shuffled_scores, RATE)
     above = int((scores >= threshold).sum())
     risen = float((scores > shuffled_scores).mean())
-    by_chance = bdtrc(above - 1, len(X), RATE) > SIGNIFICANCE
+    by_chance = bdtrc(above - 1, n_images, RATE) > SIGNIFICANCE
     return Jump(
         shuffled_rate=float((shuffled_scores >= threshold).mean()),
-        contiguous_rate=above / len(X),
-        significant=not by_chance and risen > 0.5 + 1.5 / np.sqrt(len(X)),
+        contiguous_rate=above / n_images,
+        significant=not by_chance and risen > 0.5 + 1.5 / np.sqrt(n_images),
     )
 
 
 def check_held_out(
     scorer: Scorer,
-    X: np.ndarray,
+    X: Features,
     groups: Sequence[str],
     scores: np.ndarray,
     n_folds: int,
@@ -143,7 +142,7 @@ def check_held_out(
     dict
         groups: their number, None where no image has one. nearest_neighbour_ratio,
         near_duplicates, shuffled_rate, contiguous_rate: None where there are groups or too few
-        images. warnings: one sentence each, with the key to set.
+        images; the rates also for scorers that draw random numbers. warnings: one sentence each, with the key to set.
     """
     found: dict[str, Any] = {
         "groups": number_of_groups(groups) if any(groups) else None,
@@ -158,18 +157,19 @@ def check_held_out(
             "all training images are of one group: no held-out image is new, and the honest "
             "threshold is too low for other parts; photograph more parts, or mend `groups`"
         )
-    if found["groups"] or len(X) < FEWEST_IMAGES:
+    if found["groups"] or number_of_images(X) < FEWEST_IMAGES:
         return found
-    close, jump = near_duplicates(X), contiguous_jump(scorer, X, scores, n_folds)
-    found |= close._asdict() | {
-        "shuffled_rate": jump.shuffled_rate,
-        "contiguous_rate": jump.contiguous_rate,
-    }
+    close = near_duplicates(X[-1] if isinstance(X, list) else X)
+    found |= close._asdict()
     if close.near_duplicates > MANY:
         found["warnings"].append(
             f"{close.near_duplicates:.0%} of the training images have one neighbour far closer "
             f"than the others, as exposures of one part do; {ADVICE}"
         )
+    if scorer.draws:
+        return found  # fits of those are too long to be made twice
+    jump = contiguous_jump(scorer, X, scores, n_folds)
+    found |= {"shuffled_rate": jump.shuffled_rate, "contiguous_rate": jump.contiguous_rate}
     if jump.significant:
         found["warnings"].append(
             "held-out scores rise when neighbouring images are left out together: "

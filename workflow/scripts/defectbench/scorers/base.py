@@ -164,7 +164,12 @@ def as_matrix(X: Features) -> np.ndarray:
     return layers[0].reshape(len(layers[0]), -1)
 
 
-def take_images(X: Features, rows: np.ndarray) -> Features:
+def has_maps(X: Features) -> bool:
+    """Whether the features of every layer have a place in the image."""
+    return all(layer.ndim == 4 for layer in (X if isinstance(X, list) else [X]))
+
+
+def take_images(X: Features, rows: np.ndarray | list[bool]) -> Features:
     """Features of some images, by row numbers or a mask."""
     return [layer[rows] for layer in X] if isinstance(X, list) else X[rows]
 
