@@ -75,8 +75,8 @@ def test_images_come_in_the_order_of_the_files_whatever_the_threads(tmp_path: Pa
     for number, file in enumerate(files):
         Image.new("L", (4, 4), number).save(file)
     for threads in (1, 4):
-        images = decode_images(files, {"interpolation": "lanczos", "size": 2}, threads)
-        assert [int(pixels[0, 0, 0]) for pixels in images] == list(range(70))
+        images = decode_images(files, {"tiny": {"interpolation": "lanczos", "size": 2}}, threads)
+        assert [int(squares["tiny"][0, 0, 0]) for squares in images] == list(range(70))
 
 
 def test_a_damaged_image_is_named(tmp_path: Path):

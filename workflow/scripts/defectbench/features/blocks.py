@@ -1,5 +1,6 @@
 """Images decoded ahead of their use, in blocks of a fixed size."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,10 @@ Block = Mapping[str, np.ndarray]
 
 
 def decode_ahead(
-    files: Sequence[Path], preprocessings: Mapping[str, Mapping[str, Any]], threads: int
+    files: Sequence[Path],
+    preprocessings: Mapping[str, Mapping[str, Any]],
+    threads: int,
+    turn: contextlib.AbstractContextManager[Any],
 ) -> Iterator[Block]:
     """Start decoding at once, in threads of its own, and hand out blocks of images in order.
 
@@ -31,6 +35,8 @@ def decode_ahead(
         Entries of ``preprocessings`` in the config, by name.
     threads
         How many to decode at once.
+    turn
+        Held while a block is decoded: whoever computes on the same cores takes turns by it.
 
     Returns
     -------
@@ -43,7 +49,11 @@ def decode_ahead(
     def decode() -> None:
         try:
             decoded = decode_images(files, preprocessings, threads)
-            while images := list(islice(decoded, BLOCK)):
+            while True:
+                with turn:
+                    images = list(islice(decoded, BLOCK))
+                if not images:
+                    break
                 waiting.put({name: np.stack([i[name] for i in images]) for name in preprocessings})
             waiting.put(None)
         except Exception as error:
