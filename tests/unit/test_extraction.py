@@ -1,6 +1,8 @@
 """Images become features, the same whatever the batch, on the device and in the precision asked."""
 
+import contextlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -144,3 +146,30 @@ def test_a_gpu_that_is_asked_for_and_missing_is_an_error():
     assert select_device("auto").type == "cpu"
     with pytest.raises(InputError, match="device: cuda"):
         select_device("cuda")
+
+
+def test_a_gpu_is_claimed_for_as_long_as_it_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    claims: list[str] = []
+
+    @contextlib.contextmanager
+    def claim(gpus: list[str]):
+        claims.append(f"claimed one of {gpus}")
+        yield 1
+        claims.append("given back")
+
+    monkeypatch.setattr(extraction, "claimed_gpu", claim)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda number: SimpleNamespace(uuid=f"gpu{number}")
+    )
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    with extraction.claimed_device("auto") as device:
+        assert device == torch.device("cuda", 1)
+        assert extraction.device_name(device) == "a GPU"
+        assert claims == ["claimed one of ['gpu0', 'gpu1']"]
+    assert claims[1:] == ["given back"]
+    with extraction.claimed_device("cpu") as device:
+        assert device == CPU
