@@ -33,7 +33,7 @@ from runs import (
 from server import serving
 
 DETECTOR = Path("results/parts/plate/fre/resnet18")
-FEATURES = Path("results/parts/plate/features/lanczos64/resnet18.h5")
+FEATURES = Path("results/parts/plate/features.h5")
 
 
 def left_overs(folder: Path) -> list[Path]:
@@ -118,7 +118,6 @@ def _job(run: subprocess.Popen[bytes], script: str, folder: Path) -> psutil.Proc
 
 STAGES = {
     "index_images.py": "results/parts/plate/index.tsv",
-    "decode_images.py": FEATURES,  # decoded images are kept no longer than the features need them
     "extract_features.py": FEATURES,
     "fit_model.py": DETECTOR / "model.h5",
     "score_images.py": DETECTOR / "scores.tsv",

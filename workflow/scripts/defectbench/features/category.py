@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -131,8 +132,10 @@ def _extraction(
         print("every feature is there: nothing is extracted", file=sys.stderr)
         yield {}, iter(())
         return
+    print("runs:", *(wanted.name for wanted in missing), file=sys.stderr)
     preprocessings = {wanted.preprocessing: wanted.settings for wanted in missing}
-    blocks = decode_ahead(files, preprocessings, machine.threads, bits)
+    turn = threading.Lock()
+    blocks = decode_ahead(files, preprocessings, machine.threads, turn, bits)
     keep_freed_memory()
     torch, extraction, load_backbone = _import_torch()
     torch.set_num_threads(machine.threads)
@@ -147,16 +150,24 @@ def _extraction(
         for extractor in extractors.values():
             extractor.to(device, precision)
         made_on = {"device": extraction.device_name(device), "precision": precision}
-        yield made_on, _extract(blocks, missing, extractors)
+        # threads of a CPU pass wait for each other: one that is held up by a decoder holds up all
+        beside = turn if device.type == "cpu" else contextlib.nullcontext()
+        yield made_on, _extract(blocks, missing, extractors, beside)
 
 
 def _extract(
-    blocks: Iterator[Block], missing: Sequence[Pass], extractors: Mapping[str, "Extractor"]
+    blocks: Iterator[Block],
+    missing: Sequence[Pass],
+    extractors: Mapping[str, "Extractor"],
+    turn: contextlib.AbstractContextManager[Any],
 ) -> Iterator[Features]:
     for block in blocks:
-        yield {
-            wanted.name: extractors[wanted.name](block[wanted.preprocessing]) for wanted in missing
-        }
+        with turn:
+            features = {
+                wanted.name: extractors[wanted.name](block[wanted.preprocessing])
+                for wanted in missing
+            }
+        yield features
 
 
 def _import_torch() -> tuple[ModuleType, ModuleType, Callable[[str, Path], "Backbone"]]:
