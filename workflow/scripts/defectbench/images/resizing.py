@@ -62,11 +62,11 @@ def resize_bilinear(pixels: np.ndarray, size: int) -> np.ndarray:
     column, right = _positions(width, size)
     right[(column < 0) | (column >= width - 1)] = 0
     before, after = (weights[:, None] for weights in _fixed_point(right))
+    columns, next_columns = (c.clip(0, width - 1) for c in (column, column + 1))
 
     def horizontal(rows: np.ndarray) -> np.ndarray:
-        source = channels[rows.clip(0, height - 1)].astype(np.int32)
-        left = source[:, column.clip(0, width - 1)]
-        return left * before + source[:, (column + 1).clip(0, width - 1)] * after
+        source = channels[rows.clip(0, height - 1)]
+        return source.take(columns, axis=1) * before + source.take(next_columns, axis=1) * after
 
     upper, lower = (
         (weights[:, None, None] * (horizontal(rows) >> 4)) >> 16
