@@ -235,8 +235,9 @@ class Bench:
         least = idle + sum(floors.values())
         return (
             f"Snakemake with nothing to do {idle:.1f} s, import and load of the network "
-            f"{floors['startup']:.1f} s, both stages alone {floors['decode'] + floors['forward']:.1f} s: "
-            f"in {precision}, with nothing else, {baseline / least:.2f} times faster than the baseline."
+            f"{floors['startup']:.1f} s, both stages alone "
+            f"{floors['decode'] + floors['forward']:.1f} s: in {precision}, with nothing else, "
+            f"{baseline / least:.2f} times faster than the baseline."
         )
 
 

@@ -354,13 +354,22 @@ def test_a_rate_needs_enough_held_out_images(rate: float, needed: int | None):
 
 def test_small_samples_are_cautioned_against():
     labels = np.repeat([0, 1], [9, 10])
-    found = cautions(labels, held_out_images=58, asked=0.05)
+    found = cautions(labels, alone(labels), np.full(58, ""), asked=0.05)
     assert [text.split(":")[0].split(" rests")[0] for text in found] == [
         "only 9 good test images",
         "the honest threshold",
     ]
     assert "59" in found[1]
-    assert cautions(np.repeat([0, 1], 10), held_out_images=59, asked=0.05) == []
+    labels = np.repeat([0, 1], 10)
+    assert cautions(labels, alone(labels), np.full(59, ""), asked=0.05) == []
+
+
+def test_images_of_one_group_count_as_one_in_cautions():
+    labels = np.repeat([0, 1], 30)
+    groups = np.repeat(np.arange(12).astype(str), 5)
+    found = cautions(labels, groups, np.repeat(np.arange(20).astype(str), 6), asked=0.05)
+    assert found[0] == "only 6 groups of good images: too few to conclude from"
+    assert "20 held-out defect-free groups of images" in found[2]
 
 
 def test_figures_of_few_images_are_given_a_reason():

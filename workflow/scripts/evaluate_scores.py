@@ -47,7 +47,7 @@ with job_log(snakemake.log[0]):
             "metrics": metrics,
             "intervals": metric_intervals(metrics, replicates, labels, scores >= honest, groups),
             "reasons": reasons(metrics, labels, thresholds),
-            "cautions": cautions(labels, len(held_out), asked),
+            "cautions": cautions(labels, groups, held_out_groups, asked),
             "flags": flags(metrics, scores >= honest, labels, groups, asked),
             "defects": defect_metrics(
                 labels, scores, defects, groups, thresholds["honest"], seed, category
