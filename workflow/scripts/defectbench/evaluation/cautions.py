@@ -99,7 +99,7 @@ def cautions(
         if n_groups < FEWEST:
             alone = n_groups == n_images
             few = _images(n_images, name) if alone else f"only {n_groups} groups of {name} images"
-            found.append(f"{few}: too few to conclude from")
+            found.append(f"{few}: too few to conclude from" if n_images else few)
     needed, held_out = images_to_vouch_for(asked), _count(held_out_groups)
     if needed is None:
         found.append("no number of images can vouch for a false-positive rate of 0")
