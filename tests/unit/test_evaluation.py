@@ -273,6 +273,12 @@ def test_a_perfect_ranking_has_the_lower_bound_its_images_support(n_good: int, b
     assert worst == (0, pytest.approx(1 - bound, abs=0.005))
 
 
+def test_one_wrong_pair_of_many_millions_has_an_interval_up_to_1():
+    low, high = auroc_interval(1 - 4e-8, 1e-12, 5000, 5000)
+    assert 0.999 < low < 1 - 4e-8
+    assert high == 1
+
+
 def test_the_interval_of_an_auroc_follows_the_variance_but_not_below_what_is_expected():
     # solves |0.9 - t| = 1.96 √V(t) by hand for 20 and 60 images
     narrow, wide = auroc_interval(0.9, 0.0, 20, 60), auroc_interval(0.9, 1e-2, 20, 60)
