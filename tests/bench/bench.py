@@ -212,11 +212,11 @@ class Bench:
             )
         header = [
             "stage",
-            "floor s",
-            "floor images/s",
+            "alone s",
+            "alone images/s",
             "stage s",
             "of it start-up s",
-            "stage / floor",
+            "stage / alone",
         ]
         return "\n\n".join([tabulate(rows, header, "github", disable_numparse=True), *bounds])
 
@@ -229,8 +229,9 @@ class Bench:
         least = idle + sum(floors.values())
         return (
             f"Snakemake with nothing to do {idle:.1f} s, import and load of the network "
-            f"{floors['startup']:.1f} s, both floors {floors['decode'] + floors['forward']:.1f} s: "
-            f"in {precision} at best {baseline / least:.2f} times faster than the baseline."
+            f"{floors['startup']:.1f} s, both stages alone "
+            f"{floors['decode'] + floors['forward']:.1f} s: in {precision}, with nothing else, "
+            f"{baseline / least:.2f} times faster than the baseline."
         )
 
 

@@ -28,7 +28,7 @@ from defectbench.evaluation.intervals import (
 from defectbench.evaluation.resampling import bootstrap_replicates
 
 REPORT = Path("reports/coverage.md")
-REPLICATES = 500
+REPLICATES = 300
 GRID = (np.arange(20_000) + 0.5) / 20_000
 
 SIZES = ((20, 60), (60, 60), (10, 10))
@@ -406,7 +406,7 @@ def report(trials: int) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--trials", type=int, default=500)
     resampling.REPLICATES = REPLICATES
     REPORT.write_text(report(parser.parse_args().trials), encoding="utf-8")
     print(REPORT.read_text(encoding="utf-8"))

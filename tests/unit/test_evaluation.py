@@ -264,6 +264,12 @@ def test_a_perfect_ranking_has_the_lower_bound_its_images_support(n_good: int, b
     assert worst == (0, pytest.approx(1 - bound, abs=0.005))
 
 
+def test_one_wrong_pair_of_many_millions_has_an_interval_up_to_1():
+    low, high = auroc_interval(1 - 4e-8, 1e-12, 5000, 5000)
+    assert 0.999 < low < 1 - 4e-8
+    assert high == 1
+
+
 def test_the_interval_of_an_auroc_follows_the_variance_but_not_below_what_is_expected():
     # solves |0.9 - t| = 1.96 √V(t) by hand for 20 and 60 images
     narrow, wide = auroc_interval(0.9, 0.0, 20, 60), auroc_interval(0.9, 1e-2, 20, 60)
@@ -345,13 +351,22 @@ def test_a_rate_needs_enough_held_out_images(rate: float, needed: int | None):
 
 def test_small_samples_are_cautioned_against():
     labels = np.repeat([0, 1], [9, 10])
-    found = cautions(labels, held_out_images=58, asked=0.05)
+    found = cautions(labels, alone(labels), np.full(58, ""), asked=0.05)
     assert [text.split(":")[0].split(" rests")[0] for text in found] == [
         "only 9 good test images",
         "the honest threshold",
     ]
     assert "59" in found[1]
-    assert cautions(np.repeat([0, 1], 10), held_out_images=59, asked=0.05) == []
+    labels = np.repeat([0, 1], 10)
+    assert cautions(labels, alone(labels), np.full(59, ""), asked=0.05) == []
+
+
+def test_images_of_one_group_count_as_one_in_cautions():
+    labels = np.repeat([0, 1], 30)
+    groups = np.repeat(np.arange(12).astype(str), 5)
+    found = cautions(labels, groups, np.repeat(np.arange(20).astype(str), 6), asked=0.05)
+    assert found[0] == "only 6 groups of good images: too few to conclude from"
+    assert "20 held-out defect-free groups of images" in found[2]
 
 
 def test_figures_of_few_images_are_given_a_reason():

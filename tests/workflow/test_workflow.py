@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 import yaml
 from runs import ROOT, TABLE, planned_jobs, snakemake, write_config
 from sklearn.metrics import roc_auc_score
@@ -45,9 +44,11 @@ def test_table_shows_what_the_scores_say(finished: Path):
 
 def test_bright_squares_are_found(finished: Path):
     rows = table_rows((finished / TABLE).read_text(), "Image AUROC")
+    # five good and seven defective images are too few for a point figure: an interval stands
     measured = [row for row in rows if row[2] == "measured"]
-    assert len(measured) == 2
-    assert all(float(value) > 0.9 for row in measured for value in row[3:])
+    assert [row[3:] for row in measured] == [["–"] * 3] * 2
+    intervals = [row for row in rows if row[2] == "95 % interval"]
+    assert all(float(value.split("–")[1]) > 0.9 for row in intervals for value in row[4:])
 
 
 def test_csv_twin_holds_the_same_figures(finished: Path):
@@ -57,8 +58,9 @@ def test_csv_twin_holds_the_same_figures(finished: Path):
         if row["category"] != "average" and row["metric"] == "image_auroc":
             path = Path(row["category"], row["method"], row["backbone"], "metrics.json")
             metrics = json.loads((finished / "results" / "parts" / path).read_text())
-            assert float(row["value"]) == pytest.approx(metrics["metrics"]["image_auroc"], abs=1e-6)
-    assert len(rows) == len(CELLS) * 17 + 2 * 9
+            assert float(row["value"]) == metrics["metrics"]["image_auroc"]
+            assert float(row["value"]) > 0.9
+    assert len(rows) == len(CELLS) * 22  # no average of figures that rest on so few images
 
 
 def test_scores_have_one_row_per_test_image(finished: Path):

@@ -13,7 +13,9 @@ from defectbench.storage import open_h5, read_attributes, read_tsv, write_arrays
 
 with job_log(snakemake.log[0]):
     rows = read_tsv(snakemake.input.scores)
-    held_out = np.array([float(row["anomaly_score"]) for row in read_tsv(snakemake.input.held_out)])
+    held_out_rows = read_tsv(snakemake.input.held_out)
+    held_out = np.array([float(row["anomaly_score"]) for row in held_out_rows])
+    held_out_groups = np.array([row.get("group", "") for row in held_out_rows], str)
     labels = np.array([int(row["label"]) for row in rows], int)
     scores = np.array([float(row["anomaly_score"]) for row in rows])
     defects = np.array([row["defect"] for row in rows], str)
@@ -47,7 +49,7 @@ with job_log(snakemake.log[0]):
             "metrics": metrics,
             "intervals": metric_intervals(metrics, replicates, labels, scores >= honest, groups),
             "reasons": reasons(metrics, labels, thresholds),
-            "cautions": cautions(labels, len(held_out), asked),
+            "cautions": cautions(labels, groups, held_out_groups, asked),
             "flags": flags(metrics, scores >= honest, labels, groups, asked),
             "defects": defect_metrics(
                 labels, scores, defects, groups, thresholds["honest"], seed, category

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import stats
 
 from defectbench.evaluation.intervals import effective_size
+from defectbench.evaluation.resampling import group_numbers
 from defectbench.evaluation.thresholds import images_to_vouch_for
 
 FEWEST = 10
@@ -75,33 +76,46 @@ def flags(
     }
 
 
-def cautions(labels: np.ndarray, held_out_images: int, asked: float) -> list[str]:
+def cautions(
+    labels: np.ndarray, groups: np.ndarray, held_out_groups: np.ndarray, asked: float
+) -> list[str]:
     """What the number of images does not allow to conclude, in sentences.
+
+    Images of one group count as one: they know little more.
 
     Parameters
     ----------
-    labels
+    labels, groups
         Of the test images.
-    held_out_images
-        Number of scores that the honest threshold was taken from.
+    held_out_groups
+        Groups of the images whose scores the honest threshold was taken from.
     asked
         The false-positive rate asked for.
     """
     found = []
     for label, name in ((0, "good"), (1, "defective")):
-        count = int((labels == label).sum())
-        if count < FEWEST:
-            found.append(f"{_images(count, name)}: too few to conclude from")
-    needed = images_to_vouch_for(asked)
+        n_images = int((labels == label).sum())
+        n_groups = _count(groups[labels == label])
+        if n_groups < FEWEST:
+            alone = n_groups == n_images
+            few = _images(n_images, name) if alone else f"only {n_groups} groups of {name} images"
+            found.append(f"{few}: too few to conclude from" if n_images else few)
+    needed, held_out = images_to_vouch_for(asked), _count(held_out_groups)
     if needed is None:
         found.append("no number of images can vouch for a false-positive rate of 0")
-    elif held_out_images < needed:
+    elif held_out < needed:
+        kind = "images" if held_out == len(held_out_groups) else "groups of images"
         found.append(
-            f"the honest threshold rests on {held_out_images} held-out defect-free images; a "
+            f"the honest threshold rests on {held_out} held-out defect-free {kind}; a "
             f"false-positive rate of at most {asked:.3g} holds with 95 % confidence only from "
             f"{needed} on"
         )
     return found
+
+
+def _count(groups: np.ndarray) -> int:
+    """Number of groups; an image without one counts by itself."""
+    return len(set(group_numbers(groups).tolist()))
 
 
 def _against_asked(predicted: np.ndarray, groups: np.ndarray, asked: float) -> str | None:

@@ -86,10 +86,10 @@ def score_interval(
     def excess(truth: float) -> float:
         return (value - truth) ** 2 - Z**2 * scale * variance_at(truth)
 
-    low = high = value
-    if value > EDGE:
+    low, high = 0.0, 1.0
+    if value > EDGE and excess(EDGE) > 0:
         low = optimize.brentq(excess, EDGE, min(value, 1 - EDGE))
-    if value < 1 - EDGE:
+    if value < 1 - EDGE and excess(1 - EDGE) > 0:
         high = optimize.brentq(excess, max(value, EDGE), 1 - EDGE)
     return float(low), float(high)
 

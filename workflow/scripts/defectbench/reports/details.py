@@ -60,7 +60,8 @@ def _worst_table(entries: Metrics, images: Mapping[str, int]) -> str:
         for row in entry["worst"]
     ]
     if not rows:
-        return "None: every defective image ranks above every good one."
+        defective, good = images["test_defective"], images["test_good"]
+        return f"None: each of {defective} defective images ranks above each of {good} good ones."
     return markdown.table(["method", "backbone", "image", "anomaly score", "wrong side of"], rows)
 
 
