@@ -4,7 +4,6 @@ import hashlib
 import io
 import shutil
 import tarfile
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -175,19 +174,3 @@ def test_fingerprint_notices_a_new_image(category: Path):
     assert folder_fingerprint(category) == before
     (category / "train" / "good" / "new.png").write_bytes(b"")
     assert folder_fingerprint(category) != before
-
-
-@pytest.mark.parametrize(
-    ("name", "counts"), [("monocrystalline", (300, 288, 313)), ("polycrystalline", (460, 460, 402))]
-)
-def test_elpv_keeps_certain_labels_in_contiguous_blocks(tmp_path: Path, name: str, counts: tuple):
-    made = fetch(name, {"source": "elpv"}, tmp_path / name)
-    folders = [made / "train" / "good", made / "test" / "good", made / "test" / "defective"]
-    names = [sorted(file.name for file in folder.iterdir()) for folder in folders]
-    assert tuple(map(len, names)) == counts
-    # in file order, defect-free cells alternate between the splits every 20 cells
-    splits = dict.fromkeys(names[0], "train") | dict.fromkeys(names[1], "test")
-    ordered = [splits[name] for name in sorted(splits)]
-    blocks = [set(ordered[start : start + 20]) for start in range(0, len(ordered), 20)]
-    assert all(len(block) == 1 for block in blocks)
-    assert all(first != second for first, second in pairwise(blocks))

@@ -8,7 +8,6 @@ Every source ends in the same place, one folder per category in the MVTec layout
 import contextlib
 import csv
 import hashlib
-import importlib.util
 import lzma
 import os
 import shutil
@@ -19,14 +18,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from defectbench.acquisition.downloads import download
+from defectbench.acquisition.elpv import link_elpv
 from defectbench.errors import InputError, is_about_storage
 
 WHOLE = "all"
 """In the list of addresses, the archive with all categories."""
 
 LAYOUT = ("train", "test", "ground_truth")
-ELPV_TYPES = {"monocrystalline": "mono", "polycrystalline": "poly"}
-ELPV_BLOCK = 20
 
 
 def fetch_category(
@@ -54,7 +52,7 @@ def fetch_category(
         if source["source"] == "download":
             _download_category(category, source, sources_csv, made, output)
         elif source["source"] == "elpv":
-            _link_elpv(category, made)
+            link_elpv(category, made)
         else:
             _link_folder(Path(source["path"], category), made)
 
@@ -219,31 +217,3 @@ def _link_folder(category_folder: Path, output: Path) -> None:
     for name in LAYOUT:
         if (category_folder / name).is_dir():
             (output / name).symlink_to((category_folder / name).resolve())
-
-
-def _link_elpv(category: str, output: Path) -> None:
-    """Lay the ELPV cells out like MVTec: certain labels only, split in contiguous blocks.
-
-    Cells of one solar module are neighbours in file order and look alike. Alternate blocks of
-    `ELPV_BLOCK` defect-free cells go to train and test; shuffling would put near-copies of the
-    test cells into the training set and flatter every detector. All defective cells are tested.
-    """
-    package = importlib.util.find_spec("elpv_dataset")
-    if package is None or package.origin is None:
-        raise InputError("dataset elpv: the package elpv-dataset is not installed")
-    data = Path(package.origin).parent / "data"
-    if category not in ELPV_TYPES:
-        raise InputError(f"dataset elpv: no category {category}; it has {', '.join(ELPV_TYPES)}")
-    defect_free = 0
-    for line in (data / "labels.csv").read_text(encoding="utf-8").splitlines():
-        name, probability, cell_type = line.split()
-        if cell_type != ELPV_TYPES[category] or float(probability) not in (0, 1):
-            continue
-        if float(probability) == 1:
-            folder = output / "test" / "defective"
-        else:
-            block = defect_free // ELPV_BLOCK
-            folder = output / ("train", "test")[block % 2] / "good"
-            defect_free += 1
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / Path(name).name).symlink_to(data / name)
