@@ -107,12 +107,12 @@ def contiguous_jump(
     scores = held_out_scores(scorer, X, contiguous_folds(len(X), n_folds))
     threshold = threshold_at_false_positive_rate(shuffled_scores, RATE)
     above = int((scores >= threshold).sum())
-    risen = float((scores > shuffled_scores).mean())
-    by_chance = bdtrc(above - 1, len(X), RATE) > SIGNIFICANCE
+    rises = float((scores > shuffled_scores).mean()) > 0.5 + 1.5 / len(X) ** 0.5
+    too_many = float(bdtrc(above - 1, len(X), RATE)) < SIGNIFICANCE
     return Jump(
         shuffled_rate=float((shuffled_scores >= threshold).mean()),
         contiguous_rate=above / len(X),
-        significant=not by_chance and risen > 0.5 + 1.5 / np.sqrt(len(X)),
+        significant=too_many and rises,
     )
 
 
