@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tiles import tile_features
 
+from defectbench.errors import InputError
 from defectbench.evaluation.folds import folds
 from defectbench.evaluation.held_out import held_out_scores
 from defectbench.evaluation.held_out_check import FEWEST_IMAGES, check_held_out, near_duplicates
@@ -65,6 +66,12 @@ def test_a_single_group_is_cautioned_against():
     X, groups = tile_features(1, tiles=1, exposures=50)
     (warning,) = checked(PcaFre(variance=0.97), X, groups)["warnings"]
     assert warning.startswith("all training images are of one group")
+
+
+def test_groups_that_leave_too_few_images_are_refused():
+    X, groups = tile_features(1, tiles=2, exposures=13)
+    with pytest.raises(InputError, match=r"largest of 2 folds 13 training images .* needs 14"):
+        checked(PcaKde(components=12), X, groups)
 
 
 def test_of_few_images_nothing_is_said():

@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 
+from defectbench.errors import InputError
 from defectbench.scorers.base import Scorer
 
 
@@ -23,7 +24,18 @@ def held_out_scores(scorer: Scorer, X: np.ndarray, folds: list[np.ndarray]) -> n
     -------
     ndarray
         float64, (n_images,).
+
+    Raises
+    ------
+    InputError
+        If a fold leaves too few images, as large groups can.
     """
+    left = len(X) - max(map(len, folds))
+    if left < scorer.fewest_images:
+        raise InputError(
+            f"without the largest of {len(folds)} folds {left} training images are left, the "
+            f"scorer needs {scorer.fewest_images}; smaller groups or more parts are needed"
+        )
     scores = np.empty(len(X))
     of_the_others = copy.copy(scorer)
     for members in folds:
