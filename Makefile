@@ -47,6 +47,9 @@ bench-coverage: $(ENV) ## simulate how often the intervals hold the truth: repor
 bench-pixels: $(ENV) ## time the pixel metrics against a full sort, one thread; peak memory
 	PYTHONPATH=workflow/scripts python tests/bench/pixel_metrics.py
 
+bench-groups: $(ENV) ## false-positive rates on new parts with and without groups, and false alarms
+	PYTHONPATH=workflow/scripts:tests/support python tests/bench/groups.py
+
 lint: $(ENV) ## run ruff, snakefmt and snakemake --lint
 	ruff check .
 	ruff format --check .

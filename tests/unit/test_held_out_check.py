@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from tiles import tile_features
 
+from defectbench.errors import InputError
 from defectbench.evaluation.folds import folds
-from defectbench.evaluation.held_out import held_out_scores
+from defectbench.evaluation.held_out import held_out
 from defectbench.evaluation.held_out_check import FEWEST_IMAGES, check_held_out, near_duplicates
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.scorers.base import Scorer
@@ -18,7 +19,7 @@ RANDOM = np.random.default_rng(42)
 
 def checked(scorer: Scorer, X: np.ndarray, groups: list[str]) -> dict:
     scorer.fit(X)
-    scores = held_out_scores(scorer, X, folds(groups, 5, seed=42))
+    scores = held_out(scorer, X, folds(groups, 5, seed=42)).scores
     return check_held_out(scorer, X, groups, scores, 5)
 
 
@@ -67,6 +68,12 @@ def test_a_single_group_is_cautioned_against():
     assert warning.startswith("all training images are of one group")
 
 
+def test_groups_that_leave_too_few_images_are_refused():
+    X, groups = tile_features(1, tiles=2, exposures=13)
+    with pytest.raises(InputError, match=r"largest of 2 folds 13 training images .* needs 14"):
+        checked(PcaKde(components=12), X, groups)
+
+
 def test_of_few_images_nothing_is_said():
     X, groups = tile_features(1, tiles=FEWEST_IMAGES - 1, exposures=1)
     check = checked(PcaFre(variance=0.97), X, [""] * len(groups))
@@ -92,8 +99,8 @@ def test_only_whole_groups_promise_the_rate_that_new_tiles_get(scorer: Scorer):
     scorer.fit(X)
     rates = {}
     for name, kept in (("shuffled", [""] * len(groups)), ("grouped", groups)):
-        held_out = held_out_scores(scorer, X, folds(kept, 5, seed=42))
-        threshold = threshold_at_false_positive_rate(held_out, 0.05)
+        found = held_out(scorer, X, folds(kept, 5, seed=42)).scores
+        threshold = threshold_at_false_positive_rate(found, 0.05)
         rates[name] = (scorer.anomaly_score(new) >= threshold).mean()
     assert rates["shuffled"] > 0.2
     assert rates["grouped"] < 0.1

@@ -13,7 +13,7 @@ from defectbench.acquisition.sources import folder_categories
 from defectbench.errors import InputError
 from defectbench.features.given import BACKBONE, feature_files
 from defectbench.images.groups import check_groups
-from defectbench.images.indexing import training_images
+from defectbench.images.layout import image_files
 from defectbench.scorers import scorer_class, scorer_names
 
 LOCAL = ("folder", "features")
@@ -172,7 +172,9 @@ def _check_number_of_images(config: Config, dataset: str, category: str) -> None
     """Refuse a local category too small for a scorer, also when a fold is held out."""
     entry, folds = config["datasets"][dataset], config["threshold"]["folds"]
     images = (
-        len(training_images(Path(entry["path"], category))) if entry["source"] == "folder" else 0
+        len(image_files(Path(entry["path"], category), "train"))
+        if entry["source"] == "folder"
+        else 0
     )
     if not images:
         return

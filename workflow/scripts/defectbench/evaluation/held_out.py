@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from defectbench.errors import InputError
 from defectbench.scorers.base import Features, Scorer, number_of_images, take_images
 
 
@@ -38,12 +39,24 @@ def held_out(
         Rows of each fold; together every row once.
     maps
         Whether anomaly maps are wanted too.
+
+    Raises
+    ------
+    InputError
+        If a fold leaves too few images, as large groups can.
     """
-    scores = np.empty(number_of_images(X))
+    n_images = number_of_images(X)
+    left = n_images - max(map(len, folds))
+    if left < scorer.fewest_images:
+        raise InputError(
+            f"without the largest of {len(folds)} folds {left} training images are left, the "
+            f"scorer needs {scorer.fewest_images}; smaller groups or more parts are needed"
+        )
+    scores = np.empty(n_images)
     found: list[np.ndarray] = []
     of_the_others = copy.copy(scorer)
     for members in folds:
-        rest = np.setdiff1d(np.arange(len(scores)), members)
+        rest = np.setdiff1d(np.arange(n_images), members)
         own = take_images(X, members)
         of_the_others.fit(take_images(X, rest))
         scores[members] = of_the_others.held_out_score(own, scorer)

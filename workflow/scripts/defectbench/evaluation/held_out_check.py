@@ -106,12 +106,12 @@ def contiguous_jump(scorer: Scorer, X: Features, shuffled_scores: np.ndarray, n_
     scores = held_out(scorer, X, contiguous_folds(n_images, n_folds)).scores
     threshold = threshold_at_false_positive_rate(shuffled_scores, RATE)
     above = int((scores >= threshold).sum())
-    risen = float((scores > shuffled_scores).mean())
-    by_chance = bdtrc(above - 1, n_images, RATE) > SIGNIFICANCE
+    rises = float((scores > shuffled_scores).mean()) > 0.5 + 1.5 / n_images**0.5
+    too_many = float(bdtrc(above - 1, n_images, RATE)) < SIGNIFICANCE
     return Jump(
         shuffled_rate=float((shuffled_scores >= threshold).mean()),
         contiguous_rate=above / n_images,
-        significant=not by_chance and risen > 0.5 + 1.5 / np.sqrt(n_images),
+        significant=too_many and rises,
     )
 
 
@@ -142,7 +142,8 @@ def check_held_out(
     dict
         groups: their number, None where no image has one. nearest_neighbour_ratio,
         near_duplicates, shuffled_rate, contiguous_rate: None where there are groups or too few
-        images; the rates also for scorers that draw random numbers. warnings: one sentence each, with the key to set.
+        images; the rates also for scorers that draw random numbers. warnings: one sentence each,
+        with the key to set.
     """
     found: dict[str, Any] = {
         "groups": number_of_groups(groups) if any(groups) else None,

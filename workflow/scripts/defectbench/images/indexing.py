@@ -83,11 +83,6 @@ def index_category(
     return sorted(rows, key=lambda row: row.path), notes
 
 
-def training_images(folder: Path) -> list[Path]:
-    """Files of a category's training images, not checked."""
-    return image_files(folder, "train")
-
-
 def _layout_problems(folder: Path, files: Sequence[Path]) -> list[str]:
     """Images where the layout has no place for them, or names that mislead."""
     problems = [
