@@ -200,6 +200,14 @@ def test_intervals_hold_the_metrics_and_come_out_the_same_again() -> None:
     assert intervals != pixel_intervals(pixels, ranked, exact, 43, "plate")[0]
 
 
+@pytest.mark.parametrize("shifts", [[0, 1, 2], [0, 0, 1]])
+def test_a_class_of_one_image_carries_no_interval(shifts: list[float]) -> None:
+    pixels = collect_pixels(noisy_images(shifts))
+    ranked = rank_pixels(pixels)
+    intervals, _ = pixel_intervals(pixels, ranked, pixel_metrics(ranked), 42, "plate")
+    assert intervals == {}
+
+
 @pytest.mark.parametrize("size", [(900, 900), (64, 48), (7, 5), (16, 12), (3, 100)])
 def test_upsampling_is_that_of_torch(size: tuple[int, int]) -> None:
     maps = np.random.default_rng(7).gamma(1, 50, (2, 16, 12)).astype(np.float32)
