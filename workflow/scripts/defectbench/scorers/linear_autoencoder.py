@@ -60,8 +60,7 @@ class LinearAutoencoder(Scorer):
         copies = 8  # two weight matrices, each with its gradient and two moments
         refuse_beyond_memory(4 * copies * latent * matrix.shape[1], "choose a smaller latent size")
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        generator = torch.Generator().manual_seed(self.seed)
-        _draw(generator), _draw(generator)
+        generator = opened_generator(self.seed)
         weights = [
             weight.to(device).requires_grad_()
             for weight in self.initial_weights(matrix.shape[1], latent, generator)
@@ -111,6 +110,16 @@ class LinearAutoencoder(Scorer):
                 optimizer.step()
                 losses[epoch] += float(loss.detach()) * len(rows) / len(images)
         return losses
+
+
+def opened_generator(seed: int) -> torch.Generator:
+    """Seeded, and past the two numbers that the published script's data loaders draw first."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(2):
+        _draw(generator)
+    return generator
 
 
 def _draw(generator: torch.Generator) -> int:
