@@ -19,10 +19,10 @@ rule features:
         "benchmarks/{dataset}/{category}/features.jsonl"
     conda:
         "../../envs/torch.yaml"
-    threads: 8
+    threads: threads_side_by_side
     resources:
         gpu=gpus_per_extraction,
-        mem_mb=grows(8000 if gpus_per_extraction else 4000),
+        mem_mb=grows(8000 if config["device"] != "cpu" else 4000),
         runtime=grows(120),
     params:
         passes=extraction_passes,

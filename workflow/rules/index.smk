@@ -19,7 +19,7 @@ rule index:
         dataset=datasets_from("download", "archive", "folder", "elpv"),
     conda:
         "../../envs/numeric.yaml"
-    threads: 2
+    threads: threads_side_by_side
     resources:
         mem_mb=grows(1000),
         runtime=grows(30),

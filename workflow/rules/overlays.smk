@@ -28,6 +28,7 @@ rule maps:
         runtime=grows(10),
     params:
         every_image=False,
+        bits=lookup("datasets/{dataset}/bits", within=config, default=None),
         code=stage_digest("draw_overlays"),
     script:
         "../scripts/draw_overlays.py"
@@ -42,4 +43,5 @@ use rule maps as overlays with:
         "benchmarks/{dataset}/{category}/{method}/{backbone}/overlays.jsonl"
     params:
         every_image=True,
+        bits=lookup("datasets/{dataset}/bits", within=config, default=None),
         code=stage_digest("draw_overlays"),

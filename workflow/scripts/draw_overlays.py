@@ -39,7 +39,8 @@ with job_log(snakemake.log[0]):
         row = test[k]
         scale = ColourScale(pixel_figures["typical_level"], pixel_figures["pixel_threshold"])
         mask = read_mask(category / row.mask, row.width, row.height) if row.mask else None
-        panels = draw_panels(load_rgb(category / row.path), maps[k], mask, scale)
+        image = load_rgb(category / row.path, snakemake.params.bits)
+        panels = draw_panels(image, maps[k], mask, scale)
         with atomic_path(folder / name) as part:
             panels.save(part, "WEBP", quality=75, method=4)
         entries.append(

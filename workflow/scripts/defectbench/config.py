@@ -171,11 +171,9 @@ def localizing_cells(config: Config, dataset: str) -> list[Cell]:
 def _check_number_of_images(config: Config, dataset: str, category: str) -> None:
     """Refuse a local category too small for a scorer, also when a fold is held out."""
     entry, folds = config["datasets"][dataset], config["threshold"]["folds"]
-    images = (
-        len(image_files(Path(entry["path"], category), "train"))
-        if entry["source"] == "folder"
-        else 0
-    )
+    if entry["source"] != "folder":
+        return
+    images = len(image_files(Path(entry["path"], category), "train"))
     if not images:
         return
     left = images - ceil(images / folds)
