@@ -177,6 +177,12 @@ def difference_interval(
     )
 
 
+def percentile_interval(replicates: np.ndarray) -> Interval:
+    """Central interval that holds 95 % of the replicates, for metrics that have no better one."""
+    low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
 def correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Of paired replicates; 0 where one does not vary, as of a perfect ranking."""
     if first.std() == 0 or second.std() == 0:
@@ -220,7 +226,8 @@ def confusion_intervals(
 
     limits = [found["recall"], found["false_positive_rate"]]
     for function in (f1, balanced_accuracy):
-        found[function.__name__] = monotone_interval(function, [rates[1], rates[0]], limits)
+        low, high = monotone_interval(function, [rates[1], rates[0]], limits)
+        found[function.__name__] = max(low, 0.0), min(high, 1.0)  # added distances may overshoot
     return found
 
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from defectbench.evaluation.intervals import percentile_interval
 from defectbench.evaluation.pixel_metrics import LIMITS, PixelScores, RankedPixels
-from defectbench.evaluation.resampling import REPLICATES, percentile_interval
+from defectbench.evaluation.resampling import REPLICATES
 
 LEVELS = 1000
 """Levels per criterion. Within two neighbouring ones the replicates' curves are straight."""
