@@ -19,7 +19,7 @@ def test_whole_modules_are_learnt_or_tested(
 ):
     link_cells(category, tmp_path / category)
     groups = {"csv": str(tmp_path / category / OWN)}
-    rows = assign_groups(index_category(tmp_path / category), groups, category)
+    rows = assign_groups(index_category(tmp_path / category)[0], groups, category)
     kinds = [("train", "good"), ("test", "good"), ("test", "defective")]
     assert counts == tuple(sum((row.split, row.defect) == kind for row in rows) for kind in kinds)
     assert len({row.group for row in rows}) == modules

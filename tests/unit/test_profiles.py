@@ -13,7 +13,7 @@ RULES = {
     for file in (ROOT / "workflow" / "rules").glob("*.smk")
     for name in re.findall(r"^rule (\w+):", file.read_text(), re.M)
 }
-LIGHT = {"index", "model", "scores", "metrics"}
+LIGHT = {"index", "scores", "metrics", "pixel_metrics"}
 
 
 def settings(profile: Path) -> dict:

@@ -11,7 +11,7 @@ from defectbench.features.passes import Pass, Tap
 from defectbench.images.index import dataset_digest, read_index
 from defectbench.provenance import file_sha256, library_versions
 
-LIBRARIES = ("pillow", "numpy", "torch", "torchvision", "timm")
+LIBRARIES = ("pillow", "imagecodecs", "numpy", "torch", "torchvision", "timm")
 
 with job_log(snakemake.log[0]):
     params = snakemake.params
@@ -45,9 +45,9 @@ with job_log(snakemake.log[0]):
         passes,
         json.loads(json.dumps(provenances)),
         Machine(params.device, params.precision, snakemake.threads),
-        params.bits,
         Path(snakemake.output.features),
         "features " + "/".join(snakemake.wildcards),
+        params.bits,
     )
 
 # everything is written and closed; tearing PyTorch down object by object takes a while

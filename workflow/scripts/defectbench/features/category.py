@@ -18,7 +18,7 @@ from defectbench.features.allocator import keep_freed_memory
 from defectbench.features.blocks import Block, decode_ahead
 from defectbench.features.feature_file import (
     create_group,
-    is_held,
+    held_taps,
     keep,
     open_kept,
     read_blocks,
@@ -59,9 +59,9 @@ def write_features(
     passes: Sequence[Pass],
     provenances: Mapping[str, Mapping[str, Any]],
     machine: Machine,
-    bits: int | None,
     output: Path,
     label: str,
+    bits: int | None = None,
 ) -> None:
     """Write a category's feature file.
 
@@ -79,36 +79,36 @@ def write_features(
         By a pass's name: what decides its numbers, device and precision apart, as JSON has it.
     machine
         Where and how to compute.
-    bits
-        Bits that 16-bit values use, as in `images.decoding.load_image`.
     output
         Receives a group per pass with float32 arrays (images, channels, height, width) of feature
         maps and (images, dimensions) of vectors.
     label
         What is being done, for the terminal.
+    bits
+        Bits that 16-bit values use, as in `images.decoding.load_image`.
     """
     with open_kept(output) as kept:
-        missing = [
-            wanted
-            for wanted in passes
-            if not is_held(
+        held = {
+            wanted.name: held_taps(
                 kept, wanted, provenances[wanted.name], machine.device, machine.precision
             )
-        ]
-        held = [wanted for wanted in passes if wanted not in missing]
-        made = {wanted.name: read_attributes(kept[wanted.name])["provenance"] for wanted in held}
+            for wanted in passes
+        }
+        missing = [wanted.without(held[wanted.name]) for wanted in passes]
+        missing = [wanted for wanted in missing if wanted.taps]
         with _extraction(files, missing, machine, bits) as (made_on, blocks):
-            made |= {wanted.name: provenances[wanted.name] | made_on for wanted in missing}
             progress = Progress(len(files), label)
             first = next(blocks, {})  # tells the shapes of what is new
             with create_h5(output, {}) as file:
                 for wanted in sorted(passes, key=lambda wanted: wanted.name):
-                    like = kept[wanted.name] if wanted in held else first[wanted.name]
-                    shapes = {tap: (len(files), *like[tap.name].shape[1:]) for tap in wanted.taps}
-                    create_group(file, wanted, made[wanted.name], shapes)
-                for wanted in held:
-                    for tap in wanted.taps:
-                        for rows, values in read_blocks(kept[wanted.name][tap.name]):
+                    arrays = {tap.name: kept[wanted.name][tap.name] for tap in held[wanted.name]}
+                    arrays |= first.get(wanted.name, {})
+                    shapes = {tap: (len(files), *arrays[tap.name].shape[1:]) for tap in wanted.taps}
+                    is_kept = bool(held[wanted.name])
+                    made = read_attributes(kept[wanted.name])["provenance"] if is_kept else made_on
+                    create_group(file, wanted, provenances[wanted.name] | made, shapes)
+                    for tap in held[wanted.name]:
+                        for rows, values in read_blocks(arrays[tap.name]):
                             file[wanted.name][tap.name][rows] = values
                 for features in chain([first] if missing else [], blocks):
                     _write_rows(file, features, progress)

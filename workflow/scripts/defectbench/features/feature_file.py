@@ -51,17 +51,14 @@ def keep(path: Path) -> None:
         new.replace(kept_name(path))
 
 
-def is_held(
+def held_taps(
     kept: h5py.File | None,
     wanted: Pass,
     provenance: Mapping[str, Any],
     device: str,
     precision: str,
-) -> bool:
-    """Whether a kept file holds a pass whole, and made as it would be made now.
-
-    It must hold the very same taps: which batch norms are folded depends on all of them, and with
-    it the last bits of every array.
+) -> tuple[Tap, ...]:
+    """Those taps of a pass that a kept file holds whole, and made as they would be made now.
 
     Parameters
     ----------
@@ -75,24 +72,26 @@ def is_held(
         As in the config. Under ``auto`` what an earlier job chose is as good.
     """
     if kept is None:
-        return False
+        return ()
     try:
         group = kept[wanted.name]
         made = dict(read_attributes(group)["provenance"])
         name, chosen = made.pop("device"), made.pop("precision")
-        if made != provenance or {tap.name for tap in wanted.taps} != set(_array_names(group)):
-            return False
-        for tap in wanted.taps:
-            for _ in read_blocks(group[tap.name]):  # which checks the checksums
-                pass
+    except DAMAGE:
+        return ()
+    kind = "cpu" if name == "CPU" else "cuda"
+    if made != provenance or device not in ("auto", kind) or precision not in ("auto", chosen):
+        return ()
+    return tuple(tap for tap in wanted.taps if _is_whole(group, tap.name))
+
+
+def _is_whole(group: h5py.Group, name: str) -> bool:
+    try:
+        for _ in read_blocks(group[name]):  # which checks the checksums
+            pass
     except DAMAGE:
         return False
-    kind = "cpu" if name == "CPU" else "cuda"
-    return device in ("auto", kind) and precision in ("auto", chosen)
-
-
-def _array_names(group: h5py.Group) -> list[str]:
-    return [f"{layer}/{pool}" for layer in group for pool in group[layer]]
+    return True
 
 
 def read_blocks(array: h5py.Dataset) -> Iterator[tuple[slice, np.ndarray]]:

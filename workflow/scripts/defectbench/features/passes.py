@@ -1,6 +1,6 @@
 """What has to be extracted: backbones, the images they are given and the layers that are read."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +44,10 @@ class Pass(NamedTuple):
     def name(self) -> str:
         """Name of its group in a feature file."""
         return f"{self.preprocessing}/{self.backbone}"
+
+    def without(self, taps: Container[Tap]) -> "Pass":
+        """The same pass, some taps apart."""
+        return self._replace(taps=tuple(tap for tap in self.taps if tap not in taps))
 
     @property
     def side(self) -> int:
