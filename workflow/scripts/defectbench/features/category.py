@@ -23,7 +23,7 @@ from defectbench.features.feature_file import (
     open_kept,
     read_blocks,
 )
-from defectbench.features.passes import Pass
+from defectbench.features.passes import Pass, Tap
 from defectbench.progress import Progress
 from defectbench.storage import create_h5, read_attributes
 
@@ -104,12 +104,16 @@ def write_features(
                     shapes = {tap: (len(files), *like[tap.name].shape[1:]) for tap in wanted.taps}
                     create_group(file, wanted, made[wanted.name], shapes)
                 for wanted in held:
-                    for tap in wanted.taps:
-                        for rows, values in read_blocks(kept[wanted.name][tap.name]):
-                            file[wanted.name][tap.name][rows] = values
+                    _copy(kept[wanted.name], file[wanted.name], wanted.taps)
                 for features in chain([first] if missing else [], blocks):
                     _write_rows(file, features, progress)
     keep(output)
+
+
+def _copy(source: h5py.Group, target: h5py.Group, taps: Sequence[Tap]) -> None:
+    for tap in taps:
+        for rows, values in read_blocks(source[tap.name]):
+            target[tap.name][rows] = values
 
 
 def _write_rows(file: h5py.File, features: Features, progress: Progress) -> None:
