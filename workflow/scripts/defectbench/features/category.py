@@ -23,7 +23,7 @@ from defectbench.features.feature_file import (
     open_kept,
     read_blocks,
 )
-from defectbench.features.passes import Pass
+from defectbench.features.passes import Pass, Tap
 from defectbench.progress import Progress
 from defectbench.storage import create_h5, read_attributes
 
@@ -107,12 +107,17 @@ def write_features(
                     is_kept = bool(held[wanted.name])
                     made = read_attributes(kept[wanted.name])["provenance"] if is_kept else made_on
                     create_group(file, wanted, provenances[wanted.name] | made, shapes)
-                    for tap in held[wanted.name]:
-                        for rows, values in read_blocks(arrays[tap.name]):
-                            file[wanted.name][tap.name][rows] = values
+                    _copy(arrays, file[wanted.name], held[wanted.name])
                 for features in chain([first] if missing else [], blocks):
                     _write_rows(file, features, progress)
     keep(output)
+
+
+def _copy(arrays: Mapping[str, h5py.Dataset], group: h5py.Group, taps: Sequence[Tap]) -> None:
+    """Take over what an earlier job extracted."""
+    for tap in taps:
+        for rows, values in read_blocks(arrays[tap.name]):
+            group[tap.name][rows] = values
 
 
 def _write_rows(file: h5py.File, features: Features, progress: Progress) -> None:
