@@ -17,8 +17,8 @@ class TiedAutoencoder(LinearAutoencoder):
     Segmentation", BMVC 2023. Trained as by IntelLabs/dfm; see `LinearAutoencoder`.
 
     When to use it: to compare with published figures. At best it finds the space of the principal
-    components, which `pca_fre` computes exactly in a hundredth of the time. It costs 250 epochs
-    of training; report several seeds.
+    components, which `pca_fre` computes exactly in less than a hundredth of the time. It costs 250
+    epochs of training; report several seeds.
 
     Parameters
     ----------
