@@ -387,7 +387,9 @@ def test_a_rate_other_than_asked_for_is_flagged(called: int, mark: str | None):
     assert found == {"false_positive_rate": mark, "beats_trivial_f1": False}
 
 
-@pytest.mark.parametrize("hits, of, rate", [(0, 60, 0.05), (7, 60, 0.05), (3, 6, 0.5), (0, 9, 0.0)])
+@pytest.mark.parametrize(
+    ("hits", "of", "rate"), [(0, 60, 0.05), (7, 60, 0.05), (3, 6, 0.5), (0, 9, 0.0)]
+)
 def test_the_p_value_of_a_rate_is_that_of_the_exact_binomial_test(hits, of, rate):
     assert binomial_p_value(hits, of, rate) == pytest.approx(binomtest(hits, of, rate).pvalue)
 
