@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaln, xlog1py, xlogy  # scipy.stats takes 0.5 s to import
 
 from defectbench.evaluation.intervals import effective_size
 from defectbench.evaluation.resampling import group_numbers
@@ -120,6 +119,8 @@ def _count(groups: np.ndarray) -> int:
 
 def binomial_p_value(hits: int, of: int, rate: float) -> float:
     """Exact two-sided p-value: the probability of all counts no likelier than the one found."""
+    from scipy.special import gammaln, xlog1py, xlogy  # scipy.stats takes half a second longer
+
     k = np.arange(of + 1)
     ways = gammaln(of + 1) - gammaln(k + 1) - gammaln(of - k + 1)
     probabilities = np.exp(ways + xlogy(k, rate) + xlog1py(of - k, -rate))
