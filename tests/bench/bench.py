@@ -11,8 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from gpu import NO_GPU, gpu, has_gpu
-from grid import FIRST_BACKBONES, decoding, grid, light_stages, small_categories
+from gpu import NO_GPU, busy_share, gpu, has_gpu
+from grid import FIRST_BACKBONES, cold_grid, decoding, grid, light_stages, small_categories
 from inputs import LAYERS, make_category
 from measuring import ROOT, Project, other_project, processor
 from one_category import one_category
@@ -33,7 +33,7 @@ class Sizes(NamedTuple):
 
 SIZES = Sizes((209, 20, 63, 900), (24, 6, 6, 400), 4, 3, (16, 4, 4, 1024), (5, 4))
 """As many and as large images as MVTec AD's bottle, and small categories."""
-TINY = Sizes((24, 3, 3, 300), (22, 2, 2, 300), 2, 2, (4, 2, 2, 300), (2, 2))
+TINY = Sizes((24, 3, 3, 300), (24, 2, 2, 300), 2, 2, (4, 2, 2, 300), (2, 2))
 """To try the benchmark itself."""
 
 
@@ -114,7 +114,10 @@ def _on_gpu(
     if not has_gpu():
         return NO_GPU
     alone = gpu(scratch, category, [*FIRST_BACKBONES, *LAYERS], projects[0], rounds)
-    return f"{alone}\n\n{grid(scratch, categories, projects, rounds, device='cuda')}"
+    steps = grid(scratch, categories, projects, rounds, device="cuda")
+    cold = cold_grid(scratch, categories, "cuda")
+    share, seconds = busy_share(lambda: projects[0].cold(scratch, cold, "all"))
+    return f"{alone}\n\n{steps}\n\nOne cold run: {seconds:.0f} s, GPU busy {share:.0f} % of them."
 
 
 def _only(category: Path, folder: Path) -> Path:

@@ -5,11 +5,11 @@ import shutil
 import statistics
 import subprocess
 import tempfile
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 from inputs import LAYER_OF_RESNETS, LAYERS, fre, image_config, make_weights
-from measuring import Project, ask, table
+from measuring import Project, Usage, ask, table
 
 NO_GPU = "## GPU\n\nNo GPU here: not measured."
 SAMPLE_MS = 200
@@ -63,17 +63,21 @@ def _plain_rate(category: Path, weights: Path, backbone: str, precision: str) ->
 
 def _workflow_rate(scratch: Path, project: Project, config: dict) -> tuple[float, float, float]:
     """Images per second of the extraction, percentage of the run that the GPU was busy, seconds."""
-    query = ["--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", str(SAMPLE_MS)]
     with tempfile.TemporaryDirectory(dir=scratch) as name:
         folder = Path(name)
-        sampler = subprocess.Popen(["nvidia-smi", *query], stdout=subprocess.PIPE, text=True)
-        begin = time.perf_counter()
-        try:
-            project.run(folder, config, "all")
-        finally:
-            sampler.terminate()
-        seconds = time.perf_counter() - begin
-        samples = [int(line) for line in sampler.communicate()[0].split() if line.isdigit()]
+        share, seconds = busy_share(lambda: project.run(folder, config, "all"))
         (log,) = folder.glob("logs/bench/*/features.log")
         rate = float(re.findall(r" images, ([\d.]+) images/s", log.read_text())[-1])
-    return rate, statistics.fmean(samples) if samples else 0.0, seconds
+    return rate, share, seconds
+
+
+def busy_share(work: Callable[[], Usage]) -> tuple[float, float]:
+    """Percentage of the time of some work that the GPU was busy, sampled, and its wall seconds."""
+    query = ["--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", str(SAMPLE_MS)]
+    sampler = subprocess.Popen(["nvidia-smi", *query], stdout=subprocess.PIPE, text=True)
+    try:
+        usage = work()
+    finally:
+        sampler.terminate()
+        samples = [int(line) for line in sampler.communicate()[0].split() if line.isdigit()]
+    return statistics.fmean(samples) if samples else 0.0, usage.wall

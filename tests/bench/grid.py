@@ -111,6 +111,12 @@ def grid(
     )
 
 
+def cold_grid(scratch: Path, categories: Path, device: str) -> dict[str, Any]:
+    """Config of the grid before its changes."""
+    weights = make_weights(scratch, FIRST_BACKBONES)
+    return image_config(categories, weights, _methods()["cold"], device)
+
+
 def _methods() -> dict[str, dict[str, dict[str, Any]]]:
     """Methods by step; each step adds its change to those before it."""
     cold = {"fre": fre(FIRST_BACKBONES), "dfkde": dfkde(FIRST_BACKBONES)}
