@@ -5,7 +5,7 @@ ENV := .venv/.installed
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test test-slurm parity bench bench-planning bench-coverage bench-pixels bench-groups lint
+.PHONY: help demo test test-slurm parity bench bench-grid bench-planning bench-coverage bench-pixels bench-groups lint
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -35,8 +35,12 @@ parity: $(ENV) ## compare with reference outputs: make parity GOLDEN=folder MVTE
 		-- reports/reference_table.md
 	PYTHONPATH=workflow/scripts python tests/parity/compare.py results/reference/bottle "$(GOLDEN)" "$(MVTEC)/bottle"
 
-bench: $(ENV) ## time against a plain baseline; BENCH="--backbones efficientnet_b5 --rounds 1"
-	PYTHONPATH=workflow/scripts python tests/bench/bench.py $(BENCH)
+bench: $(ENV) ## time against a published script; BENCH="--backbones efficientnet_b5 --rounds 1"
+	python tests/bench/bench.py $(BENCH)
+
+bench-grid: $(ENV) ## time categories × backbones × methods, cold and after changes, and a GPU
+	python tests/bench/bench.py --parts grid gpu --rounds 3 --output reports/benchmark_grid.md \
+		$(BENCH)
 
 bench-planning: $(ENV) ## time the planning of large grids (dry runs)
 	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/planning.py
