@@ -30,25 +30,34 @@ def test_table_shows_what_the_scores_say(finished: Path):
     text = (finished / TABLE).read_text()
     assert "2 of 2 categories" in text
     assert "(32/10/14)" in text
-    measured = [row for row in table_rows(text, "Image AUROC") if row[2] == "measured"]
-    shown = {row[0]: row[4:] for row in measured}
-    for method in ("dfkde_small", "fre_small"):
-        expected = []
-        for category in ("plate", "ring"):
-            folder = finished / "results" / "parts" / category / method / "efficientnet_lite0"
-            rows = read_tsv(folder / "scores.tsv")
-            labels = [int(row["label"]) for row in rows]
-            expected.append(roc_auc_score(labels, [float(row["anomaly_score"]) for row in rows]))
-        assert shown[method] == [f"{value:.3f}" for value in expected]
-
-
-def test_bright_squares_are_found(finished: Path):
-    rows = table_rows((finished / TABLE).read_text(), "Image AUROC")
+    header, _, average, *shown = table_rows(text, "Image AUROC")
+    assert header == ["", "dfkde_small efficientnet_lite0", "fre_small efficientnet_lite0"]
     # five good and seven defective images are too few for a point figure: an interval stands
-    measured = [row for row in rows if row[2] == "measured"]
-    assert [row[3:] for row in measured] == [["–"] * 3] * 2
-    intervals = [row for row in rows if row[2] == "95 % interval"]
-    assert all(float(value.split("–")[1]) > 0.9 for row in intervals for value in row[4:])
+    assert average == ["average", "–", "–"]
+    for (category, *texts), expected in zip(shown, ("plate", "ring"), strict=True):
+        assert category == expected
+        for method, text in zip(("dfkde_small", "fre_small"), texts, strict=True):
+            folder = finished / "results" / "parts" / category / method / "efficientnet_lite0"
+            low, high = json.loads((folder / "metrics.json").read_text())["intervals"][
+                "image_auroc"
+            ]
+            assert text == f"– ({low:.3f}–{high:.3f})"
+
+
+def test_bright_squares_are_found_and_marked(finished: Path):
+    for category, method in CELLS:
+        folder = finished / "results" / "parts" / category / method / "efficientnet_lite0"
+        rows = read_tsv(folder / "scores.tsv")
+        labels = [int(row["label"]) for row in rows]
+        auroc = roc_auc_score(labels, [float(row["anomaly_score"]) for row in rows])
+        metrics = json.loads((folder / "metrics.json").read_text())["metrics"]
+        assert metrics["image_auroc"] == pytest.approx(auroc)
+        assert auroc > 0.9
+    pixels = json.loads((folder / "pixel_metrics.json").read_text())["metrics"]["pixel_auroc"]
+    row = table_rows((finished / TABLE).read_text(), "Pixel AUROC")[-1]
+    assert row[0] == "ring"
+    assert row[1].startswith(f"{pixels:.3f} (")
+    assert pixels > 0.8
 
 
 def test_csv_twin_holds_the_same_figures(finished: Path):
@@ -60,7 +69,8 @@ def test_csv_twin_holds_the_same_figures(finished: Path):
             metrics = json.loads((finished / "results" / "parts" / path).read_text())
             assert float(row["value"]) == metrics["metrics"]["image_auroc"]
             assert float(row["value"]) > 0.9
-    assert len(rows) == len(CELLS) * 22  # no average of figures that rest on so few images
+    # ten pixel figures where the method localizes; no average of image figures of so few images
+    assert len(rows) == len(CELLS) * 22 + 2 * 10 + 9
 
 
 def test_scores_have_one_row_per_test_image(finished: Path):

@@ -1,6 +1,7 @@
 """Stage table: the report of one dataset.
 
-in:  metrics.json and replicates.h5 of every category and detector, published figures if any
+in:  metrics.json and replicates.h5 of every category and detector, pixel_metrics.json of those
+     that localize, published figures if any
 out: reports/{dataset}_table.md, _table.csv (the same figures, tidy), _details.md
 """
 
@@ -9,6 +10,7 @@ rule table:
     input:
         metrics=of_cells("metrics", "metrics"),
         replicates=of_cells("metrics", "replicates"),
+        pixel_metrics=of_cells("pixel_metrics", "metrics", only=localizing_cells),
         notes=of_cells("index", "notes"),
         held_out_checks=of_cells("scores", "check"),
         published=published_figures,

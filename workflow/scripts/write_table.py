@@ -1,16 +1,27 @@
 """Rule `table`: the report of one dataset, its details, and its tidy CSV twin."""
 
+from pathlib import Path
+
 from defectbench.errors import job_log
 from defectbench.reports.details import details
 from defectbench.reports.notes import notes_by_category
-from defectbench.reports.published import NOTHING_PUBLISHED, comparable, read_publication
+from defectbench.reports.published import (
+    NOTHING_PUBLISHED,
+    comparable,
+    read_publication,
+    remarks,
+)
 from defectbench.reports.results import Results, paired_differences, tidy_results
 from defectbench.reports.tables import report
 from defectbench.storage import atomic_path, read_arrays, read_json, write_text
 
 with job_log(snakemake.log[0]):
     inputs = snakemake.input
-    metrics = [read_json(path) for path in inputs.metrics]
+    pixels = {Path(path).parent: read_json(path) for path in inputs.pixel_metrics}
+    metrics = []
+    for path in map(Path, inputs.metrics):
+        of_maps = {"pixels": pixels[path.parent]} if path.parent in pixels else {}
+        metrics.append(read_json(path) | of_maps)
     replicates = [read_arrays(path)[0] for path in inputs.replicates]
     publication = read_publication(*inputs.published) if inputs.published else NOTHING_PUBLISHED
     figures, incomparable = comparable(publication, metrics)
@@ -22,6 +33,7 @@ with job_log(snakemake.log[0]):
         paired_differences(metrics, replicates),
         incomparable,
         notes_by_category(inputs.get("notes", []), inputs.get("held_out_checks", [])),
+        remarks(publication, figures),
     )
     write_text(snakemake.output.markdown, report(results))
     write_text(snakemake.output.details, details(results))

@@ -33,7 +33,8 @@ class Results:
     categories
         All categories the dataset has, in order; those without results are marked.
     metrics
-        Contents of the ``metrics.json`` files, in the order of the rows.
+        Contents of the ``metrics.json`` files, in the order of the rows; ``pixels`` of one that
+        localizes: contents of its ``pixel_metrics.json``.
     tidy
         From `tidy_results`.
     differences
@@ -42,6 +43,8 @@ class Results:
         Why published figures are left out, from `published.comparable`.
     notes
         What is worth knowing about the images, by category.
+    remarks
+        What must be known of the published figures, from `published.remarks`.
     """
 
     dataset: str
@@ -51,11 +54,22 @@ class Results:
     differences: pd.DataFrame
     incomparable: Sequence[str] = ()
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
 
     @cached_property
     def detectors(self) -> list[Detector]:
         """Method and backbone of each detector, in the order of the rows."""
         return list(dict.fromkeys(map(_detector, self.metrics)))
+
+    @cached_property
+    def with_maps(self) -> list[Mapping[str, Any]]:
+        """Entries whose maps were held against masks, or would have been, had there been any."""
+        return [entry for entry in self.metrics if "pixels" in entry]
+
+    @cached_property
+    def localizing(self) -> list[Detector]:
+        """Those of the detectors that say where a defect is."""
+        return list(dict.fromkeys(map(_detector, self.with_maps)))
 
     @cached_property
     def images(self) -> dict[str, Mapping[str, int]]:
@@ -86,6 +100,11 @@ class Results:
         """Figures of one metric and detector: a row for the average, then one per category."""
         return self._indexed.loc[(metric, *detector)].reindex([AVERAGE, *self.categories])
 
+    def confusions(self, threshold: str, detector: Detector, column: str) -> pd.DataFrame:
+        """Confusion matrices at a threshold, measured (value) or published: a row per category."""
+        counts = {name: self.figures(f"{threshold}_{name}", detector)[column] for name in COUNTS}
+        return pd.DataFrame(counts).loc[list(self.categories)]
+
     @cached_property
     def _indexed(self) -> pd.DataFrame:
         return self.tidy.set_index(["metric", "method", "backbone", "category"]).sort_index()
@@ -97,7 +116,7 @@ def tidy_results(metrics: Metrics, published: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     metrics
-        Contents of the ``metrics.json`` files.
+        As of `Results`.
     published
         Figures that may be compared, from `published.comparable`.
 
@@ -166,7 +185,7 @@ def _detector(entry: Mapping[str, Any]) -> Detector:
 
 
 def _figures(entry: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """Rows of one category and detector: the metrics, then what the honest threshold is."""
+    """Rows of one category and detector: image metrics, thresholds, pixel metrics."""
     figures = entry["metrics"] | {
         "honest_threshold": entry["thresholds"]["honest"],
         "oracle_threshold": entry["thresholds"]["oracle"],
@@ -176,6 +195,12 @@ def _figures(entry: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         low, high = entry["intervals"].get(metric, UNKNOWN)
         reason = entry["reasons"].get(metric)
         yield *_detector(entry), entry["category"], metric, value, low, high, reason
+    if pixels := entry.get("pixels"):
+        figures = pixels["metrics"] | {"pixel_threshold": pixels["pixel_threshold"]}
+        for metric, value in figures.items():
+            low, high = pixels["intervals"].get(metric, UNKNOWN)
+            reason = pixels["reason"] if value is None else None
+            yield *_detector(entry), entry["category"], metric, value, low, high, reason
 
 
 def _averages(cells: pd.DataFrame) -> pd.DataFrame:
