@@ -14,6 +14,7 @@ from defectbench.reports.details import details
 from defectbench.reports.notes import notes_by_category
 from defectbench.reports.published import Publication, comparable, read_publication, remarks
 from defectbench.reports.results import Results, paired_differences, tidy_results
+from defectbench.reports.seeds import average_seeds
 from defectbench.reports.tables import report
 from defectbench.storage import read_json, write_json
 
@@ -430,6 +431,37 @@ def test_pixel_metrics_stand_beside_the_image_metrics():
     tidy = shown.tidy.set_index(["category", "metric"])
     assert tidy.loc[("bottle", "pixel_threshold"), "value"] == 3.5
     assert tidy.loc[("cable", "aupro_0.3"), "reason"] == "no defective image has a mask"
+
+
+def seeded(seed: int, auroc: float, pixel_auroc: float) -> dict:
+    entry = metrics("bottle", f"padim@{seed}", auroc)
+    pixels = PIXELS | {"metrics": PIXELS["metrics"] | {"pixel_auroc": pixel_auroc}}
+    flags = {"false_positive_rate": "above" if seed == 43 else None, "beats_trivial_f1": True}
+    return changed(entry, parameters={"seed": seed}) | {"pixels": pixels, "flags": flags}
+
+
+def test_several_seeds_of_a_detector_become_mean_and_deviation():
+    entries = [metrics("bottle", "fre", 0.9), seeded(42, 0.90, 0.96), seeded(43, 0.94, 0.98)]
+    entries, spread = average_seeds(entries, [replicates(entry) for entry in entries])
+    assert [entry["method"] for entry in entries] == ["fre", "padim"]
+    assert np.allclose(spread[1]["image_auroc"], 0.92 + np.linspace(-0.02, 0.02, 101))
+    text = report(results(entries, ["bottle"]))
+    assert rows(text, "Image AUROC")[2] == [
+        "bottle",
+        "0.900 (0.880–0.920)",
+        "**0.920** ± 0.028 (0.900–0.940)",
+    ]
+    assert rows(text, "Image AUROC")[0][2] == "padim resnet18 ▲"
+    assert rows(text, "Pixel AUROC")[2][1] == "0.970 ± 0.014 (0.970–0.990)"
+    assert "with the seeds 42, 43" in text
+    assert "seed: [42, 43]" in text
+
+
+def test_without_several_seeds_nothing_is_averaged():
+    entry = metrics("bottle", "padim", 0.9)
+    (same,), _ = average_seeds([entry], [replicates(entry)])
+    assert same is entry
+    assert "±" not in rows(report(results([entry], ["bottle"])), "Image AUROC")[1][1]
 
 
 def test_a_dataset_without_masks_says_so_once():

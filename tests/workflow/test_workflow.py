@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import yaml
 from runs import ROOT, TABLE, planned_jobs, snakemake, write_config
 from sklearn.metrics import roc_auc_score

@@ -12,6 +12,7 @@ from defectbench.reports.published import (
     remarks,
 )
 from defectbench.reports.results import Results, paired_differences, tidy_results
+from defectbench.reports.seeds import average_seeds
 from defectbench.reports.tables import report
 from defectbench.storage import atomic_path, read_arrays, read_json, write_text
 
@@ -23,6 +24,7 @@ with job_log(snakemake.log[0]):
         of_maps = {"pixels": pixels[path.parent]} if path.parent in pixels else {}
         metrics.append(read_json(path) | of_maps)
     replicates = [read_arrays(path)[0] for path in inputs.replicates]
+    metrics, replicates = average_seeds(metrics, replicates)
     publication = read_publication(*inputs.published) if inputs.published else NOTHING_PUBLISHED
     figures, incomparable = comparable(publication, metrics)
     results = Results(

@@ -86,7 +86,7 @@ def matrix(results: Results, columns: Mapping[str, Sequence[str]], average: bool
 
 
 def _text(figure: pd.Series, categories: int, bold: bool) -> str:
-    """A figure, its interval, and over how many categories it averages if not over all."""
+    """A figure, its deviation over seeds, its interval, and what it averages if not all."""
     value = MISSING if _is_missing(figure) else number(figure["value"])
     remarks = []
     if figure.name == AVERAGE and value != MISSING and figure["categories"] != categories:
@@ -94,6 +94,8 @@ def _text(figure: pd.Series, categories: int, bold: bool) -> str:
     if pd.notna(figure["low"]):
         remarks.append(f"{number(figure['low'])}–{number(figure['high'])}")
     text = f"**{value}**" if bold else value
+    if value != MISSING and pd.notna(figure["deviation"]):
+        text += f" ± {number(figure['deviation'])}"
     return f"{text} ({'; '.join(remarks)})" if remarks else text
 
 

@@ -125,18 +125,19 @@ def tidy_results(metrics: Metrics, published: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Columns method, backbone, metric, value, categories (how many the value averages over),
         category, low and high (95 % interval), reason (why the value is neither printed nor
-        averaged), published. Missing values are NaN.
+        averaged), deviation (standard deviation over seeds), published. Missing values are NaN.
     """
     keys = ["method", "backbone", "category", "metric"]
-    columns = [*keys, "value", "low", "high", "reason"]
-    cells = pd.DataFrame([row for entry in metrics for row in _figures(entry)], columns=columns)
-    cells = cells.astype({"value": "float64", "low": "float64", "high": "float64"})
+    numbers = ["value", "low", "high", "deviation"]
+    cells = pd.DataFrame(
+        [row for entry in metrics for row in _figures(entry)], columns=[*keys, *numbers, "reason"]
+    ).astype(dict.fromkeys(numbers, "float64"))
     cells["categories"] = 1
     averages = _averages(cells)
     results = pd.concat([averages, cells] if len(averages) else [cells])
     order = ["method", "backbone", "metric", "value", "categories", "category", "low", "high"]
     figures = published.rename(columns={"value": "published"})[[*keys, "published"]]
-    return results[[*order, "reason"]].merge(figures, on=keys, how="left")
+    return results[[*order, "reason", "deviation"]].merge(figures, on=keys, how="left")
 
 
 def paired_differences(metrics: Metrics, replicates: Replicates) -> pd.DataFrame:
@@ -191,16 +192,25 @@ def _figures(entry: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         "oracle_threshold": entry["thresholds"]["oracle"],
         "held_out_images": entry["held_out_images"],
     }
-    for metric, value in figures.items():
-        low, high = entry["intervals"].get(metric, UNKNOWN)
-        reason = entry["reasons"].get(metric)
-        yield *_detector(entry), entry["category"], metric, value, low, high, reason
+    yield from _rows(entry, entry, figures, entry["reasons"])
     if pixels := entry.get("pixels"):
         figures = pixels["metrics"] | {"pixel_threshold": pixels["pixel_threshold"]}
-        for metric, value in figures.items():
-            low, high = pixels["intervals"].get(metric, UNKNOWN)
-            reason = pixels["reason"] if value is None else None
-            yield *_detector(entry), entry["category"], metric, value, low, high, reason
+        reasons = {name: pixels["reason"] for name, value in figures.items() if value is None}
+        yield from _rows(entry, pixels, figures, reasons)
+
+
+def _rows(
+    entry: Mapping[str, Any],
+    source: Mapping[str, Any],
+    figures: Mapping[str, Any],
+    reasons: Mapping[str, str],
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of figures whose intervals and deviations stand in a source."""
+    for metric, value in figures.items():
+        low, high = source["intervals"].get(metric, UNKNOWN)
+        deviation = source.get("deviations", {}).get(metric)
+        key = (*_detector(entry), entry["category"], metric)
+        yield *key, value, low, high, deviation, reasons.get(metric)
 
 
 def _averages(cells: pd.DataFrame) -> pd.DataFrame:
@@ -213,6 +223,8 @@ def _averages(cells: pd.DataFrame) -> pd.DataFrame:
         if group["low"].notna().all():
             limits = list(zip(group["low"], group["high"], strict=True))
             interval = mean_interval(group["value"].tolist(), limits)
-        rows.append((*key, AVERAGE, group["value"].mean(), *interval, len(group)))
-    columns = [*keys, "category", "value", "low", "high", "categories"]
+        # the seeds' draws differ from category to category
+        deviation = (group["deviation"] ** 2).sum(min_count=1) ** 0.5 / len(group)
+        rows.append((*key, AVERAGE, group["value"].mean(), *interval, deviation, len(group)))
+    columns = [*keys, "category", "value", "low", "high", "deviation", "categories"]
     return pd.DataFrame(rows, columns=columns).assign(reason=None)

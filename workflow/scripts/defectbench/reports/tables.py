@@ -73,10 +73,22 @@ def _header(results: Results) -> str:
         f"Seed {distinct(m['seed'] for m in results.metrics)}; "
         f"{_versions(results)}, on {distinct(map(_device, results.metrics))}.",
         f"{MISSING}: not in this run ({', '.join(missing)})." if missing else "",
+        _seeds(results),
         f"In brackets the 95 % interval, in bold the largest figure of each category. The page "
         f"with pictures and curves: [{name}.html]({name}.html). Defect types, confusion matrices, "
         f"worst-ranked images: [details]({name}_details.md). The same figures, tidy: "
         f"[CSV]({name}_table.csv).",
+    )
+
+
+def _seeds(results: Results) -> str:
+    """What several seeds of a detector mean for its figures."""
+    seeds = distinct(seed for entry in results.metrics for seed in entry.get("seeds", ()))
+    if not seeds:
+        return ""
+    return (
+        f"Detectors that draw random numbers ran with the seeds {seeds}: their figures are means "
+        "± one standard deviation over them. Their thresholds and details are those of the first."
     )
 
 
