@@ -2,7 +2,10 @@
 
 in:  metrics.json and replicates.h5 of every category and detector, pixel_metrics.json of those
      that localize, published figures if any
-out: reports/{dataset}_table.md, _table.csv (the same figures, tidy), _details.md
+     and the same files of other categories, where an earlier run has left them
+out: reports/{dataset}_table.md, _table.csv (the same figures, tidy), _details.md;
+     of all categories also reports/{dataset}_kept/{settings}/, a copy that stays when a run
+     with other settings writes the report anew
 """
 
 

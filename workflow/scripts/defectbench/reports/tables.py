@@ -72,7 +72,8 @@ def _header(results: Results) -> str:
         f"({train}/{good}/{defective}). Defective is the positive class. "
         f"Seed {distinct(m['seed'] for m in results.metrics)}; "
         f"{_versions(results)}, on {distinct(map(_device, results.metrics))}.",
-        f"{MISSING}: not in this run ({', '.join(missing)})." if missing else "",
+        f"{MISSING}: not in this report ({', '.join(missing)})." if missing else "",
+        "\n".join(f"- {line}" for line in results.coverage),
         _seeds(results),
         f"In brackets the 95 % interval, in bold the largest figure of each category. The page "
         f"with pictures and curves: [{name}.html]({name}.html). Defect types, confusion matrices, "
