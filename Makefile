@@ -5,7 +5,7 @@ ENV := .venv/.installed
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test test-slurm parity bench bench-grid bench-planning bench-coverage bench-pixels bench-groups lint
+.PHONY: help demo compare test test-slurm parity bench bench-grid bench-planning bench-coverage bench-pixels bench-groups lint
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -16,6 +16,9 @@ demo: $(ENV) ## benchmark two detectors on real images; prints the table
 	@cat reports/elpv_table.md
 	@echo
 	@echo "The table is reports/elpv_table.md; its tidy twin is reports/elpv_table.csv."
+
+compare: $(ENV) ## benchmark all detectors on the demo's images: hours on two cores
+	snakemake --cores all --quiet rules -- reports/elpv_family_table.md
 
 test: $(ENV) ## run all tests
 	python -m pytest

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
 from runs import ROOT, TABLE, planned_jobs, snakemake, write_config
@@ -28,28 +27,38 @@ def table_rows(text: str, heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def test_table_counts_images_and_the_csv_shows_what_the_scores_say(finished: Path):
+def test_table_counts_images_and_shows_intervals(finished: Path):
     text = (finished / TABLE).read_text()
     assert "2 of 2 categories" in text
     assert "(32/10/14)" in text
-    figures = pd.read_csv(finished / "reports" / "parts_table.csv")
-    shown = figures[figures["metric"] == "image_auroc"].set_index(["method", "category"])["value"]
-    for method in ("dfkde_small", "fre_small"):
-        for category in ("plate", "ring"):
-            folder = finished / "results" / "parts" / category / method / "efficientnet_lite0"
-            rows = read_tsv(folder / "scores.tsv")
-            labels = [int(row["label"]) for row in rows]
-            scores = [float(row["anomaly_score"]) for row in rows]
-            assert shown[method, category] == pytest.approx(roc_auc_score(labels, scores))
-
-
-def test_bright_squares_are_found(finished: Path):
-    rows = table_rows((finished / TABLE).read_text(), "Image AUROC")
+    header, _, average, *shown = table_rows(text, "Image AUROC")
+    assert header == ["", "dfkde_small efficientnet_lite0", "fre_small efficientnet_lite0"]
     # five good and seven defective images are too few for a point figure: an interval stands
-    measured = [row for row in rows if row[2] == "measured"]
-    assert [row[3:] for row in measured] == [["–"] * 3] * 2
-    intervals = [row for row in rows if row[2] == "95 % interval"]
-    assert all(float(value.split("–")[1]) > 0.9 for row in intervals for value in row[4:])
+    assert average == ["average", "–", "–"]
+    for (category, *texts), expected in zip(shown, ("plate", "ring"), strict=True):
+        assert category == expected
+        for method, text in zip(("dfkde_small", "fre_small"), texts, strict=True):
+            folder = finished / "results" / "parts" / category / method / "efficientnet_lite0"
+            low, high = json.loads((folder / "metrics.json").read_text())["intervals"][
+                "image_auroc"
+            ]
+            assert text == f"– ({low:.3f}–{high:.3f})"
+
+
+def test_bright_squares_are_found_and_marked(finished: Path):
+    for category, method in CELLS:
+        folder = finished / "results" / "parts" / category / method / "efficientnet_lite0"
+        rows = read_tsv(folder / "scores.tsv")
+        labels = [int(row["label"]) for row in rows]
+        auroc = roc_auc_score(labels, [float(row["anomaly_score"]) for row in rows])
+        metrics = json.loads((folder / "metrics.json").read_text())["metrics"]
+        assert metrics["image_auroc"] == pytest.approx(auroc)
+        assert auroc > 0.9
+    pixels = json.loads((folder / "pixel_metrics.json").read_text())["metrics"]["pixel_auroc"]
+    row = table_rows((finished / TABLE).read_text(), "Pixel AUROC")[-1]
+    assert row[0] == "ring"
+    assert row[1].startswith(f"{pixels:.3f} (")
+    assert pixels > 0.8
 
 
 def test_csv_twin_holds_the_same_figures(finished: Path):
@@ -61,7 +70,8 @@ def test_csv_twin_holds_the_same_figures(finished: Path):
             metrics = json.loads((finished / "results" / "parts" / path).read_text())
             assert float(row["value"]) == metrics["metrics"]["image_auroc"]
             assert float(row["value"]) > 0.9
-    assert len(rows) == len(CELLS) * 22  # no average of figures that rest on so few images
+    # ten pixel figures where the method localizes; no average of image figures of so few images
+    assert len(rows) == len(CELLS) * 22 + 2 * 10 + 9
 
 
 def test_scores_have_one_row_per_test_image(finished: Path):

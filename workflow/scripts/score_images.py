@@ -32,6 +32,8 @@ with job_log(snakemake.log[0]):
         "layers": params.layers,
         "scorer": params.scorer,
         "parameters": params.parameters,
+        "folds": params.folds,
+        "groups": params.groups,
         "code_scorer": params.code["code"],
     }
     write_arrays(output.model, scorer.to_arrays(), {"provenance": provenance})
