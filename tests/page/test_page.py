@@ -207,7 +207,7 @@ def test_everything_is_reached_with_the_keyboard(page: Browser):
 def test_it_prints_with_everything_but_the_controls(page: Browser):
     page.media("print", "dark")
     assert page.texts(".controls, nav") == []
-    assert len(page.texts("main section")) == 8
+    assert len(page.texts("main > section")) == 9
     assert page.run("return getComputedStyle(document.documentElement).color") == "rgb(26, 29, 33)"
     page.media()
     pdf = page.pdf()

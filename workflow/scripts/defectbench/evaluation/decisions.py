@@ -111,7 +111,8 @@ def flags(metrics: Mapping[str, Any], point: Mapping[str, Any], images: Mapping[
     if high < point["asked"]:
         found.append("fewer_false_alarms")
     honest, trivial = metrics.get("honest_f1"), metrics.get("trivial_f1")
-    if images["test_good"] and None not in (honest, trivial) and honest <= trivial:
+    both = images["test_good"] and images["test_defective"]
+    if both and None not in (honest, trivial) and honest <= trivial:
         found.append("useless")
     needed = point["images_needed"]
     if needed is None or point["held_out_images"] < needed:

@@ -127,11 +127,20 @@ def warnings(decision: Mapping[str, Any]) -> list[str]:
         "few_good": "there are too few good test images to judge",
         "few_defective": "there are too few defective test images to judge",
     }
+    total = len(decision["categories"])
     return [
-        f"On {_listed(places[name])}, {sentence}."
+        f"On {_places(places[name], total)}, {sentence}."
         for name, sentence in sentences.items()
         if name in places
     ]
+
+
+def _places(categories: Sequence[str], total: int) -> str:
+    if len(categories) == total > 1:
+        return "every category"
+    return (
+        _listed(categories) if len(categories) < 4 else f"{len(categories)} of {total} categories"
+    )
 
 
 def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 # Okabe and Ito's colours (2008), told apart with any colour vision; yellow is too pale for lines
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -131,11 +132,14 @@ def cost_figures(detectors: Sequence[Mapping[str, Any]], look: Look) -> list[Dra
         with matplotlib.rc_context(STYLE):
             figure = Figure((4.6, 3.2), layout="constrained")
             axes = figure.add_subplot()
-            for entry in entries:
+            for number, entry in enumerate(sorted(entries, key=lambda each: each[key])):
                 place = entry[key], entry["auroc"]
                 axes.plot(*place, **look.point(entry["detector"]), markersize=8)
-                _note(axes, look.names[entry["detector"]], place, (6, 5))
+                _note(axes, look.names[entry["detector"]], place, (6, -13 if number % 2 else 6))
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_locator(NullLocator())
             axes.set_xlabel(f"{unit} (log scale)")
             axes.set_ylabel("AUROC, mean")
             axes.margins(x=0.25, y=0.2)
