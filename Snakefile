@@ -29,6 +29,7 @@ include: "workflow/rules/model.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/table.smk"
+include: "workflow/rules/page.smk"
 include: "workflow/rules/usage.smk"
 
 

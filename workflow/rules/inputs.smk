@@ -68,18 +68,33 @@ def method_tap(wildcards):
     return f"{method['layer']}/pool{method['pool']}"
 
 
-def dataset_metrics(name):
-    """Input function for one output of the rule metrics, for every cell of a dataset's table."""
+def of_every_cell(pattern):
+    """Input function for one file of every cell of a dataset's table."""
 
     def files(wildcards):
         try:
             wanted = cells(config, wildcards.dataset)
         except InputError as error:
             raise WorkflowError(str(error)) from None
-        pattern = rules.metrics.output[name]
         return [pattern.format(dataset=wildcards.dataset, **cell._asdict()) for cell in wanted]
 
     return files
+
+
+def dataset_metrics(name):
+    return of_every_cell(rules.metrics.output[name])
+
+
+def dataset_scores(name):
+    return of_every_cell(rules.scores.output[name])
+
+
+def dataset_images(wildcards):
+    """Image folders of a dataset's categories; none where its features are given."""
+    if features_are_given(wildcards):
+        return []
+    folders = of_every_cell(rules.source.output.category)(wildcards)
+    return list(dict.fromkeys(folders))
 
 
 def published_figures(wildcards):

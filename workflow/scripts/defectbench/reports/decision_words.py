@@ -32,7 +32,7 @@ ORACLE_MEANS = (
 )
 COSTS_MEAN = (
     "False alarms are expected from held-out training images, escapes from the defective test "
-    "images: this threshold has seen defects that it is judged on, as an oracle has, and flatters."
+    "images: this threshold has seen the defects that it is judged on, and so flatters."
 )
 
 

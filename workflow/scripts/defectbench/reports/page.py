@@ -22,19 +22,10 @@ from defectbench.reports.page_figures import (
     histogram_figure,
     ranking_figure,
 )
-
-TEMPLATES = Path(__file__).parent / "templates"
+from defectbench.reports.page_templates import TEMPLATES
 
 MOST_SCORES = 60_000
 """Scores that a page carries for its slider; those of the best detectors first."""
-
-
-def template_digest() -> str:
-    """Digest of the templates, by which Snakemake notices that one was edited."""
-    digest = hashlib.sha256()
-    for file in sorted(TEMPLATES.iterdir()):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
 
 
 def render_page(

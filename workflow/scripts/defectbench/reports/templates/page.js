@@ -310,9 +310,8 @@
     URL.revokeObjectURL(link.href);
   });
 
-  one("#filters").hidden = one("#judge").hidden = one("#save").hidden = false;
-  all(".script-less").forEach(function (element) {
-    element.textContent = "Choose a detector above to see its points; the recommended one of each category is listed.";
+  ["#filters", "#judge", "#save", "#points-hint"].forEach(function (selector) {
+    one(selector).hidden = false;
   });
   openCategory();
 }());
