@@ -133,15 +133,18 @@ def cost_figures(detectors: Sequence[Mapping[str, Any]], look: Look) -> list[Dra
             figure = Figure((4.6, 3.2), layout="constrained")
             axes = figure.add_subplot()
             for number, entry in enumerate(sorted(entries, key=lambda each: each[key])):
-                place = entry[key], entry["auroc"]
-                axes.plot(*place, **look.point(entry["detector"]), markersize=8)
+                place, (low, high) = (entry[key], entry["auroc"]), entry["auroc_interval"]
+                style = look.point(entry["detector"])
+                if low is not None:
+                    axes.plot([entry[key]] * 2, [low, high], color=style["color"], linewidth=1)
+                axes.plot(*place, **style, markersize=8)
                 _note(axes, look.names[entry["detector"]], place, (6, -13 if number % 2 else 6))
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_locator(NullLocator())
             axes.set_xlabel(f"{unit} (log scale)")
-            axes.set_ylabel("AUROC, mean")
+            axes.set_ylabel("AUROC, mean, 95 % interval")
             axes.margins(x=0.25, y=0.2)
             axes.grid()
             told = ", ".join(f"{look.names[e['detector']]} {e[key]:.3g}" for e in entries)
@@ -205,7 +208,7 @@ def _panel(
     """Curves of one kind in a unit square, or between other limits along x."""
     low, high = limits
     with matplotlib.rc_context(STYLE):
-        figure = Figure((2.8, 2.9), layout="constrained")
+        figure = Figure((2.7, 2.8), layout="constrained")
         axes = figure.add_subplot()
         for detector, curve in curves.items():
             axes.plot(*curve, **look.line(detector))

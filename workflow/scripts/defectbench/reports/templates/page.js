@@ -259,8 +259,10 @@
     }
     applyFilters();
   });
-  one("#filters").addEventListener("reset", function () {
-    window.setTimeout(function () { judge.show.value = ""; applyFilters(); }, 0);
+  one("#filter-none").addEventListener("click", function () {
+    one("#filters").reset();
+    judge.show.value = "";
+    applyFilters();
   });
   one("#filters").addEventListener("submit", function (event) { event.preventDefault(); });
 
