@@ -235,11 +235,8 @@ def histogram_figure(
         (defect, (labels == 1) & (defects == defect))
         for defect in sorted(set(defects[labels == 1]))
     ]
-    logarithmic = bool(scores.min() > 0 and scores.max() > 20 * np.median(scores))
-    drawn = np.log10(scores) if logarithmic else scores
-    if logarithmic and threshold is not None:
-        threshold = float(np.log10(threshold)) if threshold > 0 else None
-    edges = np.histogram_bin_edges(drawn, 40)
+    edges = _histogram_edges(scores, threshold)
+    drawn = scores.clip(edges[0], edges[-1])
     with matplotlib.rc_context(STYLE):
         figure = Figure((5, 0.9 + 0.42 * len(rows)), layout="constrained")
         axes = figure.add_subplot()
@@ -258,9 +255,22 @@ def histogram_figure(
         axes.set_ylim(0, len(rows))
         if threshold is not None:
             axes.axvline(threshold, color=INK, linestyle="--", linewidth=1.4)
-            axes.set_title(f"threshold {'log10 ' * logarithmic}{threshold:.4g}", fontsize=9)
-        axes.set_xlabel("anomaly score" + (", log10" if logarithmic else ""))
+            axes.set_title(f"threshold {threshold:.4g}", fontsize=9)
+        axes.set_xlabel("anomaly score")
         return _svg(figure, name)
+
+
+def _histogram_edges(scores: np.ndarray, threshold: float | None) -> np.ndarray:
+    """Edges of 40 bins over the bulk of the scores and the threshold.
+
+    A few far outliers would squeeze all others into one bin.
+    """
+    low, high = np.quantile(scores, [0.01, 0.98])
+    if threshold is not None:
+        low, high = min(low, threshold), max(high, threshold)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    return np.linspace(low, high, 41)
 
 
 def _note(

@@ -195,12 +195,16 @@
     judge.plot.textContent = "";
     scale = null;
     if (!steps.length) { return; }
-    var low = steps[0], high = steps[steps.length - 1], bins = 60, width = 600;
+    var sorted = now.scores.slice().sort(function (a, b) { return a - b; });
+    var honest = cell(now.category, now.chosen.detector).honest.threshold, bins = 60, width = 600;
+    // the bulk of the scores: a few far outliers would squeeze all others into one bin
+    var low = sorted[Math.floor(0.01 * sorted.length)], high = sorted[Math.floor(0.98 * (sorted.length - 1))];
+    if (honest !== null) { low = Math.min(low, honest); high = Math.max(high, honest); }
     scale = { low: low, span: (high - low) || 1, width: width };
     var heights = [[], []];
     for (var bin = 0; bin < bins; bin += 1) { heights[0].push(0); heights[1].push(0); }
     now.scores.forEach(function (score, place) {
-      var at = Math.min(bins - 1, Math.floor(bins * (score - low) / scale.span));
+      var at = Math.max(0, Math.min(bins - 1, Math.floor(bins * (score - low) / scale.span)));
       heights[now.images.labels[place]][at] += 1;
     });
     var svg = element("svg", { viewBox: "0 0 600 110", preserveAspectRatio: "none", role: "img",
