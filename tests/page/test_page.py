@@ -10,7 +10,7 @@ import pytest
 from browser import Browser
 from conftest import STRANGE, UNICODE
 
-from defectbench.evaluation.operating_points import judged
+from defectbench.evaluation.operating_points import ScoredImages, judged
 
 SHOTS = Path(__file__).parent / "screenshots"
 DESKTOP, PHONE = (1200, 900), (390, 844)
@@ -123,7 +123,9 @@ def of_python(carried: dict, category: str, detector: str, threshold: float) -> 
         if (entry["category"], entry["detector"]) == (category, detector)
     )
     labels = np.array(carried["images"][category]["labels"])
-    figures = judged(labels, np.array(entry["scores"]), threshold)
+    nowhere = np.full(len(labels), "")
+    images = ScoredImages(labels, np.array(entry["scores"]), nowhere, np.empty(0), np.empty(0))
+    figures = judged(images, threshold)
     return {name: figures[name] for name in ("found", "escapes", "false_alarms", "passed")}
 
 

@@ -58,7 +58,7 @@ def write_cell(
     provenance = {
         "scorer": "pca_fre",
         "parameters": {"variance": 0.97},
-        "layer": "X",
+        "layers": ["X"],
         "device": "CPU",
         "versions": {"numpy": np.__version__},
         "dataset_sha256": "d1" * 8,
@@ -119,23 +119,29 @@ def write_page(
     costs: Mapping[str, float] | None = None,
     **optional: Sequence[str],
 ) -> Path:
-    """The page of some cells, by the rule's script."""
+    """The page of some cells, by the rule's script; maps and costs as far as they are there."""
     reports = root / "reports"
     reports.mkdir(exist_ok=True)
-    metrics = [str(cell / "metrics.json") for cell in cells]
+    files = {
+        "metrics": "metrics.json",
+        "replicates": "replicates.h5",
+        "scores": "scores.tsv",
+        "held_out": "held_out_scores.tsv",
+        "maps": "maps.h5",
+        "pixel_metrics": "pixel_metrics.json",
+        "costs": "cost.json",
+    }
+    found = {
+        kind: [str(file) for cell in cells if (file := cell / name).is_file()]
+        for kind, name in files.items()
+    }
     run_script(
         "write_page",
         root,
         input={
-            "metrics": metrics,
-            "replicates": [cell / "replicates.h5" for cell in cells],
-            "scores": [cell / "scores.tsv" for cell in cells],
-            "held_out": [cell / "held_out_scores.tsv" for cell in cells],
-            "costs": [str(file) for cell in cells if (file := cell / "cost.json").is_file()],
-            "pixels": [
-                str(file) for cell in cells if (file := cell / "pixel_metrics.json").is_file()
-            ],
-            "categories": [str(folder) for folder in folders],
+            **found,
+            "images": [str(folder) for folder in folders],
+            **{kind: [] for kind in ("index", "notes", "held_out_checks")},
             **optional,
         },
         output={

@@ -3,10 +3,8 @@
 import pickle
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -15,11 +13,9 @@ from defectbench.errors import InputError
 from defectbench.facts import FACTS
 from defectbench.features.backbones import load_backbone
 from defectbench.features.batch_norm import fold_batch_norm
-from defectbench.features.extraction import extract_features, select_device, select_precision
-from defectbench.features.taps import Tap, TappedNetwork
-from defectbench.progress import Progress
+from defectbench.features.passes import Tap
+from defectbench.features.taps import TappedNetwork
 from defectbench.provenance import file_sha256
-from defectbench.storage import create_array, create_h5, open_h5
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 
@@ -29,10 +25,6 @@ def lite0_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "efficientnet_lite0.pth"
     fetch_weights("efficientnet_lite0", FACTS / "weights.csv", path.parent, path)
     return path
-
-
-def images(count: int, side: int = 64) -> np.ndarray:
-    return np.random.default_rng(42).integers(0, 256, (count, side, side, 3), np.uint8)
 
 
 def test_torchvision_backbone_has_imagenet_normalisation(resnet18_weights: Path):
@@ -133,8 +125,8 @@ def test_taps_equal_the_layers_outputs(resnet18_weights: Path):
         layer3 = network.layer3(layer2)
         pooled = torch.nn.functional.avg_pool2d(layer3, 2)
         found = TappedNetwork(network, [Tap("layer2", 1), Tap("layer3", 2)])(batch)
-    torch.testing.assert_close(found[Tap("layer2", 1)], layer2.flatten(1))
-    torch.testing.assert_close(found[Tap("layer3", 2)], pooled.flatten(1))
+    torch.testing.assert_close(found[Tap("layer2", 1)], layer2)
+    torch.testing.assert_close(found[Tap("layer3", 2)], pooled)
 
 
 def test_the_network_runs_no_further_than_the_deepest_tap(resnet18_weights: Path):
@@ -150,50 +142,8 @@ def test_an_unknown_layer_is_refused_with_those_there_are(resnet18_weights: Path
         TappedNetwork(network, [Tap("layer5", 1)])
 
 
-def extract(weights: Path, folder: Path, precision: str = "fp32") -> dict[str, np.ndarray]:
-    """Features of 21 images from both taps."""
-    taps = [Tap("layer3", 2), Tap("avgpool", 1)]
-    with create_h5(folder / "images.h5", {}) as file:
-        create_array(file, "images", (21, 64, 64, 3), "uint8")[...] = images(21)
-    backbone, progress = load_backbone("resnet18", weights), Progress(21, "test")
-    device = torch.device("cpu")
-    with open_h5(folder / "images.h5") as source, create_h5(folder / "f.h5", {}) as output:
-        extract_features(source["images"], backbone, taps, device, precision, output, progress)
-        return {tap.name: output[tap.name][()] for tap in taps}
-
-
-def test_features_are_those_of_the_plain_network(resnet18_weights: Path, tmp_path: Path):
-    backbone = load_backbone("resnet18", resnet18_weights)
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (backbone.mean, backbone.std))
-    batch = (torch.from_numpy(images(21)).permute(0, 3, 1, 2) / 255 - mean) / std
-    with torch.inference_mode():
-        expected = TappedNetwork(backbone.network, [Tap("layer3", 2), Tap("avgpool", 1)])(batch)
-    found = extract(resnet18_weights, tmp_path)
-    for tap, values in expected.items():
-        assert found[tap.name].dtype == np.float32
-        tolerance = 1e-5 * values.abs().max().item()
-        np.testing.assert_allclose(found[tap.name], values, atol=tolerance)
-
-
-def test_features_do_not_depend_on_the_batch(
-    resnet18_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    found = extract(resnet18_weights, tmp_path)
-    monkeypatch.setattr("defectbench.features.extraction.CPU_BATCH", 21)
-    for name, values in extract(resnet18_weights, tmp_path).items():
-        np.testing.assert_allclose(found[name], values, atol=1e-5 * np.abs(values).max())
-
-
-def test_bf16_features_are_close_and_stored_as_float32(resnet18_weights: Path, tmp_path: Path):
-    exact = extract(resnet18_weights, tmp_path)
-    for name, values in extract(resnet18_weights, tmp_path, "bf16").items():
-        assert values.dtype == np.float32
-        deviation = np.abs(values - exact[name]).max() / np.abs(exact[name]).max()
-        assert 1e-5 < deviation < 0.05
-
-
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0", "test_resnet"])
-def test_folding_batch_norm_keeps_the_function(
+def test_folding_batch_norm_leaves_none_and_keeps_the_function(
     name: str, resnet18_weights: Path, lite0_weights: Path, tmp_path: Path
 ):
     import timm
@@ -201,7 +151,8 @@ def test_folding_batch_norm_keeps_the_function(
     torch.save(timm.create_model("test_resnet").state_dict(), tmp_path / "w.pth")
     files = {"resnet18": resnet18_weights, "efficientnet_lite0": lite0_weights}
     network = load_backbone(name, files.get(name, tmp_path / "w.pth")).network
-    folded = fold_batch_norm(network)
+    last = [layer for layer, _ in network.named_modules()][-1]
+    folded = fold_batch_norm(network, [Tap(last, 1)], side=64)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
     batch = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
@@ -216,56 +167,32 @@ class SharedConvolution(torch.nn.Module):
         super().__init__()
         self.convolution = torch.nn.Conv2d(3, 3, 1)
         self.norm = torch.nn.BatchNorm2d(3)
+        self.sum = torch.nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.convolution(x)
-        return x + self.norm(x)
+        return self.sum(x + self.norm(x))
 
 
 def test_a_network_that_folding_would_change_is_left_alone():
     network = SharedConvolution().eval()
     network.norm.running_mean += 1
-    assert fold_batch_norm(network) is network
+    assert fold_batch_norm(network, [Tap("sum", 1)], side=8) is network
 
 
-def test_a_network_without_batch_norm_is_not_probed():
-    import timm
+class OneSize(torch.nn.Module):
+    """A convolutional network that takes images of 8×8 alone."""
 
-    network = timm.create_model("test_vit").eval()  # refuses images of the probe's size
-    assert fold_batch_norm(network) is network
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(3, 4, 3)
+        self.norm = torch.nn.BatchNorm2d(4)
+        self.head = torch.nn.Linear(4 * 6 * 6, 2)
 
-
-def test_precision_is_chosen_by_name_or_hardware():
-    cpu = torch.device("cpu")
-    assert [select_precision(name, cpu) for name in ("fp32", "bf16")] == ["fp32", "bf16"]
-    assert select_precision("auto", cpu) in ("fp32", "bf16")
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
-def test_a_gpu_that_is_asked_for_and_missing_is_an_error():
-    assert select_device("auto").type == "cpu"
-    with pytest.raises(InputError, match="device: cuda"):
-        select_device("cuda")
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.norm(self.convolution(x)).flatten(1))
 
 
-def test_features_that_are_not_finite_are_refused(resnet18_weights: Path, tmp_path: Path):
-    backbone = load_backbone("resnet18", resnet18_weights)
-    with torch.no_grad():
-        backbone.network.layer1[0].conv1.weight[0] = float("nan")
-    with create_h5(tmp_path / "images.h5", {}) as file:
-        create_array(file, "images", (6, 64, 64, 3), "uint8")[...] = images(6)
-    with open_h5(tmp_path / "images.h5") as given, create_h5(tmp_path / "f.h5", {}) as output:
-        run = partial(
-            extract_features,
-            given["images"],
-            backbone,
-            [Tap("layer1", 1)],
-            torch.device("cpu"),
-            "fp32",
-            output,
-            Progress(6, "x"),
-        )
-        with pytest.raises(
-            InputError, match=r"layer1/pool1 are NaN or infinite for image 0 .*fp32"
-        ):
-            run()
+def test_folding_probes_the_size_that_is_used():
+    folded = fold_batch_norm(OneSize().eval(), [Tap("head", 1)], side=8)
+    assert isinstance(folded.norm, torch.nn.Identity)

@@ -42,7 +42,7 @@ def test_only_the_extraction_imports_torch_at_the_start():
     heavy = r"(?:torch|timm|defectbench\.features\.(?:backbones|batch_norm|taps|extraction))\b"
     pattern = re.compile(rf"^(?:import|from) {heavy}", re.M)
     found = {file.stem for file in modules if pattern.search(file.read_text())}
-    assert found == {"backbones", "batch_norm", "taps", "extraction", "extract_features"}
+    assert found == {"backbones", "batch_norm", "taps", "extraction"}
 
 
 def test_the_readme_shows_the_published_demo_report():

@@ -1,72 +1,75 @@
 """Thresholds set without labels, what they do, what they cost, and which detector to take."""
 
-import math
-
 import numpy as np
 import pytest
 
 from defectbench.evaluation.curves import precision_recall_curve, roc_curve
-from defectbench.evaluation.decisions import choose, flags, pooled, preference
+from defectbench.evaluation.decisions import choose, preference
 from defectbench.evaluation.image_metrics import average_precision, confusion_at, image_auroc
+from defectbench.evaluation.intervals import rate_interval
 from defectbench.evaluation.operating_points import (
+    ScoredImages,
     cost_point,
-    images_needed,
+    independent_images,
     judged,
     operating_point,
     operating_points,
-    rate_interval,
+    together,
 )
 
 
+def images(labels: np.ndarray, scores: np.ndarray, held_out: np.ndarray) -> ScoredImages:
+    """Images that belong to no groups."""
+    nowhere = [np.full(len(each), "") for each in (labels, held_out)]
+    return ScoredImages(labels, scores, nowhere[0], held_out, nowhere[1])
+
+
 @pytest.fixture
-def sample() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels and scores of 60 good and 40 defective images, and scores of 100 held out."""
+def sample() -> ScoredImages:
+    """60 good and 40 defective images, and 100 held out."""
     rng = np.random.default_rng(3)
     labels = np.repeat([0, 1], [60, 40])
     scores = rng.normal(2 * labels, 1).round(1)  # with ties
-    return labels, scores, rng.normal(0, 1, 100)
-
-
-def test_an_interval_is_exact_at_the_edge_and_inside():
-    assert rate_interval(0, 20) == pytest.approx((0, 1 - 0.025 ** (1 / 20)))
-    assert rate_interval(20, 20) == pytest.approx((0.025 ** (1 / 20), 1))
-    assert rate_interval(5, 50) == pytest.approx((0.03327, 0.21814), abs=1e-5)  # published tables
-
-
-def test_each_end_of_an_interval_leaves_two_and_a_half_percent_of_the_binomial():
-    low, high = rate_interval(3, 30)
-    counts = np.array([math.comb(30, k) for k in range(31)], float)
-
-    def share(rate: float) -> np.ndarray:
-        return counts * rate ** np.arange(31) * (1 - rate) ** (30 - np.arange(31))
-
-    assert share(low)[3:].sum() == pytest.approx(0.025)
-    assert share(high)[:4].sum() == pytest.approx(0.025)
-
-
-def test_the_images_that_a_rate_needs_are_those_of_the_binomial():
-    assert [images_needed(rate) for rate in (0.05, 0.01, 0.001)] == [59, 299, 2995]
-    assert images_needed(0) is None
+    return images(labels, scores, rng.normal(0, 1, 100))
 
 
 def test_a_point_keeps_the_asked_rate_on_the_held_out_images_and_reports_the_one_obtained(sample):
-    labels, scores, held_out = sample
-    for point in operating_points(labels, scores, held_out, [0.1, 0.01, 0.05]):
-        assert (held_out >= point["threshold"]).mean() <= point["asked"]
-        confusion = confusion_at(labels, scores, point["threshold"])
+    for point in operating_points(sample, [0.1, 0.01, 0.05]):
+        assert (sample.held_out >= point["threshold"]).mean() <= point["asked"]
+        confusion = confusion_at(sample.labels, sample.scores, point["threshold"])
         assert point["false_alarms"] == confusion.false_positives
-        assert point["false_alarm_rate"] == confusion.false_positives / 60
-        assert point["found_rate"] == confusion.true_positives / 40
+        assert point["false_alarm_rate"] == pytest.approx(confusion.false_positives / 60)
+        assert point["found_rate"] == pytest.approx(confusion.true_positives / 40)
         assert point["escape_rate"] == pytest.approx(1 - point["found_rate"])
-        low, high = point["found_rate_interval"]
-        assert low < point["found_rate"] < high
-    asked = [p["asked"] for p in operating_points(labels, scores, held_out, [0.1, 0.01, 0.1])]
-    assert asked == [0.01, 0.1]
+        assert point["found_rate_interval"] == rate_interval(point["found_rate"], 40)
+    assert [p["asked"] for p in operating_points(sample, [0.1, 0.01, 0.1])] == [0.01, 0.1]
+
+
+def test_images_of_a_group_count_as_one(sample):
+    groups = np.repeat([f"part {k}" for k in range(20)], 5)
+    grouped = sample._replace(groups=groups, held_out_groups=groups)
+    point, alone = operating_point(grouped, 0.05), operating_point(sample, 0.05)
+    assert (point["held_out"], alone["held_out"], point["needed"]) == (20, 100, 59)
+    assert point["threshold"] == alone["threshold"]
+    assert point["false_alarm_rate"] == alone["false_alarm_rate"]
+    assert independent_images(np.array(["a", "a", "", ""])) == 3
+
+
+def test_images_that_agree_within_their_groups_know_as_little_as_the_groups():
+    labels, scores = np.zeros(40, int), np.repeat([0.0, 1.0], [36, 4])
+    groups = np.repeat([f"part {k}" for k in range(10)], 4)
+    grouped = ScoredImages(labels, scores, groups, np.zeros(10), groups[:10])
+    low, high = judged(grouped, 0.5)["false_alarm_rate_interval"]
+    alone_low, alone_high = judged(images(labels, scores, np.zeros(10)), 0.5)[
+        "false_alarm_rate_interval"
+    ]
+    assert low < alone_low
+    assert high > alone_high
 
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_a_class_without_images_has_no_rate(label: int):
-    point = operating_point(np.full(3, label), np.arange(3.0), np.zeros(10), 0.05)
+    point = operating_point(images(np.full(3, label), np.arange(3.0), np.zeros(10)), 0.05)
     empty = "false_alarm_rate" if label else "found_rate"
     assert point[empty] is None
     assert point[f"{empty}_interval"] is None
@@ -74,19 +77,29 @@ def test_a_class_without_images_has_no_rate(label: int):
 
 
 def test_without_held_out_images_there_is_no_threshold(sample):
-    labels, scores, _ = sample
-    point = operating_point(labels, scores, np.empty(0), 0.05)
+    nothing = images(sample.labels, sample.scores, np.empty(0))
+    point = operating_point(nothing, 0.05)
     assert point["threshold"] is None
     assert point["found"] is None
-    assert cost_point(labels, scores, np.empty(0), COSTS) is None
+    assert point["held_out"] == 0
+    assert cost_point(nothing, COSTS) is None
+
+
+def test_the_figures_of_several_categories_are_those_of_all_their_images(sample):
+    point = operating_point(sample, 0.05)
+    nothing = operating_point(images(np.zeros(9, int), np.zeros(9), np.empty(0)), 0.05)
+    both = together([point, point, nothing])
+    assert both["escape_rate"] == pytest.approx(point["escape_rate"])
+    assert both["escape_rate_interval"] == rate_interval(both["escape_rate"], 80)
+    assert together([nothing])["escape_rate"] is None
 
 
 COSTS = {"escape": 100.0, "false_alarm": 1.0, "defective_share": 0.02}
 
 
 def test_the_cost_threshold_is_the_cheapest_of_all_thresholds(sample):
-    labels, scores, held_out = sample
-    point = cost_point(labels, scores, held_out, COSTS)
+    labels, scores, held_out = sample.labels, sample.scores, sample.held_out
+    point = cost_point(sample, COSTS)
 
     def cost(threshold: float) -> float:
         escapes = (scores[labels == 1] < threshold).mean()
@@ -96,12 +109,12 @@ def test_the_cost_threshold_is_the_cheapest_of_all_thresholds(sample):
     assert point["cost_per_1000"] == pytest.approx(cost(point["threshold"]))
     every = np.linspace(-5, 7, 2001)
     assert point["cost_per_1000"] <= min(map(cost, every)) + 1e-9
-    assert point["escapes"] == judged(labels, scores, point["threshold"])["escapes"]
+    assert point["escapes"] == judged(sample, point["threshold"])["escapes"]
 
 
 def test_dear_escapes_lower_the_threshold_and_dear_false_alarms_raise_it(sample):
     thresholds = [
-        cost_point(*sample, {"escape": escape, "false_alarm": alarm, "defective_share": 0.02})[
+        cost_point(sample, {"escape": escape, "false_alarm": alarm, "defective_share": 0.02})[
             "threshold"
         ]
         for escape, alarm in ((1000, 1), (100, 1), (1, 100))
@@ -112,11 +125,11 @@ def test_dear_escapes_lower_the_threshold_and_dear_false_alarms_raise_it(sample)
 
 def test_where_no_escape_costs_anything_nothing_is_called_defective(sample):
     free = {"escape": 0.0, "false_alarm": 1.0, "defective_share": 0.5}
-    assert cost_point(*sample, free)["found"] == 0
+    assert cost_point(sample, free)["found"] == 0
 
 
 def test_the_areas_under_the_drawn_curves_are_the_metrics(sample):
-    labels, scores, _ = sample
+    labels, scores = sample.labels, sample.scores
     rates, found = roc_curve(labels, scores)
     assert np.trapezoid(found, rates) == pytest.approx(image_auroc(labels, scores))
     recall, precision = precision_recall_curve(labels, scores)
@@ -172,39 +185,3 @@ def test_speed_decides_a_tie_where_it_is_known_of_all_and_errors_otherwise():
     assert min("ab", key=preference({"a": 1.0, "b": 3.0}, accuracy)) == "a"
     assert min("ab", key=preference({"a": 1.0, "b": None}, accuracy)) == "b"
     assert min("ab", key=preference({}, {"a": None, "b": 0.9})) == "b"
-
-
-ENOUGH = {"test_good": 50, "test_defective": 50}
-SOUND = {
-    "asked": 0.05,
-    "false_alarm_rate_interval": (0.01, 0.1),
-    "images_needed": 59,
-    "held_out_images": 60,
-}
-
-
-@pytest.mark.parametrize(
-    ("metrics", "point", "images", "expected"),
-    [
-        ({}, {}, {}, []),
-        ({}, {"false_alarm_rate_interval": (0.06, 0.2)}, {}, ["more_false_alarms"]),
-        ({}, {"false_alarm_rate_interval": (0.0, 0.04)}, {}, ["fewer_false_alarms"]),
-        ({}, {"held_out_images": 58}, {}, ["few_held_out"]),
-        ({}, {"asked": 0, "images_needed": None}, {}, ["few_held_out"]),
-        ({"honest_f1": 0.6, "trivial_f1": 0.6}, {}, {}, ["useless"]),
-        ({"honest_f1": 0.7, "trivial_f1": 0.6}, {}, {}, []),
-        ({"honest_f1": None, "trivial_f1": 0.6}, {}, {}, []),
-        ({}, {"false_alarm_rate_interval": None}, {"test_good": 0}, ["few_good"]),
-        ({}, {}, {"test_defective": 9}, ["few_defective"]),
-    ],
-)
-def test_flags_name_what_speaks_against_a_threshold(metrics, point, images, expected):
-    found = flags(metrics, SOUND | point, ENOUGH | images)
-    if point.get("asked") == 0:
-        found.remove("more_false_alarms")
-    assert found == expected
-
-
-def test_counts_of_several_categories_are_pooled():
-    one = {"found": 3, "escapes": 1, "false_alarms": 2, "passed": 8}
-    assert pooled([one, one, dict.fromkeys(one)]) == {k: 2 * v for k, v in one.items()}

@@ -10,6 +10,8 @@ import pytest
 from made_results import RATES, write_cell, write_cost, write_images, write_page
 from PIL import Image
 
+from defectbench.evaluation.operating_points import ScoredImages
+from defectbench.images.index import IndexRow, write_index
 from defectbench.reports import gallery, page, page_templates
 from defectbench.reports.cells import CellResults
 from defectbench.reports.decision_words import (
@@ -24,9 +26,11 @@ from defectbench.reports.decision_words import (
 from defectbench.reports.decisions import decide, point_table
 from defectbench.reports.page import heat_table, script_safe_json
 from defectbench.reports.results import paired_differences, tidy_results
-from defectbench.storage import read_json, write_json
+from defectbench.storage import read_json, write_arrays, write_json
 
-PUBLISHED = pd.DataFrame(columns=["method", "backbone", "category", "metric", "value"])
+PUBLISHED = pd.DataFrame(columns=["method", "backbone", "category", "metric", "value"]).astype(
+    {"value": "float64"}
+)
 PLATE = [(f"test/good/{k}.png", 0, "good") for k in range(40)] + [
     (f"test/{defect}/{k}.png", 1, defect) for defect in ("dent", "scratch") for k in range(15)
 ]
@@ -76,19 +80,21 @@ def result(
         "metrics": {"image_auroc": replicates, "aupr": 0.9, "honest_balanced_accuracy": 0.8},
         "intervals": {"image_auroc": [replicates - 0.04, replicates + 0.04]},
         "thresholds": {"oracle": 0.5, "honest": 1.0},
+        "held_out_images": 100,
+        "flags": {"false_positive_rate": None, "beats_trivial_f1": True},
+        "cautions": [],
+        "reasons": {},
+        "provenance": {},
     }
     timed = {"extract_ms_per_image": 1.0, "score_ms_per_image": milliseconds}
     cell = CellResults(
         metrics=metrics,
         paths=[path for path, *_ in images],
-        labels=labels,
         defects=np.array([defect for *_, defect in images]),
-        scores=scores,
-        held_out=held_out(),
+        images=ScoredImages(labels, scores, np.full(len(labels), ""), held_out(), np.full(100, "")),
         pixels={},
         cost=timed if milliseconds else {},
-        pictures=None,
-        warnings=[],
+        maps=None,
     )
     noise = np.random.default_rng([ord(letter) for letter in method]).normal(0, 0.02, 500)
     return cell, {"image_auroc": replicates + noise}
@@ -99,7 +105,7 @@ def decision_of(*results: tuple[CellResults, dict], costs: dict | None = None) -
     metrics = [cell.metrics for cell in cells]
     return decide(
         cells,
-        tidy_results(metrics, spreads, PUBLISHED),
+        tidy_results(metrics, PUBLISHED),
         paired_differences(metrics, spreads),
         RATES,
         costs,
@@ -157,11 +163,14 @@ def test_a_category_without_defects_has_no_verdict_and_spoils_no_other():
     blank = result("a", "blank", scores_of(good, 0), 0.9, images=good)
     blank[0].metrics["metrics"]["image_auroc"] = None
     blank[0].metrics["intervals"] = {}
+    blank[0].metrics["reasons"] = {"image_auroc": "no defective test image"}
     decision = decision_of((blank[0], {}), result("a", "plate", SCORES, 0.95))
     assert decision["categories"][0]["verdict"] == "none"
     assert decision["overall"]["verdict"] == "only"
     assert decision["overall"]["auroc"] == pytest.approx(0.95)
-    assert any("too few defective" in text for text in warnings(decision))
+    assert any("too few independent defective" in text for text in warnings(decision))
+    verdict = category_verdict(decision["categories"][0], {})
+    assert verdict == "cannot be judged: no defective test image"
 
 
 def test_the_pooled_figures_are_those_of_all_test_images():
@@ -187,12 +196,17 @@ def test_the_markdown_starts_with_the_answer_and_has_a_row_per_category():
 
 
 def test_an_operating_point_says_how_many_images_its_promise_needs():
-    point = {"asked": 0.01, "held_out_images": 100, "false_alarm_rate_interval": (0.02, 0.1)}
+    point = {
+        "asked": 0.01,
+        "held_out": 100,
+        "needed": 299,
+        "false_alarm_rate_interval": (0.02, 0.1),
+    }
     assert point_flags(point) == [
-        "100 training images cannot vouch for 1 %; 299 could",
+        "100 independent training images cannot vouch for 1 %; 299 could",
         "more false alarms than asked",
     ]
-    enough = point | {"held_out_images": 300, "false_alarm_rate_interval": None}
+    enough = point | {"held_out": 300, "false_alarm_rate_interval": None}
     assert point_flags(enough) == []
 
 
@@ -260,9 +274,12 @@ def test_data_in_a_script_element_cannot_end_it():
 @pytest.mark.parametrize(
     ("images", "says"),
     [
-        ([("test/good/0.png", 0, "good")], "no defective test images"),
-        ([("test/dent/0.png", 1, "dent")], "no good test images"),
-        ([("test/dent/0.png", 1, "dent"), ("test/good/0.png", 0, "good")], "fewer than 10"),
+        ([("test/good/0.png", 0, "good")], "no defective test image"),
+        ([("test/dent/0.png", 1, "dent")], "no good test image"),
+        (
+            [("test/dent/0.png", 1, "dent"), ("test/good/0.png", 0, "good")],
+            "only 1 good test image",
+        ),
     ],
 )
 def test_a_category_of_one_or_two_images_has_a_page(tmp_path: Path, images: list, says: str):
@@ -285,22 +302,34 @@ def test_maps_masks_and_costs_are_shown_where_they_are(tmp_path: Path, plate: li
     best = plate[0]
     write_cost(best, 4.0)
     rates = np.linspace(0, 1, 11).tolist()
-    curve = {"false_positive_rate": rates, "overlap": np.sqrt(rates).tolist()}
-    write_json(best / "pixel_metrics.json", {"metrics": {"pixel_auroc": 0.9}, "curve": curve})
-    maps = tmp_path / "reports" / "parts_maps" / "plate" / "good" / "net"
-    maps.mkdir(parents=True)
-    Image.new("RGB", (968, 320), "red").save(maps / "01.webp")
-    lowest = PLATE[int(np.argmin(scores_of(PLATE, 3.0, 1) + 1e9 * (np.arange(70) < 40)))][0]
-    write_json(maps / "index.json", {"pictures": [{"file": "01.webp", "path": lowest}]})
+    write_json(
+        best / "pixel_metrics.json",
+        {
+            "metrics": {"pixel_auroc": 0.9},
+            "curve": {"false_positive_rate": rates, "overlap": np.sqrt(rates).tolist()},
+            "typical_level": 0.1,
+            "pixel_threshold": 0.5,
+        },
+    )
+    maps = np.random.default_rng(0).random((len(PLATE), 4, 4), np.float32)
+    write_arrays(best / "maps.h5", {"test": maps}, {})
     folder = write_images(tmp_path, "plate", [path for path, *_ in PLATE])
-    file = write_page(tmp_path, "parts", plate, [folder], pictures=[str(maps)])
+    (folder / "masks").mkdir()
+    Image.fromarray(np.eye(256) > 0).save(folder / "masks" / "mask.png")
+    rows = [
+        IndexRow(path, "test", label, defect, "masks/mask.png" * label, 256, 256, "RGB", "")
+        for path, label, defect in PLATE
+    ]
+    index = tmp_path / "results" / "parts" / "plate" / "index.tsv"
+    write_index(index, rows)
+    file = write_page(tmp_path, "parts", plate, [folder], index=[str(index)])
     text = file.read_text()
-    assert text.count('class="picture panels"') == 1
-    assert "<b>PRO</b>" in text
-    assert "PRO curve of good on plate" not in text  # the poor detector has no maps
+    assert text.count('<figure class="picture panels"') == text.count('<figure class="picture') > 4
+    assert "PRO curve of good on plate" in text  # and not of the poor detector, without maps
     assert "AUROC against milliseconds per image: good 24" in text
-    decision = read_json(file.with_name("parts_decision.json"))
-    assert decision["cells"][0]["pixel"] == {"pixel_auroc": 0.9}
+    assert read_json(file.with_name("parts_decision.json"))["cells"][0]["pixel"] == {
+        "pixel_auroc": 0.9
+    }
 
 
 def test_notes_and_warnings_reach_the_page(tmp_path: Path, plate: list[Path]):
@@ -309,10 +338,10 @@ def test_notes_and_warnings_reach_the_page(tmp_path: Path, plate: list[Path]):
     check = plate[0] / "held_out_check.json"
     write_json(check, {"warnings": ["neighbours look alike; set groups"]})
     text = write_page(
-        tmp_path, "parts", plate, [], notes=[str(notes)], checks=[str(check)]
+        tmp_path, "parts", plate, [], notes=[str(notes)], held_out_checks=[str(check)]
     ).read_text()
     assert "plate: 3 images are &lt;copies&gt; of others" in text
-    assert "plate: neighbours look alike; set groups" in text
+    assert "plate: good net: neighbours look alike; set groups" in text
 
 
 def test_pictures_show_mistakes_first_and_no_image_twice():
@@ -334,13 +363,13 @@ def test_pictures_stay_within_their_budget_and_say_how_many_are_missing(
 ):
     folder = write_images(tmp_path, "plate", [path for path, *_ in PLATE])
     cell, _ = result("a", "plate", SCORES, 0.9)
-    every, left_out = gallery.gallery([(cell, 1.0)], {"plate": folder})
+    every, left_out = gallery.gallery([(cell, 1.0)], {"plate": folder}, {})
     assert left_out == 0
     monkeypatch.setattr(gallery, "BUDGET", 3 * len(every[0]["source"]) + 10)
-    fewer, left_out = gallery.gallery([(cell, 1.0)], {"plate": folder})
+    fewer, left_out = gallery.gallery([(cell, 1.0)], {"plate": folder}, {})
     assert fewer == every[:3]
     assert left_out == len(every) - 3
-    assert gallery.gallery([(cell, 1.0)], {}) == ([], len(every))
+    assert gallery.gallery([(cell, 1.0)], {}, {}) == ([], len(every))
 
 
 def test_too_many_scores_leave_out_the_worst_detectors(

@@ -1,7 +1,8 @@
 """Stage page: the decision, figures and pictures of one dataset in one file.
 
-in:  metrics.json, replicates.h5, scores.tsv, held_out_scores.tsv of every category and detector;
-     the images, where there are any
+in:  metrics.json, replicates.h5, scores.tsv, held_out_scores.tsv, held_out_check.json of every
+     category and detector; maps.h5 and pixel_metrics.json of those that localize; index.tsv,
+     notes.json and images of every category
 out: reports/{dataset}.html, _decision.json (what it says), _operating_points.csv
 """
 
@@ -10,11 +11,16 @@ from defectbench.reports.page_templates import template_digest
 
 rule page:
     input:
-        metrics=dataset_metrics("metrics"),
-        replicates=dataset_metrics("replicates"),
-        scores=dataset_scores("scores"),
-        held_out=dataset_scores("held_out"),
-        categories=dataset_images,
+        metrics=of_cells("metrics", "metrics"),
+        replicates=of_cells("metrics", "replicates"),
+        scores=of_cells("scores", "scores"),
+        held_out=of_cells("scores", "held_out"),
+        held_out_checks=of_cells("scores", "check"),
+        notes=of_cells("index", "notes"),
+        index=of_cells("index", "index"),
+        maps=of_cells("scores", "maps", only=localizing_cells),
+        pixel_metrics=of_cells("pixel_metrics", "metrics", only=localizing_cells),
+        images=dataset_images,
     output:
         page=report(
             "reports/{dataset}.html",

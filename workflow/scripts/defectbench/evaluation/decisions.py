@@ -1,12 +1,9 @@
-"""Which detector to take, and what speaks against it; a tie is called a tie."""
+"""Which detector to take; a tie is called a tie."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 Difference = tuple[float, float, float]
-
-FEWEST = 10
-"""Test images of a class below which no rate of it is worth believing."""
 
 
 class Choice(NamedTuple):
@@ -82,50 +79,6 @@ def preference(
         return (milliseconds[name], error) if timed else (error,)
 
     return key
-
-
-def flags(metrics: Mapping[str, Any], point: Mapping[str, Any], images: Mapping[str, int]) -> list:
-    """What a user must know before taking a detector's threshold, as names.
-
-    Parameters
-    ----------
-    metrics
-        From `image_metrics.image_metrics`: ``honest_f1`` and ``trivial_f1``.
-    point
-        The detector's honest `operating_points.operating_point`.
-    images
-        ``test_good`` and ``test_defective``: number of images.
-
-    Returns
-    -------
-    list of str
-        ``more_false_alarms`` and ``fewer_false_alarms`` (the 95 % interval of the rate obtained
-        lies above or below the one asked), ``useless`` (F1 does not beat the answer "everything
-        is defective"), ``few_held_out`` (too few to carry the asked rate), ``few_good``,
-        ``few_defective``.
-    """
-    found = []
-    low, high = point["false_alarm_rate_interval"] or (0.0, 1.0)
-    if low > point["asked"]:
-        found.append("more_false_alarms")
-    if high < point["asked"]:
-        found.append("fewer_false_alarms")
-    honest, trivial = metrics.get("honest_f1"), metrics.get("trivial_f1")
-    both = images["test_good"] and images["test_defective"]
-    if both and None not in (honest, trivial) and honest <= trivial:
-        found.append("useless")
-    needed = point["images_needed"]
-    if needed is None or point["held_out_images"] < needed:
-        found.append("few_held_out")
-    found += [f"few_{kind}" for kind in ("good", "defective") if images[f"test_{kind}"] < FEWEST]
-    return found
-
-
-def pooled(points: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Counts of several operating points together; those without a threshold are left out."""
-    known = [point for point in points if point["found"] is not None]
-    names = ("found", "escapes", "false_alarms", "passed")
-    return {name: sum(point[name] for point in known) for name in names}
 
 
 def _difference(

@@ -1,78 +1,72 @@
 """What a threshold will do: the share of defects it finds, of good parts it rejects, the cost."""
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from defectbench.evaluation.image_metrics import confusion_at
-from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
-
-CONFIDENCE = 0.95
-
-Interval = tuple[float, float]
+from defectbench.evaluation.intervals import effective_size, rate_interval
+from defectbench.evaluation.resampling import group_numbers
+from defectbench.evaluation.thresholds import images_to_vouch_for, threshold_at_false_positive_rate
 
 
-def rate_interval(hits: int, of: int) -> Interval:
-    """Exact 95 % interval of a rate (Clopper and Pearson, Biometrika 26, 1934).
+class ScoredImages(NamedTuple):
+    """Scores of one detector on one category.
 
-    Parameters
+    Attributes
     ----------
-    hits
-        How often it happened.
-    of
-        Among how many, at least 1.
+    labels, scores, groups
+        Of the test images, (n_images,); a group of '' is a group of its own.
+    held_out, held_out_groups
+        Scores of defect-free images that the scorer was not fitted on, and their groups.
     """
-    tail = (1 - CONFIDENCE) / 2
-    low = stats.beta.ppf(tail, hits, of - hits + 1) if hits else 0.0
-    high = stats.beta.ppf(1 - tail, hits + 1, of - hits) if hits < of else 1.0
-    return float(low), float(high)
+
+    labels: np.ndarray
+    scores: np.ndarray
+    groups: np.ndarray
+    held_out: np.ndarray
+    held_out_groups: np.ndarray
 
 
-def images_needed(rate: float) -> int | None:
-    """Fewest held-out good images that can carry a claimed false-positive rate.
-
-    With none of n above the threshold, the rate is below ``1 - 0.05^(1/n)`` with 95 % confidence:
-    59 images for 5 %, 299 for 1 %. None for a rate of 0, which no number can carry.
-    """
-    if rate <= 0:
-        return None
-    return math.ceil(math.log(1 - CONFIDENCE) / math.log1p(-rate)) if rate < 1 else 1
-
-
-def operating_point(
-    labels: np.ndarray, scores: np.ndarray, held_out: np.ndarray, rate: float
-) -> dict[str, Any]:
+def operating_point(images: ScoredImages, rate: float) -> dict[str, Any]:
     """A threshold set without labels for an asked false-positive rate, and what it does.
 
     Parameters
     ----------
-    labels, scores
-        Of the test images, (n_images,).
-    held_out
-        Scores of defect-free images that the scorer was not fitted on, (n_held_out,).
+    images
+        The scores.
     rate
         The share of good parts that may be called defective.
 
     Returns
     -------
     dict
-        ``asked``, ``threshold`` (None without held-out images), ``held_out_images``,
-        ``images_needed`` (see the function of this name), and the figures of `judged`.
+        ``asked``, ``threshold`` (None without held-out images), ``held_out`` (independent
+        held-out images: groups count as one), ``needed`` (`thresholds.images_to_vouch_for`), and
+        the figures of `judged`.
     """
-    threshold = threshold_at_false_positive_rate(held_out, rate) if len(held_out) else None
+    threshold = threshold_at_false_positive_rate(images.held_out, rate)
     return {
         "asked": rate,
         "threshold": threshold,
-        "held_out_images": len(held_out),
-        "images_needed": images_needed(rate),
-        **judged(labels, scores, threshold),
+        "held_out": independent_images(images.held_out_groups),
+        "needed": images_to_vouch_for(rate),
+        **judged(images, threshold),
     }
 
 
-def judged(labels: np.ndarray, scores: np.ndarray, threshold: float | None) -> dict[str, Any]:
+def operating_points(images: ScoredImages, rates: Sequence[float]) -> list[dict[str, Any]]:
+    """`operating_point` of every asked rate, in ascending order, each once."""
+    return [operating_point(images, rate) for rate in sorted(set(rates))]
+
+
+def independent_images(groups: np.ndarray) -> int:
+    """Number of images, those of a group counted as one."""
+    return len(set(group_numbers(groups).tolist()))
+
+
+def judged(images: ScoredImages, threshold: float | None) -> dict[str, Any]:
     """Counts and rates of the test images at a threshold, with exact 95 % intervals.
 
     Returns
@@ -80,41 +74,54 @@ def judged(labels: np.ndarray, scores: np.ndarray, threshold: float | None) -> d
     dict
         ``found``, ``escapes``, ``false_alarms``, ``passed``: counts; ``found_rate`` among the
         defective images, ``escape_rate`` = 1 - ``found_rate``, ``false_alarm_rate`` among the
-        good ones; and ``…_interval`` of each rate. None where there is no threshold or no image
-        of the class.
+        good ones; ``…_interval`` of each rate, and ``…_of``, the `intervals.effective_size` it
+        rests on. None where there is no threshold or no image of the class.
     """
+    names = ("found_rate", "escape_rate", "false_alarm_rate")
     figures: dict[str, Any] = dict.fromkeys(("found", "escapes", "false_alarms", "passed"))
-    rates = ("found_rate", "escape_rate", "false_alarm_rate")
-    figures |= dict.fromkeys(name for rate in rates for name in (rate, f"{rate}_interval"))
+    figures |= {f"{name}{part}": None for name in names for part in ("", "_interval", "_of")}
     if threshold is None:
         return figures
-    found, false_alarms, escapes, passed = confusion_at(labels, scores, threshold)
+    found, false_alarms, escapes, passed = confusion_at(images.labels, images.scores, threshold)
     figures |= {
         "found": found,
         "escapes": escapes,
         "false_alarms": false_alarms,
         "passed": passed,
     }
-    for name, hits, of in (
-        ("found_rate", found, found + escapes),
-        ("escape_rate", escapes, found + escapes),
-        ("false_alarm_rate", false_alarms, false_alarms + passed),
-    ):
-        if of:
-            figures |= {name: hits / of, f"{name}_interval": rate_interval(hits, of)}
+    called = images.scores >= threshold
+    for name, label, hits in zip(names, (1, 1, 0), (called, ~called, called), strict=True):
+        own = images.labels == label
+        if own.any():
+            rate, of = float(hits[own].mean()), effective_size(hits[own], images.groups[own])
+            figures |= {name: rate, f"{name}_of": of, f"{name}_interval": rate_interval(rate, of)}
     return figures
 
 
-def operating_points(
-    labels: np.ndarray, scores: np.ndarray, held_out: np.ndarray, rates: Sequence[float]
-) -> list[dict[str, Any]]:
-    """`operating_point` of every asked rate, in ascending order, each once."""
-    return [operating_point(labels, scores, held_out, rate) for rate in sorted(set(rates))]
+def together(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Escapes and false alarms of several points, one per category, over all their images.
+
+    Returns
+    -------
+    dict
+        ``escape_rate`` and ``false_alarm_rate``, each with its ``…_interval``; None where no
+        point has it.
+    """
+    figures: dict[str, Any] = {}
+    for name, hits, misses in (
+        ("escape_rate", "escapes", "found"),
+        ("false_alarm_rate", "false_alarms", "passed"),
+    ):
+        known = [point for point in points if point[name] is not None]
+        counted = sum(point[hits] for point in known)
+        images = counted + sum(point[misses] for point in known)
+        of = sum(point[f"{name}_of"] for point in known)
+        figures[name] = counted / images if images else None
+        figures[f"{name}_interval"] = rate_interval(counted / images, of) if images else None
+    return figures
 
 
-def cost_point(
-    labels: np.ndarray, scores: np.ndarray, held_out: np.ndarray, costs: Mapping[str, float]
-) -> dict[str, Any] | None:
+def cost_point(images: ScoredImages, costs: Mapping[str, float]) -> dict[str, Any] | None:
     """The threshold of the smallest expected cost, and what it does.
 
     False alarms are expected from the held-out good images, escapes from the defective *test*
@@ -122,8 +129,8 @@ def cost_point(
 
     Parameters
     ----------
-    labels, scores, held_out
-        As for `operating_point`.
+    images
+        The scores.
     costs
         ``escape`` and ``false_alarm``: cost of one, in any unit. ``defective_share``: the share
         of the parts that are defective, 0 to 1.
@@ -134,8 +141,8 @@ def cost_point(
         ``threshold``, ``cost_per_1000`` parts, and the figures of `judged`. Of several cheapest
         thresholds the highest. None unless there are held-out and defective images.
     """
-    defective = np.sort(scores[labels == 1])
-    good = np.sort(held_out)
+    defective = np.sort(images.scores[images.labels == 1])
+    good = np.sort(images.held_out)
     if not len(defective) or not len(good):
         return None
     candidates = np.unique(np.concatenate([defective, np.nextafter(good, np.inf)]))
@@ -151,5 +158,5 @@ def cost_point(
     return {
         "threshold": threshold,
         "cost_per_1000": float(expected[cheapest]),
-        **judged(labels, scores, threshold),
+        **judged(images, threshold),
     }

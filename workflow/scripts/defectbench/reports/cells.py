@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from defectbench.evaluation.operating_points import ScoredImages
 from defectbench.storage import read_tsv
 
 
@@ -18,31 +19,36 @@ class CellResults:
     ----------
     metrics
         Contents of its ``metrics.json``.
-    paths, labels, defects, scores
+    paths, defects
         Of the test images, (n_images,).
-    held_out
-        Scores of training images by models that did not see them.
+    images
+        Their labels, scores and groups, and those held out.
     pixels
         Contents of its ``pixel_metrics.json``; empty for none.
     cost
         Contents of its ``cost.json``: ``score_ms_per_image``, ``extract_ms_per_image``,
         ``fit_seconds``, ``peak_mb``, ``model_bytes``, each optional; empty for none.
-    pictures
-        Folder of its drawn maps with their ``index.json``; None for none.
-    warnings
-        What its held-out check found.
+    maps
+        Its ``maps.h5``; None for none.
     """
 
     metrics: Mapping[str, Any]
     paths: list[str]
-    labels: np.ndarray
     defects: np.ndarray
-    scores: np.ndarray
-    held_out: np.ndarray
+    images: ScoredImages
     pixels: Mapping[str, Any]
     cost: Mapping[str, Any]
-    pictures: Path | None
-    warnings: list[str]
+    maps: Path | None
+
+    @property
+    def labels(self) -> np.ndarray:
+        """0 or 1 of each test image."""
+        return self.images.labels
+
+    @property
+    def scores(self) -> np.ndarray:
+        """Anomaly score of each test image."""
+        return self.images.scores
 
     @property
     def category(self) -> str:
@@ -63,11 +69,20 @@ class CellResults:
 
 def read_scores(scores: str | Path, held_out: str | Path) -> dict[str, Any]:
     """The fields of a `CellResults` that come from its ``scores.tsv`` and held-out scores."""
-    rows = read_tsv(scores)
+    rows, held_out_rows = read_tsv(scores), read_tsv(held_out)
     return {
         "paths": [row["path"] for row in rows],
-        "labels": np.array([int(row["label"]) for row in rows], int),
         "defects": np.array([row["defect"] for row in rows], str),
-        "scores": np.array([float(row["anomaly_score"]) for row in rows], float),
-        "held_out": np.array([float(row["anomaly_score"]) for row in read_tsv(held_out)], float),
+        "images": ScoredImages(
+            np.array([int(row["label"]) for row in rows], int),
+            *_scores_and_groups(rows),
+            *_scores_and_groups(held_out_rows),
+        ),
     }
+
+
+def _scores_and_groups(rows: list[dict[str, str]]) -> tuple[np.ndarray, np.ndarray]:
+    return (
+        np.array([float(row["anomaly_score"]) for row in rows], float),
+        np.array([row.get("group", "") for row in rows], str),
+    )

@@ -5,17 +5,17 @@ from typing import Any
 
 from tabulate import tabulate
 
-from defectbench.evaluation.operating_points import images_needed
+from defectbench.evaluation.cautions import FEWEST
 from defectbench.reports.decisions import cell_of
 
 MISSING = "–"
 
 FLAGS = {
-    "more_false_alarms": "more false alarms than asked",
-    "fewer_false_alarms": "fewer false alarms than asked: the threshold is stricter than needed",
+    "above": "more false alarms than asked",
+    "below": "fewer false alarms than asked: the threshold is stricter than needed",
     "useless": "no better than calling every part defective",
-    "few_good": "fewer than 10 good test images",
-    "few_defective": "fewer than 10 defective test images",
+    "few_good": f"fewer than {FEWEST} independent good test images",
+    "few_defective": f"fewer than {FEWEST} independent defective test images",
 }
 
 AUROC_MEANS = (
@@ -64,7 +64,7 @@ def headline(decision: Mapping[str, Any]) -> str:
         return f"{title(taken)}, the only detector that was run."
     if overall["verdict"] == "chance":
         return "No detector can be recommended."
-    return "Nothing can be concluded: there are not both good and defective test images."
+    return "Nothing can be concluded: there are too few good or too few defective test images."
 
 
 def reason(decision: Mapping[str, Any]) -> str:
@@ -122,10 +122,10 @@ def warnings(decision: Mapping[str, Any]) -> list[str]:
             places.setdefault(name, []).append(entry["category"])
     sentences = {
         "useless": "the threshold serves no better (by F1) than calling every part defective",
-        "more_false_alarms": "the threshold rejects more good parts than was asked",
-        "few_held_out": "there are too few training images to promise the asked rate",
-        "few_good": "there are too few good test images to judge",
-        "few_defective": "there are too few defective test images to judge",
+        "above": "the threshold rejects more good parts than was asked",
+        "few_held_out": "there are too few independent training images to promise the asked rate",
+        "few_good": "there are too few independent good test images to judge",
+        "few_defective": "there are too few independent defective test images to judge",
     }
     total = len(decision["categories"])
     return [
@@ -148,11 +148,12 @@ def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:
     if entry["verdict"] == "tied":
         others = [names[name] for name in entry["tied"] if name != entry["recommended"]]
         return f"no clear difference to {_listed(others)}"
+    if entry["verdict"] == "none":
+        return f"cannot be judged: {entry['reason']}"
     return {
         "clear": "clearly the best",
         "only": "the only one run",
         "chance": "none is clearly better than guessing",
-        "none": "cannot be judged: good or defective test images are missing",
     }[entry["verdict"]]
 
 
@@ -164,7 +165,7 @@ def flag_texts(cell: Mapping[str, Any], asked: float) -> list[str]:
 def _flag_text(name: str, point: Mapping[str, Any], asked: float) -> str:
     if name == "few_held_out":
         return point_flags(point)[0]
-    if name.endswith("false_alarms"):
+    if name in ("above", "below"):
         return f"{FLAGS[name]} ({percent(asked)} asked, {percent(point['false_alarm_rate'])} seen)"
     return FLAGS[name]
 
@@ -172,12 +173,13 @@ def _flag_text(name: str, point: Mapping[str, Any], asked: float) -> str:
 def point_flags(point: Mapping[str, Any]) -> list[str]:
     """What speaks against an operating point, in words."""
     found = []
-    needed, has = images_needed(point["asked"]), point["held_out_images"]
+    needed, has = point["needed"], point["held_out"]
     if needed is None:
         found.append("no number of images can vouch for no false alarm at all")
     elif has < needed:
         found.append(
-            f"{has} training images cannot vouch for {percent(point['asked'])}; {needed:,} could"
+            f"{has} independent training images cannot vouch for {percent(point['asked'])}; "
+            f"{needed:,} could"
         )
     low, high = point["false_alarm_rate_interval"] or (0.0, 1.0)
     if low > point["asked"]:

@@ -5,19 +5,14 @@ from typing import Any
 
 import pandas as pd
 
-from defectbench.evaluation.decisions import (
-    Choice,
-    Difference,
-    choose,
-    flags,
-    pooled,
-    preference,
-)
+from defectbench.evaluation.cautions import FEWEST
+from defectbench.evaluation.decisions import Choice, Difference, choose, preference
 from defectbench.evaluation.operating_points import (
     cost_point,
+    independent_images,
     operating_point,
     operating_points,
-    rate_interval,
+    together,
 )
 from defectbench.reports.cells import CellResults
 from defectbench.reports.results import AVERAGE
@@ -69,7 +64,7 @@ def decide(
     return {
         "asked": cells[0].metrics["false_positive_rate"],
         "costs": dict(costs) if costs else None,
-        "overall": overall | {"shown": taken, "milliseconds": speed[taken], **_together(points)},
+        "overall": overall | {"shown": taken, "milliseconds": speed[taken], **together(points)},
         "categories": categories,
         "detectors": sorted(averages.values(), key=lambda e: -(e["auroc"] or 0)),
         "cells": figures,
@@ -79,9 +74,8 @@ def decide(
 def _cell_figures(
     cell: CellResults, rates: Sequence[float], costs: Mapping[str, float] | None
 ) -> dict[str, Any]:
-    tests = cell.labels, cell.scores, cell.held_out
-    honest = operating_point(*tests, cell.metrics["false_positive_rate"])
-    metrics = cell.metrics["metrics"]
+    honest = operating_point(cell.images, cell.metrics["false_positive_rate"])
+    metrics, reason = cell.metrics["metrics"], cell.metrics["reasons"].get("image_auroc")
     low, high = cell.metrics["intervals"].get("image_auroc", (None, None))
     return {
         "category": cell.category,
@@ -89,20 +83,40 @@ def _cell_figures(
         "method": cell.metrics["method"],
         "backbone": cell.metrics["backbone"],
         "images": dict(cell.metrics["images"]),
-        "auroc": metrics["image_auroc"],
-        "auroc_interval": [low, high],
+        "auroc": None if reason else metrics["image_auroc"],
+        "auroc_interval": [None, None] if reason else [low, high],
+        "reason": reason,
         "aupr": metrics["aupr"],
-        "balanced_accuracy": metrics.get("honest_balanced_accuracy"),
+        "balanced_accuracy": metrics["honest_balanced_accuracy"],
         "pixel": dict(cell.pixels.get("metrics", {})),
         "cost": dict(cell.cost),
         "milliseconds": cell.milliseconds,
-        "oracle_threshold": cell.metrics["thresholds"].get("oracle"),
+        "oracle_threshold": cell.metrics["thresholds"]["oracle"],
         "honest": honest,
-        "flags": flags(metrics, honest, cell.metrics["images"]),
-        "cautions": [*cell.metrics.get("cautions", []), *cell.warnings],
-        "points": operating_points(*tests, rates),
-        "cost_point": cost_point(*tests, costs) if costs else None,
+        "flags": _flags(cell, honest),
+        "cautions": list(cell.metrics["cautions"]),
+        "points": operating_points(cell.images, rates),
+        "cost_point": cost_point(cell.images, costs) if costs else None,
     }
+
+
+def _flags(cell: CellResults, honest: Mapping[str, Any]) -> list[str]:
+    """What a user must know before taking a detector's threshold, as names.
+
+    ``above`` and ``below``: the false-positive rate seen is incompatible with the one asked;
+    ``useless``: F1 does not beat the answer "everything is defective"; ``few_held_out``: too few to
+    vouch for the rate asked; ``few_good``, ``few_defective``: test images.
+    """
+    marked, reasons = cell.metrics["flags"], cell.metrics["reasons"]
+    found = [marked["false_positive_rate"]] if marked["false_positive_rate"] else []
+    if marked["beats_trivial_f1"] is False and "honest_f1" not in reasons:
+        found.append("useless")
+    if honest["needed"] is None or honest["held_out"] < honest["needed"]:
+        found.append("few_held_out")
+    for label, name in enumerate(("few_good", "few_defective")):
+        if independent_images(cell.images.groups[cell.labels == label]) < FEWEST:
+            found.append(name)
+    return found
 
 
 def _averages(results: pd.DataFrame, cells: Sequence[CellResults]) -> dict[str, dict[str, Any]]:
@@ -200,20 +214,8 @@ def _category(
         choice["by"] = "overall"
     shown = choice["recommended"] or (choice["tied"] or [overall or next(iter(own))])[0]
     shown = shown if shown in own else next(iter(own))
-    return {"category": category, "shown": shown, **choice}
-
-
-def _together(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Rates over all test images together, with exact intervals."""
-    counts = pooled(points)
-    rates: dict[str, Any] = {}
-    for name, hits, of in (
-        ("escape_rate", counts["escapes"], counts["escapes"] + counts["found"]),
-        ("false_alarm_rate", counts["false_alarms"], counts["false_alarms"] + counts["passed"]),
-    ):
-        rates[name] = hits / of if of else None
-        rates[f"{name}_interval"] = rate_interval(hits, of) if of else None
-    return {"counts": counts, **rates}
+    reason = own[shown]["reason"] if choice["verdict"] == "none" else None
+    return {"category": category, "shown": shown, "reason": reason, **choice}
 
 
 def cell_of(decision: Mapping[str, Any], category: str, detector: str) -> Mapping[str, Any]:

@@ -11,8 +11,11 @@ from PIL import Image
 
 from defectbench.errors import InputError
 from defectbench.images.decoding import load_rgb
+from defectbench.images.index import IndexRow
+from defectbench.images.mask_pixels import read_mask
 from defectbench.reports.cells import CellResults
-from defectbench.storage import read_json
+from defectbench.reports.overlays import ColourScale, draw_panels
+from defectbench.storage import read_arrays
 
 EACH = 6
 """At most so many misses, and so many false alarms, of one category."""
@@ -60,7 +63,9 @@ def pick_images(cell: CellResults, threshold: float | None) -> list[Pick]:
 
 
 def gallery(
-    chosen: Sequence[tuple[CellResults, float | None]], folders: Mapping[str, Path]
+    chosen: Sequence[tuple[CellResults, float | None]],
+    folders: Mapping[str, Path],
+    masks: Mapping[str, Mapping[str, IndexRow]],
 ) -> tuple[list[dict[str, Any]], int]:
     """Pictures of the chosen cells, as long as the budget lasts.
 
@@ -71,7 +76,9 @@ def gallery(
     chosen
         One cell per category, and its threshold.
     folders
-        Of each category's images; a category without one has no plain pictures.
+        Of each category's images; a category without one has no pictures.
+    masks
+        By category and path, the rows of its index that name a mask.
 
     Returns
     -------
@@ -82,7 +89,7 @@ def gallery(
     left_out : int
         How many of those picked are not among them.
     """
-    drawn = [_drawn_maps(cell) for cell, _ in chosen]
+    maps = [_test_maps(cell) for cell, _ in chosen]
     picks = [pick_images(cell, threshold) for cell, threshold in chosen]
     shown: list[list[dict[str, Any]]] = [[] for _ in chosen]
     spent = left_out = 0
@@ -90,8 +97,9 @@ def gallery(
         for place, (cell, _) in enumerate(chosen):
             if turn >= len(picks[place]):
                 continue
-            pick = picks[place][turn]
-            picture = _picture(cell, pick, drawn[place], folders.get(cell.category))
+            pick, folder = picks[place][turn], folders.get(cell.category)
+            row = masks.get(cell.category, {}).get(cell.paths[pick.row])
+            picture = _picture(cell, pick, maps[place], folder, row) if folder else None
             if picture is None or spent + len(picture["source"]) > BUDGET:
                 left_out += 1
                 continue
@@ -100,28 +108,33 @@ def gallery(
     return [picture for group in shown for picture in group], left_out
 
 
-def _drawn_maps(cell: CellResults) -> dict[str, Path]:
-    """Files with image, map and overlay, by the image's path."""
-    if cell.pictures is None or not (cell.pictures / "index.json").is_file():
-        return {}
-    entries = read_json(cell.pictures / "index.json")["pictures"]
-    return {entry["path"]: cell.pictures / entry["file"] for entry in entries}
+def _test_maps(cell: CellResults) -> np.ndarray | None:
+    """Anomaly maps of the test images; None where there is none, or no scale to colour it by."""
+    if cell.maps is None or cell.pixels.get("pixel_threshold") is None:
+        return None
+    return read_arrays(cell.maps)[0].get("test")
 
 
 def _picture(
-    cell: CellResults, pick: Pick, drawn: Mapping[str, Path], folder: Path | None
+    cell: CellResults,
+    pick: Pick,
+    maps: np.ndarray | None,
+    folder: Path,
+    masked: IndexRow | None,
 ) -> dict[str, Any] | None:
     """One picture with its caption; None where its file is not there or cannot be read."""
     path = cell.paths[pick.row]
-    file = drawn.get(path) or (folder / path if folder else None)
-    if file is None or not file.is_file():
+    if not (folder / path).is_file():
         return None
     try:
-        image = load_rgb(file)
+        image = load_rgb(folder / path, cell.metrics["provenance"].get("bits"))
     except InputError:
         return None
-    panels = path in drawn
-    ratio = min(1.0, SIDE / (image.height if panels else max(image.size)))
+    if maps is not None:
+        mask = masked and read_mask(folder / masked.mask, masked.width, masked.height)
+        scale = ColourScale(cell.pixels["typical_level"], cell.pixels["pixel_threshold"])
+        image = draw_panels(image, maps[pick.row], mask, scale)
+    ratio = min(1.0, SIDE / (max(image.size) if maps is None else image.height))
     size = tuple(max(1, round(length * ratio)) for length in image.size)
     return {
         "category": cell.category,
@@ -133,7 +146,7 @@ def _picture(
         "source": _data_uri(image.resize(size, Image.Resampling.LANCZOS)),
         "width": size[0],
         "height": size[1],
-        "panels": panels,
+        "panels": maps is not None,
     }
 
 

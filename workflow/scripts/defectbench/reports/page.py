@@ -11,6 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from defectbench.evaluation.curves import precision_recall_curve, roc_curve
+from defectbench.images.index import IndexRow
 from defectbench.reports import decision_words
 from defectbench.reports.cells import CellResults
 from defectbench.reports.decisions import cell_of
@@ -34,6 +35,7 @@ def render_page(
     cells: Sequence[CellResults],
     decision: Mapping[str, Any],
     folders: Mapping[str, Path],
+    masks: Mapping[str, Mapping[str, IndexRow]],
     notes: Mapping[str, Sequence[str]],
     links: Mapping[str, str],
 ) -> str:
@@ -51,8 +53,10 @@ def render_page(
         From `decisions.decide`.
     folders
         Of the images of each category; a category may be missing.
+    masks
+        By category and path, the rows of its index that name a mask.
     notes
-        What the index found worth knowing, by category.
+        What was found worth knowing, by category.
     links
         Title and relative address of the files beside the page.
     """
@@ -64,7 +68,7 @@ def render_page(
         (_cell(cells, entry["category"], entry["shown"]), _threshold(decision, entry))
         for entry in decision["categories"]
     ]
-    pictures, left_out = gallery(chosen, folders)
+    pictures, left_out = gallery(chosen, folders, masks)
     data, without_scores = _embedded(dataset, cells, decision)
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     environment = jinja2.Environment(
@@ -98,7 +102,7 @@ def render_page(
         provenance=[_provenance(cells, detector) for detector in detectors],
         digests={c.category: c.metrics["provenance"].get("dataset_sha256", "–") for c in cells},
         seed=cells[0].metrics["seed"],
-        notes={category: notes[category] for category in shown if notes.get(category)},
+        notes={name: dict.fromkeys(notes[name]) for name in shown if notes.get(name)},
         cautions=_cautions(decision),
         links=links,
         style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
@@ -245,10 +249,11 @@ def _provenance(cells: Sequence[CellResults], detector: str) -> dict[str, Any]:
     def words(value: Any) -> str:
         return json.dumps(value, sort_keys=True, ensure_ascii=False).strip("{}").replace('"', "")
 
-    keys = ("scorer", "layer", "device", "precision")
+    keys = ("scorer", "device", "precision")
     return {
         "detector": detector,
         **{key: str(made.get(key, "–")) for key in keys},
+        "layers": ", ".join(made.get("layers", [])) or "–",
         "parameters": words(made.get("parameters", {})) or "–",
         "preprocessing": words(made.get("preprocessing", {})) or "–",
         "weights": made.get("weights_sha256", "–")[:16],

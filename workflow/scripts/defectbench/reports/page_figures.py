@@ -177,24 +177,24 @@ def curve_panels(
     lowest = min([*positive, 0.02])
     good, found = "good parts rejected", "defects found"
     panels = [
-        _panel(f"{name}r", "ROC", roc, look, (good, found), (0, 1)),
-        _panel(f"{name}l", "ROC, few false alarms", roc, look, (f"{good} (log)", found),
-               (lowest, 0.2)),
-        _panel(f"{name}p", "Precision–recall", precision_recall, look,
-               (found, "share of rejected that is bad"), (0, 1)),
-    ]  # fmt: skip
-    if pro:
-        axis_names = ("good surface marked", "share of each defect marked")
-        panels.append(_panel(f"{name}o", "PRO", pro, look, axis_names, (0, 0.3)))
-    told = ", ".join(look.names[detector] for detector in roc)
-    return [
-        Drawing(svg, f"{kind} of {told} on {category}.")
-        for svg, kind in zip(
-            panels,
-            ("ROC curve", "ROC curve at few false alarms", "Precision-recall curve", "PRO curve"),
-            strict=False,
-        )
+        ("r", "ROC", roc, (good, found), (0, 1)),
+        ("l", "ROC, few false alarms", roc, (f"{good} (log)", found), (lowest, 0.2)),
+        (
+            "p",
+            "Precision–recall",
+            precision_recall,
+            (found, "share of rejected that is bad"),
+            (0, 1),
+        ),
+        ("o", "PRO", pro, ("good surface marked", "share of each defect marked"), (0, 0.3)),
     ]
+    drawings = []
+    for letter, heading, curves, axis_names, limits in panels:
+        if curves:
+            told = ", ".join(look.names[detector] for detector in curves)
+            svg = _panel(name + letter, heading, curves, look, axis_names, limits)
+            drawings.append(Drawing(svg, f"{heading} curve of {told} on {category}."))
+    return drawings
 
 
 def _panel(

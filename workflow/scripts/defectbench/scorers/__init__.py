@@ -8,7 +8,18 @@ from pathlib import Path
 
 from defectbench.scorers.base import Scorer
 
-HELPERS = ("__init__", "base", "pca")
+HELPERS = (
+    "__init__",
+    "base",
+    "coreset",
+    "distances",
+    "grids",
+    "kernel_pca",
+    "linear_autoencoder",
+    "memory",
+    "patches",
+    "pca",
+)
 
 
 def scorer_names() -> list[str]:
