@@ -7,12 +7,11 @@ import browser as chromium
 import made_results
 import numpy as np
 import pytest
+from made_results import STRANGE, UNICODE
 
-from defectbench.evaluation.held_out import held_out_scores
+from defectbench.evaluation.held_out import held_out
 from defectbench.scorers import scorer_class
 
-STRANGE = """<img src=x onerror="document.title='broken'"> & 'quote'"""
-UNICODE = "Шестерня 齿轮"
 DETECTORS = [("fre", "resnet18"), ("dfkde", "resnet18"), ("fre", "resnet50")]
 COSTS = {"escape": 100, "false_alarm": 1, "defective_share": 0.01}
 
@@ -74,12 +73,12 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folders.append(made_results.write_images(root, category, [image[0] for image in images]))
         for name, parameters in detectors:
             method = name + "_" + "".join(str(value) for value in parameters.values())
-            scorer = scorer_class(name)(**parameters)
-            held_out = held_out_scores(scorer, train, np.array_split(np.arange(240), 5))
-            scores = scorer.fit(train).anomaly_score(test)
+            scorer = scorer_class(name)(**parameters).fit(train)
+            scores = scorer.anomaly_score(test)
+            of_train = held_out(scorer, train, np.array_split(np.arange(240), 5)).scores
             cells.append(
                 made_results.write_cell(
-                    root, "large", category, (method, "given"), images, scores, held_out
+                    root, "large", category, (method, "given"), images, scores, of_train
                 )
             )
     return made_results.write_page(root, "large", cells, folders)

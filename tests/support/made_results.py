@@ -13,6 +13,9 @@ from defectbench.storage import write_arrays, write_json, write_tsv
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 RATES = [0.005, 0.01, 0.02, 0.05, 0.1]
+# names of categories that must stay what they are
+STRANGE = """<img src=x onerror="document.title='broken'"> & 'quote'"""
+UNICODE = "Шестерня 齿轮"
 CODE = {"code": "0" * 16}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import Browser
-from conftest import STRANGE, UNICODE
+from made_results import STRANGE, UNICODE
 
 from defectbench.evaluation.operating_points import ScoredImages, judged
 
