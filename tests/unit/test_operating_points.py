@@ -45,6 +45,13 @@ def test_a_point_keeps_the_asked_rate_on_the_held_out_images_and_reports_the_one
     assert [p["asked"] for p in operating_points(sample, [0.1, 0.01, 0.1])] == [0.01, 0.1]
 
 
+def test_a_rate_incompatible_with_the_asked_one_says_on_which_side_it_lies(sample):
+    strict = sample._replace(held_out=sample.held_out + 3)
+    lax = sample._replace(held_out=sample.held_out - 3)
+    sides = [operating_point(each, 0.2)["against_asked"] for each in (strict, sample, lax)]
+    assert sides == ["below", None, "above"]
+
+
 def test_images_of_a_group_count_as_one(sample):
     groups = np.repeat([f"part {k}" for k in range(20)], 5)
     grouped = sample._replace(groups=groups, held_out_groups=groups)

@@ -168,7 +168,7 @@ def test_a_category_without_defects_has_no_verdict_and_spoils_no_other():
     assert decision["categories"][0]["verdict"] == "none"
     assert decision["overall"]["verdict"] == "only"
     assert decision["overall"]["auroc"] == pytest.approx(0.95)
-    assert any("too few independent defective" in text for text in warnings(decision))
+    assert any("too few independent test images" in text for text in warnings(decision))
     verdict = category_verdict(decision["categories"][0], {})
     assert verdict == "cannot be judged: no defective test image"
 
@@ -200,13 +200,13 @@ def test_an_operating_point_says_how_many_images_its_promise_needs():
         "asked": 0.01,
         "held_out": 100,
         "needed": 299,
-        "false_alarm_rate_interval": (0.02, 0.1),
+        "against_asked": "above",
     }
     assert point_flags(point) == [
         "100 independent training images cannot vouch for 1 %; 299 could",
         "more false alarms than asked",
     ]
-    enough = point | {"held_out": 300, "false_alarm_rate_interval": None}
+    enough = point | {"held_out": 300, "against_asked": None}
     assert point_flags(enough) == []
 
 

@@ -71,9 +71,35 @@ def flags(
     """
     f1, trivial = metrics["honest_f1"], metrics["trivial_f1"]
     return {
-        "false_positive_rate": _against_asked(predicted[labels == 0], groups[labels == 0], asked),
+        "false_positive_rate": against_asked(predicted[labels == 0], groups[labels == 0], asked),
         "beats_trivial_f1": None if f1 is None or trivial is None else bool(f1 > trivial),
     }
+
+
+def against_asked(predicted: np.ndarray, groups: np.ndarray, asked: float) -> str | None:
+    """Whether the rate seen on good images is incompatible with the one asked for.
+
+    Parameters
+    ----------
+    predicted, groups
+        Of the good test images; whether each is called defective.
+    asked
+        The false-positive rate asked for.
+
+    Returns
+    -------
+    str or None
+        ``above`` or ``below`` by an exact binomial test, two-sided, 5 %; images in groups count as
+        their `intervals.effective_size`.
+    """
+    if not len(predicted):
+        return None
+    rate = float(predicted.mean())
+    of = round(effective_size(predicted, groups))
+    p_value = stats.binomtest(round(rate * of), of, asked).pvalue
+    if p_value >= SIGNIFICANCE:
+        return None
+    return "above" if rate > asked else "below"
 
 
 def cautions(
@@ -116,17 +142,6 @@ def cautions(
 def _count(groups: np.ndarray) -> int:
     """Number of groups; an image without one counts by itself."""
     return len(set(group_numbers(groups).tolist()))
-
-
-def _against_asked(predicted: np.ndarray, groups: np.ndarray, asked: float) -> str | None:
-    if not len(predicted):
-        return None
-    rate = float(predicted.mean())
-    of = round(effective_size(predicted, groups))
-    p_value = stats.binomtest(round(rate * of), of, asked).pvalue
-    if p_value >= SIGNIFICANCE:
-        return None
-    return "above" if rate > asked else "below"
 
 
 def _too_few(labels: np.ndarray, classes: tuple[int, ...]) -> str | None:

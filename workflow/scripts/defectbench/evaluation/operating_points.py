@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from defectbench.evaluation.cautions import against_asked
 from defectbench.evaluation.image_metrics import confusion_at
 from defectbench.evaluation.intervals import effective_size, rate_interval
 from defectbench.evaluation.resampling import group_numbers
@@ -43,15 +44,18 @@ def operating_point(images: ScoredImages, rate: float) -> dict[str, Any]:
     -------
     dict
         ``asked``, ``threshold`` (None without held-out images), ``held_out`` (independent
-        held-out images: groups count as one), ``needed`` (`thresholds.images_to_vouch_for`), and
-        the figures of `judged`.
+        held-out images: groups count as one), ``needed`` (`thresholds.images_to_vouch_for`),
+        ``against_asked`` (see `cautions.against_asked`), and the figures of `judged`.
     """
     threshold = threshold_at_false_positive_rate(images.held_out, rate)
+    good = images.labels == 0
+    called = images.scores[good] >= (np.inf if threshold is None else threshold)
     return {
         "asked": rate,
         "threshold": threshold,
         "held_out": independent_images(images.held_out_groups),
         "needed": images_to_vouch_for(rate),
+        "against_asked": against_asked(called, images.groups[good], rate),
         **judged(images, threshold),
     }
 

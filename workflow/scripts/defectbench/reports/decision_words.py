@@ -10,12 +10,12 @@ from defectbench.reports.decisions import cell_of
 
 MISSING = "–"
 
+FEW = {"few_good": "good", "few_defective": "defective"}
+AGAINST = {"above": "more", "below": "fewer"}
 FLAGS = {
     "above": "more false alarms than asked",
     "below": "fewer false alarms than asked: the threshold is stricter than needed",
     "useless": "no better than calling every part defective",
-    "few_good": f"fewer than {FEWEST} independent good test images",
-    "few_defective": f"fewer than {FEWEST} independent defective test images",
 }
 
 AUROC_MEANS = (
@@ -29,6 +29,10 @@ HONEST_MEANS = (
 ORACLE_MEANS = (
     "An oracle threshold is chosen on the labelled test images themselves: it flatters, and nobody "
     "can know it in advance."
+)
+INDEPENDENT_MEANS = (
+    "Images are independent unless they belong to one group: photographs of one part or one module "
+    "count as one image."
 )
 COSTS_MEAN = (
     "False alarms are expected from held-out training images, escapes from the defective test "
@@ -119,13 +123,14 @@ def warnings(decision: Mapping[str, Any]) -> list[str]:
     places: dict[str, list[str]] = {}
     for entry in decision["categories"]:
         for name in cell_of(decision, entry["category"], entry["shown"])["flags"]:
-            places.setdefault(name, []).append(entry["category"])
+            categories = places.setdefault("few" if name in FEW else name, [])
+            if entry["category"] not in categories:
+                categories.append(entry["category"])
     sentences = {
         "useless": "the threshold serves no better (by F1) than calling every part defective",
         "above": "the threshold rejects more good parts than was asked",
         "few_held_out": "there are too few independent training images to promise the asked rate",
-        "few_good": "there are too few independent good test images to judge",
-        "few_defective": "there are too few independent defective test images to judge",
+        "few": "there are too few independent test images to judge",
     }
     total = len(decision["categories"])
     return [
@@ -159,7 +164,10 @@ def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:
 
 def flag_texts(cell: Mapping[str, Any], asked: float) -> list[str]:
     """The flags of a cell in words."""
-    return [_flag_text(name, cell["honest"], asked) for name in cell["flags"]]
+    few = [name for name in cell["flags"] if name in FEW]
+    texts = [_flag_text(name, cell["honest"], asked) for name in cell["flags"] if name not in few]
+    kinds = " and ".join(FEW[name] for name in few)
+    return [*texts, f"fewer than {FEWEST} independent {kinds} test images"] if few else texts
 
 
 def _flag_text(name: str, point: Mapping[str, Any], asked: float) -> str:
@@ -181,11 +189,8 @@ def point_flags(point: Mapping[str, Any]) -> list[str]:
             f"{has} independent training images cannot vouch for {percent(point['asked'])}; "
             f"{needed:,} could"
         )
-    low, high = point["false_alarm_rate_interval"] or (0.0, 1.0)
-    if low > point["asked"]:
-        found.append("more false alarms than asked")
-    if high < point["asked"]:
-        found.append("fewer false alarms than asked")
+    if point["against_asked"]:
+        found.append(f"{AGAINST[point['against_asked']]} false alarms than asked")
     return found
 
 

@@ -107,9 +107,9 @@ def _flags(cell: CellResults, honest: Mapping[str, Any]) -> list[str]:
     ``useless``: F1 does not beat the answer "everything is defective"; ``few_held_out``: too few to
     vouch for the rate asked; ``few_good``, ``few_defective``: test images.
     """
-    marked, reasons = cell.metrics["flags"], cell.metrics["reasons"]
-    found = [marked["false_positive_rate"]] if marked["false_positive_rate"] else []
-    if marked["beats_trivial_f1"] is False and "honest_f1" not in reasons:
+    found = [honest["against_asked"]] if honest["against_asked"] else []
+    beaten = cell.metrics["flags"]["beats_trivial_f1"] is False
+    if beaten and "honest_f1" not in cell.metrics["reasons"]:
         found.append("useless")
     if honest["needed"] is None or honest["held_out"] < honest["needed"]:
         found.append("few_held_out")
