@@ -138,25 +138,28 @@ def write_page(
         kind: [str(file) for cell in cells if (file := cell / name).is_file()]
         for kind, name in files.items()
     }
+    decision = reports / f"{dataset}_decision.json"
+    wildcards = {"dataset": dataset}
+    run_script(
+        "write_decision",
+        root,
+        input=found,
+        output={"decision": decision, "points": reports / f"{dataset}_operating_points.csv"},
+        params={"rates": RATES, "costs": costs},
+        wildcards=wildcards,
+    )
     run_script(
         "write_page",
         root,
         input={
             **found,
+            "decision": decision,
             "images": [str(folder) for folder in folders],
             **{kind: [] for kind in ("index", "notes", "held_out_checks")},
             **optional,
         },
-        output={
-            "page": reports / f"{dataset}.html",
-            "decision": reports / f"{dataset}_decision.json",
-            "points": reports / f"{dataset}_operating_points.csv",
-        },
-        params={
-            "categories": list(dict.fromkeys(cell.parents[1].name for cell in cells)),
-            "rates": RATES,
-            "costs": costs,
-        },
-        wildcards={"dataset": dataset},
+        output={"page": reports / f"{dataset}.html"},
+        params={"categories": list(dict.fromkeys(cell.parents[1].name for cell in cells))},
+        wildcards=wildcards,
     )
     return reports / f"{dataset}.html"

@@ -1,9 +1,9 @@
 """Stage page: the decision, figures and pictures of one dataset in one file.
 
-in:  metrics.json, replicates.h5, scores.tsv, held_out_scores.tsv, held_out_check.json of every
+in:  decision.json; metrics.json, scores.tsv, held_out_scores.tsv and held_out_check.json of every
      category and detector; maps.h5 and pixel_metrics.json of those that localize; index.tsv,
      notes.json and images of every category
-out: reports/{dataset}.html, _decision.json (what it says), _operating_points.csv
+out: reports/{dataset}.html
 """
 
 from defectbench.reports.page_templates import template_digest
@@ -11,15 +11,15 @@ from defectbench.reports.page_templates import template_digest
 
 rule page:
     input:
+        decision=rules.decision.output.decision,
         metrics=of_cells("metrics", "metrics"),
-        replicates=of_cells("metrics", "replicates"),
         scores=of_cells("scores", "scores"),
         held_out=of_cells("scores", "held_out"),
         held_out_checks=of_cells("scores", "check"),
-        notes=of_cells("index", "notes"),
-        index=of_cells("index", "index"),
         maps=of_cells("scores", "maps", only=localizing_cells),
         pixel_metrics=of_cells("pixel_metrics", "metrics", only=localizing_cells),
+        index=of_cells("index", "index"),
+        notes=of_cells("index", "notes"),
         images=dataset_images,
     output:
         page=report(
@@ -28,8 +28,6 @@ rule page:
             category="Results",
             labels={"dataset": "{dataset}", "shows": "decision, figures, pictures"},
         ),
-        decision="reports/{dataset}_decision.json",
-        points="reports/{dataset}_operating_points.csv",
     log:
         "logs/{dataset}/page.log",
     benchmark:
@@ -42,8 +40,6 @@ rule page:
         runtime=grows(15),
     params:
         categories=lambda wildcards: all_categories(config, wildcards.dataset),
-        rates=config["operating_points"],
-        costs=config.get("costs"),
         templates=template_digest(),
         code=stage_digest("write_page"),
     script:

@@ -1,6 +1,6 @@
 """One detector on one category, with all that its page shows; optional parts may be absent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from defectbench.evaluation.operating_points import ScoredImages
-from defectbench.storage import read_tsv
+from defectbench.storage import read_json, read_tsv
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,39 @@ class CellResults:
         return None if None in parts else float(sum(parts))
 
 
-def read_scores(scores: str | Path, held_out: str | Path) -> dict[str, Any]:
-    """The fields of a `CellResults` that come from its ``scores.tsv`` and held-out scores."""
+def read_cells(
+    metrics: Iterable[str],
+    pixel_metrics: Iterable[str],
+    costs: Iterable[str] = (),
+    maps: Iterable[str] = (),
+) -> list[CellResults]:
+    """The cells of these files, in the order of `metrics`; scores lie beside them.
+
+    Parameters
+    ----------
+    metrics
+        The ``metrics.json`` of every cell.
+    pixel_metrics, costs, maps
+        Files of some cells: ``pixel_metrics.json``, ``cost.json``, ``maps.h5``.
+    """
+    pixels, cost, located = map(_by_folder, (pixel_metrics, costs, maps))
+    return [
+        CellResults(
+            metrics=read_json(file),
+            **_scores(folder / "scores.tsv", folder / "held_out_scores.tsv"),
+            pixels=read_json(pixels[folder]) if folder in pixels else {},
+            cost=read_json(cost[folder]) if folder in cost else {},
+            maps=located.get(folder),
+        )
+        for folder, file in _by_folder(metrics).items()
+    ]
+
+
+def _by_folder(files: Iterable[str]) -> dict[Path, Path]:
+    return {Path(file).parent: Path(file) for file in files}
+
+
+def _scores(scores: Path, held_out: Path) -> dict[str, Any]:
     rows, held_out_rows = read_tsv(scores), read_tsv(held_out)
     return {
         "paths": [row["path"] for row in rows],

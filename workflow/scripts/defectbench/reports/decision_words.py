@@ -134,7 +134,7 @@ def warnings(decision: Mapping[str, Any]) -> list[str]:
     }
     total = len(decision["categories"])
     return [
-        f"On {_places(places[name], total)}, {sentence}."
+        f"{_places(places[name], total)}, {sentence}."
         for name, sentence in sentences.items()
         if name in places
     ]
