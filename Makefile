@@ -5,17 +5,18 @@ ENV := .venv/.installed
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo compare test test-slurm parity bench bench-grid bench-planning bench-coverage bench-pixels bench-groups lint
+.PHONY: help demo compare test test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-groups lint
 .DEFAULT_GOAL := help
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 demo: $(ENV) ## benchmark two detectors on real images; prints the table
-	snakemake --cores all --quiet rules -- reports/elpv_table.md
+	snakemake --cores all --quiet rules -- reports/elpv_table.md reports/elpv.html
 	@cat reports/elpv_table.md
 	@echo
 	@echo "The table is reports/elpv_table.md; its tidy twin is reports/elpv_table.csv."
+	@echo "The page, with figures and pictures: $(CURDIR)/reports/elpv.html"
 
 compare: $(ENV) ## benchmark all detectors on the demo's images: hours on two cores
 	snakemake --cores all --quiet rules -- reports/elpv_family_table.md
@@ -27,6 +28,9 @@ test-slurm: $(ENV) ## install a SLURM of one machine (Debian, root) and run the 
 	python -m pip install --quiet --disable-pip-version-check --upgrade --target .venv/cluster \
 		--no-deps -r envs/cluster.txt
 	PYTHONPATH="$(CURDIR)/.venv/cluster" python -m pytest -rsP tests/slurm
+
+test-page: $(ENV) ## install Chromium (Debian, root) where it is missing and test the page in it
+	python -m pytest -rsP tests/page
 
 parity: $(ENV) ## compare with reference outputs: make parity GOLDEN=folder MVTEC=folder
 	@test -f "$(GOLDEN)/resnet18_seed42.pth" && test -d "$(MVTEC)/bottle/train/good" || \

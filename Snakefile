@@ -29,6 +29,8 @@ include: "workflow/rules/metrics.smk"
 include: "workflow/rules/pixel_metrics.smk"
 include: "workflow/rules/overlays.smk"
 include: "workflow/rules/table.smk"
+include: "workflow/rules/decision.smk"
+include: "workflow/rules/page.smk"
 include: "workflow/rules/usage.smk"
 
 
@@ -38,6 +40,7 @@ localrules:
     source,
     weights,
     table,
+    decision,
     usage,
 
 

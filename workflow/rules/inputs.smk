@@ -116,6 +116,12 @@ def of_cells(rule, name, only=cells):
     return files
 
 
+def dataset_images(wildcards):
+    """Image folders of a dataset's categories; none where its features are given."""
+    given = features_are_given(wildcards)
+    return [] if given else of_cells("source", "category")(wildcards)
+
+
 def published_figures(wildcards):
     """Published figures with the settings, images and weights they were made of, if any."""
     names = ("published.csv", "published_settings.json", "counts.csv")
