@@ -133,8 +133,8 @@ def test_taps_equal_the_layers_outputs(resnet18_weights: Path):
         layer3 = network.layer3(layer2)
         pooled = torch.nn.functional.avg_pool2d(layer3, 2)
         found = TappedNetwork(network, [Tap("layer2", 1), Tap("layer3", 2)])(batch)
-    torch.testing.assert_close(found[Tap("layer2", 1)], layer2.flatten(1))
-    torch.testing.assert_close(found[Tap("layer3", 2)], pooled.flatten(1))
+    torch.testing.assert_close(found[Tap("layer2", 1)], layer2)
+    torch.testing.assert_close(found[Tap("layer3", 2)], pooled)
 
 
 def test_the_network_runs_no_further_than_the_deepest_tap(resnet18_weights: Path):
@@ -193,7 +193,7 @@ def test_bf16_features_are_close_and_stored_as_float32(resnet18_weights: Path, t
 
 
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0", "test_resnet"])
-def test_folding_batch_norm_keeps_the_function(
+def test_folding_batch_norm_leaves_none_and_keeps_the_function(
     name: str, resnet18_weights: Path, lite0_weights: Path, tmp_path: Path
 ):
     import timm
@@ -201,7 +201,8 @@ def test_folding_batch_norm_keeps_the_function(
     torch.save(timm.create_model("test_resnet").state_dict(), tmp_path / "w.pth")
     files = {"resnet18": resnet18_weights, "efficientnet_lite0": lite0_weights}
     network = load_backbone(name, files.get(name, tmp_path / "w.pth")).network
-    folded = fold_batch_norm(network)
+    last = [layer for layer, _ in network.named_modules()][-1]
+    folded = fold_batch_norm(network, [Tap(last, 1)], side=64)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
     batch = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
@@ -216,23 +217,35 @@ class SharedConvolution(torch.nn.Module):
         super().__init__()
         self.convolution = torch.nn.Conv2d(3, 3, 1)
         self.norm = torch.nn.BatchNorm2d(3)
+        self.sum = torch.nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.convolution(x)
-        return x + self.norm(x)
+        return self.sum(x + self.norm(x))
 
 
 def test_a_network_that_folding_would_change_is_left_alone():
     network = SharedConvolution().eval()
     network.norm.running_mean += 1
-    assert fold_batch_norm(network) is network
+    assert fold_batch_norm(network, [Tap("sum", 1)], side=8) is network
 
 
-def test_a_network_without_batch_norm_is_not_probed():
-    import timm
+class OneSize(torch.nn.Module):
+    """A convolutional network that takes images of 8×8 alone."""
 
-    network = timm.create_model("test_vit").eval()  # refuses images of the probe's size
-    assert fold_batch_norm(network) is network
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(3, 4, 3)
+        self.norm = torch.nn.BatchNorm2d(4)
+        self.head = torch.nn.Linear(4 * 6 * 6, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.norm(self.convolution(x)).flatten(1))
+
+
+def test_folding_probes_the_size_that_is_used():
+    folded = fold_batch_norm(OneSize().eval(), [Tap("head", 1)], side=8)
+    assert isinstance(folded.norm, torch.nn.Identity)
 
 
 def test_precision_is_chosen_by_name_or_hardware():

@@ -9,7 +9,7 @@ with job_log(snakemake.log[0]):
     train = [row.split == "train" for row in read_index(snakemake.input.index)]
     with open_h5(snakemake.input.features) as features:
         provenance = read_attributes(features)["provenance"]
-        X = features[snakemake.params.tap][train]
+        X = features[snakemake.params.tap][train].reshape(sum(train), -1)
     scorer = scorer_class(snakemake.params.scorer)(**snakemake.params.parameters).fit(X)
     provenance |= {
         "layer": snakemake.params.tap,

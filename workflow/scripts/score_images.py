@@ -16,6 +16,7 @@ with job_log(snakemake.log[0]):
     scorer = scorer_class(provenance["scorer"])(**provenance["parameters"])
     with open_h5(snakemake.input.features) as features:
         X = features[provenance["layer"]]
+        X = X[()].reshape(len(X), -1)
         X_train = X[[row.split == "train" for row in index]]
         X_test = X[[row.split == "test" for row in index]]
     scores = scorer.from_arrays(arrays).anomaly_score(X_test)

@@ -1,82 +1,114 @@
 """Batch norms folded into the convolutions before them."""
 
 import copy
-from collections import Counter
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
 
 import torch
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from defectbench.features.taps import Tap, TappedNetwork
+
 FOLD_TOLERANCE = 1e-4
 
 
-def fold_batch_norm(network: torch.nn.Module) -> torch.nn.Module:
+def fold_batch_norm(network: torch.nn.Module, taps: Sequence[Tap], side: int) -> torch.nn.Module:
     """Fold each batch norm into the convolution whose output it alone receives.
 
     In eval mode both are affine, so the folded network computes the same function with less work;
-    rounding moves features by about 1e-6 of their largest. Which batch norm follows which
-    convolution is read off a forward pass, and a second one checks the result.
+    rounding moves features by about 1e-6 of their largest. A convolution whose output is tapped
+    stays as it is. Which batch norm follows which convolution is read off a forward pass, and a
+    second one checks that every tap gives what it gave before.
 
     Parameters
     ----------
     network
         In eval mode, on the CPU, float32. It is not changed.
+    taps
+        What will be read from it.
+    side
+        Of the images that it will be given: some networks take one size alone.
 
     Returns
     -------
     Module
-        A folded copy; the network itself if folding does not reproduce its output.
+        A folded copy; the network itself if folding does not reproduce what the taps give.
     """
     if not any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules()):
-        return network  # transformers, some of which take no image of another size
-    probe = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(42))
-    folded = copy.deepcopy(network)
+        return network
+    probe = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(42))
     with torch.no_grad():
-        expected = network(probe)
-        for convolution, norm_name in _convolution_norm_pairs(folded, probe):
-            norm = folded.get_submodule(norm_name)
-            fused = fuse_conv_bn_eval(convolution, norm)
-            convolution.weight, convolution.bias = fused.weight, fused.bias
-            # timm's batch norms carry their activation
-            rest = torch.nn.Sequential(norm.drop, norm.act) if hasattr(norm, "act") else None
-            folded.set_submodule(norm_name, rest or torch.nn.Identity())
-        actual = folded(probe)
-    largest = expected.abs().max()
-    return folded if (actual - expected).abs().max() <= FOLD_TOLERANCE * largest else network
+        pairs, expected = _convolution_norm_pairs(network, taps, probe)
+        folded = copy.deepcopy(network)
+        for convolution_name, norm_name in pairs:
+            _fold(folded, convolution_name, norm_name)
+        actual = TappedNetwork(folded, taps)(probe)
+    equal = all(_is_close(actual[tap], expected[tap]) for tap in expected)
+    return folded if equal else network
+
+
+def _fold(network: torch.nn.Module, convolution_name: str, norm_name: str) -> None:
+    convolution = network.get_submodule(convolution_name)
+    norm = network.get_submodule(norm_name)
+    fused = fuse_conv_bn_eval(convolution, norm)
+    convolution.weight, convolution.bias = fused.weight, fused.bias
+    rest: torch.nn.Module = torch.nn.Identity()
+    if hasattr(norm, "act"):  # timm's batch norms carry their activation
+        rest = torch.nn.Sequential(OrderedDict(drop=norm.drop, act=norm.act))
+    network.set_submodule(norm_name, rest)
+
+
+def _is_close(actual: torch.Tensor, expected: torch.Tensor) -> bool:
+    return bool((actual - expected).abs().max() <= FOLD_TOLERANCE * expected.abs().max())
 
 
 def _convolution_norm_pairs(
-    network: torch.nn.Module, probe: torch.Tensor
-) -> list[tuple[torch.nn.Conv2d, str]]:
-    """Convolutions called once, whose output goes to one batch norm and to no other module."""
+    network: torch.nn.Module, taps: Sequence[Tap], probe: torch.Tensor
+) -> tuple[list[tuple[str, str]], dict[Tap, torch.Tensor]]:
+    """Convolutions called once, whose output goes to one batch norm, no other module and no tap.
+
+    Beside them stands what the taps gave. Only what runs before the deepest tap is looked at.
+    """
     alive: list[torch.Tensor] = []  # an id stays a tensor's own only while the tensor lives
-    outputs: dict[int, torch.nn.Conv2d] = {}
-    calls: Counter[torch.nn.Module] = Counter()
+    made_by: dict[int, str] = {}
+    calls: Counter[str] = Counter()
     readers: dict[int, list[str]] = {}
-    hooks = []
-    for name, module in network.named_modules():
-        if next(module.children(), None) is None or isinstance(module, torch.nn.BatchNorm2d):
+    tapped: set[int] = set()
+    layers = {tap.layer for tap in taps}
 
-            def note_input(module, inputs, name=name):
-                if inputs:
-                    alive.append(inputs[0])
-                    readers.setdefault(id(inputs[0]), []).append(name)
+    def watch(name: str, module: torch.nn.Module) -> list[torch.utils.hooks.RemovableHandle]:
+        reads = next(module.children(), None) is None or isinstance(module, torch.nn.BatchNorm2d)
+        convolves = isinstance(module, torch.nn.Conv2d)
 
-            hooks.append(module.register_forward_pre_hook(note_input))
-        if isinstance(module, torch.nn.Conv2d):
+        def note_input(module, inputs):
+            if reads and inputs:
+                alive.append(inputs[0])
+                readers.setdefault(id(inputs[0]), []).append(name)
 
-            def note_output(module, inputs, output):
-                calls[module] += 1
-                alive.append(output)
-                outputs[id(output)] = module
+        def note_output(module, inputs, output):
+            alive.append(output)
+            if convolves:
+                calls[name] += 1
+                made_by[id(output)] = name
+            if name in layers:  # a container may hand on its convolution's output
+                tapped.add(id(output))
 
+        hooks = [module.register_forward_pre_hook(note_input)]
+        if convolves or name in layers:
             hooks.append(module.register_forward_hook(note_output))
-    network(probe)
+        return hooks
+
+    hooks = [hook for name, module in network.named_modules() for hook in watch(name, module)]
+    expected = TappedNetwork(network, taps)(probe)
     for hook in hooks:
         hook.remove()
-    return [
-        (convolution, readers[output][0])
-        for output, convolution in outputs.items()
-        if calls[convolution] == 1
-        and len(readers.get(output, ())) == 1
-        and isinstance(network.get_submodule(readers[output][0]), torch.nn.BatchNorm2d)
+    pairs = [
+        (name, readers[output][0])
+        for output, name in made_by.items()
+        if calls[name] == 1 and output not in tapped and len(readers.get(output, ())) == 1
     ]
+    return [
+        (convolution, norm)
+        for convolution, norm in pairs
+        if isinstance(network.get_submodule(norm), torch.nn.BatchNorm2d)
+    ], expected

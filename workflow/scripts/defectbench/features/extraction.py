@@ -67,13 +67,14 @@ def extract_features(
     precision
         ``fp32``, or ``bf16`` for the network's weights and activations. Features are float32.
     output
-        Receives float32 arrays (N, dimensions) under the taps' names.
+        Receives float32 arrays under the taps' names: (N, channels, height, width) of feature
+        maps, (N, dimensions) of vectors.
     progress
         Is told of every batch.
     """
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "fp32"
-    network = fold_batch_norm(backbone.network)
+    network = fold_batch_norm(backbone.network, taps, images.shape[1])
     network = network.to(device, dtype, memory_format=torch.channels_last)
     forward = TappedNetwork(network, taps)
     mean = torch.tensor(backbone.mean, device=device).view(1, 3, 1, 1)
@@ -83,14 +84,14 @@ def extract_features(
             normalised = pixels.permute(0, 3, 1, 2).float().div(255).sub(mean).div(std)
             for tap, values in forward(normalised.to(dtype)).items():
                 if tap.name not in output:
-                    create_array(output, tap.name, (len(images), values.shape[1]), "float32")
+                    create_array(output, tap.name, (len(images), *values.shape[1:]), "float32")
                 _check_finite(values, tap, rows.start, precision)
                 output[tap.name][rows] = values.numpy()
             progress.advance(len(pixels))
 
 
 def _check_finite(values: torch.Tensor, tap: Tap, first: int, precision: str) -> None:
-    finite = values.isfinite().all(dim=1)
+    finite = values.flatten(1).isfinite().all(dim=1)
     if not finite.all():
         row = first + int(finite.int().argmin())
         advice = "try fp32" if precision != "fp32" else "are the weights whole?"
