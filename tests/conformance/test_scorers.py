@@ -1,5 +1,6 @@
 """What every registered scorer promises."""
 
+import doctest
 import inspect
 
 import numpy as np
@@ -10,101 +11,158 @@ from defectbench.scorers import scorer_class, scorer_names
 from defectbench.scorers.base import Scorer
 from defectbench.storage import read_arrays, write_arrays
 
-RNG = np.random.default_rng(42)
-TRAIN = RNG.normal(size=(60, 50)).astype(np.float32)
-NORMAL = RNG.normal(size=(20, 50)).astype(np.float32)
-ANOMALOUS = NORMAL + 20
+
+def vectors(rng: np.random.Generator, n_images: int) -> np.ndarray:
+    return rng.normal(size=(n_images, 50)).astype(np.float32)
 
 
-@pytest.fixture(params=scorer_names())
-def scorer(request: pytest.FixtureRequest) -> Scorer:
-    return scorer_class(request.param)()
+def maps(rng: np.random.Generator, n_images: int) -> np.ndarray:
+    """Twelve channels that four causes explain, but for noise."""
+    causes = rng.normal(size=(n_images, 4, 64))
+    mixing = np.random.default_rng(7).normal(size=(12, 4))
+    noise = rng.normal(size=(n_images, 12, 64)) * 0.1
+    return (mixing @ causes + noise).reshape(n_images, 12, 8, 8).astype(np.float32)
+
+
+class Case:
+    """A scorer's class with features of the kind that it makes most of."""
+
+    def __init__(self, name: str) -> None:
+        self.kind = scorer_class(name)
+        rng = np.random.default_rng(42)
+        make = maps if self.kind.localizes else vectors
+        self.train, self.normal = make(rng, 60), make(rng, 20)
+        self.anomalous = self.normal + 20
+        self.fitted = self.kind().fit(self.train)
+
+
+@pytest.fixture(params=scorer_names(), scope="module")
+def case(request: pytest.FixtureRequest) -> Case:
+    return Case(request.param)
+
+
+def stored(scorer: Scorer) -> dict[str, bytes]:
+    return {name: array.tobytes() for name, array in scorer.to_arrays().items()}
 
 
 def test_the_registry_holds_both_published_scorers():
     assert {"pca_kde", "pca_fre"} <= set(scorer_names())
 
 
-def test_constructor_takes_keywords_only_and_only_stores(scorer: Scorer):
-    parameters = inspect.signature(type(scorer)).parameters
+def test_constructor_takes_keywords_only_and_only_stores(case: Case):
+    parameters = inspect.signature(case.kind).parameters
     for name, parameter in parameters.items():
         assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
-        assert getattr(scorer, name) == parameter.default
-    assert set(vars(scorer)) == set(parameters)
+        assert getattr(case.kind(), name) == parameter.default
+    assert set(vars(case.kind())) == set(parameters)
 
 
-def test_every_parameter_has_a_schema(scorer: Scorer):
-    assert set(scorer.parameter_schema) == set(inspect.signature(type(scorer)).parameters)
+def test_every_parameter_but_the_seed_has_a_schema(case: Case):
+    parameters = set(inspect.signature(case.kind).parameters)
+    assert set(case.kind.parameter_schema) == parameters - {"seed"}
 
 
-def test_fit_returns_itself_and_sets_the_fitted_attributes(scorer: Scorer):
-    assert scorer.fit(TRAIN) is scorer
+def test_a_scorer_takes_a_seed_if_and_only_if_it_draws(case: Case):
+    assert ("seed" in inspect.signature(case.kind).parameters) == case.kind.draws
+
+
+def test_the_seed_governs_what_is_drawn(case: Case):
+    if not case.kind.draws:
+        pytest.skip("draws nothing")
+    assert stored(case.kind(seed=43).fit(case.train)) != stored(case.fitted)
+
+
+def test_fitting_twice_gives_the_same_bytes(case: Case):
+    assert stored(case.kind().fit(case.train)) == stored(case.fitted)
+
+
+def test_fit_returns_itself_and_sets_the_fitted_attributes(case: Case):
+    scorer = case.kind()
+    assert scorer.fit(case.train) is scorer
     assert all(hasattr(scorer, f"{name}_") for name in scorer.fitted)
 
 
-def test_scores_are_float64_one_per_image_and_finite(scorer: Scorer):
-    scores = scorer.fit(TRAIN).anomaly_score(NORMAL)
+def test_scores_are_float64_one_per_image_and_finite(case: Case):
+    scores = case.fitted.anomaly_score(case.normal)
     assert scores.shape == (20,)
     assert scores.dtype == np.float64
     assert np.isfinite(scores).all()
 
 
-def test_anomalous_images_score_higher(scorer: Scorer):
-    scorer.fit(TRAIN)
-    assert scorer.anomaly_score(ANOMALOUS).min() > scorer.anomaly_score(NORMAL).max()
+def test_anomalous_images_score_higher(case: Case):
+    anomalous = case.fitted.anomaly_score(case.anomalous)
+    assert anomalous.min() > case.fitted.anomaly_score(case.normal).max()
 
 
-def test_an_images_score_does_not_depend_on_its_company(scorer: Scorer):
-    scorer.fit(TRAIN)
-    alone = np.concatenate([scorer.anomaly_score(NORMAL[i : i + 1]) for i in range(len(NORMAL))])
-    np.testing.assert_allclose(alone, scorer.anomaly_score(NORMAL), rtol=1e-9)
+def test_a_localizing_scorer_points_at_the_defect_and_others_decline(case: Case):
+    if not case.kind.localizes:
+        with pytest.raises(InputError, match="no anomaly map"):
+            case.fitted.anomaly_map(case.normal)
+        return
+    X = case.normal.copy()
+    X[:, :, 5, 6] += 20
+    found = case.fitted.anomaly_map(X)
+    assert found.dtype == np.float32
+    assert found.shape[0] == 20
+    assert np.isfinite(found).all()
+    height, width = found.shape[1:]
+    for image in found:
+        y, x = np.unravel_index(image.argmax(), image.shape)
+        assert abs((y + 0.5) * 8 / height - 5.5) <= 1
+        assert abs((x + 0.5) * 8 / width - 6.5) <= 1
 
 
-def test_fitting_twice_gives_the_same_scores(scorer: Scorer):
-    first = scorer.fit(TRAIN).anomaly_score(NORMAL)
-    np.testing.assert_array_equal(scorer.fit(TRAIN).anomaly_score(NORMAL), first)
+def test_a_localizing_scorer_needs_a_place(case: Case):
+    if not case.kind.localizes:
+        pytest.skip("has no map")
+    flat = case.train.reshape(60, -1)
+    with pytest.raises(InputError, match="no place"):
+        case.kind().fit(flat).anomaly_map(flat)
 
 
-def test_inputs_are_not_changed(scorer: Scorer):
-    train, test = TRAIN.copy(), NORMAL.copy()
-    scorer.fit(train).anomaly_score(test)
-    np.testing.assert_array_equal(train, TRAIN)
-    np.testing.assert_array_equal(test, NORMAL)
+def test_an_images_score_does_not_depend_on_its_company(case: Case):
+    X = case.normal
+    alone = np.concatenate([case.fitted.anomaly_score(X[i : i + 1]) for i in range(len(X))])
+    np.testing.assert_allclose(alone, case.fitted.anomaly_score(X), rtol=1e-5)
 
 
-def test_a_stored_scorer_scores_the_same(scorer: Scorer, tmp_path):
-    expected = scorer.fit(TRAIN).anomaly_score(NORMAL)
-    write_arrays(tmp_path / "model.h5", scorer.to_arrays(), {})
+def test_inputs_are_not_changed(case: Case):
+    train, test = case.train.copy(), case.normal.copy()
+    case.kind().fit(train).anomaly_score(test)
+    np.testing.assert_array_equal(train, case.train)
+    np.testing.assert_array_equal(test, case.normal)
+
+
+def test_a_stored_scorer_scores_the_same(case: Case, tmp_path):
+    write_arrays(tmp_path / "model.h5", case.fitted.to_arrays(), {})
     arrays, _ = read_arrays(tmp_path / "model.h5")
-    restored = type(scorer)().from_arrays(arrays)
-    np.testing.assert_array_equal(restored.anomaly_score(NORMAL), expected)
+    restored = case.kind().from_arrays(arrays)
+    expected = case.fitted.anomaly_score(case.normal)
+    np.testing.assert_array_equal(restored.anomaly_score(case.normal), expected)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_features_that_are_not_finite_are_refused(scorer: Scorer, bad: float):
-    X = TRAIN.copy()
+def test_features_that_are_not_finite_are_refused(case: Case, bad: float):
+    X = case.train.copy()
     X[7, 3] = bad
     with pytest.raises(InputError, match="image 7"):
-        scorer.fit(X)
+        case.kind().fit(X)
     with pytest.raises(InputError, match="image 7"):
-        type(scorer)().fit(TRAIN).anomaly_score(X)
+        case.fitted.anomaly_score(X)
 
 
-def test_constant_features_are_refused(scorer: Scorer):
+def test_constant_features_are_refused(case: Case):
     with pytest.raises(InputError, match="equal"):
-        scorer.fit(np.ones((60, 50), np.float32))
+        case.kind().fit(np.ones_like(case.train))
 
 
-def test_docstring_has_parameters_attributes_and_an_example(scorer: Scorer):
-    doc = inspect.getdoc(type(scorer))
-    for section in ("Parameters\n---", "Attributes\n---", "Examples\n---"):
-        assert section in doc
+def test_docstring_has_parameters_attributes_an_example_and_says_when_to_use_it(case: Case):
+    doc = inspect.getdoc(case.kind)
+    for part in ("When to use it", "Parameters\n---", "Attributes\n---", "Examples\n---"):
+        assert part in doc
 
 
-def test_the_example_runs(scorer: Scorer):
-    import doctest
-
-    module = inspect.getmodule(type(scorer))
-    results = doctest.testmod(module, extraglobs={"np": np})
+def test_the_example_runs(case: Case):
+    results = doctest.testmod(inspect.getmodule(case.kind), extraglobs={"np": np})
     assert results.attempted > 0
     assert results.failed == 0

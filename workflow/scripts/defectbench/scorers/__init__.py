@@ -8,7 +8,7 @@ from pathlib import Path
 
 from defectbench.scorers.base import Scorer
 
-HELPERS = ("__init__", "base", "pca")
+HELPERS = ("__init__", "base", "distances", "grids", "kernel_pca", "pca")
 
 
 def scorer_names() -> list[str]:

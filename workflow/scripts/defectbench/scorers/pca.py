@@ -10,6 +10,9 @@ from defectbench.errors import InputError
 BLOCK = 4096
 """Columns handled at once in float64, so that a float32 matrix is never copied whole."""
 
+IMAGES = 256
+"""Images whose residuals are computed at once."""
+
 
 class Components(NamedTuple):
     """Result of `principal_components`.
@@ -48,7 +51,7 @@ def principal_components(X: np.ndarray, *, keep: int | float) -> Components:
     mean = X.mean(axis=0, dtype=np.float64)
     n_images, n_dimensions = X.shape
     wide = n_images <= n_dimensions
-    eigenvalues, vectors = np.linalg.eigh(_gram(X, mean) if wide else _scatter(X, mean))
+    eigenvalues, vectors = np.linalg.eigh(inner_products(X, mean) if wide else _scatter(X, mean))
     eigenvalues, vectors = eigenvalues[::-1].clip(min=0), vectors[:, ::-1]
     rank = int((eigenvalues > _rounding_noise(eigenvalues, mean, n_images)).sum())
     if rank == 0:
@@ -92,13 +95,44 @@ def project(X: np.ndarray, components: Components) -> tuple[np.ndarray, np.ndarr
     return coordinates, squared_norm
 
 
+def squared_residual(X: np.ndarray, components: Components) -> np.ndarray:
+    """Squared error between feature maps and their reconstruction, summed over the channels.
+
+    Parameters
+    ----------
+    X
+        Maps, (n_images, channels, height, width).
+    components
+        Of the flattened maps.
+
+    Returns
+    -------
+    ndarray
+        float64, (n_images, height, width), in squared units of the features.
+    """
+    n_images, channels, *grid = X.shape
+    positions = int(np.prod(grid))
+    step = max(1, BLOCK // positions)
+    error = np.zeros((n_images, positions))
+    for start in range(0, n_images, IMAGES):
+        rows = X[start : start + IMAGES].reshape(-1, channels * positions)
+        coordinates, _ = project(rows, components)
+        for channel in range(0, channels, step):
+            columns = slice(channel * positions, (channel + step) * positions)
+            residual = rows[:, columns] - components.mean[columns]
+            residual -= coordinates @ components.components[:, columns].astype(np.float64)
+            residual = residual.reshape(len(rows), -1, positions)
+            error[start : start + IMAGES] += np.einsum("icp,icp->ip", residual, residual)
+    return error.reshape(n_images, *grid)
+
+
 def _centred_blocks(X: np.ndarray, mean: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     for start in range(0, X.shape[1], BLOCK):
         columns = slice(start, start + BLOCK)
         yield columns, X[:, columns] - mean[columns]
 
 
-def _gram(X: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def inner_products(X: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Inner products of the centred images: (n_images, n_images)."""
     gram = np.zeros((len(X), len(X)))
     for _, block in _centred_blocks(X, mean):

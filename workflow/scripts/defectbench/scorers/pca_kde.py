@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.scorers.base import Scorer, check_features
+from defectbench.scorers.base import Features, Scorer, as_matrix
 from defectbench.scorers.pca import Components, principal_components, project
 
 SCORE_BLOCK = 1024
@@ -21,6 +21,9 @@ class PcaKde(Scorer):
 
     The published score, `anomaly_probability` of the log density, ranks images alike but rounds
     to 1 below a log density of about -725, where outliers become ties; the log density does not.
+
+    When to use it: on pooled vectors, when speed and size matter most. It costs one
+    eigendecomposition and microseconds per image, and has no map.
 
     Parameters
     ----------
@@ -62,9 +65,9 @@ class PcaKde(Scorer):
         """One to be centred, one for the covariance to have full rank; see `Scorer`."""
         return self.components + 2
 
-    def fit(self, X: np.ndarray) -> Self:
+    def fit(self, X: Features) -> Self:
         """Learn components, scale and density; see `Scorer.fit`."""
-        check_features(X)
+        X = as_matrix(X)
         if len(X) < self.fewest_images:
             raise InputError(
                 f"components: {self.components} need at least {self.fewest_images} training "
@@ -81,9 +84,9 @@ class PcaKde(Scorer):
         self.points_ = scaled @ self.whitening_.T
         return self
 
-    def log_density(self, X: np.ndarray) -> np.ndarray:
+    def log_density(self, X: Features) -> np.ndarray:
         """Natural logarithm of the estimated density: float64, (n_images,)."""
-        check_features(X)
+        X = as_matrix(X)
         reduced, _ = project(X, Components(self.mean_, self.components_))
         queries = reduced / self.max_norm_ @ self.whitening_.T
         dimensions = len(self.whitening_)
@@ -96,7 +99,7 @@ class PcaKde(Scorer):
         sums = [self._log_kernel_sum(queries[start : start + SCORE_BLOCK]) for start in blocks]
         return log_norm + np.concatenate(sums)
 
-    def anomaly_score(self, X: np.ndarray) -> np.ndarray:
+    def anomaly_score(self, X: Features) -> np.ndarray:
         """Negative log density; see `Scorer.anomaly_score`."""
         return -self.log_density(X)
 

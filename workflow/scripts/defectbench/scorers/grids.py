@@ -1,0 +1,78 @@
+"""Feature and anomaly maps brought to another grid, and smoothed."""
+
+import numpy as np
+from scipy.ndimage import correlate1d
+
+Grid = tuple[int, int]
+
+
+def bilinear(maps: np.ndarray, grid: Grid) -> np.ndarray:
+    """Resize by bilinear interpolation, without antialiasing; corners of pixels are aligned.
+
+    Parameters
+    ----------
+    maps
+        float32 or float64, (…, height, width).
+    grid
+        New height and width.
+
+    Returns
+    -------
+    ndarray
+        (…, *grid), dtype of `maps`. Equals `torch.nn.functional.interpolate(…, mode="bilinear",
+        align_corners=False)` to rounding.
+    """
+    for axis, length in zip((-2, -1), grid, strict=True):
+        if maps.shape[axis] != length:
+            maps = _interpolate(maps, length, axis)
+    return maps
+
+
+def _interpolate(maps: np.ndarray, length: int, axis: int) -> np.ndarray:
+    old = maps.shape[axis]
+    positions = np.maximum((np.arange(length) + 0.5) * (old / length) - 0.5, 0)
+    low = np.minimum(positions.astype(int), old - 1)
+    high = np.minimum(low + 1, old - 1)
+    share = (positions - low).astype(maps.dtype)
+    share = share[:, None] if axis == -2 else share
+    return maps.take(low, axis) * (1 - share) + maps.take(high, axis) * share
+
+
+def nearest(maps: np.ndarray, grid: Grid) -> np.ndarray:
+    """Resize (…, height, width) by repeating the nearest value: (…, *grid)."""
+    rows, columns = (
+        np.arange(length) * old // length for length, old in zip(grid, maps.shape[-2:], strict=True)
+    )
+    return maps[..., rows[:, None], columns]
+
+
+def finest_grid(layers: list[np.ndarray]) -> Grid:
+    """Height and width of the layer with the most positions."""
+    height, width = max((layer.shape[-2:] for layer in layers), key=np.prod)
+    return height, width
+
+
+def neighbourhood_mean(maps: np.ndarray) -> np.ndarray:
+    """Mean of each 3×3 neighbourhood; beyond the border are zeros, and they count."""
+    kernel = np.full(3, 1 / 3)
+    return correlate1d(
+        correlate1d(maps, kernel, axis=-1, mode="constant"), kernel, axis=-2, mode="constant"
+    )
+
+
+def gaussian_blur(maps: np.ndarray, sigma: float) -> np.ndarray:
+    """Blur (…, height, width) with a Gaussian cut at 4 sigma, mirrored at the border's centre.
+
+    Parameters
+    ----------
+    maps
+        float32 or float64; computed in float64, returned in its own dtype.
+    sigma
+        Standard deviation in pixels; sigma 4 gives 33 taps.
+    """
+    radius = int(4 * sigma + 0.5)
+    taps = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
+    taps /= taps.sum()
+    return correlate1d(
+        correlate1d(maps, taps, axis=-1, mode="mirror"), taps, axis=-2, mode="mirror"
+    )

@@ -1,0 +1,80 @@
+"""FRE in the feature space of a Gaussian kernel."""
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from defectbench.scorers.base import Features, Scorer, as_matrix, check_varied
+from defectbench.scorers.distances import squared_distances
+from defectbench.scorers.kernel_pca import (
+    KernelComponents,
+    kernel_components,
+    reconstruction_error,
+)
+
+
+class KernelPcaFre(Scorer):
+    """Reconstruction error of kernel principal components, k(x, y) = exp(-γ ‖x-y‖²).
+
+    Hoffmann, "Kernel PCA for novelty detection", Pattern Recognition 2007. The kernel is centred
+    in its feature space for the training images and for new ones.
+
+    When to use it: where good parts come in several kinds or bend away from a plane. It keeps all
+    training features, and its time and memory grow with the square of their number. The score
+    saturates: images far from all training images score alike.
+
+    Parameters
+    ----------
+    variance
+        Share of the variance in the kernel's feature space that the components keep.
+    gamma
+        γ, in inverse squared units of the features; None: 1 / (dimensions × variance of all
+        training values).
+
+    Attributes
+    ----------
+    points_
+        Training features, (n_images, n_dimensions).
+    gamma_
+        γ as used.
+    row_means_
+        float64, (n_images,), of the training images' kernel matrix.
+    directions_
+        float64, (n_images, n_components); see `KernelComponents`.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(42).normal(size=(50, 8))
+    >>> scorer = KernelPcaFre(variance=0.9).fit(X)
+    >>> bool(scorer.anomaly_score(X + 9).min() > scorer.anomaly_score(X).max())
+    True
+    """
+
+    parameter_schema: ClassVar[dict[str, dict[str, Any]]] = {
+        "variance": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        "gamma": {"type": ["number", "null"], "exclusiveMinimum": 0},
+    }
+    fitted = ("points", "gamma", "row_means", "directions")
+
+    def __init__(self, *, variance: float = 0.97, gamma: float | None = None) -> None:
+        self.variance = variance
+        self.gamma = gamma
+
+    def fit(self, X: Features) -> Self:
+        """Learn the components in feature space; see `Scorer.fit`."""
+        self.points_ = as_matrix(X)
+        check_varied([self.points_])
+        scale = self.points_.shape[1] * self.points_.var(dtype=np.float64)
+        self.gamma_ = self.gamma or 1 / scale
+        components = kernel_components(self._kernel(self.points_), self.variance)
+        self.row_means_, self.directions_ = components
+        return self
+
+    def anomaly_score(self, X: Features) -> np.ndarray:
+        """Squared distance to the reconstruction; see `Scorer.anomaly_score`."""
+        kernel = self._kernel(as_matrix(X))
+        components = KernelComponents(self.row_means_, self.directions_)
+        return reconstruction_error(np.ones(len(kernel)), kernel, components)
+
+    def _kernel(self, X: np.ndarray) -> np.ndarray:
+        return np.exp(-self.gamma_ * squared_distances(X, self.points_))
