@@ -11,17 +11,19 @@ from defectbench.scorers import scorer_class, scorer_names
 from defectbench.scorers.base import Scorer
 from defectbench.storage import read_arrays, write_arrays
 
+SIDE = 7
+
 
 def vectors(rng: np.random.Generator, n_images: int) -> np.ndarray:
     return rng.normal(size=(n_images, 50)).astype(np.float32)
 
 
 def maps(rng: np.random.Generator, n_images: int) -> np.ndarray:
-    """Twelve channels that four causes explain, but for noise."""
-    causes = rng.normal(size=(n_images, 4, 64))
-    mixing = np.random.default_rng(7).normal(size=(12, 4))
-    noise = rng.normal(size=(n_images, 12, 64)) * 0.1
-    return (mixing @ causes + noise).reshape(n_images, 12, 8, 8).astype(np.float32)
+    """Channels, more than some scorers keep, that four causes explain, but for noise."""
+    causes = rng.normal(size=(n_images, 4, SIDE * SIDE))
+    mixing = np.random.default_rng(7).normal(size=(110, 4))
+    noise = rng.normal(size=(n_images, 110, SIDE * SIDE)) * 0.1
+    return (mixing @ causes + noise).reshape(n_images, 110, SIDE, SIDE).astype(np.float32)
 
 
 class Case:
@@ -100,7 +102,7 @@ def test_a_localizing_scorer_points_at_the_defect_and_others_decline(case: Case)
             case.fitted.anomaly_map(case.normal)
         return
     X = case.normal.copy()
-    X[:, :, 5, 6] += 20
+    X[:, :, 2, 4] += 20
     found = case.fitted.anomaly_map(X)
     assert found.dtype == np.float32
     assert found.shape[0] == 20
@@ -108,8 +110,8 @@ def test_a_localizing_scorer_points_at_the_defect_and_others_decline(case: Case)
     height, width = found.shape[1:]
     for image in found:
         y, x = np.unravel_index(image.argmax(), image.shape)
-        assert abs((y + 0.5) * 8 / height - 5.5) <= 1
-        assert abs((x + 0.5) * 8 / width - 6.5) <= 1
+        assert abs((y + 0.5) * SIDE / height - 2.5) <= 1
+        assert abs((x + 0.5) * SIDE / width - 4.5) <= 1
 
 
 def test_a_localizing_scorer_needs_a_place(case: Case):

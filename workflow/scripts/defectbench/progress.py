@@ -15,10 +15,12 @@ class Progress:
         Images to do.
     label
         What is being done, for the terminal, where several jobs may speak.
+    unit
+        What is counted.
     """
 
-    def __init__(self, total: int, label: str) -> None:
-        self.total, self.label, self.done = total, label, 0
+    def __init__(self, total: int, label: str, unit: str = "images") -> None:
+        self.total, self.label, self.unit, self.done = total, label, unit, 0
         self._started = self._shown = time.monotonic()
 
     def advance(self, images: int) -> None:
@@ -30,7 +32,7 @@ class Progress:
         self._shown = now
         rate = self.done / max(now - self._started, 1e-9)
         left = (self.total - self.done) / rate
-        line = f"{self.done}/{self.total} images, {rate:.1f} images/s, {left:.0f} s left"
+        line = f"{self.done}/{self.total} {self.unit}, {rate:.1f} {self.unit}/s, {left:.0f} s left"
         print(line, file=sys.stderr)
         terminal = sys.__stderr__
         if terminal is not None and terminal is not sys.stderr and terminal.isatty():

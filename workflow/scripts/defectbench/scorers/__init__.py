@@ -8,7 +8,17 @@ from pathlib import Path
 
 from defectbench.scorers.base import Scorer
 
-HELPERS = ("__init__", "base", "distances", "grids", "kernel_pca", "pca")
+HELPERS = (
+    "__init__",
+    "base",
+    "coreset",
+    "distances",
+    "grids",
+    "kernel_pca",
+    "memory",
+    "patches",
+    "pca",
+)
 
 
 def scorer_names() -> list[str]:

@@ -1,7 +1,6 @@
 """Feature and anomaly maps brought to another grid, and smoothed."""
 
 import numpy as np
-from scipy.ndimage import correlate1d
 
 Grid = tuple[int, int]
 
@@ -54,10 +53,7 @@ def finest_grid(layers: list[np.ndarray]) -> Grid:
 
 def neighbourhood_mean(maps: np.ndarray) -> np.ndarray:
     """Mean of each 3×3 neighbourhood; beyond the border are zeros, and they count."""
-    kernel = np.full(3, 1 / 3)
-    return correlate1d(
-        correlate1d(maps, kernel, axis=-1, mode="constant"), kernel, axis=-2, mode="constant"
-    )
+    return _filter(maps, np.full(3, 1 / 3), "constant")
 
 
 def gaussian_blur(maps: np.ndarray, sigma: float) -> np.ndarray:
@@ -72,7 +68,31 @@ def gaussian_blur(maps: np.ndarray, sigma: float) -> np.ndarray:
     """
     radius = int(4 * sigma + 0.5)
     taps = np.exp(-(np.arange(-radius, radius + 1) ** 2) / (2 * sigma**2))
-    taps /= taps.sum()
-    return correlate1d(
-        correlate1d(maps, taps, axis=-1, mode="mirror"), taps, axis=-2, mode="mirror"
-    )
+    return _filter(maps, taps / taps.sum(), "mirror")
+
+
+def _filter(maps: np.ndarray, taps: np.ndarray, border: str) -> np.ndarray:
+    from scipy.ndimage import correlate1d  # not when a config is merely checked: 0.2 s
+
+    return correlate1d(correlate1d(maps, taps, axis=-1, mode=border), taps, axis=-2, mode=border)
+
+
+def smooth_maps(maps: np.ndarray, size: int) -> np.ndarray:
+    """Bilinear to size × size, then a blur with a sigma of size / 64: 4 pixels of 256.
+
+    Parameters
+    ----------
+    maps
+        float32, (n_images, height, width).
+    size
+        New height and width.
+
+    Returns
+    -------
+    ndarray
+        float32, (n_images, size, size).
+    """
+    smooth = np.empty((len(maps), size, size), np.float32)
+    for image, low in zip(smooth, maps, strict=True):
+        image[:] = gaussian_blur(bilinear(low, (size, size)), size / 64)
+    return smooth

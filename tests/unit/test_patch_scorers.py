@@ -1,0 +1,109 @@
+"""PatchCore and the patch subspace equal their definitions; the coreset is the greedy one."""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+from sklearn.decomposition import PCA
+
+from defectbench.scorers import coreset
+from defectbench.scorers.coreset import greedy_k_centres, random_projection
+from defectbench.scorers.grids import bilinear, neighbourhood_mean, smooth_maps
+from defectbench.scorers.patch_subspace import PatchSubspace
+from defectbench.scorers.patchcore import Patchcore
+from defectbench.scorers.patches import patch_features
+
+
+def layers(n_images: int, seed: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    fine, coarse = rng.normal(size=(n_images, 4, 6, 8)), rng.normal(size=(n_images, 5, 3, 4))
+    return [fine.astype(np.float32), coarse.astype(np.float32)]
+
+
+TRAIN, TEST = layers(15, 1), layers(6, 2)
+
+
+def test_a_patch_is_all_layers_at_a_position_averaged_over_its_neighbourhood():
+    found = patch_features(TRAIN, neighbourhood=True)
+    fine, coarse = (neighbourhood_mean(layer) for layer in TRAIN)
+    expected = np.concatenate([fine, bilinear(coarse, (6, 8))], axis=1).transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize("candidates", [1, 7, 300, 4096])
+def test_each_choice_is_the_point_farthest_from_all_before(candidates: int, monkeypatch):
+    monkeypatch.setattr(coreset, "CANDIDATES", candidates)
+    points = np.random.default_rng(42).normal(size=(300, 10)).astype(np.float32) + 5
+    found = greedy_k_centres(points, 80, start=17)
+    squared = cdist(points, points, "sqeuclidean")
+    expected = [17]
+    while len(expected) < 80:
+        expected.append(int(squared[expected].min(axis=0).argmax()))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_equal_points_are_chosen_once_each():
+    points = np.repeat(np.eye(3, dtype=np.float32), 4, axis=0)
+    assert sorted(greedy_k_centres(points, 12, start=5)) == list(range(12))
+    assert len({tuple(points[row]) for row in greedy_k_centres(points, 3, start=5)}) == 3
+
+
+def test_a_projection_nearly_keeps_distances():
+    points = np.random.default_rng(42).normal(size=(50, 2000)).astype(np.float32)
+    projection = random_projection(2000, len(points), seed=42)
+    assert projection.shape == (96, 2000)  # 4 ln 50 / (0.9² / 2 - 0.9³ / 3)
+    assert (projection == 0).mean() > 0.95
+    before, after = (cdist(X, X)[np.triu_indices(50, 1)] for X in (points, points @ projection.T))
+    assert np.abs(after / before - 1).max() < 0.9
+    np.testing.assert_allclose((after / before).mean(), 1, atol=0.1)
+
+
+def test_few_dimensions_are_not_projected():
+    np.testing.assert_array_equal(random_projection(10, 1000, seed=42), np.eye(10))
+
+
+def test_patchcore_measures_distances_to_the_nearest_kept_patch():
+    scorer = Patchcore(coreset=0.3, map_size=16).fit(TRAIN)
+    assert scorer.memory_.shape == (216, 9)
+    patches = patch_features(TEST, neighbourhood=True).reshape(-1, 9)
+    expected = cdist(patches, scorer.memory_).min(axis=1).reshape(6, 6, 8)
+    np.testing.assert_allclose(scorer.distances(TEST), expected, rtol=1e-6)
+    smooth = smooth_maps(scorer.distances(TEST), 16)
+    np.testing.assert_array_equal(scorer.anomaly_map(TEST), smooth)
+
+
+def test_patchcores_image_score_is_the_largest_distance_weighted_by_the_neighbourhood():
+    scorer = Patchcore(coreset=0.3, neighbours=4).fit(TRAIN)
+    memory = scorer.memory_.astype(np.float64)
+    for image, score in enumerate(scorer.anomaly_score(TEST)):
+        patches = patch_features(TEST, neighbourhood=True)[image].reshape(-1, 9)
+        distances = cdist(patches, memory)
+        patch = distances.min(axis=1).argmax()
+        nearest = distances[patch].argmin()
+        support = cdist(memory[[nearest]], memory)[0].argsort()[:4]
+        shares = np.exp(distances[patch, support])
+        weight = 1 - shares[0] / shares.sum()
+        np.testing.assert_allclose(score, weight * distances[patch, nearest], rtol=1e-6)
+
+
+def test_one_neighbour_leaves_the_distance_unweighted():
+    scorer = Patchcore(neighbours=1).fit(TRAIN)
+    expected = scorer.distances(TEST).max(axis=(1, 2))
+    np.testing.assert_allclose(scorer.anomaly_score(TEST), expected, rtol=1e-6)
+
+
+def test_patch_subspace_is_the_residual_to_the_components_of_all_patches():
+    scorer = PatchSubspace(variance=0.7).fit(TRAIN)
+    train, test = (patch_features(X).reshape(-1, 9) for X in (TRAIN, TEST))
+    pca = PCA(0.7, svd_solver="full").fit(train)
+    residual = test - pca.inverse_transform(pca.transform(test))
+    expected = (residual**2).sum(axis=1).reshape(6, 6, 8)
+    np.testing.assert_allclose(scorer.anomaly_map(TEST), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_patch_subspace_scores_the_largest_hundredth():
+    wide = [np.random.default_rng(42).normal(size=(5, 4, 20, 20)).astype(np.float32)]
+    scorer = PatchSubspace(variance=0.5).fit(wide)
+    values = scorer.anomaly_map(wide).reshape(5, 400)
+    expected = np.sort(values, axis=1)[:, -4:].mean(axis=1)
+    np.testing.assert_allclose(scorer.anomaly_score(wide), expected, rtol=1e-6)

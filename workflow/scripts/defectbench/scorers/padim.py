@@ -1,0 +1,143 @@
+"""PaDiM: one Gaussian per position of the image."""
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from defectbench.scorers.base import Features, Scorer, check_varied, map_list
+from defectbench.scorers.grids import finest_grid, smooth_maps
+from defectbench.scorers.memory import refuse_beyond_memory
+
+
+class Padim(Scorer):
+    """Mahalanobis distance of each position's features to a Gaussian fitted at that position.
+
+    The layers are brought to the finest grid by repeating values, and some of their channels are
+    kept at random. The distances are brought to `map_size` bilinearly and blurred; the image
+    score is the map's maximum. Defard, Setkov, Loesch, Audigier, "PaDiM: a Patch Distribution
+    Modeling Framework for Anomaly Detection and Localization", ICPR 2021.
+
+    When to use it: for parts that lie alike in every image, since every position is compared with
+    itself alone. It costs one covariance per position, and the model is large: 4 bytes × positions
+    × channels² (164 MB for 64×64 positions and 100 channels).
+
+    Parameters
+    ----------
+    channels
+        Channels kept of all layers together (published: 100 for ResNet-18, 550 for Wide
+        ResNet-50-2); all of them if there are fewer.
+    regularisation
+        Added to each variance.
+    map_size
+        Height and width of the anomaly map.
+    seed
+        Of the choice of channels.
+
+    Attributes
+    ----------
+    channels_
+        int64, (n_channels,): kept ones of the layers' concatenated channels.
+    mean_
+        float32, (height, width, n_channels).
+    whitening_
+        float32, (height, width, n_channels, n_channels): inverse of each covariance's lower
+        Cholesky factor.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(42).normal(size=(50, 6, 4, 4)).astype(np.float32)
+    >>> scorer = Padim(channels=3, map_size=8).fit(X)
+    >>> scorer.anomaly_map(X).shape
+    (50, 8, 8)
+    >>> bool(scorer.anomaly_score(X + 9).min() > scorer.anomaly_score(X).max())
+    True
+    """
+
+    parameter_schema: ClassVar[dict[str, dict[str, Any]]] = {
+        "channels": {"type": "integer", "minimum": 1},
+        "regularisation": {"type": "number", "exclusiveMinimum": 0},
+        "map_size": {"type": "integer", "minimum": 1},
+    }
+    fitted = ("channels", "mean", "whitening")
+    localizes = True
+    draws = True
+
+    def __init__(
+        self,
+        *,
+        channels: int = 100,
+        regularisation: float = 0.01,
+        map_size: int = 256,
+        seed: int = 42,
+    ) -> None:
+        self.channels = channels
+        self.regularisation = regularisation
+        self.map_size = map_size
+        self.seed = seed
+
+    def fit(self, X: Features) -> Self:
+        """Choose channels and learn the Gaussians; see `Scorer.fit`."""
+        total = sum(layer.shape[1] for layer in map_list(X))
+        order = np.random.default_rng(self.seed).permutation(total)
+        return self.fit_on_channels(X, np.sort(order[: self.channels]))
+
+    def fit_on_channels(self, X: Features, channels: np.ndarray) -> Self:
+        """Learn the Gaussians of given channels.
+
+        Parameters
+        ----------
+        X
+            Features of the training images.
+        channels
+            Integers, numbers among the layers' concatenated channels.
+        """
+        layers = map_list(X)
+        check_varied(layers)
+        (height, width), size = finest_grid(layers), len(channels)
+        refuse_beyond_memory(
+            4 * height * width * size**2, "keep fewer channels, or read a coarser layer"
+        )
+        self.channels_ = np.asarray(channels)
+        self.mean_ = np.empty((height, width, size), np.float32)
+        self.whitening_ = np.empty((height, width, size, size), np.float32)
+        for row in range(height):
+            values = self._row(layers, row).astype(np.float64)
+            self.mean_[row] = values.mean(axis=1)
+            values -= values.mean(axis=1, keepdims=True)
+            covariance = values.transpose(0, 2, 1) @ values / (values.shape[1] - 1)
+            covariance += self.regularisation * np.eye(size)
+            self.whitening_[row] = np.linalg.inv(np.linalg.cholesky(covariance))
+        return self
+
+    def distances(self, X: Features) -> np.ndarray:
+        """Mahalanobis distance at each position: float32, (n_images, height, width)."""
+        layers = map_list(X)
+        height, width, _ = self.mean_.shape
+        found = np.empty((len(layers[0]), height, width), np.float32)
+        for row in range(height):
+            centred = self._row(layers, row) - self.mean_[row][:, None]
+            whitened = centred @ self.whitening_[row].transpose(0, 2, 1)
+            found[:, row] = np.sqrt((whitened**2).sum(axis=2)).T
+        return found
+
+    def anomaly_map(self, X: Features) -> np.ndarray:
+        """Distances on a finer grid, smoothed; see `Scorer.anomaly_map`."""
+        return smooth_maps(self.distances(X), self.map_size)
+
+    def anomaly_score(self, X: Features) -> np.ndarray:
+        """Maximum of the anomaly map; see `Scorer.anomaly_score`."""
+        maxima = [smooth_maps(image[None], self.map_size).max() for image in self.distances(X)]
+        return np.array(maxima, np.float64)
+
+    def _row(self, layers: list[np.ndarray], row: int) -> np.ndarray:
+        """Kept channels of one row of the finest grid: (width, n_images, n_channels)."""
+        height, width = finest_grid(layers)
+        parts = np.empty((width, len(layers[0]), len(self.channels_)), np.float32)
+        first = 0
+        for layer in layers:
+            count, rows, columns = layer.shape[1:]
+            here = (self.channels_ >= first) & (self.channels_ < first + count)
+            line = layer[:, self.channels_[here] - first, row * rows // height]
+            parts[:, :, here] = line[:, :, np.arange(width) * columns // width].transpose(2, 0, 1)
+            first += count
+        return parts

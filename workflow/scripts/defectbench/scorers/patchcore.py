@@ -1,0 +1,156 @@
+"""PatchCore: distance of each patch to the nearest in a memory of defect-free ones."""
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from defectbench.scorers.base import Features, Scorer, check_varied, map_list
+from defectbench.scorers.coreset import greedy_k_centres, random_projection
+from defectbench.scorers.grids import finest_grid, smooth_maps
+from defectbench.scorers.memory import refuse_beyond_memory
+from defectbench.scorers.patches import patch_features
+
+ROWS = 2048
+"""Patches compared with the memory at once."""
+
+
+class Patchcore(Scorer):
+    """Euclidean distance of each patch to its nearest neighbour among defect-free patches.
+
+    A patch is the mean of a 3×3 neighbourhood, its layers concatenated on the finest grid. Of the
+    training patches a greedy k-centre selection on a random projection is kept. The map is brought
+    to `map_size` bilinearly and blurred; the image score is the largest distance, weighted by how
+    much nearer the patch is to its neighbour's neighbours. Roth, Pemula, Zepeda, Schölkopf, Brox,
+    Gehler, "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022.
+
+    When to use it: where parts turn or shift, and small defects count. It is the slowest to fit
+    and to score; time grows with training patches × kept ones, and scoring with the kept ones.
+
+    Parameters
+    ----------
+    coreset
+        Share of the training patches that is kept.
+    neighbours
+        Kept patches around the nearest one that weight the image score; 1: no weight.
+    map_size
+        Height and width of the anomaly map.
+    seed
+        Of the projection and the first kept patch.
+
+    Attributes
+    ----------
+    memory_
+        float32, (n_patches, channels): the kept patches, in order of selection.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(42).normal(size=(20, 6, 4, 4)).astype(np.float32)
+    >>> scorer = Patchcore(map_size=8).fit(X)
+    >>> scorer.memory_.shape
+    (32, 6)
+    >>> scorer.anomaly_map(X).shape
+    (20, 8, 8)
+    """
+
+    parameter_schema: ClassVar[dict[str, dict[str, Any]]] = {
+        "coreset": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+        "neighbours": {"type": "integer", "minimum": 1},
+        "map_size": {"type": "integer", "minimum": 1},
+    }
+    fitted = ("memory",)
+    localizes = True
+    draws = True
+
+    def __init__(
+        self, *, coreset: float = 0.1, neighbours: int = 9, map_size: int = 256, seed: int = 42
+    ) -> None:
+        self.coreset = coreset
+        self.neighbours = neighbours
+        self.map_size = map_size
+        self.seed = seed
+
+    def fit(self, X: Features) -> Self:
+        """Select the memory; see `Scorer.fit`."""
+        layers = map_list(X)
+        check_varied(layers)
+        channels = sum(layer.shape[1] for layer in layers)
+        n_patches = len(layers[0]) * int(np.prod(finest_grid(layers)))
+        refuse_beyond_memory(
+            3 * 4 * n_patches * channels, "read a coarser layer, or fewer training images"
+        )
+        patches = patch_features(layers, neighbourhood=True).reshape(n_patches, channels)
+        if self.coreset == 1:
+            self.memory_ = patches
+            return self
+        reduced = patches @ random_projection(channels, n_patches, self.seed).T
+        start = int(np.random.default_rng(self.seed).integers(n_patches))
+        number = max(1, int(self.coreset * n_patches))
+        self.memory_ = patches[greedy_k_centres(reduced, number, start)]
+        return self
+
+    def distances(self, X: Features) -> np.ndarray:
+        """Distance to the nearest kept patch at each position: float32, (n_images, h, w)."""
+        return self._compare(map_list(X))[0]
+
+    def anomaly_map(self, X: Features) -> np.ndarray:
+        """Distances on a finer grid, smoothed; see `Scorer.anomaly_map`."""
+        return smooth_maps(self.distances(X), self.map_size)
+
+    def anomaly_score(self, X: Features) -> np.ndarray:
+        """Largest distance, weighted; see `Scorer.anomaly_score`."""
+        return self._compare(map_list(X))[1]
+
+    def _compare(self, layers: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Distances at each position, and image scores."""
+        n_images, grid = len(layers[0]), finest_grid(layers)
+        distances = np.empty((n_images, *grid), np.float32)
+        scores = np.empty(n_images)
+        search = NearestPatch(self.memory_)
+        for number in range(n_images):
+            one = [layer[number : number + 1] for layer in layers]
+            patches = patch_features(one, neighbourhood=True).reshape(int(np.prod(grid)), -1)
+            nearest, found = search(patches)
+            farthest = found.argmax()
+            distances[number] = found.reshape(grid)
+            weight = self._weight(patches[farthest], self.memory_[nearest[farthest]])
+            scores[number] = weight * found[farthest]
+        return distances, scores
+
+    def _weight(self, patch: np.ndarray, neighbour: np.ndarray) -> float:
+        """One less the softmax, over kept patches around `neighbour`, of the distances to them."""
+        count = min(self.neighbours, len(self.memory_))
+        if count == 1:
+            return 1.0
+        around = np.linalg.norm(self.memory_ - neighbour, axis=1)
+        support = self.memory_[np.argsort(around, kind="stable")[:count]]
+        distances = np.linalg.norm(support.astype(np.float64) - patch, axis=1)
+        shares = np.exp(distances - distances.max())
+        return 1 - shares[0] / shares.sum()
+
+
+class NearestPatch:
+    """Exact nearest neighbours among many points by blocked matrix products.
+
+    ‖y‖² - 2xy finds the nearest in float32; its distance is then computed from the difference.
+
+    Parameters
+    ----------
+    points
+        float32, (n_points, n_dimensions).
+    """
+
+    def __init__(self, points: np.ndarray) -> None:
+        self.points = points
+        self._centre = points.mean(axis=0)  # smaller norms lose less to rounding
+        centred = points - self._centre
+        norms = np.einsum("ij,ij->i", centred, centred)
+        self._augmented = np.hstack([-2 * centred, norms[:, None]]).T
+
+    def __call__(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Row of the nearest point, and float64 distance to it, for every row of `X`."""
+        nearest = np.empty(len(X), np.int64)
+        for start in range(0, len(X), ROWS):
+            block = X[start : start + ROWS] - self._centre
+            ones = np.ones((len(block), 1), np.float32)
+            nearest[start : start + ROWS] = (np.hstack([block, ones]) @ self._augmented).argmin(1)
+        return nearest, np.linalg.norm(X.astype(np.float64) - self.points[nearest], axis=1)
