@@ -28,6 +28,7 @@ include: "workflow/rules/features.smk"
 include: "workflow/rules/model.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/metrics.smk"
+include: "workflow/rules/detector.smk"
 include: "workflow/rules/table.smk"
 include: "workflow/rules/usage.smk"
 

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import io
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +12,6 @@ from PIL import Image
 
 from defectbench.deployment.detector_file import read_detector_file
 from defectbench.errors import InputError
-from defectbench.images.decoding import load_rgb, preprocess
 
 RUNTIME_ERRORS = (
     onnxruntime.capi.onnxruntime_pybind11_state.Fail,
@@ -86,25 +84,25 @@ class Detector:
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
-    def square(self, path: Path) -> tuple[np.ndarray, tuple[int, int]]:
-        """An image as the network takes it, and the width and height it came in.
+    @property
+    def localizes(self) -> bool:
+        """Whether it gives maps."""
+        return len(self._session.get_outputs()) == 3
 
-        Returns
-        -------
-        pixels : ndarray
-            uint8, (side, side, 3).
-        size : tuple of int
+    @property
+    def map_scale(self) -> float:
+        """Map value that images called good hardly exceed.
 
         Raises
         ------
         InputError
-            If the image cannot be decoded.
+            If the detector does not localize.
         """
-        try:
-            image = load_rgb(path)
-        except (Image.DecompressionBombError, MemoryError) as error:
-            raise InputError(f"{path}: too large ({error})") from error
-        return preprocess(image, self.metadata["preprocessing"]), image.size
+        scale = self.metadata["proof"].get("map_scale")
+        if not self.localizes or not isinstance(scale, float) or not 0 < scale < np.inf:
+            scorer = self.metadata["scorer"]
+            raise InputError(f"{scorer} scores whole images: there is no map to draw")
+        return scale
 
     def score(self, images: np.ndarray) -> Scored:
         """Score images of network size.
@@ -119,14 +117,12 @@ class Detector:
 
     def _check_ends(self) -> None:
         """Refuse a model whose inputs and outputs are not a detector's."""
-        (images,), outputs = self._session.get_inputs(), self._session.get_outputs()
-        names = [output.name for output in outputs]
-        kinds = [output.type for output in outputs]
-        if (
-            (images.name, images.type) != ("images", "tensor(uint8)")
-            or images.shape[1:] != [self.side, self.side, 3]
-            or names not in (["score", "defective"], ["score", "defective", "map"])
-            or kinds[:2] != ["tensor(double)", "tensor(bool)"]
+        inputs = [(end.name, end.type, end.shape[1:]) for end in self._session.get_inputs()]
+        outputs = [(end.name, end.type) for end in self._session.get_outputs()]
+        always = [("score", "tensor(double)"), ("defective", "tensor(bool)")]
+        if inputs != [("images", "tensor(uint8)", [self.side, self.side, 3])] or outputs not in (
+            always,
+            [*always, ("map", "tensor(float)")],
         ):
             raise InputError("not a detector: its inputs or outputs are others")
 
@@ -170,11 +166,6 @@ def decode_probe(text: str, side: int) -> np.ndarray:
             return np.asarray(png)
     except (binascii.Error, OSError, SyntaxError, ValueError) as error:
         raise InputError(f"its probe image cannot be decoded ({error})") from error
-
-
-def milliseconds_since(start: float) -> float:
-    """Milliseconds since `time.perf_counter` gave `start`."""
-    return (time.perf_counter() - start) * 1000
 
 
 def _first_line(error: BaseException) -> str:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from defectbench.deployment.image_statistics import ImageStatistics
 from defectbench.deployment.model_check import check_model
 from defectbench.errors import InputError
 
@@ -41,6 +42,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "training_images": dict,
     "probe": dict,
     "tolerance": dict,
+    "proof": dict,
     "provenance": dict,
     "licences": dict,
 }
@@ -138,8 +140,10 @@ def _check_values(metadata: dict[str, Any]) -> None:
             for key in ("threshold", "false_positive_rate")
         )
         and all(isinstance(values, list) and values for values in lists)
+        and all(len(values) == 2 for values in lists[1:])
         and all(_is_number(value) for values in lists for value in values)
-        and all(_is_number(metadata["probe"].get(key)) for key in ("score",))
+        and set(metadata["training_images"]) == {"images", *ImageStatistics._fields}
+        and _is_number(metadata["probe"].get("score"))
         and isinstance(metadata["probe"].get("png"), str)
         and all(_is_number(metadata["tolerance"].get(key)) for key in ("absolute", "relative"))
     )

@@ -10,13 +10,17 @@ from defectbench.errors import InputError
 
 OPSETS = range(18, 24)
 
-OPERATORS = frozenset(
-    """Abs Add ArgMax ArgMin AveragePool Cast Clip Concat Conv Div Erf Exp Gather GatherElements
-    GatherND Gemm GlobalAveragePool HardSigmoid HardSwish Identity LayerNormalization
-    BatchNormalization Log MatMul Max MaxPool Min Mul Neg Not GreaterOrEqual Pad Pow Reciprocal
-    ReduceMax ReduceMean ReduceSum Relu Reshape Shape Sigmoid Slice Softmax Split Sqrt Squeeze Sub
-    Tanh TopK Transpose Unsqueeze""".split()
-)
+# fmt: off
+OPERATORS = frozenset({
+    "Abs", "Add", "ArgMax", "ArgMin", "AveragePool", "BatchNormalization", "Cast", "Clip",
+    "Concat", "Conv", "Div", "Erf", "Exp", "Gather", "GatherElements", "GatherND", "Gemm",
+    "GlobalAveragePool", "GreaterOrEqual", "HardSigmoid", "HardSwish", "Identity",
+    "LayerNormalization", "Log", "MatMul", "Max", "MaxPool", "Min", "Mul", "Neg", "Not", "Pad",
+    "Pow", "Reciprocal", "ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Shape",
+    "Sigmoid", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "TopK",
+    "Transpose", "Unsqueeze",
+})
+# fmt: on
 """None of them runs code, reads files, loops, or makes a large tensor from a small one."""
 
 ITEM_BYTES = {1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8}
