@@ -50,10 +50,12 @@ class DetectorModule(torch.nn.Module):
         threshold: float,
     ) -> None:
         super().__init__()
-        self.taps, self.scoring, self.threshold = list(taps), graph, threshold
+        self.taps, self.scoring = list(taps), graph
         self.network = fold_batch_norm(backbone.network, taps, side)
         modules = dict(self.network.named_modules())
         self._layers = {tap: modules[tap.layer] for tap in taps}
+        # as a number it would be rounded to float32
+        self.register_buffer("threshold", torch.tensor(threshold, dtype=torch.float64))
         self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1))
 

@@ -1,5 +1,6 @@
 """Graph of `scorers.kernel_pca_fre`."""
 
+import numpy as np
 import torch
 
 from defectbench.deployment.graphs.modules import Arrays, Graph, Scored, SquaredDistances
@@ -11,8 +12,9 @@ class KernelPcaFre(Graph):
     def __init__(self, arrays: Arrays, parameters: dict) -> None:
         super().__init__()
         self.squared_distances = SquaredDistances(arrays["points"])
-        self.keep(row_means=arrays["row_means"], directions=arrays["directions"])
-        self.gamma, self.mean = float(arrays["gamma"]), float(arrays["row_means"].mean())
+        row_means = arrays["row_means"]
+        self.keep(row_means=row_means, directions=arrays["directions"])
+        self.keep(gamma=np.float64(arrays["gamma"]), mean=row_means.mean())
 
     def forward(self, features: list[torch.Tensor]) -> Scored:
         (layer,) = features

@@ -17,7 +17,10 @@ class Graph(torch.nn.Module):
     """Keeps arrays as constants of the exported graph."""
 
     def keep(self, **arrays: Any) -> None:
-        """Make each array an attribute of the name; its dtype stays."""
+        """Make each array an attribute of the name; its dtype stays.
+
+        Numbers too: the exporter rounds a Python float to float32.
+        """
         for name, array in arrays.items():
             self.register_buffer(name, torch.from_numpy(np.array(array)))
 

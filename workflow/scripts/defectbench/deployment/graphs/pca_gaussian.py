@@ -12,8 +12,8 @@ class PcaGaussian(Graph):
     def __init__(self, arrays: Arrays, parameters: dict) -> None:
         super().__init__()
         self.project = Projection(arrays["mean"], arrays["components"])
-        self.keep(variances=arrays["variances"])
-        self.constant = float(np.log(2 * np.pi * arrays["variances"]).sum())
+        variances = arrays["variances"]
+        self.keep(variances=variances, constant=np.log(2 * np.pi * variances).sum())
 
     def forward(self, features: list[torch.Tensor]) -> Scored:
         (layer,) = features

@@ -13,12 +13,12 @@ class PcaKde(Graph):
         super().__init__()
         whitening, points = arrays["whitening"], arrays["points"]
         self.project = Projection(arrays["mean"], arrays["components"])
-        self.keep(whitening=whitening / arrays["max_norm"], points=points)
-        self.log_norm = float(
+        log_norm = (
             np.log(np.diag(whitening)).sum()
             - len(whitening) / 2 * np.log(2 * np.pi)
             - np.log(len(points))
         )
+        self.keep(whitening=whitening / arrays["max_norm"], points=points, log_norm=log_norm)
 
     def forward(self, features: list[torch.Tensor]) -> Scored:
         (layer,) = features
