@@ -5,7 +5,7 @@ ENV := .venv/.installed
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test test-slurm parity bench bench-planning lint
+.PHONY: help demo test test-slurm parity bench bench-planning bench-coverage bench-pixels bench-groups lint
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -40,6 +40,15 @@ bench: $(ENV) ## time against a plain baseline; BENCH="--backbones efficientnet_
 
 bench-planning: $(ENV) ## time the planning of large grids (dry runs)
 	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/planning.py
+
+bench-coverage: $(ENV) ## simulate how often the intervals hold the truth: reports/coverage.md
+	PYTHONPATH=workflow/scripts python tests/bench/coverage.py
+
+bench-pixels: $(ENV) ## time the pixel metrics against a full sort, one thread; peak memory
+	PYTHONPATH=workflow/scripts python tests/bench/pixel_metrics.py
+
+bench-groups: $(ENV) ## false-positive rates on new parts with and without groups, and false alarms
+	PYTHONPATH=workflow/scripts:tests/support python tests/bench/groups.py
 
 lint: $(ENV) ## run ruff, snakefmt and snakemake --lint
 	ruff check .

@@ -1,4 +1,4 @@
-"""What no extraction can beat on this machine: decoding alone, the forward pass alone.
+"""Decoding alone and the forward pass alone, with this project's own code.
 
 Prints seconds per stage as JSON, start-up apart.
 """
@@ -24,24 +24,27 @@ def main() -> None:
     import torch
 
     from defectbench.features.allocator import keep_freed_memory
-    from defectbench.features.backbones import fold_batch_norm, load_backbone
-    from defectbench.features.extraction import CPU_BATCH, Tap, TappedNetwork
+    from defectbench.features.backbones import load_backbone
+    from defectbench.features.batch_norm import fold_batch_norm
+    from defectbench.features.extraction import CPU_BATCH
+    from defectbench.features.passes import Tap
+    from defectbench.features.taps import TappedNetwork
     from defectbench.images.decoding import decode_images
 
     cores = len(os.sched_getaffinity(0))
     keep_freed_memory()
     torch.set_num_threads(cores)
-    network = fold_batch_norm(load_backbone(arguments.backbone, arguments.weights).network)
+    taps = [Tap(arguments.layer, 2)]
+    network = load_backbone(arguments.backbone, arguments.weights).network
+    network = fold_batch_norm(network, taps, arguments.side)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[arguments.precision]
-    forward = TappedNetwork(
-        network.to(dtype, memory_format=torch.channels_last), [Tap(arguments.layer, 2)]
-    )
+    forward = TappedNetwork(network.to(dtype, memory_format=torch.channels_last), taps)
     startup = time.perf_counter() - begin
 
     files = sorted(arguments.category.glob("t*/*/*.png"))
     preprocessing = {"interpolation": "lanczos", "size": arguments.side}
     begin = time.perf_counter()
-    for _ in decode_images(files, preprocessing, cores):
+    for _ in decode_images(files, {"lanczos": preprocessing}, cores):
         pass
     decode = time.perf_counter() - begin
 

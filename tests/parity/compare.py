@@ -87,8 +87,8 @@ def compare_fre(results: Path, golden: Path) -> list[Item]:
     model, _ = read_arrays(results / "fre" / "resnet18" / "model.h5")
     index = read_index(results / "index.tsv")
     first = [row for row, image in enumerate(index) if image.split == "train"][:8]
-    with open_h5(results / "features" / "lanczos256" / "resnet18.h5") as file:
-        features = file["layer3/pool2"][first]
+    with open_h5(results / "features.h5") as file:
+        features = file["lanczos256/resnet18/layer3/pool2"][first].reshape(len(first), -1)
     expected = np.load(golden / "layer3_resnet18_bottle_first8.npz")["features"]
     return [
         Item("FRE: PCA rank", abs(len(model["components_0"]) - FRE_RANK), 0),

@@ -123,7 +123,7 @@ def test_the_slurm_profile_gives_the_same_bytes_in_few_submissions(folder: Path,
     numbers = submitted(text)
     print(f"{jobs} jobs, {len(numbers)} submissions: SLURM jobs {', '.join(numbers)}")
     assert jobs == 22
-    assert len(numbers) == 2 + 2 + 1  # of each category images and features, then all detectors
+    assert len(numbers) == 2 + 2 + 1  # of each category index and features, then all detectors
     described = [description(number) for number in numbers]
     on_gpu = [text for text in described if "Partition=gpu" in text]
     assert len(on_gpu) == 2

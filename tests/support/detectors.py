@@ -94,7 +94,9 @@ def write_detector(folder: Path) -> dict:
         ),
         "probe": {"png": encode_probe(pixels[N_TRAIN]), "score": float(held_out[0])},
         "tolerance": score_tolerance(held_out),
-        "proof": {"map_scale": float(np.quantile(maps, 0.995))},
+        "bits": None,
+        "map_scale": {"typical": float(np.median(maps)), "threshold": float(maps.max() / 2)},
+        "proof": {},
         "provenance": {},
         "licences": {},
     }

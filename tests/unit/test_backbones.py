@@ -3,10 +3,8 @@
 import pickle
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -15,11 +13,9 @@ from defectbench.errors import InputError
 from defectbench.facts import FACTS
 from defectbench.features.backbones import load_backbone
 from defectbench.features.batch_norm import fold_batch_norm
-from defectbench.features.extraction import extract_features, select_device, select_precision
-from defectbench.features.taps import Tap, TappedNetwork
-from defectbench.progress import Progress
+from defectbench.features.passes import Tap
+from defectbench.features.taps import TappedNetwork
 from defectbench.provenance import file_sha256
-from defectbench.storage import create_array, create_h5, open_h5
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 
@@ -29,10 +25,6 @@ def lite0_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "efficientnet_lite0.pth"
     fetch_weights("efficientnet_lite0", FACTS / "weights.csv", path.parent, path)
     return path
-
-
-def images(count: int, side: int = 64) -> np.ndarray:
-    return np.random.default_rng(42).integers(0, 256, (count, side, side, 3), np.uint8)
 
 
 def test_torchvision_backbone_has_imagenet_normalisation(resnet18_weights: Path):
@@ -150,48 +142,6 @@ def test_an_unknown_layer_is_refused_with_those_there_are(resnet18_weights: Path
         TappedNetwork(network, [Tap("layer5", 1)])
 
 
-def extract(weights: Path, folder: Path, precision: str = "fp32") -> dict[str, np.ndarray]:
-    """Features of 21 images from both taps."""
-    taps = [Tap("layer3", 2), Tap("avgpool", 1)]
-    with create_h5(folder / "images.h5", {}) as file:
-        create_array(file, "images", (21, 64, 64, 3), "uint8")[...] = images(21)
-    backbone, progress = load_backbone("resnet18", weights), Progress(21, "test")
-    device = torch.device("cpu")
-    with open_h5(folder / "images.h5") as source, create_h5(folder / "f.h5", {}) as output:
-        extract_features(source["images"], backbone, taps, device, precision, output, progress)
-        return {tap.name: output[tap.name][()] for tap in taps}
-
-
-def test_features_are_those_of_the_plain_network(resnet18_weights: Path, tmp_path: Path):
-    backbone = load_backbone("resnet18", resnet18_weights)
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (backbone.mean, backbone.std))
-    batch = (torch.from_numpy(images(21)).permute(0, 3, 1, 2) / 255 - mean) / std
-    with torch.inference_mode():
-        expected = TappedNetwork(backbone.network, [Tap("layer3", 2), Tap("avgpool", 1)])(batch)
-    found = extract(resnet18_weights, tmp_path)
-    for tap, values in expected.items():
-        assert found[tap.name].dtype == np.float32
-        tolerance = 1e-5 * values.abs().max().item()
-        np.testing.assert_allclose(found[tap.name], values, atol=tolerance)
-
-
-def test_features_do_not_depend_on_the_batch(
-    resnet18_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    found = extract(resnet18_weights, tmp_path)
-    monkeypatch.setattr("defectbench.features.extraction.CPU_BATCH", 21)
-    for name, values in extract(resnet18_weights, tmp_path).items():
-        np.testing.assert_allclose(found[name], values, atol=1e-5 * np.abs(values).max())
-
-
-def test_bf16_features_are_close_and_stored_as_float32(resnet18_weights: Path, tmp_path: Path):
-    exact = extract(resnet18_weights, tmp_path)
-    for name, values in extract(resnet18_weights, tmp_path, "bf16").items():
-        assert values.dtype == np.float32
-        deviation = np.abs(values - exact[name]).max() / np.abs(exact[name]).max()
-        assert 1e-5 < deviation < 0.05
-
-
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0", "test_resnet"])
 def test_folding_batch_norm_leaves_none_and_keeps_the_function(
     name: str, resnet18_weights: Path, lite0_weights: Path, tmp_path: Path
@@ -246,39 +196,3 @@ class OneSize(torch.nn.Module):
 def test_folding_probes_the_size_that_is_used():
     folded = fold_batch_norm(OneSize().eval(), [Tap("head", 1)], side=8)
     assert isinstance(folded.norm, torch.nn.Identity)
-
-
-def test_precision_is_chosen_by_name_or_hardware():
-    cpu = torch.device("cpu")
-    assert [select_precision(name, cpu) for name in ("fp32", "bf16")] == ["fp32", "bf16"]
-    assert select_precision("auto", cpu) in ("fp32", "bf16")
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
-def test_a_gpu_that_is_asked_for_and_missing_is_an_error():
-    assert select_device("auto").type == "cpu"
-    with pytest.raises(InputError, match="device: cuda"):
-        select_device("cuda")
-
-
-def test_features_that_are_not_finite_are_refused(resnet18_weights: Path, tmp_path: Path):
-    backbone = load_backbone("resnet18", resnet18_weights)
-    with torch.no_grad():
-        backbone.network.layer1[0].conv1.weight[0] = float("nan")
-    with create_h5(tmp_path / "images.h5", {}) as file:
-        create_array(file, "images", (6, 64, 64, 3), "uint8")[...] = images(6)
-    with open_h5(tmp_path / "images.h5") as given, create_h5(tmp_path / "f.h5", {}) as output:
-        run = partial(
-            extract_features,
-            given["images"],
-            backbone,
-            [Tap("layer1", 1)],
-            torch.device("cpu"),
-            "fp32",
-            output,
-            Progress(6, "x"),
-        )
-        with pytest.raises(
-            InputError, match=r"layer1/pool1 are NaN or infinite for image 0 .*fp32"
-        ):
-            run()

@@ -98,6 +98,7 @@ def test_one_pass_yields_every_layer_asked_for(config: dict):
         (("categories",), [], "categories"),
         (("datasets", "parts", "source"), "web", "datasets.parts.source"),
         (("datasets", "parts", "path"), None, "datasets.parts.path"),
+        (("datasets", "parts", "groups"), {"tsv": "x"}, "datasets.parts.groups"),
         (("preprocessings", "p", "size"), 0, "preprocessings.p.size"),
         (("methods", "a", "pool"), 0, "methods.a.pool"),
         (("methods", "a", "backbones"), [], "methods.a.backbones"),
@@ -119,6 +120,12 @@ def test_the_schema_names_the_key(config: dict, path: tuple, value: object, mess
         (("methods", "a", "components"), 0, "methods.a.components: 0"),
         (("methods", "b", "variance"), 97, "methods.b.variance: 97"),
         (("preprocessings", "p", "crop"), 65, "preprocessings.p.crop: larger"),
+        (("datasets", "parts", "groups"), "t(", "datasets.parts.groups: 't.' is no regular"),
+        (
+            ("datasets", "parts", "groups"),
+            {"csv": "none.csv"},
+            "datasets.parts.groups: none.csv: cannot be read",
+        ),
     ],
 )
 def test_a_name_that_refers_to_nothing_is_refused(

@@ -5,18 +5,25 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from defectbench.errors import InputError
-from defectbench.images.index import dataset_digest, read_index, write_index
+from defectbench.images.index import IndexRow, dataset_digest, read_index, write_index
 from defectbench.images.indexing import index_category
-from defectbench.images.notes import category_notes
+from defectbench.images.notes import category_notes, write_notes
+from defectbench.storage import read_json
+
+
+def index_rows(category: Path) -> list[IndexRow]:
+    rows, _ = index_category(category)
+    return rows
 
 
 def test_index_is_sorted_and_complete(category: Path):
-    rows = index_category(category)
+    rows = index_rows(category)
     assert [row.path for row in rows] == sorted(row.path for row in rows)
     assert sum(row.split == "train" for row in rows) == 16
     assert sum(row.split == "test" and row.label == 0 for row in rows) == 5
@@ -24,14 +31,14 @@ def test_index_is_sorted_and_complete(category: Path):
 
 
 def test_a_row_describes_its_file(category: Path):
-    row = next(row for row in index_category(category) if row.path == "test/dent/001.png")
+    row = next(row for row in index_rows(category) if row.path == "test/dent/001.png")
     assert (row.split, row.label, row.defect) == ("test", 1, "dent")
     assert (row.width, row.height, row.mode) == (48, 40, "RGB")
     assert row.mask == "ground_truth/dent/001_mask.png"
 
 
 def test_index_survives_storage(category: Path, tmp_path: Path):
-    rows = index_category(category)
+    rows = index_rows(category)
     write_index(tmp_path / "index.tsv", rows)
     assert read_index(tmp_path / "index.tsv") == rows
 
@@ -40,7 +47,7 @@ def test_hidden_and_foreign_files_are_not_images(category: Path):
     (category / "train" / "good" / ".hidden.png").write_bytes(b"")
     (category / "train" / "good" / "notes.txt").write_text("hello")
     (category / "train" / "README.md").write_text("hello")
-    assert len(index_category(category)) == 28
+    assert len(index_rows(category)) == 28
 
 
 def test_all_damaged_images_are_listed_at_once(category: Path):
@@ -48,11 +55,12 @@ def test_all_damaged_images_are_listed_at_once(category: Path):
     (category / "train" / "good" / "000.png").write_bytes(whole[: len(whole) // 2])
     (category / "test" / "good" / "001.png").write_bytes(b"")
     with pytest.raises(InputError) as error:
-        index_category(category)
+        index_rows(category)
     assert "train/good/000.png" in str(error.value)
     assert "test/good/001.png" in str(error.value)
 
 
+SQUASHED = "48×40 images are squashed to a square"
 GOOD = "train/good/000.png"
 DENT = "test/dent/000.png"
 DENT_MASK = "ground_truth/dent/000_mask.png"
@@ -164,12 +172,34 @@ def test_what_cannot_be_used_is_refused_with_its_file(
 ):
     fault(category)
     with pytest.raises(InputError, match=message):
-        index_category(category)
+        index_category(category, strict_masks=True)
+
+
+@pytest.mark.parametrize(
+    ("fault", "note"),
+    [
+        (no_mask, "1 defective images have no mask, the first is test/dent/000.png"),
+        (no_image, "1 masks belong to no image, the first is ground_truth/dent/000_mask.png"),
+        (empty_mask, f"1 masks are unusable and left out, the first is {DENT_MASK}: the mask"),
+        (mask_of_another_size, f"1 masks are unusable and left out, the first is {DENT_MASK}: 40×"),
+        (damaged_mask, f"1 masks are unusable and left out, the first is {DENT_MASK}: cannot"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_a_fault_of_a_mask_is_a_note_while_no_metric_reads_masks(
+    category: Path, fault: Callable[[Path], None], note: str
+):
+    fault(category)
+    rows, (said,) = index_category(category)
+    assert said.startswith(note)
+    masks = {row.path: row.mask for row in rows}
+    assert masks.get(DENT, "") == ""
+    assert masks["test/dent/001.png"] == "ground_truth/dent/001_mask.png"
 
 
 def test_masks_are_optional_per_defect(category: Path):
     shutil.rmtree(category / "ground_truth" / "dent")
-    masks = {row.defect: row.mask for row in index_category(category)}
+    masks = {row.defect: row.mask for row in index_rows(category)}
     assert masks["dent"] == ""
     assert masks["scratch"] == "ground_truth/scratch/003_mask.png"
 
@@ -179,7 +209,7 @@ def test_links_and_unusual_names_are_used(category: Path):
     (good / "000.png").rename(good / "größe 1\tα.png")
     (good / "001.png").rename(category / "elsewhere.png")
     (good / "001.png").symlink_to(category / "elsewhere.png")
-    rows = index_category(category)
+    rows = index_rows(category)
     assert "train/good/größe 1\tα.png" in {row.path for row in rows}
     assert len(rows) == 28
     write_index(category / "index.tsv", rows)
@@ -188,34 +218,103 @@ def test_links_and_unusual_names_are_used(category: Path):
 
 def test_a_test_set_without_good_images_is_indexed(category: Path):
     shutil.rmtree(category / "test" / "good")
-    assert {row.label for row in index_category(category) if row.split == "test"} == {1}
+    assert {row.label for row in index_rows(category) if row.split == "test"} == {1}
 
 
 def test_notes_tell_what_is_odd_but_usable(category: Path, tmp_path: Path):
-    assert category_notes(category, index_category(category), tmp_path / "none.csv") == []
+    rows, of_files = index_category(category)
+    assert of_files == []
+    assert category_notes(category, rows, tmp_path / "none.csv") == [SQUASHED]
     Image.new("RGB", (50, 50)).save(category / "test" / "good" / "000.png")
     shutil.copy(category / GOOD, category / "test" / "good" / "001.png")
     (category / "train" / "good" / "notes.txt").write_text("hello")
     counts = tmp_path / "counts.csv"
     counts.write_text("category,train_good,test_good,test_defective\nplate,17,5,7\n")
-    notes = category_notes(category, index_category(category), counts)
+    notes = category_notes(category, index_rows(category), counts)
     assert notes == [
         "train good: 16 images, officially 17",
         "1 images are not 48×40, the first is test/good/000.png",
+        SQUASHED,
         "1 images are copies of others: train/good/000.png of test/good/001.png",
         "1 files are no images and are ignored, the first is train/good/notes.txt",
     ]
+
+
+def test_square_images_are_not_said_to_be_squashed(category: Path, tmp_path: Path):
+    for file in category.glob("t*/*/*.png"):
+        Image.new("RGB", (50, 50), (len(file.name), 0, 0)).save(file)
+    notes = category_notes(category, index_rows(category), tmp_path / "none.csv")
+    assert not any("squashed" in note for note in notes)
+
+
+def test_mixed_modes_and_alpha_are_noted(category: Path, tmp_path: Path):
+    for file, mode in ((GOOD, "RGBA"), (DENT, "L")):
+        Image.open(category / file).convert(mode).save(category / file)
+    assert category_notes(category, index_rows(category), tmp_path / "none.csv") == [
+        SQUASHED,
+        "images of several kinds in one category: 26 RGB, 1 L, 1 RGBA",
+        "1 images have an alpha channel, which is dropped",
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+def test_a_turned_image_has_the_size_it_is_seen_in_and_its_mask_too(category: Path, suffix: str):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.open(category / DENT).save((category / DENT).with_suffix(f".{suffix}"), exif=exif)
+    if suffix != "png":
+        (category / DENT).unlink()
+    mask_of_another_size(category)
+    rows, notes = index_category(category)
+    assert notes == [f"1 images are turned as their files say, the first is test/dent/000.{suffix}"]
+    row = next(row for row in rows if row.path == f"test/dent/000.{suffix}")
+    assert (row.width, row.height, row.mask) == (40, 48, DENT_MASK)
+
+
+@pytest.mark.parametrize(
+    ("highest", "note"),
+    [
+        (65535, []),
+        (4095, ["values up to 4095 in 16-bit files: looks like 12 bits; set `bits: 12`"]),
+        (900, ["values up to 900 in 16-bit files: looks like 10 bits; set `bits: 10`"]),
+        (255, ["values up to 255 in 16-bit files, which come out black: store them in 8 bits"]),
+    ],
+)
+@pytest.mark.parametrize("shape", [(40, 48), (40, 48, 3)], ids=["grey", "rgb"])
+def test_fewer_bits_in_16_bit_files_are_noted(
+    category: Path, shape: tuple[int, ...], highest: int, note: list[str]
+):
+    for file, value in ((GOOD, 200), (DENT, highest)):
+        (category / file).write_bytes(imagecodecs.png_encode(np.full(shape, value, np.uint16)))
+    assert index_category(category)[1] == note
+
+
+def test_bits_that_the_config_states_are_checked_not_noted(category: Path):
+    Image.fromarray(np.full((40, 48), 4095, np.uint16)).save(category / GOOD)
+    assert index_category(category, bits=12)[1] == []
+    with pytest.raises(InputError, match=r"000\.png: .*values up to 4095 need more than 10 bits"):
+        index_category(category, bits=10)
+
+
+def test_webp_is_an_image(category: Path):
+    Image.open(category / GOOD).save(category / "train/good/photo.webp")
+    assert "train/good/photo.webp" in {row.path for row in index_rows(category)}
+
+
+def test_notes_are_stored_for_the_report(tmp_path: Path):
+    write_notes(tmp_path / "notes.json", ["1600×1200 images are squashed to a square"])
+    assert read_json(tmp_path / "notes.json") == ["1600×1200 images are squashed to a square"]
 
 
 def test_a_missing_training_folder_is_named(category: Path):
     for file in (category / "train" / "good").iterdir():
         file.unlink()
     with pytest.raises(InputError, match="train/good: no images"):
-        index_category(category)
+        index_rows(category)
 
 
 def test_dataset_digest_depends_on_pixels_and_nothing_else(category: Path):
-    before = dataset_digest(index_category(category))
-    assert dataset_digest(index_category(category)) == before
+    before = dataset_digest(index_rows(category))
+    assert dataset_digest(index_rows(category)) == before
     Image.new("RGB", (48, 40)).save(category / "test" / "good" / "000.png")
-    assert dataset_digest(index_category(category)) != before
+    assert dataset_digest(index_rows(category)) != before

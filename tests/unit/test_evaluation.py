@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest, norm
 from sklearn.metrics import (
     average_precision_score,
     balanced_accuracy_score,
@@ -12,20 +13,42 @@ from sklearn.metrics import (
 
 from defectbench.evaluation import image_metrics as of_images
 from defectbench.evaluation import resampling
+from defectbench.evaluation.cautions import cautions, flags, reasons
+from defectbench.evaluation.defect_types import defect_metrics
 from defectbench.evaluation.image_metrics import (
     Confusion,
     average_precision,
     confusion_at,
-    defect_metrics,
     image_auroc,
     image_metrics,
     rank_errors,
     trivial_f1,
+    worst_ranked,
 )
-from defectbench.evaluation.resampling import bootstrap_replicates, folds, percentile_interval
-from defectbench.evaluation.thresholds import oracle_threshold, threshold_at_false_positive_rate
+from defectbench.evaluation.intervals import (
+    auroc_interval,
+    confusion_intervals,
+    difference_interval,
+    effective_size,
+    mean_interval,
+    metric_intervals,
+    monotone_interval,
+    ranking_intervals,
+    rate_interval,
+)
+from defectbench.evaluation.resampling import bootstrap_replicates
+from defectbench.evaluation.thresholds import (
+    images_to_vouch_for,
+    oracle_threshold,
+    threshold_at_false_positive_rate,
+)
 
 LABELS = np.array([0, 0, 1, 1])
+
+
+def alone(labels: np.ndarray) -> np.ndarray:
+    """Groups of images that have none."""
+    return np.full(len(labels), "")
 
 
 def test_auroc_by_hand():
@@ -73,14 +96,34 @@ def test_prediction_includes_the_threshold():
     assert confusion.balanced_accuracy == 0.75
 
 
-@pytest.mark.parametrize("label", [0, 1])
-def test_one_class_leaves_ranking_metrics_undefined(label: int):
-    labels, scores = np.full(3, label), np.array([1.0, 2, 3])
-    assert image_auroc(labels, scores) is None
-    assert average_precision(labels, scores) is None
-    confusion = confusion_at(labels, scores, oracle_threshold(labels, scores))
-    assert confusion.balanced_accuracy is None
-    assert confusion.f1 == label
+@pytest.mark.parametrize("labels", [[], [0, 0, 0], [1, 1, 1]])
+def test_a_missing_class_leaves_metrics_undefined(labels: list[int]):
+    labels, scores = np.array(labels, int), np.arange(len(labels), dtype=float)
+    thresholds = {"oracle": oracle_threshold(labels, scores), "honest": 1.0}
+    metrics = image_metrics(labels, scores, thresholds)
+    undefined = {name for name, value in metrics.items() if value is None}
+    assert {"image_auroc", "aupr", "trivial_f1", "honest_f1", "honest_balanced_accuracy"} <= (
+        undefined
+    )
+    assert thresholds["oracle"] is None
+    assert {name for name in metrics if name.startswith("oracle")} <= undefined
+    assert ("honest_recall" in undefined) == (1 not in labels)
+    assert ("honest_false_positive_rate" in undefined) == (0 not in labels)
+    replicates = bootstrap_replicates(labels, scores, alone(labels), 42, "bottle")
+    intervals = metric_intervals(metrics, replicates, labels, scores >= 1.0, alone(labels))
+    assert set(intervals).isdisjoint(undefined)
+    why = reasons(metrics, labels, thresholds)
+    assert undefined - {name for name in undefined if name.endswith("tives")} <= set(why)
+    assert worst_ranked(labels, scores) == []
+
+
+def test_without_held_out_images_there_is_no_honest_threshold():
+    assert threshold_at_false_positive_rate(np.array([]), 0.05) is None
+    labels = np.repeat([0, 1], 10)
+    metrics = image_metrics(labels, np.arange(20.0), {"honest": None})
+    assert metrics["honest_f1"] is metrics["honest_true_positives"] is None
+    why = reasons(metrics, labels, {"honest": None})
+    assert why["honest_recall"] == "no threshold, for lack of held-out images"
 
 
 def test_false_positive_rate_by_hand():
@@ -102,18 +145,9 @@ def test_ties_at_the_threshold_are_not_called_defective():
     assert (held_out >= threshold_at_false_positive_rate(held_out, 0.5)).sum() == 0
 
 
-def test_folds_hold_every_image_once_and_follow_the_seed():
-    split = folds(23, 5, seed=42)
-    assert sorted(np.concatenate(split).tolist()) == list(range(23))
-    assert sorted(map(len, split)) == [4, 4, 5, 5, 5]
-    np.testing.assert_array_equal(split[0], folds(23, 5, seed=42)[0])
-    assert (np.concatenate(split) != np.concatenate(folds(23, 5, seed=43))).any()
-    assert len(folds(3, 5, seed=42)) == 3
-
-
 def test_everything_is_defective_by_hand():
     assert trivial_f1(np.array([0, 1, 1, 1])) == pytest.approx(6 / 7)
-    assert trivial_f1(np.zeros(3)) == 0
+    assert trivial_f1(np.zeros(3)) is None
 
 
 def test_rank_errors_by_hand():
@@ -133,7 +167,9 @@ def test_rank_errors_average_to_what_auroc_lacks():
 
 def test_bootstrap_has_the_exact_distribution_of_a_small_case():
     # good 1, 3 and defective 2: resampled good pairs (1,1), (1,3), (3,1), (3,3), equally likely
-    replicates = bootstrap_replicates(np.array([0, 0, 1]), np.array([1.0, 3, 2]), 42, "bottle")
+    replicates = bootstrap_replicates(
+        np.array([0, 0, 1]), np.array([1.0, 3, 2]), np.full(3, ""), 42, "bottle"
+    )
     values, counts = np.unique(replicates["image_auroc"], return_counts=True)
     np.testing.assert_array_equal(values, [0, 0.5, 1])
     np.testing.assert_allclose(counts / counts.sum(), [0.25, 0.5, 0.25], atol=0.04)
@@ -149,54 +185,213 @@ def test_a_replicate_is_the_metric_of_the_resampled_images(distinct: int):
     scores = np.round((rng.normal(size=50) + labels) * distinct) / distinct
     order = np.argsort(-scores, kind="stable")
     ties = of_images.last_of_ties(scores[order])
-    found = resampling._replicate_block(labels, order, ties, 6, np.random.default_rng(1))
-    same = np.random.default_rng(1)
-    times = np.zeros((6, 50), int)
-    for label in (0, 1):
-        (members,) = np.nonzero(labels == label)
-        times[:, members] = same.multinomial(len(members), [1 / len(members)] * len(members), 6)
+    times = resampling._times_drawn(labels, np.arange(50), 6, np.random.default_rng(1))
+    found = resampling._resampled_metrics(times[:, order], labels[order] == 1, ties)
     for row, auroc, aupr in zip(times, *found, strict=True):
         resampled = np.repeat(labels, row), np.repeat(scores, row)
         assert auroc == pytest.approx(roc_auc_score(*resampled), abs=1e-12)
         assert aupr == pytest.approx(average_precision_score(*resampled), abs=1e-12)
 
 
+def test_groups_are_resampled_whole_and_each_kind_apart():
+    # groups: good a (2 images) and b (1); defective c (2) and one alone; d holds both
+    labels = np.array([0, 0, 0, 1, 1, 1, 0, 1])
+    numbers = resampling.group_numbers(np.array(["a", "a", "b", "c", "c", "", "d", "d"]))
+    times = resampling._times_drawn(labels, numbers, 200, np.random.default_rng(1))
+    assert (times[:, [0, 3, 6]] == times[:, [1, 4, 7]]).all()
+    assert (times[:, 0] + times[:, 2] == 2).all()
+    assert (times[:, 3] + times[:, 5] == 2).all()
+    assert (times[:, 6] == 1).all()
+
+
+def test_images_without_a_group_are_groups_of_their_own():
+    np.testing.assert_array_equal(
+        resampling.group_numbers(np.array(["b", "", "a", "b", ""])), [1, 2, 0, 1, 3]
+    )
+    assert len(set(resampling.group_numbers(np.array(["", "", ""])))) == 3
+
+
 def test_replicates_are_the_same_images_for_every_detector_of_a_category():
     rng = np.random.default_rng(42)
     labels, scores = rng.integers(0, 2, 60), rng.normal(size=60)
-    first = bootstrap_replicates(labels, scores, 42, "bottle")["image_auroc"]
-    shifted = bootstrap_replicates(labels, scores * 2 + 1, 42, "bottle")["image_auroc"]
-    np.testing.assert_array_equal(first, shifted)
-    assert (first != bootstrap_replicates(labels, scores, 42, "cable")["image_auroc"]).any()
-    assert (first != bootstrap_replicates(labels, scores, 43, "bottle")["image_auroc"]).any()
+
+    def drawn(scores: np.ndarray, seed: int, category: str) -> np.ndarray:
+        return bootstrap_replicates(labels, scores, alone(labels), seed, category)["image_auroc"]
+
+    first = drawn(scores, 42, "bottle")
+    np.testing.assert_array_equal(first, drawn(scores * 2 + 1, 42, "bottle"))
+    assert (first != drawn(scores, 42, "cable")).any()
+    assert (first != drawn(scores, 43, "bottle")).any()
 
 
 def test_large_test_sets_are_resampled_in_blocks(monkeypatch: pytest.MonkeyPatch):
     rng = np.random.default_rng(42)
     labels, scores = rng.integers(0, 2, 40), rng.normal(size=40)
     monkeypatch.setattr(resampling, "REPLICATE_BLOCK", 40 * 300)
-    replicates = bootstrap_replicates(labels, scores, 42, "bottle")
+    replicates = bootstrap_replicates(labels, scores, alone(labels), 42, "bottle")
     assert {array.shape for array in replicates.values()} == {(resampling.REPLICATES,)}
 
 
-def test_interval_holds_the_middle_95_percent():
-    assert percentile_interval(np.arange(1001.0)) == pytest.approx((25, 975))
-
-
-def test_interval_covers_the_truth_as_often_as_it_says():
-    # AUROC of N(1, 1) against N(0, 1) is Φ(1/√2)
-    rng, truth, covered = np.random.default_rng(42), 0.7602499, 0
-    labels = np.repeat([0, 1], 60)
+@pytest.mark.parametrize("difference", [1.0, 2.5])
+def test_intervals_cover_the_truth_as_often_as_they_say(
+    difference: float, monkeypatch: pytest.MonkeyPatch
+):
+    # AUROC of N(d, 1) against N(0, 1) is Φ(d/√2); reports/coverage.md is the full study
+    monkeypatch.setattr(resampling, "REPLICATES", 200)
+    truth, covered, labels = norm.cdf(difference / 2**0.5), 0, np.repeat([0, 1], [20, 60])
     for trial in range(100):
-        scores = rng.normal(size=120) + labels
-        replicates = bootstrap_replicates(labels, scores, trial, "bottle")["image_auroc"]
-        low, high = percentile_interval(replicates)
+        rng = np.random.default_rng(trial)
+        scores = rng.normal(size=80) + difference * labels
+        low, high = ranking(labels, scores, alone(labels), trial)["image_auroc"]
         covered += low <= truth <= high
-    assert 88 <= covered <= 99
+    assert 90 <= covered <= 100
 
 
-def test_one_class_has_no_replicates():
-    assert bootstrap_replicates(np.ones(3), np.arange(3.0), 42, "bottle") == {}
+def ranking(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, seed: int = 42) -> dict:
+    """Intervals of AUROC and AUPR."""
+    metrics = image_metrics(labels, scores, {})
+    replicates = bootstrap_replicates(labels, scores, groups, seed, "bottle")
+    return ranking_intervals(metrics, replicates, labels, groups)
+
+
+@pytest.mark.parametrize(("n_good", "bound"), [(10, 0.884), (20, 0.933), (60, 0.967)])
+def test_a_perfect_ranking_has_the_lower_bound_its_images_support(n_good: int, bound: float):
+    labels = np.repeat([0, 1], [n_good, 60])
+    found = ranking(labels, labels.astype(float), alone(labels))
+    assert found["image_auroc"] == (pytest.approx(bound, abs=0.005), 1)
+    assert found["aupr"] == (pytest.approx(0.94, abs=0.005), 1)
+    worst = ranking(labels, -labels.astype(float), alone(labels))["image_auroc"]
+    assert worst == (0, pytest.approx(1 - bound, abs=0.005))
+
+
+def test_one_wrong_pair_of_many_millions_has_an_interval_up_to_1():
+    low, high = auroc_interval(1 - 4e-8, 1e-12, 5000, 5000)
+    assert 0.999 < low < 1 - 4e-8
+    assert high == 1
+
+
+def test_the_interval_of_an_auroc_follows_the_variance_but_not_below_what_is_expected():
+    # solves |0.9 - t| = 1.96 √V(t) by hand for 20 and 60 images
+    narrow, wide = auroc_interval(0.9, 0.0, 20, 60), auroc_interval(0.9, 1e-2, 20, 60)
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
+    for end in narrow:
+        inner = 1 + 39 * ((1 - end) / (2 - end) + end / (1 + end))
+        variance = 0.75 * end * (1 - end) * inner / 1200
+        assert abs(0.9 - end) == pytest.approx(1.959964 * variance**0.5, abs=1e-6)
+
+
+@pytest.mark.parametrize(("hits", "of"), [(0, 20), (1, 20), (7, 60), (60, 60), (0, 1)])
+def test_the_interval_of_a_rate_is_clopper_and_pearsons(hits: int, of: int):
+    expected = binomtest(hits, of).proportion_ci(method="exact")
+    assert rate_interval(hits / of, of) == pytest.approx(tuple(expected), abs=1e-9)
+
+
+def test_images_in_groups_count_as_what_they_are_worth():
+    groups = np.repeat(["a", "b", "c", "d", "e", "f"], 6)
+    together = np.repeat([True, False, False, False, True, False], 6)
+    assert 1 <= effective_size(together, groups) < 6
+    assert effective_size(np.zeros(36, bool), groups) == 6
+    assert effective_size(together, np.full(36, "")) == 36
+    scattered = np.tile([True, False, False, False, True, False], 6)
+    assert effective_size(scattered, groups) > 6
+
+
+def test_groups_widen_every_interval():
+    rng = np.random.default_rng(42)
+    groups = np.repeat(np.arange(40).astype(str), 6)
+    labels = np.repeat([0, 1], 120)
+    scores = labels + np.repeat(rng.normal(size=40), 6) + 0.1 * rng.normal(size=240)
+    for of in (
+        lambda groups: ranking(labels, scores, groups),
+        lambda groups: confusion_intervals(labels, scores > 0.9, groups),
+    ):
+        independent, grouped = of(alone(labels)), of(groups)
+        for name in independent:
+            assert np.ptp(grouped[name]) > 1.5 * np.ptp(independent[name])
+
+
+def test_intervals_at_a_threshold_hold_their_metrics():
+    rng = np.random.default_rng(42)
+    labels = rng.integers(0, 2, 80)
+    predicted = rng.random(80) < 0.2 + 0.6 * labels
+    confusion = confusion_at(labels, predicted.astype(float), 1)
+    found = confusion_intervals(labels, predicted, alone(labels))
+    assert set(found) == {"recall", "false_positive_rate", "f1", "balanced_accuracy"}
+    for name, (low, high) in found.items():
+        assert 0 <= low < getattr(confusion, name) < high <= 1
+
+
+def test_independent_distances_are_squared_and_added():
+    limits = [(0.4, 0.8), (0.1, 0.3)]
+    assert monotone_interval(lambda a, b: a - b, [0.6, 0.2], limits) == pytest.approx(
+        (0.4 - 0.05**0.5, 0.4 + 0.05**0.5)
+    )
+    assert mean_interval([0.9, 1.0], [(0.8, 0.95), (0.9, 1.0)]) == pytest.approx(
+        (0.95 - 0.02**0.5 / 2, 0.975)
+    )
+
+
+def test_two_perfect_detectors_are_not_known_to_be_equal():
+    perfect = (0.93, 1.0)
+    low, high = difference_interval((1.0, 1.0), (perfect, perfect), 0.0)
+    assert (low, high) == pytest.approx((-0.07, 0.07))
+
+
+def test_errors_on_the_same_images_narrow_a_difference():
+    values, limits = (0.8, 0.7), ((0.7, 0.9), (0.6, 0.8))
+    narrow = difference_interval(values, limits, 0.9)
+    wide = difference_interval(values, limits, 0.0)
+    assert wide[0] < narrow[0] < 0.1 < narrow[1] < wide[1]
+
+
+@pytest.mark.parametrize(("rate", "needed"), [(0.05, 59), (0.01, 299), (0.001, 2995), (0, None)])
+def test_a_rate_needs_enough_held_out_images(rate: float, needed: int | None):
+    assert images_to_vouch_for(rate) == needed
+
+
+def test_small_samples_are_cautioned_against():
+    labels = np.repeat([0, 1], [9, 10])
+    found = cautions(labels, alone(labels), np.full(58, ""), asked=0.05)
+    assert [text.split(":")[0].split(" rests")[0] for text in found] == [
+        "only 9 good test images",
+        "the honest threshold",
+    ]
+    assert "59" in found[1]
+    labels = np.repeat([0, 1], 10)
+    assert cautions(labels, alone(labels), np.full(59, ""), asked=0.05) == []
+
+
+def test_images_of_one_group_count_as_one_in_cautions():
+    labels = np.repeat([0, 1], 30)
+    groups = np.repeat(np.arange(12).astype(str), 5)
+    found = cautions(labels, groups, np.repeat(np.arange(20).astype(str), 6), asked=0.05)
+    assert found[0] == "only 6 groups of good images: too few to conclude from"
+    assert "20 held-out defect-free groups of images" in found[2]
+
+
+def test_figures_of_few_images_are_given_a_reason():
+    labels = np.repeat([0, 1], [9, 10])
+    metrics = image_metrics(labels, np.arange(19.0), {"honest": 9.0})
+    why = reasons(metrics, labels, {"honest": 9.0})
+    assert why["image_auroc"] == why["honest_false_positive_rate"] == "only 9 good test images"
+    assert "honest_recall" not in why
+    assert "honest_true_positives" not in why
+
+
+@pytest.mark.parametrize(("called", "mark"), [(0, None), (5, None), (11, "above"), (60, "above")])
+def test_a_rate_other_than_asked_for_is_flagged(called: int, mark: str | None):
+    labels = np.repeat([0, 1], 60)
+    predicted = np.arange(120) < called
+    metrics = {"honest_f1": 0.5, "trivial_f1": 0.6}
+    found = flags(metrics, predicted, labels, alone(labels), asked=0.05)
+    assert found == {"false_positive_rate": mark, "beats_trivial_f1": False}
+
+
+def test_a_rate_below_the_one_asked_for_is_flagged_too():
+    labels = np.zeros(300, int)
+    metrics = {"honest_f1": None, "trivial_f1": None}
+    found = flags(metrics, labels > 0, labels, alone(labels), asked=0.05)
+    assert found == {"false_positive_rate": "below", "beats_trivial_f1": None}
 
 
 def test_metrics_carry_the_name_of_their_threshold():
@@ -211,8 +406,12 @@ def test_metrics_carry_the_name_of_their_threshold():
 
 def test_defect_types_are_compared_with_the_good_images():
     defects = np.array(["good", "good", "dent", "scratch"])
-    assert defect_metrics(LABELS, np.array([1.0, 3, 2, 4]), defects, 3) == [
-        {"defect": "dent", "images": 1, "image_auroc": 0.5, "called_defective": 0.0},
-        {"defect": "good", "images": 2, "image_auroc": None, "called_defective": 0.5},
-        {"defect": "scratch", "images": 1, "image_auroc": 1.0, "called_defective": 1.0},
+    rows = defect_metrics(LABELS, np.array([1.0, 3, 2, 4]), defects, alone(LABELS), 3, 42, "bottle")
+    named = ("defect", "images", "image_auroc", "called_defective")
+    assert [tuple(row[name] for name in named) for row in rows] == [
+        ("dent", 1, 0.5, 0.0),
+        ("good", 2, None, 0.5),
+        ("scratch", 1, 1.0, 1.0),
     ]
+    assert rows[1]["image_auroc_interval"] is None
+    assert rows[2]["called_defective_interval"] == (pytest.approx(0.025), 1)

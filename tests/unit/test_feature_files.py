@@ -47,6 +47,15 @@ def test_names_and_defect_types_are_kept(tmp_path: Path):
     assert (row.defect, row.label) == ("scratch", 1)
 
 
+def test_groups_are_kept(tmp_path: Path):
+    given = arrays(group=[f"tile {number // 3}" for number in range(12)])
+    found = read_feature_file(write(tmp_path / "p.h5", given))
+    assert [row.group for row in found.index if row.split == "train"] == ["tile 0"] * 3 + ["tile 1"]
+    assert {row.group for row in read_feature_file(write(tmp_path / "q.npz", arrays())).index} == {
+        ""
+    }
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

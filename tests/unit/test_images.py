@@ -1,14 +1,35 @@
 """Images become exactly the pixels that the published systems saw."""
 
+import hashlib
+import io
+import struct
+import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
+from pngs import DEPTHS, png_chunk, random_png
 
 from defectbench.errors import InputError
-from defectbench.images.decoding import decode_images, load_rgb, preprocess, resize_bilinear
+from defectbench.images import decoding
+from defectbench.images.decoding import decode_images, load_image, load_rgb
+from defectbench.images.png import decode_plain_png
+from defectbench.images.resizing import preprocess, resize_bilinear
 
+# SHA-256, by side, of what cv2.resize(…, INTER_LINEAR) makes of `noise` in all shapes of `SIDES`;
+# OpenCV 4.10 and 5.0 agree
+OPENCV_DIGESTS = {
+    1: "8b05c4fb726d7710",
+    7: "a3c71279b6d09cc9",
+    64: "55347beff6ef8759",
+    224: "0beb3179b9854d7c",
+    256: "5f72e92af47f6568",
+    300: "98b8092267f3e146",
+    456: "509f76b39d5c51b7",
+}
+SIDES = (1, 2, 3, 5, 8, 31, 100, 113, 224, 300, 333, 456, 640, 900)
 # first channel of what OpenCV 5.0's cv2.resize(…, INTER_LINEAR) makes of `opencv_input()`
 OPENCV_4 = [[84, 104, 106, 89], [87, 113, 31, 100], [131, 126, 210, 192], [152, 113, 143, 46]]
 OPENCV_12_FIRST_ROWS = [
@@ -31,6 +52,19 @@ def test_bilinear_shrinks_like_opencv_bit_for_bit():
 def test_bilinear_enlarges_like_opencv_bit_for_bit():
     enlarged = resize_bilinear(opencv_input(), 12)[..., 0]
     np.testing.assert_array_equal(enlarged[:4], OPENCV_12_FIRST_ROWS)
+
+
+def noise(*shape: int) -> np.ndarray:
+    index = np.arange(np.prod(shape), dtype=np.uint64)
+    return ((index * index * 37 + index * 11) >> 3).astype(np.uint8).reshape(shape)
+
+
+@pytest.mark.parametrize("size", OPENCV_DIGESTS)
+def test_bilinear_is_opencvs_between_sizes_of_every_ratio(size: int):
+    digest = hashlib.sha256()
+    for height, width in zip(SIDES, reversed(SIDES), strict=True):
+        digest.update(resize_bilinear(noise(height, width, 3), size).tobytes())
+    assert digest.hexdigest()[:16] == OPENCV_DIGESTS[size]
 
 
 def test_bilinear_to_the_same_size_changes_nothing():
@@ -70,13 +104,211 @@ def test_sixteen_bits_keep_their_upper_eight(tmp_path: Path):
     np.testing.assert_array_equal(np.asarray(load_rgb(file))[0, :, 0], [0, 0, 1, 255])
 
 
+def save_deep(file: Path, samples: np.ndarray, **options: object) -> Path:
+    """Store uint16 samples, grey or RGB."""
+    if samples.ndim == 2:
+        Image.fromarray(samples).save(file, **options)
+    else:
+        encode = imagecodecs.png_encode if file.suffix == ".png" else imagecodecs.tiff_encode
+        file.write_bytes(encode(samples))
+    return file
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("shape", [(3, 4), (3, 4, 3)], ids=["grey", "rgb"])
+def test_the_upper_eight_of_the_bits_asked_for_are_kept(
+    tmp_path: Path, suffix: str, shape: tuple[int, ...]
+):
+    samples = np.random.default_rng(42).integers(0, 4096, shape, np.uint16)
+    samples.flat[-1] = 4095
+    file = save_deep(tmp_path / f"image.{suffix}", samples)
+    for bits in (12, 13, 16, None):
+        pixels = np.asarray(load_image(file, bits))
+        np.testing.assert_array_equal(pixels, samples >> ((bits or 16) - 8))
+
+
+def test_values_that_need_more_bits_than_asked_for_are_refused(tmp_path: Path):
+    file = save_deep(tmp_path / "image.png", np.full((2, 2), 4096, np.uint16))
+    with pytest.raises(InputError, match=r"image\.png: .*values up to 4096 need more than 12 bits"):
+        load_image(file, 12)
+
+
+@pytest.mark.parametrize(("highest", "pixel"), [(4095, 250), (4000, 15), (65535, 15)])
+def test_a_highest_value_of_all_ones_states_the_bits(tmp_path: Path, highest: int, pixel: int):
+    samples = np.full((2, 2), 4000, np.uint16)
+    file = save_deep(tmp_path / "image.tif", samples, tiffinfo={281: highest})
+    assert (np.asarray(load_image(file)) == pixel).all()
+
+
+def test_twelve_bits_packed_in_a_tiff_use_their_whole_range(tmp_path: Path):
+    file = tmp_path / "image.tif"
+    file.write_bytes(packed_12_bit_tiff(b"\xff\xf8\x00"))  # 4095, 2048
+    np.testing.assert_array_equal(np.asarray(load_image(file)), [[255, 128]])
+
+
+def packed_12_bit_tiff(strip: bytes) -> bytes:
+    """One row of two grey values."""
+    entries = [(256, 2), (257, 1), (258, 12), (259, 1), (262, 1), (273, 122), (277, 1), (278, 1)]
+    entries.append((279, len(strip)))
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    header = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    return header + directory + bytes(4) + strip
+
+
+GAMMA = png_chunk(b"gAMA", struct.pack(">I", 220_000))
+XMP = b"XML:com.adobe.xmp\0\0\0\0\0<x:xmpmeta/>"
+CHUNKS = {
+    "gamma": GAMMA,
+    "gamma whose checksum is wrong": GAMMA[:-1] + b"\0",
+    "colours": png_chunk(b"sRGB", b"\0") + png_chunk(b"cHRM", struct.pack(">8I", *range(8))),
+    "profile": png_chunk(b"iCCP", b"p\0\0" + zlib.compress(b"no profile")),
+    "text": png_chunk(b"tEXt", b"Comment\0hello") + png_chunk(b"iTXt", XMP),
+    "compressed text": png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"hello")),
+    "significant bits": png_chunk(b"sBIT", b"\5\5\5"),
+    "transparency": png_chunk(b"tRNS", bytes(6)),
+    "unknown": png_chunk(b"abCd", b"?"),
+}
+TURNED_XMP = b'<rdf:Description tiff:Orientation="6"/>'
+EXIF = Image.Exif()
+EXIF[ExifTags.Base.Orientation] = 6
+RAW_EXIF = f"Raw profile type exif\0\nexif\n{len(EXIF.tobytes()):8}\n{EXIF.tobytes().hex()}\n"
+TURNING_CHUNKS = {
+    "EXIF": png_chunk(b"eXIf", EXIF.tobytes().removeprefix(b"Exif\0\0")),
+    "EXIF as text": png_chunk(b"tEXt", RAW_EXIF.encode()),
+    "XMP": png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + TURNED_XMP),
+    "compressed XMP": png_chunk(
+        b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(TURNED_XMP)
+    ),
+}
+FAST_CHUNKS = {"gamma", "colours", "profile", "text", "significant bits"}
+
+
+def pillows(content: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(content)) as image:
+        if image.mode == "I;16":
+            return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
+        return np.asarray(image.convert("RGB"))
+
+
+def assert_decoded_like_pillow(file: Path, content: bytes, *, fast: bool) -> None:
+    file.write_bytes(content)
+    np.testing.assert_array_equal(np.asarray(load_rgb(file)), pillows(content), strict=True)
+    assert (decode_plain_png(content) is not None) == fast
+
+
+@pytest.mark.parametrize("interlaced", [False, True], ids=["plain", "interlaced"])
+@pytest.mark.parametrize(("kind", "depth"), [(k, d) for k in DEPTHS for d in DEPTHS[k]])
+def test_every_kind_of_png_becomes_pillows_pixels(
+    tmp_path: Path, kind: str, depth: int, interlaced: bool
+):
+    fast = kind in ("grey", "rgb") and depth == 8 and not interlaced
+    content = random_png(kind, depth, interlaced=interlaced)
+    assert_decoded_like_pillow(tmp_path / "image.png", content, fast=fast)
+
+
+@pytest.mark.parametrize("kind", ["grey", "rgb"])
+@pytest.mark.parametrize("chunk", CHUNKS)
+def test_further_chunks_of_a_png_change_no_pixel(tmp_path: Path, kind: str, chunk: str):
+    content = random_png(kind, 8, **{"after" if "checksum" in chunk else "before": CHUNKS[chunk]})
+    assert_decoded_like_pillow(tmp_path / "image.png", content, fast=chunk in FAST_CHUNKS)
+
+
+@pytest.mark.parametrize("kind", ["grey", "rgb"])
+def test_a_png_with_any_bit_of_its_pixels_flipped_is_refused(tmp_path: Path, kind: str):
+    file, content = tmp_path / "image.png", random_png(kind, 8)
+    start, end = content.index(b"IDAT") + 4, content.index(b"IEND") - 4
+    for position in range(start, end, 7):
+        damaged = bytearray(content)
+        damaged[position] ^= 1
+        file.write_bytes(damaged)
+        assert decode_plain_png(bytes(damaged)) is None
+        if position < end - 8:  # Pillow does not read beyond the last pixel
+            with pytest.raises(InputError, match=r"image\.png: cannot be decoded"):
+                load_rgb(file)
+
+
+def test_a_truncated_png_is_refused_as_pillow_does(tmp_path: Path):
+    file, content = tmp_path / "image.png", random_png("rgb", 8)
+    file.write_bytes(content[: len(content) // 2])
+    assert decode_plain_png(file.read_bytes()) is None
+    with pytest.raises(InputError, match=r"image\.png: cannot be decoded \(.*truncated"):
+        load_rgb(file)
+
+
+@pytest.mark.parametrize("interpolation", ["lanczos", "bilinear"])
+@pytest.mark.parametrize("side", [5, 20, 33])
+def test_grey_is_resized_as_one_channel_to_what_three_would_give(interpolation: str, side: int):
+    grey = Image.fromarray(noise(31, 20))
+    preprocessing = {"interpolation": interpolation, "size": side}
+    expected = preprocess(grey.convert("RGB"), preprocessing)
+    np.testing.assert_array_equal(preprocess(grey, preprocessing), expected, strict=True)
+
+
+@pytest.mark.parametrize(("mode", "loaded"), [("1", "L"), ("L", "L"), ("LA", "L"), ("P", "RGB")])
+def test_grey_files_keep_one_channel(tmp_path: Path, mode: str, loaded: str):
+    Image.new("L", (4, 3), 255).convert(mode).save(tmp_path / "image.png")
+    assert load_image(tmp_path / "image.png").mode == loaded
+
+
 def test_images_come_in_the_order_of_the_files_whatever_the_threads(tmp_path: Path):
     files = [tmp_path / f"{number}.png" for number in range(70)]
     for number, file in enumerate(files):
         Image.new("L", (4, 4), number).save(file)
     for threads in (1, 4):
-        images = decode_images(files, {"interpolation": "lanczos", "size": 2}, threads)
-        assert [int(pixels[0, 0, 0]) for pixels in images] == list(range(70))
+        images = decode_images(files, {"small": {"interpolation": "lanczos", "size": 2}}, threads)
+        assert [int(squares["small"][0, 0, 0]) for squares in images] == list(range(70))
+
+
+def test_every_preprocessing_comes_of_one_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    loaded = []
+    monkeypatch.setattr(
+        decoding, "load_image", lambda file, bits: loaded.append(file) or load_image(file, bits)
+    )
+    file = tmp_path / "image.png"
+    Image.fromarray(opencv_input()).save(file)
+    preprocessings = {
+        "a": {"interpolation": "bilinear", "size": 4},
+        "b": {"interpolation": "lanczos", "size": 6, "crop": 2},
+    }
+    (squares,) = decode_images([file], preprocessings, threads=1)
+    assert loaded == [file]
+    assert {name: square.shape for name, square in squares.items()} == {
+        "a": (4, 4, 3),
+        "b": (2, 2, 3),
+    }
+    np.testing.assert_array_equal(squares["a"][..., 0], OPENCV_4)
+
+
+@pytest.mark.parametrize("stated", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_an_image_is_turned_as_its_file_says(tmp_path: Path, mode: str, suffix: str, stated: int):
+    file = tmp_path / f"image.{suffix}"
+    Image.fromarray(noise(10, 16, 3)).convert(mode).save(file, exif=turned(stated))
+    pillows = ImageOps.exif_transpose(Image.open(io.BytesIO(file.read_bytes())))
+    assert pillows.size == ((16, 10) if stated < 5 else (10, 16))
+    np.testing.assert_array_equal(np.asarray(load_rgb(file)), np.asarray(pillows.convert("RGB")))
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bits_are_turned_too(tmp_path: Path, suffix: str):
+    samples = np.arange(6, dtype=np.uint16).reshape(2, 3) * 256
+    file = save_deep(tmp_path / f"image.{suffix}", samples, exif=turned(6))
+    np.testing.assert_array_equal(np.asarray(load_image(file)), [[3, 0], [4, 1], [5, 2]])
+
+
+@pytest.mark.parametrize("stated", TURNING_CHUNKS)
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_an_orientation_in_any_chunk_of_a_png_is_found(tmp_path: Path, stated: str, place: str):
+    file = tmp_path / "image.png"
+    file.write_bytes(random_png("rgb", 8, **{place: TURNING_CHUNKS[stated]}))
+    assert load_image(file).size == (13, 21)
+
+
+def turned(stated: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = stated
+    return exif
 
 
 def test_a_damaged_image_is_named(tmp_path: Path):

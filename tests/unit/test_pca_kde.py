@@ -44,3 +44,25 @@ def test_published_probability_by_hand():
 def test_too_few_images_are_refused():
     with pytest.raises(InputError, match="components: 16 need at least 18"):
         PcaKde(components=16).fit(TRAIN[:17])
+
+
+def test_held_out_scores_are_densities_of_the_features_up_to_one_constant():
+    # one far image makes the scale of the folds that were fitted with it another
+    X = np.concatenate([TRAIN, 4 * TRAIN[:1]])
+    full = PcaKde(components=4).fit(X)
+    constants, scales = [], []
+    for fold in np.array_split(np.arange(len(X)), 3):
+        rest = np.delete(X, fold, axis=0)
+        part = PcaKde(components=4).fit(rest)
+        pca = PCA(4, svd_solver="full").fit(rest)
+        density = gaussian_kde(pca.transform(rest).T).logpdf(pca.transform(X[fold]).T)
+        constants.append(part.held_out_score(X[fold], full) + density)
+        scales.append(part.max_norm_)
+    assert max(scales) > 1.5 * min(scales)
+    expected = -4 * np.log(full.max_norm_)
+    np.testing.assert_allclose(np.concatenate(constants), expected, atol=2e-5)
+
+
+def test_the_reference_itself_scores_as_published():
+    scorer = PcaKde(components=4).fit(TRAIN)
+    np.testing.assert_array_equal(scorer.held_out_score(TEST, scorer), -scorer.log_density(TEST))

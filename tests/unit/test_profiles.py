@@ -13,7 +13,7 @@ RULES = {
     for file in (ROOT / "workflow" / "rules").glob("*.smk")
     for name in re.findall(r"^rule (\w+):", file.read_text(), re.M)
 }
-LIGHT = {"index", "images", "model", "scores", "metrics"}
+LIGHT = {"index", "scores", "metrics", "pixel_metrics"}
 
 
 def settings(profile: Path) -> dict:
@@ -63,5 +63,5 @@ def test_settings_of_snakemake_itself_are_its_own():
         assert own <= options, profile
 
 
-def test_one_machine_runs_one_extraction_at_a_time_unless_told_otherwise():
-    assert settings(PROFILES[0])["resources"] == {"gpu": 1}
+def test_one_machine_lets_three_extractions_get_ready_for_a_gpu():
+    assert settings(PROFILES[0])["resources"] == {"gpu": 3}

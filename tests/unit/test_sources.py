@@ -1,11 +1,10 @@
 """Whatever the source, a category ends complete in the MVTec layout, or not at all."""
 
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from defectbench.acquisition.sources import folder_categories, link_category, link_elpv
+from defectbench.acquisition.sources import folder_categories, link_category
 from defectbench.errors import InputError
 from defectbench.images.indexing import index_category
 
@@ -36,20 +35,3 @@ def test_what_a_killed_run_left_is_replaced(category: Path, tmp_path: Path):
 def test_folder_categories_are_those_with_training_images(category: Path):
     (category.parent / "notes").mkdir()
     assert folder_categories(category.parent) == ["plate"]
-
-
-@pytest.mark.parametrize(
-    ("name", "counts"), [("monocrystalline", (300, 288, 313)), ("polycrystalline", (460, 460, 402))]
-)
-def test_elpv_keeps_certain_labels_in_contiguous_blocks(tmp_path: Path, name: str, counts: tuple):
-    made = tmp_path / name
-    link_elpv(name, made)
-    folders = [made / "train" / "good", made / "test" / "good", made / "test" / "defective"]
-    names = [sorted(file.name for file in folder.iterdir()) for folder in folders]
-    assert tuple(map(len, names)) == counts
-    # in file order, defect-free cells alternate between the splits every 20 cells
-    splits = dict.fromkeys(names[0], "train") | dict.fromkeys(names[1], "test")
-    ordered = [splits[name] for name in sorted(splits)]
-    blocks = [set(ordered[start : start + 20]) for start in range(0, len(ordered), 20)]
-    assert all(len(block) == 1 for block in blocks)
-    assert all(first != second for first, second in pairwise(blocks))

@@ -6,7 +6,8 @@ import torch
 from defectbench.errors import InputError
 from defectbench.facts import FACTS
 from defectbench.features.batch_norm import fold_batch_norm
-from defectbench.features.taps import Tap, TappedNetwork
+from defectbench.features.passes import Tap
+from defectbench.features.taps import TappedNetwork
 from defectbench.storage import read_json
 
 SIDE = 64

@@ -5,6 +5,7 @@ docs/faults.md tells users what these tests show.
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -32,7 +33,7 @@ from runs import (
 from server import serving
 
 DETECTOR = Path("results/parts/plate/fre/resnet18")
-FEATURES = Path("results/parts/plate/features/lanczos64/resnet18.h5")
+FEATURES = Path("results/parts/plate/features.h5")
 
 
 def left_overs(folder: Path) -> list[Path]:
@@ -117,7 +118,6 @@ def _job(run: subprocess.Popen[bytes], script: str, folder: Path) -> psutil.Proc
 
 STAGES = {
     "index_images.py": "results/parts/plate/index.tsv",
-    "decode_images.py": FEATURES,  # decoded images are kept no longer than the features need them
     "extract_features.py": FEATURES,
     "fit_model.py": DETECTOR / "model.h5",
     "score_images.py": DETECTOR / "scores.tsv",
@@ -396,6 +396,8 @@ def test_images_of_many_kinds_are_used(small_dataset: Path, resnet18_weights: Pa
     run = snakemake(folder, TABLE)
     assert run.returncode == 0, said(run)
     assert "warning: resources/data/parts/plate: 1 images are not 48×40" in said(run)
+    notes = json.loads((folder / "results" / "parts" / "plate" / "notes.json").read_text())
+    assert any(note.startswith("1 images are not 48×40") for note in notes)
 
 
 def test_a_pickle_in_place_of_weights_is_never_loaded(copy: Path, tmp_path: Path):

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 import yaml
 from runs import ROOT, TABLE, planned_jobs, snakemake, write_config
 from sklearn.metrics import roc_auc_score
@@ -45,9 +44,11 @@ def test_table_shows_what_the_scores_say(finished: Path):
 
 def test_bright_squares_are_found(finished: Path):
     rows = table_rows((finished / TABLE).read_text(), "Image AUROC")
+    # five good and seven defective images are too few for a point figure: an interval stands
     measured = [row for row in rows if row[2] == "measured"]
-    assert len(measured) == 2
-    assert all(float(value) > 0.9 for row in measured for value in row[3:])
+    assert [row[3:] for row in measured] == [["–"] * 3] * 2
+    intervals = [row for row in rows if row[2] == "95 % interval"]
+    assert all(float(value.split("–")[1]) > 0.9 for row in intervals for value in row[4:])
 
 
 def test_csv_twin_holds_the_same_figures(finished: Path):
@@ -57,8 +58,9 @@ def test_csv_twin_holds_the_same_figures(finished: Path):
         if row["category"] != "average" and row["metric"] == "image_auroc":
             path = Path(row["category"], row["method"], row["backbone"], "metrics.json")
             metrics = json.loads((finished / "results" / "parts" / path).read_text())
-            assert float(row["value"]) == pytest.approx(metrics["metrics"]["image_auroc"], abs=1e-6)
-    assert len(rows) == len(CELLS) * 17 + 2 * 9
+            assert float(row["value"]) == metrics["metrics"]["image_auroc"]
+            assert float(row["value"]) > 0.9
+    assert len(rows) == len(CELLS) * 22  # no average of figures that rest on so few images
 
 
 def test_scores_have_one_row_per_test_image(finished: Path):
@@ -87,18 +89,14 @@ def test_details_name_every_defect_type(finished: Path):
 
 def test_every_artefact_says_what_made_it(finished: Path):
     folder = finished / "results" / "parts" / "plate"
-    with open_h5(folder / "features" / "lanczos64" / "efficientnet_lite0.h5") as features:
-        provenance = read_attributes(features)["provenance"]
+    with open_h5(folder / "features.h5") as features:
+        provenance = read_attributes(features["lanczos64/efficientnet_lite0"])["provenance"]
     assert {"dataset_sha256", "preprocessing", "weights_sha256", "device", "versions"} <= set(
         provenance
     )
     metrics = json.loads((folder / "fre_small" / "efficientnet_lite0" / "metrics.json").read_text())
     assert metrics["seed"] == 42
     assert provenance.items() <= metrics["provenance"].items()
-
-
-def test_decoded_images_are_deleted_after_use(finished: Path):
-    assert list(finished.glob("results/**/images/*.h5")) == []
 
 
 def test_a_second_run_does_nothing(finished: Path):
@@ -124,12 +122,33 @@ def test_an_added_method_on_known_features_runs_alone(finished_copy: Path):
     assert "fre_99" in (finished_copy / TABLE).read_text()
 
 
+def test_an_added_backbone_extracts_itself_alone(finished_copy: Path, resnet18_weights: Path):
+    config = yaml.safe_load((finished_copy / "config.yaml").read_text())
+    config["methods"]["fre_resnet"] = config["methods"]["fre_small"] | {
+        "layer": "layer2",
+        "backbones": ["resnet18"],
+    }
+    config["datasets"]["parts"]["methods"].append("fre_resnet")
+    config["backbones"] = {"resnet18": {"weights": str(resnet18_weights)}}
+    (finished_copy / "config.yaml").write_text(yaml.safe_dump(config))
+    features = finished_copy / "results" / "parts" / "plate" / "features.h5"
+    with open_h5(features) as file:
+        before = file["lanczos64/efficientnet_lite0/blocks.3/pool2"][()]
+    assert planned_jobs(finished_copy, str(features.relative_to(finished_copy))) == {"features": 1}
+    run = snakemake(finished_copy, str(features.relative_to(finished_copy)))
+    assert run.returncode == 0, run.stdout + run.stderr
+    with open_h5(features) as file:
+        assert np.array_equal(file["lanczos64/efficientnet_lite0/blocks.3/pool2"], before)
+        assert file["lanczos64/resnet18/layer2/pool2"].shape == (28, 128, 4, 4)
+    log = (finished_copy / "logs" / "parts" / "plate" / "features.log").read_text()
+    assert "runs: lanczos64/resnet18\n" in log
+
+
 def test_one_category_can_be_redone(finished: Path):
     index = "results/parts/ring/index.tsv"
     jobs = planned_jobs(finished, "--forcerun", index, "--", TABLE)
     assert jobs == {
         "index": 1,
-        "images": 1,
         "features": 1,
         "model": 2,
         "scores": 2,
@@ -208,8 +227,8 @@ def test_weights_of_ones_own_are_used(finished: Path, small_dataset: Path, tmp_p
 def test_features_from_elsewhere_give_the_same_figures(finished: Path, tmp_path: Path):
     folder = finished / "results" / "parts" / "ring"
     index = read_tsv(folder / "index.tsv")
-    with open_h5(folder / "features" / "lanczos64" / "efficientnet_lite0.h5") as features:
-        X = features["blocks.3/pool2"][()]
+    with open_h5(folder / "features.h5") as features:
+        X = features["lanczos64/efficientnet_lite0/blocks.3/pool2"][()].reshape(len(index), -1)
     (tmp_path / "features").mkdir()
     np.savez(
         tmp_path / "features" / "ring.npz",
@@ -245,7 +264,7 @@ def test_a_damaged_image_is_named_before_anything_is_computed(dataset_copy: Path
     assert run.returncode != 0
     assert re.search(r"train/good/003\.png: cannot be read", run.stdout + run.stderr)
     assert not (folder / TABLE).exists()
-    assert list(folder.glob("results/parts/ring/features/**/*.h5")) == []
+    assert list(folder.glob("results/parts/ring/*.h5")) == []
 
 
 def test_a_bad_config_is_refused_with_one_line(finished: Path):
@@ -265,10 +284,9 @@ def test_a_left_over_lock_can_be_removed_without_naming_cores(finished_copy: Pat
 
 
 def test_features_are_finite_float32(finished: Path):
-    path = finished / "results" / "parts" / "ring" / "features" / "lanczos64"
-    with open_h5(path / "efficientnet_lite0.h5") as features:
-        X = features["blocks.3/pool2"][()]
-    assert X.shape == (28, 80 * 2 * 2)
+    with open_h5(finished / "results" / "parts" / "ring" / "features.h5") as features:
+        X = features["lanczos64/efficientnet_lite0/blocks.3/pool2"][()]
+    assert X.shape == (28, 80, 2, 2)
     assert X.dtype == np.float32
     assert np.isfinite(X).all()
 
@@ -280,7 +298,7 @@ def test_no_rule_uses_more_than_it_asks_for(finished_copy: Path):
     lines = [line for line in text.splitlines() if line.startswith("|")]
     header, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
     table = {row[0]: dict(zip(header, row, strict=True)) for row in rows[1:]}
-    assert {"features", "images", "index", "model", "scores", "metrics", "table"} <= set(table)
+    assert {"features", "index", "model", "scores", "metrics", "table"} <= set(table)
     for rule, row in table.items():
         assert 0 < float(row["MB asked"]) >= float(row["MB used"]), rule
         assert 0 < float(row["minutes asked"]) >= float(row["minutes used"]), rule

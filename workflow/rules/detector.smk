@@ -1,7 +1,7 @@
 """Stage detector: one file that scores new images as the benchmark did; made on demand.
 
 in:  index.tsv, the images, the backbone's weights, model.h5, scores.tsv, held_out_scores.tsv,
-     metrics.json
+     maps.h5, metrics.json
 out: results/{dataset}/{category}/{method}/{backbone}/detector.onnx, cost.json
 """
 
@@ -19,7 +19,13 @@ def exportable_model(wildcards):
             )
     except InputError as error:
         raise WorkflowError(str(error)) from None
-    return rules.model.output.model.format(**wildcards)
+    return rules.scores.output.model.format(**wildcards)
+
+
+def detector_weights(wildcards):
+    """The local file that the config names, or the fetched one."""
+    local = config["backbones"].get(wildcards.backbone, {}).get("weights")
+    return local or rules.weights.output.weights.format(**wildcards)
 
 
 def detector_digest(wildcards):
@@ -32,10 +38,11 @@ rule detector:
     input:
         index=rules.index.output.index,
         category=rules.source.output.category,
-        weights=backbone_weights,
+        weights=detector_weights,
         model=exportable_model,
         scores=rules.scores.output.scores,
         held_out=rules.scores.output.held_out,
+        maps=rules.scores.output.maps,
         metrics=rules.metrics.output.metrics,
     output:
         detector="results/{dataset}/{category}/{method}/{backbone}/detector.onnx",
@@ -51,9 +58,9 @@ rule detector:
         mem_mb=grows(4000, per_mb=8, of="model"),
         runtime=grows(30),
     params:
-        layers=lambda wildcards: [method_tap(wildcards)],
         false_positive_rate=config["threshold"]["false_positive_rate"],
-        fit_benchmark="benchmarks/{dataset}/{category}/{method}/{backbone}/model.jsonl",
+        bits=lookup("datasets/{dataset}/bits", within=config, default=None),
+        fit_benchmark="benchmarks/{dataset}/{category}/{method}/{backbone}/scores.jsonl",
         code=detector_digest,
     script:
         "../scripts/export_detector.py"

@@ -1,31 +1,34 @@
 """Stage features: the only one that needs a GPU, or else many cores.
 
-in:  images/{preprocessing}.h5 and the backbone's weights
-out: results/{dataset}/{category}/features/{preprocessing}/{backbone}.h5
+in:  index.tsv, the images it lists and the weights of every backbone that the methods need
+out: results/{dataset}/{category}/features.h5, a group per preprocessing and backbone
+     (and a second name of it, .features.kept.h5, from which a later job takes what has not changed)
 """
 
 
 rule features:
     input:
-        images=rules.images.output.images,
-        weights=backbone_weights,
+        index=rules.index.output.index,
+        category=rules.source.output.category,
+        weights=category_weights,
     output:
-        features="results/{dataset}/{category}/features/{preprocessing}/{backbone}.h5",
+        features="results/{dataset}/{category}/features.h5",
     log:
-        "logs/{dataset}/{category}/features/{preprocessing}/{backbone}.log",
+        "logs/{dataset}/{category}/features.log",
     benchmark:
-        "benchmarks/{dataset}/{category}/features/{preprocessing}/{backbone}.jsonl"
+        "benchmarks/{dataset}/{category}/features.jsonl"
     conda:
         "../../envs/torch.yaml"
-    threads: 8
+    threads: threads_side_by_side
     resources:
         gpu=gpus_per_extraction,
-        mem_mb=grows(8000 if gpus_per_extraction else 4000),
-        runtime=grows(10, per_mb=1 / 15, of="images"),
+        mem_mb=grows(8000 if config["device"] != "cpu" else 4000),
+        runtime=grows(120),
     params:
-        taps=feature_taps,
+        passes=extraction_passes,
         device=config["device"],
         precision=config["precision"],
+        bits=lookup("datasets/{dataset}/bits", within=config, default=None),
         code=stage_digest("extract_features"),
     script:
         "../scripts/extract_features.py"

@@ -1,7 +1,7 @@
 """Stage index and features of a category that is given as a file of features.
 
 in:  {path}/{category}.h5, .hdf5 or .npz
-out: results/{dataset}/{category}/index.tsv, features/given.h5
+out: results/{dataset}/{category}/index.tsv, notes.json, features/given.h5
 """
 
 
@@ -10,6 +10,7 @@ rule import_features:
         file=feature_file,
     output:
         index="results/{dataset}/{category}/index.tsv",
+        notes="results/{dataset}/{category}/notes.json",
         features="results/{dataset}/{category}/features/given.h5",
     log:
         "logs/{dataset}/{category}/import_features.log",

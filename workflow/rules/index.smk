@@ -1,7 +1,7 @@
 """Stage index: every image of a category, checked.
 
 in:  resources/data/{dataset}/{category}/
-out: results/{dataset}/{category}/index.tsv
+out: results/{dataset}/{category}/index.tsv, notes.json
 """
 
 
@@ -10,6 +10,7 @@ rule index:
         category=rules.source.output.category,
     output:
         index="results/{dataset}/{category}/index.tsv",
+        notes="results/{dataset}/{category}/notes.json",
     log:
         "logs/{dataset}/{category}/index.log",
     benchmark:
@@ -18,11 +19,12 @@ rule index:
         dataset=datasets_from("download", "archive", "folder", "elpv"),
     conda:
         "../../envs/numeric.yaml"
-    threads: 2
+    threads: threads_side_by_side
     resources:
         mem_mb=grows(1000),
         runtime=grows(30),
     params:
+        bits=lookup("datasets/{dataset}/bits", within=config, default=None),
         code=stage_digest("index_images"),
     script:
         "../scripts/index_images.py"

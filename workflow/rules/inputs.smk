@@ -5,7 +5,14 @@ from pathlib import Path
 
 from defectbench.acquisition.archives import category_archive
 from defectbench.acquisition.fingerprints import content_fingerprint
-from defectbench.config import all_categories, cells, scorer_parameters, taps
+from defectbench.config import (
+    all_categories,
+    cells,
+    localizing_cells,
+    method_layers,
+    scorer_parameters,
+    taps,
+)
 from defectbench.errors import InputError
 from defectbench.facts import FACTS
 from defectbench.features.given import feature_files
@@ -32,14 +39,29 @@ def category_origin(wildcards):
     return {"path": str(path), "content": content_fingerprint(path, memory)}
 
 
-def backbone_weights(wildcards):
-    """The local file that the config names, or the fetched one."""
-    local = config["backbones"].get(wildcards.backbone, {}).get("weights")
-    return local or rules.weights.output.weights.format(**wildcards)
+def category_weights(wildcards):
+    """Weights of every backbone that a category's methods need, in order of the backbones' names."""
+    return [
+        # the local file that the config names, or the fetched one
+        config["backbones"].get(backbone, {}).get("weights")
+        or rules.weights.output.weights.format(backbone=backbone)
+        for backbone in sorted({entry["backbone"] for entry in extraction_passes(wildcards)})
+    ]
 
 
-def feature_taps(wildcards):
-    return taps(config, wildcards.dataset, wildcards.backbone, wildcards.preprocessing)
+def extraction_passes(wildcards):
+    """What a category's methods read: from which backbone, in which preprocessing, which layers."""
+    methods = [config["methods"][name] for name in config["datasets"][wildcards.dataset]["methods"]]
+    pairs = {(m["preprocessing"], backbone) for m in methods for backbone in m["backbones"]}
+    return [
+        {
+            "preprocessing": preprocessing,
+            "settings": config["preprocessings"][preprocessing],
+            "backbone": backbone,
+            "taps": [list(tap) for tap in taps(config, wildcards.dataset, backbone, preprocessing)],
+        }
+        for preprocessing, backbone in sorted(pairs)
+    ]
 
 
 def feature_file(wildcards):
@@ -53,35 +75,49 @@ def features_are_given(wildcards):
 
 
 def method_features(wildcards):
-    """Feature file of a method's preprocessing and backbone, or the given one."""
-    if features_are_given(wildcards):
-        return rules.import_features.output.features.format(**wildcards)
-    preprocessing = config["methods"][wildcards.method]["preprocessing"]
-    return rules.features.output.features.format(preprocessing=preprocessing, **wildcards)
+    """The category's feature file, or the given one."""
+    made_by = rules.import_features if features_are_given(wildcards) else rules.features
+    return made_by.output.features.format(**wildcards)
 
 
-def method_tap(wildcards):
-    """Name of the array in the feature file."""
+def method_group(wildcards):
+    """Group of the feature file that holds what a method reads of a backbone."""
     if features_are_given(wildcards):
-        return "X"
+        return "/"
+    return f"{config['methods'][wildcards.method]['preprocessing']}/{wildcards.backbone}"
+
+
+def method_arrays(wildcards):
+    """Names of the arrays in that group, one per layer."""
+    if features_are_given(wildcards):
+        return ["X"]
     method = config["methods"][wildcards.method]
-    return f"{method['layer']}/pool{method['pool']}"
+    return [f"{layer}/pool{method['pool']}" for layer in method_layers(method)]
 
 
-def dataset_metrics(name):
-    """Input function for one output of the rule metrics, for every cell of a dataset's table."""
+def groups_file(wildcards):
+    """The CSV that names the dataset's groups."""
+    groups = config["datasets"][wildcards.dataset].get("groups", "")
+    return [] if isinstance(groups, str) else groups["csv"]
+
+
+def of_cells(rule, name, only=cells):
+    """Input function for an output of a rule, for all cells of a dataset's table, or some."""
 
     def files(wildcards):
         try:
-            wanted = cells(config, wildcards.dataset)
+            wanted = only(config, wildcards.dataset)
         except InputError as error:
             raise WorkflowError(str(error)) from None
-        pattern = rules.metrics.output[name]
-        return [pattern.format(dataset=wildcards.dataset, **cell._asdict()) for cell in wanted]
+        pattern = getattr(rules, rule).output[name]
+        found = (pattern.format(dataset=wildcards.dataset, **cell._asdict()) for cell in wanted)
+        return list(dict.fromkeys(found))  # some outputs are one per category
 
     return files
 
 
 def published_figures(wildcards):
-    path = FACTS / f"{wildcards.dataset}_published.csv"
-    return str(path) if path.is_file() else []
+    """Published figures with the settings, images and weights they were made of, if any."""
+    names = ("published.csv", "published_settings.json", "counts.csv")
+    files = [FACTS / f"{wildcards.dataset}_{name}" for name in names]
+    return [*map(str, files), str(FACTS / "weights.csv")] if files[0].is_file() else []

@@ -7,7 +7,7 @@ out: results/{dataset}/{category}/{method}/{backbone}/metrics.json, replicates.h
 
 rule metrics:
     input:
-        model=rules.model.output.model,
+        model=rules.scores.output.model,
         scores=rules.scores.output.scores,
         held_out=rules.scores.output.held_out,
     output:

@@ -3,11 +3,38 @@
 from pathlib import Path
 
 from defectbench.acquisition.weights import listed_weights
+from defectbench.config import chosen_categories
 from defectbench.facts import FACTS
 from defectbench.provenance import stage_digest
 
-# a GPU is not asked for where the config forbids its use
-gpus_per_extraction = 0 if config["device"] == "cpu" else 1
+GPU_THREADS = 2  # decode on, while the GPU computes
+MOST_THREADS = 8
+
+
+def gpus_per_extraction(wildcards):
+    """None where the config forbids it, or where this machine does the work and has none."""
+    if config["device"] == "cpu" or (config["device"] == "auto" and works_here() and not has_gpu()):
+        return 0
+    return 1
+
+
+def works_here():
+    """Whether jobs run on this machine, not on a cluster's."""
+    return not workflow.non_local_exec
+
+
+def has_gpu():
+    """Whether a driver of a GPU that PyTorch can use is loaded; importing it takes seconds."""
+    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd"))
+
+
+def threads_side_by_side(wildcards):
+    """Threads of a job that every category has: all cores are busy, and no job waits for many."""
+    if gpus_per_extraction(wildcards):
+        return GPU_THREADS
+    categories = len(chosen_categories(config, wildcards.dataset))
+    cores = (workflow.cores or MOST_THREADS) // (categories if works_here() else 1)
+    return max(1, min(MOST_THREADS, cores))
 
 
 def grows(base, per_mb=0, of=""):

@@ -1,7 +1,9 @@
-"""Stage scores: the anomaly score of every test image, and of every training image held out once.
+"""Stage scores: a detector fitted on a category's training images, and what it says of the others.
 
-in:  index.tsv, features, model.h5
-out: results/{dataset}/{category}/{method}/{backbone}/scores.tsv, held_out_scores.tsv
+in:  index.tsv, features, the dataset's CSV of groups if the config names one
+out: results/{dataset}/{category}/{method}/{backbone}/model.h5, scores.tsv (test images),
+     held_out_scores.tsv (every training image, held out once), held_out_check.json (what speaks
+     for groups), maps.h5 (of both; empty for a detector that does not localize)
 """
 
 
@@ -9,23 +11,31 @@ rule scores:
     input:
         index=rules.index.output.index,
         features=method_features,
-        model=rules.model.output.model,
+        groups=groups_file,
     output:
+        model="results/{dataset}/{category}/{method}/{backbone}/model.h5",
         scores="results/{dataset}/{category}/{method}/{backbone}/scores.tsv",
         held_out="results/{dataset}/{category}/{method}/{backbone}/held_out_scores.tsv",
+        check="results/{dataset}/{category}/{method}/{backbone}/held_out_check.json",
+        maps="results/{dataset}/{category}/{method}/{backbone}/maps.h5",
     log:
         "logs/{dataset}/{category}/{method}/{backbone}/scores.log",
     benchmark:
         "benchmarks/{dataset}/{category}/{method}/{backbone}/scores.jsonl"
     conda:
         "../../envs/numeric.yaml"
-    threads: 2
+    threads: 1
     resources:
-        mem_mb=grows(500, per_mb=4, of="features"),
-        runtime=grows(5, per_mb=1 / 15, of="features"),
+        mem_mb=grows(500, per_mb=5, of="features"),
+        runtime=grows(5, per_mb=1 / 10, of="features"),
     params:
+        scorer=lookup("methods/{method}/scorer", within=config),
+        parameters=lambda wildcards: scorer_parameters(config, wildcards.method),
+        group=method_group,
+        layers=method_arrays,
         seed=config["seed"],
         folds=config["threshold"]["folds"],
+        groups=lambda wildcards: config["datasets"][wildcards.dataset].get("groups", ""),
         code=scorer_digest("score_images"),
     script:
         "../scripts/score_images.py"

@@ -7,8 +7,10 @@ out: reports/{dataset}_table.md, _table.csv (the same figures, tidy), _details.m
 
 rule table:
     input:
-        metrics=dataset_metrics("metrics"),
-        replicates=dataset_metrics("replicates"),
+        metrics=of_cells("metrics", "metrics"),
+        replicates=of_cells("metrics", "replicates"),
+        notes=of_cells("index", "notes"),
+        held_out_checks=of_cells("scores", "check"),
         published=published_figures,
     output:
         markdown="reports/{dataset}_table.md",

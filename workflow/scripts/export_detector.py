@@ -18,13 +18,13 @@ from defectbench.deployment.export import (
 )
 from defectbench.deployment.graphs import scorer_graph
 from defectbench.deployment.image_statistics import image_statistics, training_ranges
-from defectbench.deployment.pipeline import decoded_images
+from defectbench.deployment.pipeline import decoded_image, decoded_images
 from defectbench.deployment.proof import prove, score_tolerance
 from defectbench.errors import InputError, job_log
+from defectbench.evaluation.pixel_metrics import pixel_threshold
 from defectbench.facts import FACTS
 from defectbench.features.backbones import load_backbone
 from defectbench.features.taps import Tap
-from defectbench.images.decoding import load_rgb, preprocess
 from defectbench.images.index import read_index
 from defectbench.provenance import file_sha256, library_versions
 from defectbench.storage import atomic_path, read_arrays, read_json, read_tsv, write_json
@@ -36,10 +36,20 @@ def anomaly_scores(path: str) -> np.ndarray:
     return np.array([float(row["anomaly_score"]) for row in read_tsv(path)])
 
 
-def fit_seconds(benchmark: str) -> float | None:
-    """Wall time of the job that fitted the model; None if it did not run here."""
+def job_seconds(benchmark: str) -> float | None:
+    """Wall time of a job; None if it did not run here."""
     path = Path(benchmark)
     return json.loads(path.read_text().splitlines()[-1])["s"] if path.is_file() else None
+
+
+def map_scale(held_out: np.ndarray | None, rate: float) -> dict[str, float] | None:
+    """Levels that fix the colours of maps; None of a detector that does not localize."""
+    if held_out is None:
+        return None
+    return {
+        "typical": float(np.median(held_out)),
+        "threshold": pixel_threshold(held_out, rate),
+    }
 
 
 with job_log(snakemake.log[0]):
@@ -61,11 +71,11 @@ with job_log(snakemake.log[0]):
     test = [category / row.path for row in tests]
     scores, held_out = anomaly_scores(given.scores), anomaly_scores(given.held_out)
     threshold = read_json(given.metrics)["thresholds"]["honest"]
-    maps = read_arrays(given.maps)[0]["test"] if given.get("maps") else None
+    maps = read_arrays(given.maps)[0]
 
     preprocessing, scorer = provenance["preprocessing"], provenance["scorer"]
     side = preprocessing.get("crop", preprocessing["size"])
-    layers = [name.rsplit("/pool", 1) for name in params.layers]
+    layers = [name.rsplit("/pool", 1) for name in provenance["layers"]]
     module = DetectorModule(
         load_backbone(names["backbone"], Path(given.weights)),
         [Tap(layer, int(pool)) for layer, pool in layers],
@@ -79,10 +89,11 @@ with job_log(snakemake.log[0]):
         "format": FORMAT,
         **names,
         "preprocessing": preprocessing,
+        "bits": params.bits,
         "side": side,
         "scorer": scorer,
         "parameters": provenance["parameters"],
-        "layers": params.layers,
+        "layers": provenance["layers"],
         "graph_sha256": graph_sha256(model),
         "units": {"score": score_unit(scorer, provenance["parameters"], len(layers))},
         "threshold": {"value": threshold, "false_positive_rate": params.false_positive_rate},
@@ -91,14 +102,15 @@ with job_log(snakemake.log[0]):
         "training_images": training_ranges(
             [
                 image_statistics(image.pixels, image.size)
-                for image in decoded_images(train, preprocessing, snakemake.threads)
+                for image in decoded_images(train, preprocessing, snakemake.threads, params.bits)
             ]
         ),
         "probe": {
-            "png": encode_probe(preprocess(load_rgb(test[probe]), preprocessing)),
+            "png": encode_probe(decoded_image(test[probe], preprocessing, params.bits).pixels),
             "score": float(scores[probe]),
         },
         "tolerance": score_tolerance(held_out),
+        "map_scale": map_scale(maps.get("held_out"), params.false_positive_rate),
         "proof": {},  # to come
         "provenance": provenance | {"exported_with": library_versions(*LIBRARIES)},
         "licences": licence_notes(FACTS / "licences.csv", names["dataset"], names["backbone"]),
@@ -106,11 +118,11 @@ with job_log(snakemake.log[0]):
     with atomic_path(snakemake.output.detector) as part:
         part.write_bytes(detector_bytes(model, metadata))
         detector = Detector(part, snakemake.threads)
-        images = decoded_images(test, preprocessing, snakemake.threads)
-        proof = prove(detector, images, scores, maps)
+        images = decoded_images(test, preprocessing, snakemake.threads, params.bits)
+        proof = prove(detector, images, scores, maps.get("test"))
         metadata["proof"] = proof._asdict()
         cost = {
-            "fit_seconds": fit_seconds(params.fit_benchmark),
+            "fit_job_seconds": job_seconds(params.fit_benchmark),
             **measured_cost(part, test, snakemake.threads),
         }
         metadata["cost"] = cost

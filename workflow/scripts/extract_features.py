@@ -1,46 +1,56 @@
-"""Rule `features`: run a backbone over one category and keep every layer that is asked for."""
+"""Rule `features`: every layer that a category's methods read, of every backbone."""
 
-import contextlib
+import json
+import os
 import sys
 from pathlib import Path
 
-import torch
-
 from defectbench.errors import job_log
-from defectbench.features.allocator import keep_freed_memory
-from defectbench.features.backbones import load_backbone
-from defectbench.features.extraction import extract_features, select_device, select_precision
-from defectbench.features.gpus import claimed_gpu
-from defectbench.features.taps import Tap
-from defectbench.progress import Progress
+from defectbench.features.category import Machine, write_features
+from defectbench.features.passes import Pass, Tap
+from defectbench.images.index import dataset_digest, read_index
 from defectbench.provenance import file_sha256, library_versions
-from defectbench.storage import create_h5, open_h5, read_attributes
 
-with job_log(snakemake.log[0]), contextlib.ExitStack() as claims:
-    torch.set_num_threads(snakemake.threads)
-    keep_freed_memory()
-    device = select_device(snakemake.params.device)
-    if device.type == "cuda":
-        gpus = [
-            str(torch.cuda.get_device_properties(i).uuid) for i in range(torch.cuda.device_count())
-        ]
-        device = torch.device("cuda", claims.enter_context(claimed_gpu(gpus)))
-    device_name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    found = "" if device.type == "cuda" else " (no GPU found, or device: cpu)"
-    print(f"device: {device_name}{found}", file=sys.stderr)
-    precision = select_precision(snakemake.params.precision, device)
-    weights = Path(snakemake.input.weights)
-    backbone = load_backbone(snakemake.wildcards.backbone, weights)
-    with open_h5(snakemake.input.images) as images:
-        provenance = read_attributes(images)["provenance"]
-        provenance["versions"] |= library_versions("torch", "torchvision", "timm")
-        provenance |= {
-            "weights_sha256": file_sha256(weights),
-            "code_features": snakemake.params.code["code"],
-            "device": device_name,
-            "precision": precision,
-        }
-        with create_h5(snakemake.output.features, {"provenance": provenance}) as output:
-            taps = [Tap(*tap) for tap in snakemake.params.taps]
-            progress = Progress(len(images["images"]), "features " + "/".join(snakemake.wildcards))
-            extract_features(images["images"], backbone, taps, device, precision, output, progress)
+LIBRARIES = ("pillow", "imagecodecs", "numpy", "torch", "torchvision", "timm")
+
+with job_log(snakemake.log[0]):
+    params = snakemake.params
+    index = read_index(snakemake.input.index)
+    backbones = sorted({entry["backbone"] for entry in params.passes})
+    weights = dict(zip(backbones, map(Path, snakemake.input.weights), strict=True))
+    passes = [
+        Pass(
+            entry["preprocessing"],
+            entry["settings"],
+            entry["backbone"],
+            weights[entry["backbone"]],
+            tuple(Tap(*tap) for tap in entry["taps"]),
+        )
+        for entry in params.passes
+    ]
+    shared = {
+        "dataset_sha256": dataset_digest(index),
+        "code_features": params.code["code"],
+        "versions": library_versions(*LIBRARIES),
+        "bits": params.bits,
+    }
+    digests = {backbone: file_sha256(file) for backbone, file in weights.items()}
+    provenances = {
+        wanted.name: shared
+        | {"preprocessing": wanted.settings, "weights_sha256": digests[wanted.backbone]}
+        for wanted in passes
+    }
+    write_features(
+        [Path(snakemake.input.category, row.path) for row in index],
+        passes,
+        json.loads(json.dumps(provenances)),
+        Machine(params.device, params.precision, snakemake.threads),
+        Path(snakemake.output.features),
+        "features " + "/".join(snakemake.wildcards),
+        params.bits,
+    )
+
+# everything is written and closed; tearing PyTorch down object by object takes a while
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(0)

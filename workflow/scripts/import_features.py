@@ -5,6 +5,7 @@ from pathlib import Path
 from defectbench.errors import job_log
 from defectbench.features.given import read_feature_file
 from defectbench.images.index import dataset_digest, write_index
+from defectbench.images.notes import write_notes
 from defectbench.provenance import library_versions
 from defectbench.storage import create_array, create_h5
 
@@ -18,4 +19,5 @@ with job_log(snakemake.log[0]):
     }
     with create_h5(snakemake.output.features, {"provenance": provenance}) as file:
         create_array(file, "X", given.X.shape, "float32")[...] = given.X
+    write_notes(Path(snakemake.output.notes), [])
     write_index(Path(snakemake.output.index), given.index)

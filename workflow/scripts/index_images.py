@@ -4,15 +4,20 @@ from pathlib import Path
 
 from defectbench.errors import job_log
 from defectbench.facts import FACTS
+from defectbench.images.groups import OWN, assign_groups
 from defectbench.images.index import write_index
 from defectbench.images.indexing import index_category
-from defectbench.images.notes import category_notes
+from defectbench.images.notes import category_notes, write_notes
 from defectbench.progress import warn
 
 with job_log(snakemake.log[0]):
     folder = Path(snakemake.input.category)
-    rows = index_category(folder)
+    rows, notes = index_category(folder, bits=snakemake.params.bits)
+    if (folder / OWN).is_file():
+        rows = assign_groups(rows, {"csv": str(folder / OWN)}, folder.name)
     counts = FACTS / f"{snakemake.wildcards.dataset}_counts.csv"
-    for note in category_notes(folder, rows, counts):
+    notes += category_notes(folder, rows, counts)
+    for note in notes:
         warn(f"{folder}: {note}")
+    write_notes(Path(snakemake.output.notes), notes)
     write_index(Path(snakemake.output.index), rows)

@@ -1,41 +1,67 @@
-"""Rule `scores`: anomaly scores of the test images, and of held-out training images."""
+"""Rule `scores`: fit a detector on the training images, score the test images and held-out ones."""
 
 from defectbench.errors import job_log
-from defectbench.evaluation.held_out import held_out_scores
-from defectbench.evaluation.resampling import folds
+from defectbench.evaluation.folds import folds
+from defectbench.evaluation.held_out import held_out
+from defectbench.evaluation.held_out_check import check_held_out
+from defectbench.images.groups import assign_groups, group_notes
 from defectbench.images.index import read_index
+from defectbench.progress import warn
 from defectbench.scorers import scorer_class
-from defectbench.storage import open_h5, read_arrays, write_tsv
+from defectbench.scorers.base import has_maps, take_images
+from defectbench.storage import open_h5, read_attributes, write_arrays, write_json, write_tsv
 
 with job_log(snakemake.log[0]):
+    params, output = snakemake.params, snakemake.output
     index = read_index(snakemake.input.index)
+    if params.groups:
+        index = assign_groups(index, params.groups, snakemake.wildcards.category)
     train = [row for row in index if row.split == "train"]
     test = [row for row in index if row.split == "test"]
-    arrays, attributes = read_arrays(snakemake.input.model)
-    provenance = attributes["provenance"]
-    scorer = scorer_class(provenance["scorer"])(**provenance["parameters"])
-    with open_h5(snakemake.input.features) as features:
-        X = features[provenance["layer"]]
-        X = X[()].reshape(len(X), -1)
-        X_train = X[[row.split == "train" for row in index]]
-        X_test = X[[row.split == "test" for row in index]]
-    scores = scorer.from_arrays(arrays).anomaly_score(X_test)
+    with open_h5(snakemake.input.features) as file:
+        provenance = read_attributes(file[params.group])["provenance"]
+        layers = [file[params.group][name][()] for name in params.layers]
+    X = layers if len(layers) > 1 else layers[0]
+    X_train = take_images(X, [row.split == "train" for row in index])
+    X_test = take_images(X, [row.split == "test" for row in index])
+    del X, layers
+
+    scorer = scorer_class(params.scorer)(**params.parameters).fit(X_train)
+    provenance |= {
+        "layers": params.layers,
+        "scorer": params.scorer,
+        "parameters": params.parameters,
+        "code_scorer": params.code["code"],
+    }
+    write_arrays(output.model, scorer.to_arrays(), {"provenance": provenance})
+    scores = scorer.anomaly_score(X_test)
     write_tsv(
-        snakemake.output.scores,
-        ["path", "label", "defect", "anomaly_score"],
+        output.scores,
+        ["path", "label", "defect", "group", "anomaly_score"],
         [
-            (row.path, row.label, row.defect, repr(float(score)))
+            (row.path, row.label, row.defect, row.group, repr(float(score)))
             for row, score in zip(test, scores, strict=True)
         ],
     )
-    split = folds(len(train), snakemake.params.folds, snakemake.params.seed)
-    held_out = held_out_scores(scorer, X_train, split)
+
+    has_place = scorer.localizes and has_maps(X_train)
+    groups = [row.group for row in train]
+    split = folds(groups, params.folds, params.seed)
+    found = held_out(scorer, X_train, split, maps=has_place)
     write_tsv(
-        snakemake.output.held_out,
-        ["path", "fold", "anomaly_score"],
+        output.held_out,
+        ["path", "group", "fold", "anomaly_score"],
         [
-            (train[row].path, fold, repr(float(held_out[row])))
+            (train[row].path, groups[row], fold, repr(float(found.scores[row])))
             for fold, members in enumerate(split)
             for row in members
         ],
     )
+    maps = {"test": scorer.anomaly_map(X_test), "held_out": found.maps} if has_place else {}
+    write_arrays(output.maps, maps, {"provenance": provenance})
+    check = check_held_out(scorer, X_train, groups, found.scores, params.folds)
+    if params.groups or any(groups):
+        check["warnings"] += group_notes(index)
+    for warning in check["warnings"]:
+        warn(f"{'/'.join(snakemake.wildcards)}: {warning}")
+    write_json(output.check, check)

@@ -12,11 +12,14 @@ import yaml
 from defectbench.acquisition.sources import folder_categories
 from defectbench.errors import InputError
 from defectbench.features.given import BACKBONE, feature_files
-from defectbench.images.indexing import training_images
+from defectbench.images.groups import check_groups
+from defectbench.images.layout import image_files
 from defectbench.scorers import scorer_class, scorer_names
 
 LOCAL = ("folder", "features")
-METHOD_KEYS = frozenset({"scorer", "layer", "pool", "preprocessing", "backbones"})
+METHOD_KEYS = frozenset(
+    {"scorer", "layer", "layers", "pool", "preprocessing", "backbones", "resolution"}
+)
 
 Config = Mapping[str, Any]
 
@@ -82,6 +85,10 @@ def check_config(config: Config) -> None:
     for name, dataset in config["datasets"].items():
         for method in dataset["methods"]:
             _known(f"datasets.{name}.methods", method, config["methods"])
+        try:
+            check_groups(dataset.get("groups", ""))
+        except InputError as error:
+            raise InputError(f"config: datasets.{name}.groups: {error}") from error
     chosen = _chosen(config)
     known = {
         category
@@ -132,25 +139,41 @@ def taps(config: Config, dataset: str, backbone: str, preprocessing: str) -> lis
     methods = [config["methods"][name] for name in config["datasets"][dataset]["methods"]]
     return sorted(
         {
-            (method["layer"], method["pool"])
+            (layer, method["pool"])
             for method in methods
+            for layer in method_layers(method)
             if backbone in method["backbones"] and method["preprocessing"] == preprocessing
         }
     )
 
 
+def method_layers(method: Mapping[str, Any]) -> list[str]:
+    """Layers that a method reads, in its order."""
+    return method["layers"] if "layers" in method else [method["layer"]]
+
+
 def scorer_parameters(config: Config, method: str) -> dict[str, Any]:
-    """Parameters of a method's scorer."""
+    """Parameters of a method's scorer, with the seed for one that draws random numbers."""
     entry = config["methods"][method]
-    return {key: value for key, value in entry.items() if key not in METHOD_KEYS}
+    given = {key: value for key, value in entry.items() if key not in METHOD_KEYS}
+    draws = scorer_class(entry["scorer"]).draws
+    return {"seed": config["seed"], **given} if draws else given
+
+
+def localizing_cells(config: Config, dataset: str) -> list[Cell]:
+    """Those of a dataset's detectors on categories that say where a defect is."""
+    if config["datasets"][dataset]["source"] == "features":
+        return []
+    scorers = {name: scorer_class(method["scorer"]) for name, method in config["methods"].items()}
+    return [cell for cell in cells(config, dataset) if scorers[cell.method].localizes]
 
 
 def _check_number_of_images(config: Config, dataset: str, category: str) -> None:
     """Refuse a local category too small for a scorer, also when a fold is held out."""
     entry, folds = config["datasets"][dataset], config["threshold"]["folds"]
-    images = (
-        len(training_images(Path(entry["path"], category))) if entry["source"] == "folder" else 0
-    )
+    if entry["source"] != "folder":
+        return
+    images = len(image_files(Path(entry["path"], category), "train"))
     if not images:
         return
     left = images - ceil(images / folds)

@@ -41,12 +41,25 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def create_array(file: h5py.File, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
-    """Empty dataset in chunks of whole rows, each with a checksum."""
+def create_array(file: h5py.Group, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
+    """Empty dataset in chunks of whole rows, each with a checksum.
+
+    It gets its room in the file at once, so that the file's bytes do not depend on the order in
+    which its arrays are filled.
+    """
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    properties.set_fill_time(h5py.h5d.FILL_TIME_ALLOC)
     row_bytes = max(1, int(np.prod(shape[1:])) * np.dtype(dtype).itemsize)
     rows = min(max(1, CHUNK_BYTES // row_bytes), max(1, shape[0]))
     return file.create_dataset(
-        name, shape, dtype, chunks=(rows, *shape[1:]), fletcher32=True, track_times=False
+        name,
+        shape,
+        dtype,
+        chunks=(rows, *shape[1:]),
+        fletcher32=True,
+        track_times=False,
+        dcpl=properties,
     )
 
 
@@ -63,8 +76,7 @@ def create_h5(path: str | Path, attributes: Mapping[str, Any]) -> Iterator[h5py.
     """
     # this format has checksums of its metadata too
     with atomic_path(path) as part, h5py.File(part, "w", libver=H5_FORMAT, locking=False) as file:
-        for name, value in attributes.items():
-            file.attrs[name] = np.bytes_(json.dumps(value, sort_keys=True))  # ASCII
+        write_attributes(file, attributes)
         yield file
 
 
@@ -91,9 +103,15 @@ def open_h5(path: str | Path) -> Iterator[h5py.File]:
             raise
 
 
-def read_attributes(file: h5py.File) -> dict[str, Any]:
-    """Attributes written by `create_h5`."""
-    return {name: json.loads(value) for name, value in file.attrs.items()}
+def write_attributes(group: h5py.Group, attributes: Mapping[str, Any]) -> None:
+    """Attributes of a file or of a group in it; each value is stored as JSON."""
+    for name, value in attributes.items():
+        group.attrs[name] = np.bytes_(json.dumps(value, sort_keys=True))  # ASCII
+
+
+def read_attributes(group: h5py.Group) -> dict[str, Any]:
+    """Attributes written by `create_h5` or `write_attributes`."""
+    return {name: json.loads(value) for name, value in group.attrs.items()}
 
 
 def write_arrays(

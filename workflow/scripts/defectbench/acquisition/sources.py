@@ -8,16 +8,14 @@ It is a folder of links: nothing is ever written into the user's own, and nothin
 """
 
 import contextlib
-import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from defectbench.acquisition.elpv import link_cells
 from defectbench.errors import InputError
 
 LAYOUT = ("train", "test", "ground_truth")
-ELPV_TYPES = {"monocrystalline": "mono", "polycrystalline": "poly"}
-ELPV_BLOCK = 20
 
 
 def link_category(category_folder: Path, output: Path) -> None:
@@ -41,7 +39,7 @@ def link_elpv(category: str, output: Path) -> None:
         If the package is not installed or has no such type.
     """
     with _folder_made_whole(output) as made:
-        _link_elpv(category, made)
+        link_cells(category, made)
 
 
 def folder_categories(path: str | Path) -> list[str]:
@@ -76,31 +74,3 @@ def _link_folder(category_folder: Path, output: Path) -> None:
     for name in LAYOUT:
         if (category_folder / name).is_dir():
             (output / name).symlink_to((category_folder / name).resolve())
-
-
-def _link_elpv(category: str, output: Path) -> None:
-    """Lay the ELPV cells out like MVTec: certain labels only, split in contiguous blocks.
-
-    Cells of one solar module are neighbours in file order and look alike. Alternate blocks of
-    `ELPV_BLOCK` defect-free cells go to train and test; shuffling would put near-copies of the
-    test cells into the training set and flatter every detector. All defective cells are tested.
-    """
-    package = importlib.util.find_spec("elpv_dataset")
-    if package is None or package.origin is None:
-        raise InputError("dataset elpv: the package elpv-dataset is not installed")
-    data = Path(package.origin).parent / "data"
-    if category not in ELPV_TYPES:
-        raise InputError(f"dataset elpv: no category {category}; it has {', '.join(ELPV_TYPES)}")
-    defect_free = 0
-    for line in (data / "labels.csv").read_text(encoding="utf-8").splitlines():
-        name, probability, cell_type = line.split()
-        if cell_type != ELPV_TYPES[category] or float(probability) not in (0, 1):
-            continue
-        if float(probability) == 1:
-            folder = output / "test" / "defective"
-        else:
-            block = defect_free // ELPV_BLOCK
-            folder = output / ("train", "test")[block % 2] / "good"
-            defect_free += 1
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / Path(name).name).symlink_to(data / name)

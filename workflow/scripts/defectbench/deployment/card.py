@@ -2,13 +2,12 @@
 
 import csv
 from collections.abc import Sequence
-from math import ceil, log
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
+from defectbench.evaluation.thresholds import images_to_vouch_for, threshold_at_false_positive_rate
 
 RATES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001)
 UNITS = {
@@ -41,7 +40,7 @@ def threshold_table(held_out: Sequence[float], asked: float) -> list[dict[str, f
         {
             "false_positive_rate": rate,
             "threshold": threshold_at_false_positive_rate(scores, rate),
-            "images_for_95_percent": ceil(log(0.05) / log(1 - rate)) if rate else None,
+            "images_for_95_percent": images_to_vouch_for(rate),
         }
         for rate in sorted({asked, *carried}, reverse=True)
     ]

@@ -59,14 +59,14 @@ def cost_card(path: Path, images: Sequence[Path], threads: int) -> dict[str, Any
     start = time.perf_counter()
     detector = Detector(path, threads)
     load_seconds = time.perf_counter() - start
-    preprocessing = detector.metadata["preprocessing"]
+    preprocessing, bits = detector.metadata["preprocessing"], detector.metadata["bits"]
     latencies = []
     for image in [images[0], *images]:
         start = time.perf_counter()
-        detector.score(decoded_image(image, preprocessing).pixels[None])
+        detector.score(decoded_image(image, preprocessing, bits).pixels[None])
         latencies.append(milliseconds_since(start))
     start = time.perf_counter()
-    for batch in _batches(decoded_images(images, preprocessing, threads)):
+    for batch in _batches(decoded_images(images, preprocessing, threads, bits)):
         detector.score(np.stack([image.pixels for image in batch]))
     seconds = time.perf_counter() - start
     return {

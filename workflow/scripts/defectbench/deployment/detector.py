@@ -84,26 +84,6 @@ class Detector:
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
-    @property
-    def localizes(self) -> bool:
-        """Whether it gives maps."""
-        return len(self._session.get_outputs()) == 3
-
-    @property
-    def map_scale(self) -> float:
-        """Map value that images called good hardly exceed.
-
-        Raises
-        ------
-        InputError
-            If the detector does not localize.
-        """
-        scale = self.metadata["proof"].get("map_scale")
-        if not self.localizes or not isinstance(scale, float) or not 0 < scale < np.inf:
-            scorer = self.metadata["scorer"]
-            raise InputError(f"{scorer} scores whole images: there is no map to draw")
-        return scale
-
     def score(self, images: np.ndarray) -> Scored:
         """Score images of network size.
 
@@ -120,10 +100,10 @@ class Detector:
         inputs = [(end.name, end.type, end.shape[1:]) for end in self._session.get_inputs()]
         outputs = [(end.name, end.type) for end in self._session.get_outputs()]
         always = [("score", "tensor(double)"), ("defective", "tensor(bool)")]
-        if inputs != [("images", "tensor(uint8)", [self.side, self.side, 3])] or outputs not in (
-            always,
-            [*always, ("map", "tensor(float)")],
-        ):
+        localizes = self.metadata["map_scale"] is not None
+        expected = [*always, ("map", "tensor(float)")] if localizes else always
+        sides = [self.side, self.side, 3]
+        if inputs != [("images", "tensor(uint8)", sides)] or outputs != expected:
             raise InputError("not a detector: its inputs or outputs are others")
 
     def _check_probe(self) -> None:

@@ -43,6 +43,8 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "probe": dict,
     "tolerance": dict,
     "proof": dict,
+    "bits": (int, type(None)),
+    "map_scale": (dict, type(None)),
     "provenance": dict,
     "licences": dict,
 }
@@ -117,7 +119,7 @@ def _parse_metadata(text: str | None) -> dict[str, Any]:
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         raise InputError(f"not a detector of format {FORMAT}, which is all this version reads")
     for name, kind in TYPES.items():
-        if not isinstance(metadata.get(name), kind):
+        if name not in metadata or not isinstance(metadata[name], kind):
             raise InputError(f"not a detector: its metadata entry {name!r} is missing or wrong")
     _check_values(metadata)
     return metadata
@@ -127,10 +129,13 @@ def _check_values(metadata: dict[str, Any]) -> None:
     """Refuse values that the code after this relies on."""
     preprocessing, side = metadata["preprocessing"], metadata["side"]
     sizes = [preprocessing.get("size"), preprocessing.get("crop", side), side]
-    threshold = metadata["threshold"]
+    threshold, bits = metadata["threshold"], metadata["bits"]
+    scale = metadata["map_scale"] or {"typical": 0, "threshold": 0}
     lists = [metadata["held_out_scores"], *metadata["training_images"].values()]
     sound = (
         all(isinstance(size, int) and 1 <= size <= LARGEST_SIDE for size in sizes)
+        and (bits is None or 9 <= bits <= 16)
+        and all(_is_number(scale.get(key)) for key in ("typical", "threshold"))
         and preprocessing.get("interpolation") in ("bilinear", "lanczos")
         and all(_is_number(threshold.get(key)) for key in ("value", "false_positive_rate"))
         and all(isinstance(row, dict) for row in metadata["thresholds"])

@@ -13,7 +13,7 @@ import numpy as np
 from defectbench.deployment.detector import Detector
 from defectbench.deployment.drift import same_world
 from defectbench.deployment.image_statistics import ImageStatistics, image_statistics
-from defectbench.deployment.overlays import write_overlay
+from defectbench.deployment.overlays import map_strength, write_overlay
 from defectbench.deployment.pipeline import (
     Decoded,
     Unreadable,
@@ -78,7 +78,9 @@ class FolderScoring:
     def __init__(self, detector: Detector, options: Options) -> None:
         if not options.images.is_dir():
             raise InputError(f"{options.images}: no such folder of images")
-        self._map_scale = detector.map_scale if options.overlays != "none" else None
+        if options.overlays != "none" and detector.metadata["map_scale"] is None:
+            scorer = detector.metadata["scorer"]
+            raise InputError(f"{scorer} scores whole images: there is no map to draw")
         self.detector, self.options = detector, options
         self.held_out = np.asarray(detector.metadata["held_out_scores"])
         self.scores: list[float] = []
@@ -105,8 +107,9 @@ class FolderScoring:
     def score(self, files: list[Path]) -> None:
         """Score files; each gets its line at once."""
         progress = Progress(len(files), str(self.options.images))
-        preprocessing = self.detector.metadata["preprocessing"]
-        for image in decoded_images(files, preprocessing, self.options.threads):
+        metadata = self.detector.metadata
+        preprocessing, bits = metadata["preprocessing"], metadata["bits"]
+        for image in decoded_images(files, preprocessing, self.options.threads, bits):
             self._done.add(self._name(image.path))
             if isinstance(image, Unreadable):
                 self.unreadable.append(image)
@@ -163,7 +166,8 @@ class FolderScoring:
             path = self.options.output / OVERLAYS / f"{name}.jpg"
             cropped = "crop" in self.detector.metadata["preprocessing"]
             size = image.pixels.shape[:2] if cropped else image.size
-            write_overlay(image.pixels, scored.maps[0] / (2 * self._map_scale), size, path)
+            strength = map_strength(scored.maps[0], self.detector.metadata["map_scale"])
+            write_overlay(image.pixels, strength, size, path)
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.options.images).as_posix()

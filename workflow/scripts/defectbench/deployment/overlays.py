@@ -1,5 +1,6 @@
 """Where a detector saw something: its map over the image, on one scale for all images."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +23,13 @@ def write_overlay(
     pixels
         uint8, (side, side, 3), as the network saw the image.
     strength
-        float32, (height, width): the map on the scale of all images, drawn from 0 to 1.
+        float32, (height, width), from `map_strength`.
     size
         Width and height of the picture; larger ones than `LARGEST_SIDE` are reduced.
     path
         Written, with its folders.
     """
     side = len(pixels)
-    strength = strength.clip(0, 1)
     smooth = np.asarray(Image.fromarray(strength).resize((side, side), Image.Resampling.BILINEAR))
     shares = 0.75 * smooth[..., None]
     blended = pixels * (1 - shares) + colours(smooth) * shares
@@ -41,6 +41,25 @@ def write_overlay(
         sheet.paste(image.resize((width, height)), (column * width, 0))
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path, "JPEG", quality=QUALITY)
+
+
+def map_strength(found: np.ndarray, scale: Mapping[str, float]) -> np.ndarray:
+    """A map on the scale of all images of a detector.
+
+    Parameters
+    ----------
+    found
+        float32, (height, width).
+    scale
+        ``typical`` level of a good image and pixel ``threshold``.
+
+    Returns
+    -------
+    ndarray
+        float32, (height, width): 0 typical and below, 0.5 the threshold, 1 as far above it.
+    """
+    span = max(2 * (scale["threshold"] - scale["typical"]), np.finfo(np.float32).tiny)
+    return ((found.astype(np.float64) - scale["typical"]) / span).clip(0, 1).astype(np.float32)
 
 
 def colours(strength: np.ndarray) -> np.ndarray:

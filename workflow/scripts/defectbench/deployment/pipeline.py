@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from defectbench.errors import InputError
-from defectbench.images.decoding import load_rgb, preprocess
+from defectbench.images.decoding import load_image
+from defectbench.images.resizing import preprocess
 
 AHEAD = 4
 """Images per thread that are decoded before they are needed."""
@@ -46,29 +46,31 @@ class Unreadable(NamedTuple):
 
 
 def decoded_images(
-    files: Iterable[Path], preprocessing: Mapping[str, Any], threads: int
+    files: Iterable[Path], preprocessing: Mapping[str, Any], threads: int, bits: int | None = None
 ) -> Iterator[Decoded | Unreadable]:
     """Decode files in their order, in parallel and with bounded memory."""
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque = deque()
         for path in files:
-            waiting.append(pool.submit(decoded_image, path, preprocessing))
+            waiting.append(pool.submit(decoded_image, path, preprocessing, bits))
             if len(waiting) > AHEAD * threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def decoded_image(path: Path, preprocessing: Mapping[str, Any]) -> Decoded | Unreadable:
-    """Decode and resize one file as the benchmark does."""
+def decoded_image(
+    path: Path, preprocessing: Mapping[str, Any], bits: int | None = None
+) -> Decoded | Unreadable:
+    """Decode and resize one file as the benchmark does; `bits` as in `load_image`."""
     start = time.perf_counter()
     try:
-        image = load_rgb(path)
+        image = load_image(path, bits)
         pixels = preprocess(image, preprocessing)
     except InputError as error:
         return Unreadable(path, str(error))
-    except (Image.DecompressionBombError, MemoryError) as error:
-        return Unreadable(path, f"{path}: too large ({error})")
+    except MemoryError:
+        return Unreadable(path, f"{path}: too large for this machine's memory")
     return Decoded(path, pixels, image.size, milliseconds_since(start))
 
 

@@ -34,8 +34,6 @@ class Proof(NamedTuple):
         As a share of the largest map value; None where there are no maps to compare with.
     verdict_flips
         Images whose verdict differs; each lies within rounding of the threshold.
-    map_scale
-        99.5 % quantile of the map values of images that are called good; None without maps.
     """
 
     images: int
@@ -43,7 +41,6 @@ class Proof(NamedTuple):
     largest_share_of_tolerance: float
     largest_map_deviation: float | None
     verdict_flips: int
-    map_scale: float | None
 
 
 def score_tolerance(held_out: Sequence[float]) -> dict[str, float]:
@@ -87,14 +84,12 @@ def prove(
     shares = _check_scores(detector, found, scores)
     flips = verdicts != (scores >= detector.metadata["threshold"]["value"])
     _check_flips(detector, flips, scores)
-    good = [image for image, defective in zip(found_maps, verdicts, strict=False) if not defective]
     return Proof(
         images=len(scores),
         largest_deviation=float(np.abs(found - scores).max()),
         largest_share_of_tolerance=float(shares.max()),
         largest_map_deviation=_check_maps(found_maps, maps),
         verdict_flips=int(flips.sum()),
-        map_scale=float(np.quantile(good or found_maps, 0.995)) if found_maps else None,
     )
 
 

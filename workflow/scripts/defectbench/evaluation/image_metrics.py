@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+RATES = ("f1", "balanced_accuracy", "recall", "false_positive_rate")
+"""Properties of a `Confusion` that are reported at each threshold."""
+
 
 class Confusion(NamedTuple):
     """Counts at a threshold; defective is the positive class."""
@@ -14,25 +17,40 @@ class Confusion(NamedTuple):
     true_negatives: int
 
     @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall; 0 without a true positive."""
-        positives = 2 * self.true_positives + self.false_positives + self.false_negatives
-        return 2 * self.true_positives / positives if positives else 0.0
+    def defective(self) -> int:
+        """Number of defective images."""
+        return self.true_positives + self.false_negatives
+
+    @property
+    def good(self) -> int:
+        """Number of good images."""
+        return self.true_negatives + self.false_positives
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of precision and recall; None unless both classes occur."""
+        if not self.defective or not self.good:
+            return None
+        return (
+            2 * self.true_positives / (self.true_positives + self.false_positives + self.defective)
+        )
 
     @property
     def balanced_accuracy(self) -> float | None:
         """Mean of the recalls of both classes; None unless both occur."""
-        defective = self.true_positives + self.false_negatives
-        good = self.true_negatives + self.false_positives
-        if not defective or not good:
+        if not self.defective or not self.good:
             return None
-        return (self.true_positives / defective + self.true_negatives / good) / 2
+        return (self.true_positives / self.defective + self.true_negatives / self.good) / 2
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the defective images that is found; None without a defective image."""
+        return self.true_positives / self.defective if self.defective else None
 
     @property
     def false_positive_rate(self) -> float | None:
         """Share of the good images called defective; None without a good image."""
-        good = self.true_negatives + self.false_positives
-        return self.false_positives / good if good else None
+        return self.false_positives / self.good if self.good else None
 
 
 def image_auroc(labels: np.ndarray, scores: np.ndarray) -> float | None:
@@ -65,10 +83,10 @@ def average_precision(labels: np.ndarray, scores: np.ndarray) -> float | None:
     Unlike the trapezoid rule, this does not interpolate between points of the curve (Davis and
     Goadrich, ICML 2006). None unless both classes occur.
     """
-    true_positives, false_positives, _ = counts_by_threshold(labels, scores)
     defective = int((labels == 1).sum())
     if defective in (0, len(labels)):
         return None
+    true_positives, false_positives, _ = counts_by_threshold(labels, scores)
     precision = true_positives / (true_positives + false_positives)
     recall_gain = np.diff(true_positives, prepend=0) / defective
     return float((precision * recall_gain).sum())
@@ -86,8 +104,8 @@ def confusion_at(labels: np.ndarray, scores: np.ndarray, threshold: float) -> Co
     )
 
 
-def trivial_f1(labels: np.ndarray) -> float:
-    """F1 of the answer "everything is defective"."""
+def trivial_f1(labels: np.ndarray) -> float | None:
+    """F1 of the answer "everything is defective"; None unless both classes occur."""
     return confusion_at(labels, np.zeros(len(labels)), 0).f1
 
 
@@ -110,17 +128,27 @@ def rank_errors(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return errors
 
 
+def worst_ranked(
+    labels: np.ndarray, scores: np.ndarray, count: int = 10
+) -> list[tuple[int, float]]:
+    """The images ranked wrongly against the most others: row and `rank_errors`, worst first."""
+    errors = rank_errors(labels, scores)
+    worst = np.argsort(-errors, kind="stable")[:count]
+    return [(int(row), float(errors[row])) for row in worst if errors[row] > 0]
+
+
 def image_metrics(
-    labels: np.ndarray, scores: np.ndarray, thresholds: dict[str, float]
+    labels: np.ndarray, scores: np.ndarray, thresholds: dict[str, float | None]
 ) -> dict[str, float | int | None]:
-    """All metrics of one detector on one category, by name.
+    """All metrics of one detector on one category, by name; None where they are not defined.
 
     Parameters
     ----------
     labels, scores
         Of the test images.
     thresholds
-        By the name that prefixes the metrics taken at it, such as ``oracle``.
+        By the name that prefixes the metrics taken at it, such as ``oracle``; None where there
+        is none.
     """
     metrics: dict[str, float | int | None] = {
         "image_auroc": image_auroc(labels, scores),
@@ -128,37 +156,12 @@ def image_metrics(
         "trivial_f1": trivial_f1(labels),
     }
     for name, threshold in thresholds.items():
-        confusion = confusion_at(labels, scores, threshold)
-        figures = {
-            "f1": confusion.f1,
-            "balanced_accuracy": confusion.balanced_accuracy,
-            "false_positive_rate": confusion.false_positive_rate,
-            **confusion._asdict(),
-        }
+        figures: dict[str, float | int | None] = dict.fromkeys((*RATES, *Confusion._fields))
+        if threshold is not None:
+            confusion = confusion_at(labels, scores, threshold)
+            figures = {rate: getattr(confusion, rate) for rate in RATES} | confusion._asdict()
         metrics |= {f"{name}_{figure}": value for figure, value in figures.items()}
     return metrics
-
-
-def defect_metrics(
-    labels: np.ndarray, scores: np.ndarray, defects: np.ndarray, threshold: float
-) -> list[dict[str, str | int | float | None]]:
-    """Per defect type: number of images, AUROC against the good ones, share found.
-
-    For ``good`` images the share is the one called defective, and there is no AUROC.
-    """
-    rows: list[dict[str, str | int | float | None]] = []
-    for defect in sorted(set(defects)):
-        own = defects == defect
-        compared = own | (labels == 0)
-        rows.append(
-            {
-                "defect": str(defect),
-                "images": int(own.sum()),
-                "image_auroc": image_auroc(labels[compared], scores[compared]),
-                "called_defective": float((scores[own] >= threshold).mean()),
-            }
-        )
-    return rows
 
 
 def last_of_ties(ordered: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Folds of the training images and bootstrap resamples of the test images."""
+"""Bootstrap resamples of the test images."""
 
 import zlib
 
@@ -12,19 +12,31 @@ REPLICATE_BLOCK = 1 << 22
 """Resampled images held at once, so that memory does not grow with the dataset."""
 
 
-def folds(n_images: int, n_folds: int, seed: int) -> list[np.ndarray]:
-    """Indices of shuffled folds of nearly equal size, for held-out scores of training images."""
-    shuffled = np.random.default_rng(seed).permutation(n_images)
-    return [np.sort(fold) for fold in np.array_split(shuffled, min(n_folds, n_images))]
+def group_numbers(groups: np.ndarray) -> np.ndarray:
+    """Number of each image's group, from 0; '' is a group of its own."""
+    alone = np.flatnonzero(groups == "")
+    named = np.unique(groups, return_inverse=True)[1]
+    named[alone] = named.max(initial=0) + 1 + np.arange(len(alone))
+    return np.unique(named, return_inverse=True)[1]
 
 
 def bootstrap_replicates(
-    labels: np.ndarray, scores: np.ndarray, seed: int, category: str
+    labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, seed: int, category: str
 ) -> dict[str, np.ndarray]:
     """Metrics of test sets resampled with replacement, each class by itself.
 
-    The resampling depends on seed, category and class sizes alone: replicate i of two detectors
-    is the same set of images, so differences of replicates are paired.
+    What is resampled is groups, whole: those of good images, of defective ones, and those that
+    hold both are drawn apart. The draws depend on seed, category, classes and groups alone:
+    replicate i of two detectors is the same set of images, so their replicates are paired.
+
+    Parameters
+    ----------
+    labels, scores
+        Of the test images.
+    groups
+        str, (n_images,); an image in '' is a group of its own.
+    seed, category
+        What the draws depend on.
 
     Returns
     -------
@@ -36,38 +48,39 @@ def bootstrap_replicates(
     rng = np.random.default_rng([seed, zlib.crc32(category.encode())])
     order = np.argsort(-scores, kind="stable")
     ties = last_of_ties(scores[order])
+    numbers = group_numbers(groups)
     block = max(1, REPLICATE_BLOCK // len(labels))
-    parts = [
-        _replicate_block(labels, order, ties, min(block, REPLICATES - start), rng)
-        for start in range(0, REPLICATES, block)
-    ]
+    parts = []
+    for start in range(0, REPLICATES, block):
+        times = _times_drawn(labels, numbers, min(block, REPLICATES - start), rng)
+        parts.append(_resampled_metrics(times[:, order], labels[order] == 1, ties))
     auroc, aupr = (np.concatenate(part) for part in zip(*parts, strict=True))
     return {"image_auroc": auroc, "aupr": aupr}
 
 
-def percentile_interval(replicates: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Central interval that holds a share `level` of the replicates (percentile bootstrap)."""
-    low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+def _times_drawn(
+    labels: np.ndarray, numbers: np.ndarray, count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """How often each of `count` resamples holds each image: int32, (count, n_images)."""
+    has_good, has_defective = (np.bincount(numbers, labels == label) > 0 for label in (0, 1))
+    times = np.zeros((count, len(has_good)), np.int32)
+    kinds = (has_good & ~has_defective, has_defective & ~has_good, has_good & has_defective)
+    for members in map(np.flatnonzero, kinds):
+        if len(members):
+            shares = np.full(len(members), 1 / len(members))
+            times[:, members] = rng.multinomial(len(members), shares, count)
+    return times[:, numbers]
 
 
-def _replicate_block(
-    labels: np.ndarray, order: np.ndarray, ties: np.ndarray, count: int, rng: np.random.Generator
+def _resampled_metrics(
+    times: np.ndarray, defective: np.ndarray, ties: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """AUROC and average precision of `count` resamples, from how often each image came."""
-    times = np.zeros((count, len(labels)), np.int32)
-    for label in (0, 1):
-        (members,) = np.nonzero(labels == label)
-        times[:, members] = rng.multinomial(
-            len(members), np.full(len(members), 1 / len(members)), count
-        )
-    times = times[:, order]
-    defective = labels[order] == 1
+    """AUROC and average precision of resamples, the images in descending order of score."""
     true_positives = np.cumsum(times * defective, axis=1)[:, ties]
     false_positives = np.cumsum(times * ~defective, axis=1)[:, ties]
     new_true = np.diff(true_positives, axis=1, prepend=0)
     new_false = np.diff(false_positives, axis=1, prepend=0)
-    n_true, n_false = defective.sum(), (~defective).sum()
+    n_true, n_false = true_positives[:, -1], false_positives[:, -1]
     # a good image is below all defective ones of higher score, and half below those of equal score
     wins = ((true_positives - new_true / 2) * new_false).sum(axis=1)
     predicted = np.maximum(true_positives + false_positives, 1)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from defectbench.features.taps import Tap, TappedNetwork
+from defectbench.features.passes import Tap
+from defectbench.features.taps import TappedNetwork
 
 FOLD_TOLERANCE = 1e-4
 
@@ -34,11 +35,11 @@ def fold_batch_norm(network: torch.nn.Module, taps: Sequence[Tap], side: int) ->
     Module
         A folded copy; the network itself if folding does not reproduce what the taps give.
     """
-    if not any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules()):
-        return network
     probe = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(42))
     with torch.no_grad():
         pairs, expected = _convolution_norm_pairs(network, taps, probe)
+        if not pairs:
+            return network
         folded = copy.deepcopy(network)
         for convolution_name, norm_name in pairs:
             _fold(folded, convolution_name, norm_name)

@@ -55,7 +55,8 @@ def read_feature_file(path: str | Path) -> FeatureFile:
     """Read and check a feature file.
 
     It holds ``X`` (n_images, n_dimensions), ``y`` (0 defect-free, 1 defective) and ``split``
-    (``train`` or ``test``); optionally ``name`` and ``defect`` of each image.
+    (``train`` or ``test``); optionally ``name``, ``defect`` and ``group`` of each
+    image.
 
     Raises
     ------
@@ -105,6 +106,7 @@ def _index(X: np.ndarray, arrays: dict[str, np.ndarray]) -> list[IndexRow]:
     names = _text(arrays["name"]) if "name" in arrays else numbers
     plain = [("good", "defective")[label] for label in labels]
     defects = _text(arrays["defect"]) if "defect" in arrays else plain
+    groups = _text(arrays["group"]) if "group" in arrays else [""] * len(X)
     return [
         IndexRow(
             path=f"{split}/{name}",
@@ -116,16 +118,17 @@ def _index(X: np.ndarray, arrays: dict[str, np.ndarray]) -> list[IndexRow]:
             height=0,
             mode="",
             sha256=hashlib.sha256(row.tobytes()).hexdigest(),
+            group=group,
         )
-        for row, split, name, label, defect in zip(
-            X, _text(arrays["split"]), names, labels, defects, strict=True
+        for row, split, name, label, defect, group in zip(
+            X, _text(arrays["split"]), names, labels, defects, groups, strict=True
         )
     ]
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     """The known arrays of the file; no pickle is ever loaded."""
-    names = ("X", "y", "split", "name", "defect")
+    names = ("X", "y", "split", "name", "defect", "group")
     try:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:

@@ -46,11 +46,14 @@ def check_layers(config: Mapping[str, Any], kept: Path) -> None:
         method = config["methods"][name]
         for backbone in method["backbones"]:
             layers = backbone_layers(backbone, f"methods.{name}.backbones", kept)
-            if layers and method["layer"] not in layers:
-                raise InputError(
-                    f"config: methods.{name}.layer: {backbone} has no layer {method['layer']!r}; "
-                    f"{_nearest(method['layer'], layers)}"
-                )
+            wanted = method["layers"] if "layers" in method else [method["layer"]]
+            for layer in wanted if layers else ():
+                if layer not in layers:
+                    key = "layers" if "layers" in method else "layer"
+                    raise InputError(
+                        f"config: methods.{name}.{key}: {backbone} has no layer {layer!r}; "
+                        f"{_nearest(layer, layers)}"
+                    )
 
 
 @cache

@@ -3,23 +3,12 @@
 import contextlib
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from defectbench.errors import InputError
-
-
-class Tap(NamedTuple):
-    """A layer's own output; a feature map average-pooled with window and stride `pool`."""
-
-    layer: str
-    pool: int
-
-    @property
-    def name(self) -> str:
-        """Name of its array in a feature file."""
-        return f"{self.layer}/pool{self.pool}"
+from defectbench.features.passes import Tap
 
 
 class TappedNetwork:

@@ -1,5 +1,6 @@
-"""From image files to uint8 RGB squares, exactly as the published systems resize them."""
+"""From image files to uint8 RGB squares."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,109 +10,91 @@ import numpy as np
 from PIL import Image
 
 from defectbench.errors import InputError
+from defectbench.images.depth import is_deep, to_8_bits
+from defectbench.images.orientation import open_image, orientation, turn_upright
+from defectbench.images.png import decode_plain_png
+from defectbench.images.resizing import preprocess
 
-DECODE_WINDOW = 32
+DECODED_AHEAD = 16
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+GREY_MODES = frozenset({"1", "L", "LA"})
 
 
 def decode_images(
-    files: Sequence[Path], preprocessing: Mapping[str, Any], threads: int
-) -> Iterator[np.ndarray]:
-    """Decode and resize files in parallel, in order and with bounded memory.
+    files: Sequence[Path],
+    preprocessings: Mapping[str, Mapping[str, Any]],
+    threads: int,
+    bits: int | None = None,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Decode each file once and resize it in every way, in parallel, with bounded memory.
 
     Parameters
     ----------
     files
         Image files.
-    preprocessing
-        An entry of ``preprocessings`` in the config.
+    preprocessings
+        Entries of ``preprocessings`` in the config, by name.
     threads
-        How many to decode at once; Pillow decodes and resizes outside Python's lock.
+        How many to decode at once; decoders and resizers work outside Python's lock.
+    bits
+        As in `load_image`.
 
     Yields
     ------
-    ndarray
-        uint8, (side, side, 3), RGB.
-    """
-    with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(files), DECODE_WINDOW):
-            window = files[start : start + DECODE_WINDOW]
-            yield from pool.map(lambda file: preprocess(load_rgb(file), preprocessing), window)
-
-
-def load_rgb(file: Path) -> Image.Image:
-    """Read an image as 8-bit RGB; greyscale is replicated, 16 bits keep their upper 8.
+    dict of ndarray
+        Per file, in order: by the preprocessing's name, uint8, (side, side, 3), RGB.
 
     Raises
     ------
     InputError
-        If the file cannot be decoded.
+        If a file cannot be decoded.
     """
-    try:
-        with Image.open(file) as image:
-            if image.mode.startswith("I;16"):
-                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{file}: cannot be decoded ({error})") from error
+
+    def squares(file: Path) -> dict[str, np.ndarray]:
+        image = load_image(file, bits)
+        return {name: preprocess(image, entry) for name, entry in preprocessings.items()}
+
+    with ThreadPoolExecutor(threads) as pool:
+        pending = deque()
+        for file in files:
+            pending.append(pool.submit(squares, file))
+            if len(pending) >= DECODED_AHEAD + threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
-def preprocess(image: Image.Image, preprocessing: Mapping[str, Any]) -> np.ndarray:
-    """Resize an RGB image to a square, then crop its centre if the preprocessing says so.
+def load_image(file: Path, bits: int | None = None) -> Image.Image:
+    """Read an image as it is to be seen, as 8-bit RGB, or as 8-bit grey if the file is grey.
 
-    Returns
-    -------
-    ndarray
-        uint8, (side, side, 3).
-    """
-    size = preprocessing["size"]
-    if preprocessing["interpolation"] == "bilinear":
-        pixels = resize_bilinear(np.asarray(image), size)
-    else:
-        pixels = np.asarray(image.resize((size, size), Image.Resampling.LANCZOS))
-    crop = preprocessing.get("crop", size)
-    start = (size - crop) // 2
-    return pixels[start : start + crop, start : start + crop]
-
-
-def resize_bilinear(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Bilinear resize without antialiasing, bit for bit OpenCV's ``INTER_LINEAR`` on uint8.
-
-    OpenCV works in fixed point, with weights of 11 bits, and truncates between the passes; a
-    float resize differs by one grey level in some 6 % of the pixels, which moves a log density
-    by 1 to 2.
+    An alpha channel is dropped, and an orientation that the file states is applied.
 
     Parameters
     ----------
-    pixels
-        uint8, (height, width, channels).
-    size
-        Side of the result.
+    file
+        The image.
+    bits
+        Bits that 16-bit values use, 9 to 16; the upper 8 of them are kept. None for what the
+        file states, and 16 if it states nothing.
 
-    Returns
-    -------
-    ndarray
-        uint8, (size, size, channels).
+    Raises
+    ------
+    InputError
+        If the file cannot be decoded, or a value needs more bits.
     """
-    top, bottom, above, below = _linear_taps(pixels.shape[0], size)
-    left, right, before, after = _linear_taps(pixels.shape[1], size)
+    try:
+        pixels = decode_plain_png(file.read_bytes()) if file.suffix.lower() == ".png" else None
+        if pixels is not None:
+            return Image.fromarray(pixels)
+        with open_image(file) as image:
+            shallow = to_8_bits(image, file, bits) if is_deep(image) else image
+            shallow.load()  # Pillow turns a TIFF itself, here
+            turned = turn_upright(shallow, orientation(image))
+            return turned.convert("L" if turned.mode in GREY_MODES else "RGB")
+    except UNREADABLE as error:
+        raise InputError(f"{file}: cannot be decoded ({error})") from error
 
-    def horizontal(rows: np.ndarray) -> np.ndarray:
-        source = pixels[rows].astype(np.int32)
-        return source[:, left] * before[:, None] + source[:, right] * after[:, None]
 
-    upper = (above[:, None, None] * (horizontal(top) >> 4)) >> 16
-    lower = (below[:, None, None] * (horizontal(bottom) >> 4)) >> 16
-    return ((upper + lower + 2) >> 2).astype(np.uint8)
-
-
-def _linear_taps(length: int, size: int) -> tuple[np.ndarray, ...]:
-    """Two source positions and weights per target pixel; centres aligned, edges clamped."""
-    position = (np.arange(size) + 0.5) * (length / size) - 0.5
-    first = np.floor(position).astype(np.int64)
-    weight = position - first
-    return (
-        first.clip(0, length - 1),
-        (first + 1).clip(0, length - 1),
-        np.rint(2048 * (1 - weight)).astype(np.int32),
-        np.rint(2048 * weight).astype(np.int32),
-    )
+def load_rgb(file: Path, bits: int | None = None) -> Image.Image:
+    """Read an image as 8-bit RGB, as `load_image` does; grey is replicated."""
+    return load_image(file, bits).convert("RGB")

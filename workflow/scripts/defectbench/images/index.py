@@ -30,6 +30,8 @@ class IndexRow:
         Pillow's mode of the file, such as ``RGB`` or ``L``.
     sha256
         Of the file.
+    group
+        Shared by the images of one part; empty for an image that is a group of its own.
     """
 
     path: str
@@ -41,6 +43,7 @@ class IndexRow:
     height: int
     mode: str
     sha256: str
+    group: str = ""
 
 
 def write_index(path: Path, rows: Sequence[IndexRow]) -> None:

@@ -1,27 +1,62 @@
 """Every image of a category found and checked."""
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-from PIL import Image
+from typing import NamedTuple
 
 from defectbench.errors import InputError
+from defectbench.images.decoding import UNREADABLE
+from defectbench.images.depth import is_deep, unexplained_highest
 from defectbench.images.index import IndexRow
 from defectbench.images.layout import image_files, is_image, visible
 from defectbench.images.masks import add_masks
-from defectbench.provenance import file_sha256
+from defectbench.images.notes import orientation_notes, range_notes
+from defectbench.images.orientation import TURNS, open_image, orientation, upright_size
+from defectbench.images.png import may_be_turned, png_chunks
 
 UNBOUNDED_MODES = frozenset({"I", "F"})
 
 
-def index_category(folder: Path) -> list[IndexRow]:
+class Checked(NamedTuple):
+    """An image that can be used.
+
+    Attributes
+    ----------
+    row
+        Its row, the mask apart.
+    turned
+        Whether the file states an orientation other than upright.
+    highest
+        Highest value of a 16-bit file whose range nobody states; 0 for other files.
+    """
+
+    row: IndexRow
+    turned: bool
+    highest: int
+
+
+def index_category(
+    folder: Path, *, strict_masks: bool = False, bits: int | None = None
+) -> tuple[list[IndexRow], list[str]]:
     """Find and check every image and mask of a category in the MVTec layout.
+
+    Parameters
+    ----------
+    folder
+        The category.
+    strict_masks
+        Whether faults of masks are problems; otherwise notes, and the masks are left out.
+    bits
+        Bits that values of 16-bit files use, if the config says so.
 
     Returns
     -------
     list of IndexRow
         Sorted by path.
+    list of str
+        What is usable and yet worth knowing, as far as only the files tell.
 
     Raises
     ------
@@ -30,22 +65,22 @@ def index_category(folder: Path) -> list[IndexRow]:
     """
     files = [*image_files(folder, "train"), *image_files(folder, "test")]
     problems = _layout_problems(folder, files)
+    notes = []
     with ThreadPoolExecutor() as pool:
-        results = list(pool.map(lambda file: _index_file(folder, file), files))
-        rows = [result for result in results if isinstance(result, IndexRow)]
+        results = list(pool.map(lambda file: _check_file(folder, file, bits), files))
+        checked = [result for result in results if isinstance(result, Checked)]
         problems += [result for result in results if isinstance(result, str)]
+        rows = [image.row for image in checked]
         if not problems:  # of an image that cannot be read, the size is not known either
-            rows, mask_problems = add_masks(folder, rows, pool)
-            problems += mask_problems
+            rows, faults = add_masks(folder, rows, pool)
+            problems += faults.problems(folder) if strict_masks else []
+            notes = orientation_notes([image.row for image in checked if image.turned])
+            notes += range_notes([image.highest for image in checked if image.highest])
+            notes += faults.notes()
     if problems:
         lines = "\n".join(f"  {_printable(line)}" for line in problems)
         raise InputError(f"{folder}: mend or remove\n{lines}")
-    return sorted(rows, key=lambda row: row.path)
-
-
-def training_images(folder: Path) -> list[Path]:
-    """Files of a category's training images, not checked."""
-    return image_files(folder, "train")
+    return sorted(rows, key=lambda row: row.path), notes
 
 
 def _layout_problems(folder: Path, files: Sequence[Path]) -> list[str]:
@@ -76,23 +111,20 @@ def _layout_problems(folder: Path, files: Sequence[Path]) -> list[str]:
     return problems
 
 
-def _index_file(folder: Path, file: Path) -> IndexRow | str:
-    """Row of one image, or what is wrong with it."""
+def _check_file(folder: Path, file: Path, bits: int | None) -> Checked | str:
+    """One image checked, or what is wrong with it."""
     try:
         file.name.encode()
-        with Image.open(file) as image:
-            width, height, mode = *image.size, image.mode
-            # a PNG's checksums show damage at a fraction of the time that decoding takes
-            image.verify() if image.format == "PNG" else image.load()
-        digest = file_sha256(file)
+        content = file.read_bytes()
+        mode, (width, height), turned, highest = _inspect(file, content, bits)
     except UnicodeEncodeError:
         return f"{file}: the name is not UTF-8"
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         return f"{file}: cannot be read as an image ({error})"
     if mode in UNBOUNDED_MODES:
         return f"{file}: 32 bits per pixel have no known range; store 8 or 16 bits"
     split, defect = file.relative_to(folder).parts[:2]
-    return IndexRow(
+    row = IndexRow(
         path=file.relative_to(folder).as_posix(),
         split=split,
         label=int(defect != "good"),
@@ -101,8 +133,27 @@ def _index_file(folder: Path, file: Path) -> IndexRow | str:
         width=width,
         height=height,
         mode=mode,
-        sha256=digest,
+        sha256=hashlib.sha256(content).hexdigest(),
     )
+    return Checked(row, turned, highest)
+
+
+def _inspect(
+    file: Path, content: bytes, bits: int | None
+) -> tuple[str, tuple[int, int], bool, int]:
+    """Mode, upright size, whether turned, highest value of unknown range; all of it is read."""
+    with open_image(file) as image:
+        mode, size, deep = image.mode, image.size, is_deep(image)
+        if image.format == "PNG":
+            image.verify()  # checksums show damage at a fraction of the time that decoding takes
+            turnable = any(may_be_turned(kind, chunk) for kind, chunk in png_chunks(content))
+            if not deep and not turnable:
+                return mode, size, False, 0
+    with open_image(file) as image:
+        turned = orientation(image) in TURNS
+        highest = unexplained_highest(image, file, bits) if deep else 0
+        image.load()
+        return mode, upright_size(image), turned, highest
 
 
 def _printable(text: str) -> str:

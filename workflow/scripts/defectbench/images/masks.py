@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,40 +12,83 @@ from defectbench.images.index import IndexRow
 from defectbench.images.layout import is_image, visible
 
 
+@dataclass
+class MaskFaults:
+    """What is wrong with a category's masks.
+
+    Attributes
+    ----------
+    missing
+        Defective images without a mask, of defects that have masks.
+    orphans
+        Masks of no image.
+    unusable
+        Masks that cannot be read, mark nothing or have another size, each with the reason.
+    """
+
+    missing: list[str] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+    unusable: dict[str, str] = field(default_factory=dict)
+
+    def problems(self, folder: Path) -> list[str]:
+        """Every fault in a line, with its file: for who cannot do without the masks."""
+        advice = "has no mask; to do without masks, remove ground_truth"
+        return [
+            *(f"{folder / image}: {advice}/{Path(image).parent.name}" for image in self.missing),
+            *(f"{folder / mask}: mask of no image" for mask in self.orphans),
+            *(f"{folder / mask}: {reason}" for mask, reason in self.unusable.items()),
+        ]
+
+    def notes(self) -> list[str]:
+        """Each kind of fault in a line: for who can."""
+        notes = []
+        if self.missing:
+            count, first = len(self.missing), self.missing[0]
+            notes.append(f"{count} defective images have no mask, the first is {first}")
+        if self.orphans:
+            count, first = len(self.orphans), self.orphans[0]
+            notes.append(f"{count} masks belong to no image, the first is {first}")
+        if self.unusable:
+            first, reason = next(iter(self.unusable.items()))
+            count = len(self.unusable)
+            notes.append(f"{count} masks are unusable and left out, the first is {first}: {reason}")
+        return notes
+
+
 def add_masks(
     folder: Path, rows: Sequence[IndexRow], pool: ThreadPoolExecutor
-) -> tuple[list[IndexRow], list[str]]:
-    """Rows with their masks, and what is wrong with those: all of a defect's images or none."""
+) -> tuple[list[IndexRow], MaskFaults]:
+    """Rows with those of their masks that can be used, and what is wrong with the others."""
     masks = {
-        (defect.name, file.stem.removesuffix("_mask")): file
+        (defect.name, file.stem.removesuffix("_mask")): file.relative_to(folder).as_posix()
         for defect in visible(folder / "ground_truth")
         if defect.name != "good"
         for file in visible(defect)
         if is_image(file)
     }
     with_masks = {defect for defect, _ in masks}
-    found, problems = [], []
+    faults, found = MaskFaults(), []
     for row in rows:
-        mask = masks.pop((row.defect, Path(row.path).stem), None) if row.label else None
-        if mask is None and row.defect in with_masks:
-            problems.append(
-                f"{folder / row.path}: has no mask; to do without masks, remove "
-                f"ground_truth/{row.defect}"
-            )
-        found.append(replace(row, mask=mask.relative_to(folder).as_posix() if mask else ""))
-    problems += [f"{mask}: mask of no image" for mask in masks.values()]
-    checked = [row for row in found if row.mask]
-    problems += filter(None, pool.map(lambda row: _mask_problem(folder / row.mask, row), checked))
-    return found, problems
+        mask = masks.pop((row.defect, Path(row.path).stem), "") if row.label else ""
+        if not mask and row.defect in with_masks:
+            faults.missing.append(row.path)
+        found.append(replace(row, mask=mask))
+    faults.orphans += masks.values()
+    masked = [row for row in found if row.mask]
+    reasons = pool.map(lambda row: _mask_fault(folder / row.mask, row), masked)
+    faults.unusable = {
+        row.mask: reason for row, reason in zip(masked, reasons, strict=True) if reason
+    }
+    return [replace(row, mask="") if row.mask in faults.unusable else row for row in found], faults
 
 
-def _mask_problem(file: Path, row: IndexRow) -> str:
+def _mask_fault(file: Path, row: IndexRow) -> str:
     """What is wrong with a mask, empty for nothing."""
     try:
         with Image.open(file) as mask:
             size, marked = mask.size, bool(np.asarray(mask).any())
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return f"{file}: cannot be read as a mask ({error})"
+        return f"cannot be read as a mask ({error})"
     if size != (row.width, row.height):
-        return f"{file}: {size[0]}×{size[1]}, its image is {row.width}×{row.height}"
-    return "" if marked else f"{file}: the mask marks nothing"
+        return f"{size[0]}×{size[1]}, its image is {row.width}×{row.height}"
+    return "" if marked else "the mask marks nothing"

@@ -7,10 +7,13 @@ from pathlib import Path
 
 from defectbench.images.index import IndexRow
 from defectbench.images.layout import foreign_files
+from defectbench.storage import write_json
+
+CAMERA_BITS = (10, 12, 14)
 
 
 def category_notes(folder: Path, rows: Sequence[IndexRow], counts_csv: Path) -> list[str]:
-    """What is usable and yet worth knowing: odd sizes, copies, foreign files, missing images.
+    """What an index and its folder tell: odd sizes and modes, copies, missing images.
 
     Parameters
     ----------
@@ -21,12 +24,7 @@ def category_notes(folder: Path, rows: Sequence[IndexRow], counts_csv: Path) -> 
     counts_csv
         Official image counts of the dataset's categories; need not exist.
     """
-    notes = _count_notes(folder.name, rows, counts_csv)
-    sizes = Counter((row.width, row.height) for row in rows)
-    (width, height), usual = sizes.most_common(1)[0]
-    if len(sizes) > 1:
-        odd = next(row.path for row in rows if (row.width, row.height) != (width, height))
-        notes.append(f"{len(rows) - usual} images are not {width}×{height}, the first is {odd}")
+    notes = [*_count_notes(folder.name, rows, counts_csv), *_size_notes(rows), *_mode_notes(rows)]
     first_with: dict[str, str] = {}
     copies = []
     for row in rows:
@@ -39,6 +37,60 @@ def category_notes(folder: Path, rows: Sequence[IndexRow], counts_csv: Path) -> 
     if foreign:
         first = foreign[0].relative_to(folder)
         notes.append(f"{len(foreign)} files are no images and are ignored, the first is {first}")
+    return notes
+
+
+def orientation_notes(turned: Sequence[IndexRow]) -> list[str]:
+    """How many files state an orientation other than upright."""
+    if not turned:
+        return []
+    return [f"{len(turned)} images are turned as their files say, the first is {turned[0].path}"]
+
+
+def range_notes(highest_values: Sequence[int]) -> list[str]:
+    """Whether 16-bit files of unknown range look as if they held fewer bits.
+
+    Parameters
+    ----------
+    highest_values
+        Of each such file.
+    """
+    highest = max(highest_values, default=0)
+    if not highest or highest >> CAMERA_BITS[-1]:
+        return []
+    found = f"values up to {highest} in 16-bit files"
+    if highest < 256:
+        return [f"{found}, which come out black: store them in 8 bits"]
+    bits = next(bits for bits in CAMERA_BITS if highest < 1 << bits)
+    return [f"{found}: looks like {bits} bits; set `bits: {bits}`"]
+
+
+def write_notes(path: Path, notes: Sequence[str]) -> None:
+    """Store notes as a JSON list, for the report."""
+    write_json(path, list(notes))
+
+
+def _size_notes(rows: Sequence[IndexRow]) -> list[str]:
+    sizes = Counter((row.width, row.height) for row in rows)
+    (width, height), usual = sizes.most_common(1)[0]
+    notes = []
+    if len(sizes) > 1:
+        odd = next(row.path for row in rows if (row.width, row.height) != (width, height))
+        notes.append(f"{len(rows) - usual} images are not {width}×{height}, the first is {odd}")
+    if width != height:
+        notes.append(f"{width}×{height} images are squashed to a square")
+    return notes
+
+
+def _mode_notes(rows: Sequence[IndexRow]) -> list[str]:
+    modes = Counter(row.mode for row in rows)
+    notes = []
+    if len(modes) > 1:
+        listed = ", ".join(f"{count} {mode}" for mode, count in modes.most_common())
+        notes.append(f"images of several kinds in one category: {listed}")
+    transparent = sum(count for mode, count in modes.items() if mode.endswith(("A", "a")))
+    if transparent:
+        notes.append(f"{transparent} images have an alpha channel, which is dropped")
     return notes
 
 

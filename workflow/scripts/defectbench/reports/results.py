@@ -1,62 +1,135 @@
 """From single cells to the figures of a report: averages, intervals, published values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from defectbench.evaluation.resampling import percentile_interval
+from defectbench.evaluation.intervals import correlation, difference_interval, mean_interval
 
 AVERAGE = "average"
 COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negatives")
+NOT_AVERAGED = (*COUNTS, "_threshold", "_images")
 
 UNKNOWN = (float("nan"), float("nan"))
 
 Metrics = Sequence[Mapping[str, Any]]
 Replicates = Sequence[Mapping[str, np.ndarray]]
+Detector = tuple[str, str]
 
 
-def tidy_results(metrics: Metrics, replicates: Replicates, published: pd.DataFrame) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Results:
+    """What the sections of a report are written from.
+
+    Attributes
+    ----------
+    dataset
+        Its name.
+    categories
+        All categories the dataset has, in order; those without results are marked.
+    metrics
+        Contents of the ``metrics.json`` files, in the order of the rows.
+    tidy
+        From `tidy_results`.
+    differences
+        From `paired_differences`.
+    incomparable
+        Why published figures are left out, from `published.comparable`.
+    notes
+        What is worth knowing about the images, by category.
+    """
+
+    dataset: str
+    categories: Sequence[str]
+    metrics: Metrics
+    tidy: pd.DataFrame
+    differences: pd.DataFrame
+    incomparable: Sequence[str] = ()
+    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @cached_property
+    def detectors(self) -> list[Detector]:
+        """Method and backbone of each detector, in the order of the rows."""
+        return list(dict.fromkeys(map(_detector, self.metrics)))
+
+    @cached_property
+    def images(self) -> dict[str, Mapping[str, int]]:
+        """Number of images of each category that has results."""
+        return {entry["category"]: entry["images"] for entry in self.metrics}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every category of the dataset has results."""
+        return len(self.images) == len(self.categories)
+
+    @property
+    def average_title(self) -> str:
+        """Heading of the averages; it says over how many categories if not over all."""
+        of_all = f" of {len(self.images)} of {len(self.categories)}"
+        return AVERAGE + ("" if self.complete else of_all)
+
+    @property
+    def false_positive_rate(self) -> float:
+        """The rate that the honest thresholds were asked to keep."""
+        return self.metrics[0]["false_positive_rate"]
+
+    def entries(self, detector: Detector) -> list[Mapping[str, Any]]:
+        """Contents of a detector's ``metrics.json`` files."""
+        return [entry for entry in self.metrics if _detector(entry) == detector]
+
+    def figures(self, metric: str, detector: Detector) -> pd.DataFrame:
+        """Figures of one metric and detector: a row for the average, then one per category."""
+        return self._indexed.loc[(metric, *detector)].reindex([AVERAGE, *self.categories])
+
+    @cached_property
+    def _indexed(self) -> pd.DataFrame:
+        return self.tidy.set_index(["metric", "method", "backbone", "category"]).sort_index()
+
+
+def tidy_results(metrics: Metrics, published: pd.DataFrame) -> pd.DataFrame:
     """One row per category (and average), detector and metric.
 
     Parameters
     ----------
     metrics
         Contents of the ``metrics.json`` files.
-    replicates
-        Bootstrap replicates of each of them, by metric.
     published
-        Published figures: columns method, backbone, category, metric, value.
+        Figures that may be compared, from `published.comparable`.
 
     Returns
     -------
     DataFrame
-        Columns category, method, backbone, metric, value, low and high (95 % interval),
-        categories (how many the value averages over), published. Missing values are NaN.
+        Columns method, backbone, metric, value, categories (how many the value averages over),
+        category, low and high (95 % interval), reason (why the value is neither printed nor
+        averaged), published. Missing values are NaN.
     """
-    rows = [
-        (
-            *_detector(entry),
-            entry["category"],
-            metric,
-            value,
-            *entry["intervals"].get(metric, UNKNOWN),
-        )
-        for entry in metrics
-        for metric, value in entry["metrics"].items()
-    ]
     keys = ["method", "backbone", "category", "metric"]
-    cells = pd.DataFrame(rows, columns=[*keys, "value", "low", "high"]).astype({"value": "float64"})
+    columns = [*keys, "value", "low", "high", "reason"]
+    cells = pd.DataFrame([row for entry in metrics for row in _figures(entry)], columns=columns)
+    cells = cells.astype({"value": "float64", "low": "float64", "high": "float64"})
     cells["categories"] = 1
-    results = pd.concat([_averages(cells, metrics, replicates), cells])
+    averages = _averages(cells)
+    results = pd.concat([averages, cells] if len(averages) else [cells])
+    order = ["method", "backbone", "metric", "value", "categories", "category", "low", "high"]
     figures = published.rename(columns={"value": "published"})[[*keys, "published"]]
-    return results.merge(figures, on=keys, how="left")
+    return results[[*order, "reason"]].merge(figures, on=keys, how="left")
 
 
 def paired_differences(metrics: Metrics, replicates: Replicates) -> pd.DataFrame:
-    """Difference in image AUROC of every two detectors, on the same resampled images.
+    """Difference in image AUROC of every two detectors, on the same images.
+
+    Parameters
+    ----------
+    metrics
+        Contents of the ``metrics.json`` files.
+    replicates
+        Bootstrap replicates of each of them, by metric; they tell how far two detectors err on
+        the same images.
 
     Returns
     -------
@@ -64,44 +137,57 @@ def paired_differences(metrics: Metrics, replicates: Replicates) -> pd.DataFrame
         Columns first, second (each ``"method backbone"``), category, value (first minus second),
         low, high (95 % interval). Categories where one of them has no AUROC are left out.
     """
-    found: dict[str, dict[str, tuple[float, np.ndarray]]] = {}
+    found: dict[str, dict[str, tuple[Mapping[str, Any], np.ndarray]]] = {}
     for entry, arrays in zip(metrics, replicates, strict=True):
-        if arrays:
-            value = entry["metrics"]["image_auroc"]
-            cell = (value, arrays["image_auroc"])
+        if arrays and "image_auroc" not in entry["reasons"]:
+            cell = (entry, arrays["image_auroc"])
             found.setdefault(" ".join(_detector(entry)), {})[entry["category"]] = cell
     rows = []
     for first, second in combinations(found, 2):
         common = [category for category in found[first] if category in found[second]]
-        pairs = {c: (found[first][c], found[second][c]) for c in common}
-        values = {c: a[0] - b[0] for c, (a, b) in pairs.items()}
-        spreads = {c: a[1] - b[1] for c, (a, b) in pairs.items()}
+        values, limits = [], []
+        for category in common:
+            (one, of_one), (other, of_other) = found[first][category], found[second][category]
+            both = [entry["metrics"]["image_auroc"] for entry in (one, other)]
+            intervals = [entry["intervals"]["image_auroc"] for entry in (one, other)]
+            values.append(both[0] - both[1])
+            limits.append(difference_interval(both, intervals, correlation(of_one, of_other)))
         if common:
-            values[AVERAGE] = float(np.mean(list(values.values())))
-            spreads[AVERAGE] = np.mean(list(spreads.values()), axis=0)
-        rows += [(first, second, c, values[c], *percentile_interval(spreads[c])) for c in values]
+            rows.append((first, second, AVERAGE, np.mean(values), *mean_interval(values, limits)))
+        rows += [
+            (first, second, category, value, *interval)
+            for category, value, interval in zip(common, values, limits, strict=True)
+        ]
     return pd.DataFrame(rows, columns=["first", "second", "category", "value", "low", "high"])
 
 
-def _detector(entry: Mapping[str, Any]) -> tuple[str, str]:
+def _detector(entry: Mapping[str, Any]) -> Detector:
     return entry["method"], entry["backbone"]
 
 
-def _averages(cells: pd.DataFrame, metrics: Metrics, replicates: Replicates) -> pd.DataFrame:
-    """Mean over the categories where a metric is defined; counts are not averaged."""
-    rates = cells[~cells["metric"].str.endswith(COUNTS)].dropna(subset="value")
-    averages = (
-        rates.groupby(["method", "backbone", "metric"], sort=False)["value"]
-        .agg(value="mean", categories="size")
-        .reset_index()
-        .assign(category=AVERAGE)
-    )
-    spreads: dict[tuple[str, str, str], list[np.ndarray]] = {}
-    for entry, arrays in zip(metrics, replicates, strict=True):
-        for metric, array in arrays.items():
-            spreads.setdefault((*_detector(entry), metric), []).append(array)
-    intervals = [
-        (*key, *percentile_interval(np.mean(arrays, axis=0))) for key, arrays in spreads.items()
-    ]
-    columns = ["method", "backbone", "metric", "low", "high"]
-    return averages.merge(pd.DataFrame(intervals, columns=columns), how="left")
+def _figures(entry: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """Rows of one category and detector: the metrics, then what the honest threshold is."""
+    figures = entry["metrics"] | {
+        "honest_threshold": entry["thresholds"]["honest"],
+        "oracle_threshold": entry["thresholds"]["oracle"],
+        "held_out_images": entry["held_out_images"],
+    }
+    for metric, value in figures.items():
+        low, high = entry["intervals"].get(metric, UNKNOWN)
+        reason = entry["reasons"].get(metric)
+        yield *_detector(entry), entry["category"], metric, value, low, high, reason
+
+
+def _averages(cells: pd.DataFrame) -> pd.DataFrame:
+    """Mean over the categories where a metric is defined; counts and thresholds have none."""
+    rates = cells[~cells["metric"].str.endswith(NOT_AVERAGED) & cells["reason"].isna()]
+    rows = []
+    keys = ["method", "backbone", "metric"]
+    for key, group in rates.dropna(subset="value").groupby(keys, sort=False):
+        interval = UNKNOWN
+        if group["low"].notna().all():
+            limits = list(zip(group["low"], group["high"], strict=True))
+            interval = mean_interval(group["value"].tolist(), limits)
+        rows.append((*key, AVERAGE, group["value"].mean(), *interval, len(group)))
+    columns = [*keys, "category", "value", "low", "high", "categories"]
+    return pd.DataFrame(rows, columns=columns).assign(reason=None)

@@ -15,6 +15,7 @@ HELPERS = (
     "distances",
     "grids",
     "kernel_pca",
+    "linear_autoencoder",
     "memory",
     "patches",
     "pca",

@@ -69,6 +69,26 @@ class Scorer(ABC):
             float64, (n_images,).
         """
 
+    def held_out_score(self, X: Features, reference: Self) -> np.ndarray:
+        """Anomaly score of images that were left out of the fit, on the scale of `reference`.
+
+        Scores of several folds become one distribution, from which a threshold for `reference` is
+        taken; a scorer whose scale depends on what it was fitted on removes that here.
+
+        Parameters
+        ----------
+        X
+            As for `fit`.
+        reference
+            The scorer fitted on all training images.
+
+        Returns
+        -------
+        ndarray
+            float64, (n_images,).
+        """
+        return self.anomaly_score(X)
+
     def anomaly_map(self, X: Features) -> np.ndarray:
         """Anomaly of each place of each image, higher where it is more anomalous.
 
@@ -144,7 +164,12 @@ def as_matrix(X: Features) -> np.ndarray:
     return layers[0].reshape(len(layers[0]), -1)
 
 
-def take_images(X: Features, rows: np.ndarray) -> Features:
+def has_maps(X: Features) -> bool:
+    """Whether the features of every layer have a place in the image."""
+    return all(layer.ndim == 4 for layer in (X if isinstance(X, list) else [X]))
+
+
+def take_images(X: Features, rows: np.ndarray | list[bool]) -> Features:
     """Features of some images, by row numbers or a mask."""
     return [layer[rows] for layer in X] if isinstance(X, list) else X[rows]
 

@@ -1,0 +1,412 @@
+"""How often 95 % intervals hold the truth: simulated test sets, written to reports/coverage.md.
+
+Run it with ``make bench-coverage``.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy import optimize, stats
+from tabulate import tabulate
+
+from defectbench.evaluation import resampling
+from defectbench.evaluation.image_metrics import average_precision, image_auroc
+from defectbench.evaluation.intervals import (
+    Z,
+    confusion_intervals,
+    correlation,
+    difference_interval,
+    hanley_mcneil_variance,
+    mean_interval,
+    ranking_intervals,
+    rate_interval,
+    score_interval,
+)
+from defectbench.evaluation.resampling import bootstrap_replicates
+
+REPORT = Path("reports/coverage.md")
+REPLICATES = 300
+GRID = (np.arange(20_000) + 0.5) / 20_000
+
+SIZES = ((20, 60), (60, 60), (10, 10))
+AUROCS = (0.76, 0.95, 0.995)
+
+Interval = tuple[float, float]
+Intervals = dict[str, Interval]
+Quantiles = Callable[[np.ndarray], np.ndarray]
+
+
+class Scores(NamedTuple):
+    """Quantile functions of the scores of either class, and what is true of them."""
+
+    good: Quantiles
+    defective: Quantiles
+
+    @property
+    def auroc(self) -> float:
+        """Share of pairs in the right order, over the whole population."""
+        good, defective = np.sort(self.good(GRID)), self.defective(GRID)
+        below = np.searchsorted(good, defective, "left") + np.searchsorted(good, defective, "right")
+        return float(below.mean() / 2 / len(GRID))
+
+    def aupr(self, n_good: int, n_defective: int) -> float:
+        """Area under the population's precision-recall curve at a ratio of classes."""
+        defective = -np.sort(-self.defective(GRID))
+        recall = np.arange(1, len(GRID) + 1) / len(GRID)
+        false = 1 - np.searchsorted(np.sort(self.good(GRID)), defective) / len(GRID)
+        return float((recall / (recall + false * n_good / n_defective)).mean())
+
+
+def shapes(auroc: float) -> Iterator[tuple[str, Scores]]:
+    """Distributions of scores with that AUROC: a textbook's, a skewed one, one missed type."""
+    normal = stats.norm.ppf
+
+    def lognormal(u: np.ndarray) -> np.ndarray:
+        return np.exp(0.7 * normal(u))
+
+    def missed(u: np.ndarray, share: float) -> np.ndarray:
+        """A share of the defects looks like good images; the others are far away."""
+        return np.where(u < share, normal(np.clip(u / share, 0, 1)), 50 + u)
+
+    families: dict[str, tuple[Quantiles, Callable, tuple[float, float]]] = {
+        "binormal": (normal, lambda u, shift: normal(u) + shift, (0, 20)),
+        "skewed": (lognormal, lambda u, shift: lognormal(u) + shift, (0, 60)),
+        "a type missed": (normal, missed, (1e-6, 1)),
+    }
+    for name, (good, family, bracket) in families.items():
+
+        def excess(x: float, good: Quantiles = good, family: Callable = family) -> float:
+            return Scores(good, lambda u: family(u, x)).auroc - auroc
+
+        x = optimize.brentq(excess, *bracket)
+        yield name, Scores(good, lambda u, family=family, x=x: family(u, x))
+
+
+def separate() -> Scores:
+    """Scores of classes that never overlap."""
+    return Scores(lambda u: u, lambda u: 2 + u)
+
+
+class TestSet(NamedTuple):
+    """Labels, groups, and places (0 to 1) of images in their class's distribution, per detector."""
+
+    labels: np.ndarray
+    groups: np.ndarray
+    places: np.ndarray
+
+    def scores(self, made: Scores, detector: int = 0) -> np.ndarray:
+        """Anomaly scores by one detector."""
+        u = self.places[detector]
+        return np.where(self.labels == 1, made.defective(u), made.good(u))
+
+
+def draw(
+    rng: np.random.Generator, n_good: int, n_defective: int, group_size: int = 1, alike: float = 0
+) -> TestSet:
+    """Test set of two detectors, correlated 0.8 per image; images of a group are `alike`."""
+    n = n_good + n_defective
+    groups = np.arange(n) // group_size
+    shared = rng.normal(size=(2, 1, groups.max() + 1))[:, :, groups]
+    own = rng.normal(size=(2, 2, n))
+    per_image = alike**0.5 * shared + (1 - alike) ** 0.5 * own[:, :1]
+    latent = 0.8**0.5 * per_image[0] + 0.2**0.5 * own[1]
+    names = groups.astype(str) if group_size > 1 else np.full(n, "")
+    labels = np.repeat([0, 1], [n_good, n_defective])
+    return TestSet(labels, names, stats.norm.cdf(latent))
+
+
+def percentiles(replicates: np.ndarray) -> Interval:
+    """The interval of the plain percentile bootstrap."""
+    low, high = np.quantile(replicates, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def influence(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Each image's part in the AUROC; the squares sum to DeLong's variance."""
+    parts = np.empty(len(labels))
+    for label, sign in ((0, -1), (1, 1)):
+        own, others = sign * scores[labels == label], np.sort(sign * scores[labels != label])
+        placed = np.searchsorted(others, own, "left") + np.searchsorted(others, own, "right")
+        placed = placed / 2 / len(others)
+        n = len(own)
+        parts[labels == label] = (placed - placed.mean()) / (n * (n - 1)) ** 0.5
+    return parts
+
+
+def delong_on_logits(auroc: float, labels: np.ndarray, scores: np.ndarray) -> Interval:
+    """DeLong's interval on the logit scale; a point where the ranking is perfect."""
+    if auroc in (0, 1):
+        return auroc, auroc
+    width = Z * (influence(labels, scores) ** 2).sum() ** 0.5 / (auroc * (1 - auroc))
+    logit = np.log(auroc / (1 - auroc))
+    return 1 / (1 + np.exp(width - logit)), 1 / (1 + np.exp(-width - logit))
+
+
+def ranking_of(test: TestSet, made: Scores, seed: int) -> tuple[Intervals, Intervals]:
+    """Intervals of AUROC and of AUPR by each method, of one simulated test set."""
+    labels, scores = test.labels, test.scores(made)
+    metrics = {
+        "image_auroc": image_auroc(labels, scores),
+        "aupr": average_precision(labels, scores),
+    }
+    replicates = bootstrap_replicates(labels, scores, test.groups, seed, "")
+    ours = ranking_intervals(metrics, replicates, labels, test.groups)
+    n_good, n_defective = int((labels == 0).sum()), int((labels == 1).sum())
+    auroc = metrics["image_auroc"]
+    return {
+        "percentile bootstrap": percentiles(replicates["image_auroc"]),
+        "DeLong, logit": delong_on_logits(auroc, labels, scores),
+        "Newcombe 5": score_interval(
+            auroc,
+            hanley_mcneil_variance(auroc, n_good, n_defective),
+            lambda truth: hanley_mcneil_variance(truth, n_good, n_defective),
+        ),
+        "used": ours["image_auroc"],
+    }, {"percentile bootstrap": percentiles(replicates["aupr"]), "used": ours["aupr"]}
+
+
+def difference_of(test: TestSet, both: tuple[Scores, Scores], seed: int) -> Intervals:
+    """Intervals of the difference in AUROC of two detectors on the same images."""
+    labels = test.labels
+    scores = [test.scores(made, k) for k, made in enumerate(both)]
+    values = [image_auroc(labels, each) for each in scores]
+    replicates = [bootstrap_replicates(labels, each, test.groups, seed, "") for each in scores]
+    limits = [
+        ranking_intervals(
+            {"image_auroc": value, "aupr": average_precision(labels, each)},
+            of_each,
+            labels,
+            test.groups,
+        )["image_auroc"]
+        for value, each, of_each in zip(values, scores, replicates, strict=True)
+    ]
+    aurocs = [of_each["image_auroc"] for of_each in replicates]
+    parts = influence(labels, scores[0]) - influence(labels, scores[1])
+    difference, width = values[0] - values[1], Z * (parts**2).sum() ** 0.5
+    return {
+        "percentile bootstrap": percentiles(aurocs[0] - aurocs[1]),
+        "DeLong": (difference - width, difference + width),
+        "used": difference_interval(values, limits, correlation(*aurocs)),
+    }
+
+
+def threshold_metrics_of(test: TestSet, made: Scores, threshold: float) -> dict[str, Interval]:
+    """Intervals of the metrics at a threshold that was set beforehand."""
+    return confusion_intervals(test.labels, test.scores(made) >= threshold, test.groups)
+
+
+class Tally:
+    """Coverage and mean width of intervals by method."""
+
+    def __init__(self, truth: float) -> None:
+        self.truth = truth
+        self.found: dict[str, list[tuple[bool, float]]] = {}
+
+    def add(self, intervals: Intervals) -> None:
+        """Count one simulated test set."""
+        for method, (low, high) in intervals.items():
+            holds = low - 1e-12 <= self.truth <= high + 1e-12
+            self.found.setdefault(method, []).append((holds, high - low))
+
+    def row(self) -> list[str]:
+        """Per method: coverage and mean width."""
+        means = (np.mean(found, axis=0) for found in self.found.values())
+        return [f"{coverage:.1%} / {width:.3f}" for coverage, width in means]
+
+
+def ranking_tables(trials: int) -> tuple[list[list[str]], list[list[str]], list[str], list[str]]:
+    """Rows for AUROC and AUPR, and the methods of each."""
+    rows: tuple[list, list] = ([], [])
+    cases = [(name, made) for auroc in AUROCS for name, made in shapes(auroc)]
+    for name, made in [*cases, ("no overlap", separate())]:
+        for sizes in SIZES:
+            tallies = Tally(made.auroc), Tally(made.aupr(*sizes))
+            for seed in range(trials):
+                found = ranking_of(draw(np.random.default_rng(seed), *sizes), made, seed)
+                for tally, intervals in zip(tallies, found, strict=True):
+                    tally.add(intervals)
+            for table, tally in zip(rows, tallies, strict=True):
+                table.append([f"{tally.truth:.3f}", name, "{} / {}".format(*sizes), *tally.row()])
+    return *rows, *(list(tally.found) for tally in tallies)
+
+
+def difference_table(trials: int) -> tuple[list[list[str]], list[str]]:
+    """Rows for differences of two detectors."""
+    rows = []
+    pairs = [(0.76, 0.80), (0.90, 0.95), (0.98, 0.99), (0.995, 0.995)]
+    cases = [
+        (name, (first, second))
+        for pair in pairs
+        for (name, first), (_, second) in zip(*map(shapes, pair), strict=True)
+    ]
+    for name, both in [*cases, ("no overlap", (separate(), separate()))]:
+        for sizes in SIZES[:2]:
+            tally = Tally(both[0].auroc - both[1].auroc)
+            for seed in range(trials):
+                test = draw(np.random.default_rng(seed), *sizes)
+                tally.add(difference_of(test, both, seed))
+            truths = " against ".join(f"{made.auroc:.3f}" for made in both)
+            rows.append([truths, name, "{} / {}".format(*sizes), *tally.row()])
+    return rows, list(tally.found)
+
+
+def group_table(trials: int) -> tuple[list[list[str]], list[str]]:
+    """Rows for an AUROC and rates where six images each show one part."""
+    rows = []
+    for auroc in AUROCS:
+        for name, made in list(shapes(auroc))[:2]:
+            for n_groups in (10, 20):
+                threshold = float(made.good(np.array([0.9]))[0])
+                tallies = Tally(made.auroc), Tally(0.1)
+                for seed in range(trials):
+                    rng = np.random.default_rng(seed)
+                    test = draw(rng, 6 * n_groups, 6 * n_groups, group_size=6, alike=0.8)
+                    alone = test._replace(groups=np.full(len(test.labels), ""))
+                    by_image = ranking_of(alone, made, seed)[0]["used"]
+                    by_group = ranking_of(test, made, seed)[0]["used"]
+                    tallies[0].add({"as if independent": by_image, "used": by_group})
+                    of_rate = [
+                        threshold_metrics_of(each, made, threshold)["false_positive_rate"]
+                        for each in (alone, test)
+                    ]
+                    tallies[1].add(dict(zip(("as if independent", "used"), of_rate, strict=True)))
+                start = [f"{made.auroc:.3f}", name, f"{n_groups} / {n_groups}"]
+                rows.append([*start, *tallies[0].row(), *tallies[1].row()])
+    return rows, [f"{of}, {m}" for of in ("AUROC", "false positives") for m in tallies[0].found]
+
+
+def threshold_table(trials: int) -> tuple[list[list[str]], list[str]]:
+    """Rows for metrics at a threshold that 5 % of the good images exceed."""
+    rows = []
+    for auroc in AUROCS:
+        for name, made in shapes(auroc):
+            threshold = float(made.good(np.array([0.95]))[0])
+            recall = float((made.defective(GRID) >= threshold).mean())
+            for n_good, n_defective in SIZES:
+                called = n_defective * recall + n_good * 0.05
+                truths = {
+                    "recall": recall,
+                    "false_positive_rate": 0.05,
+                    "f1": 2 * n_defective * recall / (called + n_defective),
+                    "balanced_accuracy": (1 + recall - 0.05) / 2,
+                }
+                tallies = {metric: Tally(truth) for metric, truth in truths.items()}
+                for seed in range(trials):
+                    test = draw(np.random.default_rng(seed), n_good, n_defective)
+                    for metric, found in threshold_metrics_of(test, made, threshold).items():
+                        tallies[metric].add({"used": found})
+                row = [cell for tally in tallies.values() for cell in tally.row()]
+                rows.append([f"{auroc}", name, f"{n_good} / {n_defective}", *row])
+    return rows, [metric.replace("_", " ") for metric in tallies]
+
+
+def average_table(trials: int) -> tuple[list[list[str]], list[str]]:
+    """Rows for the mean AUROC of several categories, half of them nearly perfect."""
+    rows = []
+    for n_categories in (2, 15):
+        for easy in (0.95, 0.995):
+            for sizes in SIZES[:2]:
+                both = [[made for _, made in shapes(auroc)] for auroc in (0.76, easy)]
+                made = [both[k % 2][k % 3] for k in range(n_categories)]
+                tally = Tally(float(np.mean([each.auroc for each in made])))
+                for seed in range(trials // 4):
+                    rng = np.random.default_rng(seed)
+                    tally.add(average_of([draw(rng, *sizes) for _ in made], made, seed))
+                truth = f"{tally.truth:.3f}"
+                rows.append([truth, n_categories, "{} / {}".format(*sizes), *tally.row()])
+    return rows, list(tally.found)
+
+
+def average_of(tests: list[TestSet], made: list[Scores], seed: int) -> Intervals:
+    """Intervals of the mean AUROC of several test sets."""
+    values, limits, replicates = [], [], []
+    for place, (test, of_it) in enumerate(zip(tests, made, strict=True)):
+        labels, scores = test.labels, test.scores(of_it)
+        drawn = bootstrap_replicates(labels, scores, test.groups, seed, str(place))
+        metrics = {
+            "image_auroc": image_auroc(labels, scores),
+            "aupr": average_precision(labels, scores),
+        }
+        values.append(metrics["image_auroc"])
+        limits.append(ranking_intervals(metrics, drawn, labels, test.groups)["image_auroc"])
+        replicates.append(drawn["image_auroc"])
+    return {
+        "percentile bootstrap": percentiles(np.mean(replicates, axis=0)),
+        "used": mean_interval(values, limits),
+    }
+
+
+def rate_table() -> tuple[list[list[str]], list[str]]:
+    """Rows for single rates, exact: every outcome with its probability."""
+    rows = []
+    for truth in (0.01, 0.05, 0.2, 0.5):
+        for n in (10, 20, 60, 300):
+            hits = np.arange(n + 1)
+            chance = stats.binom.pmf(hits, n, truth)
+            rate = hits / n
+            width = Z * (rate * (1 - rate) / n) ** 0.5
+            limits = {
+                "normal approximation": (rate - width, rate + width),
+                "used": tuple(np.array([rate_interval(each, n) for each in rate]).T),
+            }
+            cells = [
+                f"{chance[(low <= truth) & (truth <= high)].sum():.1%} / "
+                f"{(chance * (high - low)).sum():.3f}"
+                for low, high in limits.values()
+            ]
+            rows.append([truth, n, *cells])
+    return rows, list(limits)
+
+
+def report(trials: int) -> str:
+    """The whole report."""
+    auroc, aupr, auroc_methods, aupr_methods = ranking_tables(trials)
+    usual = ["truth", "scores", "good / defective"]
+    differences, difference_methods = difference_table(trials)
+    groups, group_methods = group_table(trials)
+    thresholds, threshold_names = threshold_table(trials)
+    averages, average_methods = average_table(trials)
+    rates, rate_methods = rate_table()
+    tables = {
+        "Image AUROC": ([*usual, *auroc_methods], auroc),
+        "Image AUPR": ([*usual, *aupr_methods], aupr),
+        "Difference in image AUROC of two detectors on the same images": (
+            [*usual, *difference_methods],
+            differences,
+        ),
+        "Mean AUROC over categories": (
+            ["truth", "categories", "good / defective", *average_methods],
+            averages,
+        ),
+        "Images in groups of six": (["AUROC", "scores", "groups", *group_methods], groups),
+        "At a threshold set beforehand": (
+            ["AUROC", "scores", "good / defective", *threshold_names],
+            thresholds,
+        ),
+        "A single rate (exact)": (["truth", "images", *rate_methods], rates),
+    }
+    sections = [
+        "# Coverage of the intervals",
+        f"Made by `make bench-coverage`. {trials:,} simulated test sets per row (a quarter of "
+        f"that for the means), {REPLICATES} bootstrap replicates each. Every cell: how often the "
+        "95 % interval holds the truth / its mean width. *Used* is what the reports print. "
+        "Scores: binormal; skewed, log-normal ones shifted; a type missed, a share of the defects "
+        "scores like good images and the others far above; no overlap at all, where every "
+        "ranking is perfect. Two detectors correlate at 0.8 per image; images of a group at 0.8 "
+        "before that.",
+    ]
+    for title, (header, rows) in tables.items():
+        text = tabulate(rows, header, tablefmt="github", disable_numparse=True)
+        sections += [f"## {title}", text]
+    return "\n\n".join(sections) + "\n"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=500)
+    resampling.REPLICATES = REPLICATES
+    REPORT.write_text(report(parser.parse_args().trials), encoding="utf-8")
+    print(REPORT.read_text(encoding="utf-8"))

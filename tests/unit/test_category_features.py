@@ -1,0 +1,244 @@
+"""One job per category: every image decoded once, and only what is missing extracted."""
+
+import threading
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from defectbench.errors import InputError
+from defectbench.features import blocks, category, feature_file
+from defectbench.features.category import Machine, write_features
+from defectbench.features.feature_file import kept_name
+from defectbench.features.passes import Pass, Tap
+from defectbench.images import decoding
+from defectbench.storage import open_h5, read_attributes
+
+LANCZOS = {"interpolation": "lanczos", "size": 48}
+BILINEAR = {"interpolation": "bilinear", "size": 40}
+CPU = Machine("cpu", "fp32", threads=2)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small timm network with seeded random weights."""
+    import timm
+    import torch
+
+    torch.manual_seed(42)
+    path = tmp_path_factory.mktemp("weights") / "test_resnet.pth"
+    torch.save(timm.create_model("test_resnet").state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def files(small_dataset: Path) -> list[Path]:
+    """Two blocks of images, the second not full."""
+    found = sorted(small_dataset.glob("*/*/*/*.png"))
+    found = [path for path in found if "ground_truth" not in path.parts]
+    assert blocks.BLOCK < len(found) < 2 * blocks.BLOCK
+    return found
+
+
+class Calls:
+    """Images decoded, and images that went through a network, by its taps."""
+
+    def __init__(self) -> None:
+        self.decoded: list[Path] = []
+        self.forward: dict[tuple[str, ...], int] = {}
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    from defectbench.features.extraction import Extractor
+
+    noted, load, forward = Calls(), decoding.load_image, Extractor.__call__
+
+    def noting_load(file: Path, bits: int | None):
+        noted.decoded.append(file)
+        return load(file, bits)
+
+    def noting_forward(self: Extractor, images: np.ndarray):
+        features = forward(self, images)
+        taps = tuple(sorted(features))
+        noted.forward[taps] = noted.forward.get(taps, 0) + len(images)
+        return features
+
+    monkeypatch.setattr(decoding, "load_image", noting_load)
+    monkeypatch.setattr(Extractor, "__call__", noting_forward)
+    return noted
+
+
+def lanczos(weights: Path, *taps: Tap) -> Pass:
+    return Pass("lanczos48", LANCZOS, "test_resnet", weights, taps or (Tap("layer2", 2),))
+
+
+def bilinear(weights: Path) -> Pass:
+    return Pass("bilinear40", BILINEAR, "test_resnet", weights, (Tap("layer1", 1), Tap("fc", 1)))
+
+
+def run(
+    files: list[Path], passes: list[Pass], output: Path, machine: Machine = CPU, **made: object
+) -> dict[str, np.ndarray]:
+    """Write a feature file and read what it holds."""
+    provenances = {wanted.name: {"preprocessing": wanted.settings, **made} for wanted in passes}
+    write_features(files, passes, provenances, machine, output, "test")
+    with open_h5(output) as file:
+        return {
+            f"{wanted.name}/{tap.name}": file[wanted.name][tap.name][()]
+            for wanted in passes
+            for tap in wanted.taps
+        }
+
+
+def test_every_image_is_decoded_once_for_all_passes(
+    files: list[Path], weights: Path, calls: Calls, tmp_path: Path
+):
+    found = run(files, [bilinear(weights), lanczos(weights)], tmp_path / "features.h5")
+    assert sorted(calls.decoded) == files
+    assert {name: values.shape for name, values in found.items()} == {
+        "bilinear40/test_resnet/layer1/pool1": (len(files), 32, 10, 10),
+        "bilinear40/test_resnet/fc/pool1": (len(files), 1000),
+        "lanczos48/test_resnet/layer2/pool2": (len(files), 48, 3, 3),
+    }
+    assert all(values.dtype == np.float32 for values in found.values())
+
+
+def test_a_file_made_in_steps_has_the_bytes_of_one_made_at_once(
+    files: list[Path], weights: Path, calls: Calls, tmp_path: Path
+):
+    both = [bilinear(weights), lanczos(weights)]
+    run(files, both, tmp_path / "at once.h5")
+    for order in (both, both[::-1]):
+        output = tmp_path / order[0].preprocessing / "features.h5"
+        calls.decoded.clear()
+        calls.forward.clear()
+        run(files, order[:1], output)
+        run(files, order, output)
+        taps = [tuple(sorted(tap.name for tap in wanted.taps)) for wanted in both]
+        assert calls.forward == dict.fromkeys(taps, len(files))  # each once, in its own step
+        assert output.read_bytes() == (tmp_path / "at once.h5").read_bytes()
+
+
+def test_an_added_layer_is_extracted_alone(
+    files: list[Path], weights: Path, calls: Calls, tmp_path: Path
+):
+    output = tmp_path / "features.h5"
+    before = run(files, [bilinear(weights), lanczos(weights)], output)
+    calls.forward.clear()
+    more = lanczos(weights, Tap("layer1", 2), Tap("layer2", 2))
+    after = run(files, [bilinear(weights), more], output)
+    assert calls.forward == {("layer1/pool2",): len(files)}
+    assert all(np.array_equal(after[name], values) for name, values in before.items())
+
+
+def test_if_nothing_is_missing_no_image_is_decoded_and_no_network_loaded(
+    files: list[Path], weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    output = tmp_path / "features.h5"
+    run(files, [lanczos(weights)], output)
+    content = output.read_bytes()
+    output.unlink()  # as Snakemake does before the job
+    monkeypatch.setattr(category, "_import_torch", lambda: pytest.fail("PyTorch was imported"))
+    monkeypatch.setattr(category, "decode_ahead", lambda *_: pytest.fail("images were decoded"))
+    run(files, [lanczos(weights)], output, Machine("auto", "auto", 1))
+    assert output.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("machine", "made"),
+    [
+        (CPU, {"weights_sha256": "other"}),
+        (Machine("cpu", "bf16", 2), {}),
+    ],
+    ids=["other weights", "other precision"],
+)
+def test_what_would_come_out_otherwise_now_is_extracted_anew(
+    machine: Machine, made: dict, files: list[Path], weights: Path, calls: Calls, tmp_path: Path
+):
+    output = tmp_path / "features.h5"
+    run(files, [lanczos(weights)], output)
+    run(files, [lanczos(weights)], output, machine, **made)
+    assert calls.forward == {("layer2/pool2",): 2 * len(files)}
+    with open_h5(output) as file:
+        provenance = read_attributes(file["lanczos48/test_resnet"])["provenance"]
+    expected = {"preprocessing": LANCZOS, "device": "CPU", "precision": machine.precision}
+    assert provenance == expected | made
+
+
+@pytest.mark.parametrize("damage", ["truncated", "bit flipped", "no HDF5"])
+def test_a_damaged_earlier_file_is_no_obstacle(
+    damage: str, files: list[Path], weights: Path, calls: Calls, tmp_path: Path
+):
+    output = tmp_path / "features.h5"
+    before = run(files, [lanczos(weights)], output)
+    with h5py.File(output) as file:
+        chunk = file["lanczos48/test_resnet/layer2/pool2"].id.get_chunk_info(0)
+    content = bytearray(output.read_bytes())
+    content[chunk.byte_offset + 100] ^= 1
+    spoilt = {"truncated": content[: len(content) // 2], "no HDF5": b"", "bit flipped": content}
+    kept_name(output).write_bytes(spoilt[damage])
+    after = run(files, [lanczos(weights)], output)
+    assert calls.forward == {("layer2/pool2",): 2 * len(files)}
+    assert all(np.array_equal(after[name], values) for name, values in before.items())
+
+
+def test_a_failed_job_leaves_what_earlier_ones_extracted(
+    files: list[Path], weights: Path, calls: Calls, tmp_path: Path
+):
+    output = tmp_path / "features.h5"
+    run(files, [lanczos(weights)], output)
+    output.unlink()
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"broken\.png"):
+        run([*files[1:], broken], [lanczos(weights), bilinear(weights)], output)
+    assert [path.name for path in tmp_path.iterdir() if path != broken] == [kept_name(output).name]
+    calls.forward.clear()
+    run(files, [lanczos(weights), bilinear(weights)], output)
+    assert calls.forward == {("fc/pool1", "layer1/pool1"): len(files)}
+
+
+def test_the_second_name_takes_no_room(files: list[Path], weights: Path, tmp_path: Path):
+    output = tmp_path / "features.h5"
+    run(files, [lanczos(weights)], output)
+    assert kept_name(output).samefile(output)
+
+
+def test_without_links_everything_is_extracted_again(
+    files: list[Path],
+    weights: Path,
+    calls: Calls,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def no_links(*_: object) -> None:
+        raise OSError("not supported")
+
+    monkeypatch.setattr(feature_file.os, "link", no_links)
+    for _ in range(2):
+        run(files, [lanczos(weights)], tmp_path / "features.h5")
+    assert calls.forward == {("layer2/pool2",): 2 * len(files)}
+
+
+def test_the_size_of_a_block_changes_rounding_alone(
+    files: list[Path], weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    usual = run(files, [lanczos(weights)], tmp_path / "a.h5")
+    monkeypatch.setattr(blocks, "BLOCK", 5)
+    other = run(files, [lanczos(weights)], tmp_path / "b.h5")
+    for name, values in usual.items():
+        np.testing.assert_allclose(other[name], values, atol=1e-5 * np.abs(values).max())
+
+
+def test_blocks_keep_the_order_of_the_files_and_wait_in_bounded_number(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(blocks, "BLOCK", 3)
+    monkeypatch.setattr(blocks, "AHEAD", 2)
+    small = {"interpolation": "lanczos", "size": 8}
+    found = list(blocks.decode_ahead(files, {"small": small}, 2, threading.Lock()))
+    assert [len(block["small"]) for block in found] == [3] * (len(files) // 3) + [len(files) % 3]
+    expected = [decoding.preprocess(decoding.load_image(file), small) for file in files]
+    np.testing.assert_array_equal(np.concatenate([b["small"] for b in found]), expected)

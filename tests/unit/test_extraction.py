@@ -1,0 +1,175 @@
+"""Images become features, the same whatever the batch, on the device and in the precision asked."""
+
+import contextlib
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from defectbench.errors import InputError
+from defectbench.features import extraction
+from defectbench.features.backbones import load_backbone
+from defectbench.features.extraction import Extractor, select_device, select_precision
+from defectbench.features.passes import Tap
+from defectbench.features.taps import TappedNetwork
+
+CPU = torch.device("cpu")
+TAPS = (Tap("layer3", 2), Tap("avgpool", 1))
+
+
+def images(count: int, side: int = 64) -> np.ndarray:
+    return np.random.default_rng(42).integers(0, 256, (count, side, side, 3), np.uint8)
+
+
+def extractor(weights: Path, precision: str = "fp32") -> Extractor:
+    made = Extractor(load_backbone("resnet18", weights), TAPS, side=64)
+    made.to(CPU, precision)
+    return made
+
+
+def test_features_are_those_of_the_plain_network(resnet18_weights: Path):
+    backbone = load_backbone("resnet18", resnet18_weights)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (backbone.mean, backbone.std))
+    batch = (torch.from_numpy(images(21)).permute(0, 3, 1, 2) / 255 - mean) / std
+    with torch.inference_mode():
+        expected = TappedNetwork(backbone.network, TAPS)(batch)
+    found = extractor(resnet18_weights)(images(21))
+    for tap, values in expected.items():
+        assert found[tap.name].dtype == np.float32
+        tolerance = 1e-5 * values.abs().max().item()
+        np.testing.assert_allclose(found[tap.name], values, atol=tolerance)
+
+
+def test_features_do_not_depend_on_the_batch(
+    resnet18_weights: Path, monkeypatch: pytest.MonkeyPatch
+):
+    found = extractor(resnet18_weights)(images(21))
+    monkeypatch.setattr(extraction, "CPU_BATCH", 21)
+    for name, values in extractor(resnet18_weights)(images(21)).items():
+        np.testing.assert_allclose(found[name], values, atol=1e-5 * np.abs(values).max())
+
+
+def test_bf16_features_are_close_and_float32(resnet18_weights: Path):
+    exact = extractor(resnet18_weights)(images(8))
+    for name, values in extractor(resnet18_weights, "bf16")(images(8)).items():
+        assert values.dtype == np.float32
+        deviation = np.abs(values - exact[name]).max() / np.abs(exact[name]).max()
+        assert 1e-5 < deviation < 0.05
+
+
+class SmallMemory(torch.nn.Module):
+    """Runs out of GPU memory in the way of PyTorch above some number of images."""
+
+    def __init__(self, holds: int) -> None:
+        super().__init__()
+        self.holds, self.batches, self.probed = holds, [], False
+        self.pool = torch.nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.probed:  # on the CPU, before anything else
+            self.probed = True
+            return self.pool(x)
+        if len(x) > self.holds:
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        self.batches.append(len(x))
+        return self.pool(x)
+
+
+def out_of_memory(holds: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Extractor, SmallMemory]:
+    monkeypatch.setattr(extraction, "CPU_BATCH", 32)
+    network = SmallMemory(holds)
+    backbone = extraction.Backbone(network, (0.0,) * 3, (1.0,) * 3)
+    made = Extractor(backbone, [Tap("pool", 1)], side=8)
+    made.to(CPU, "fp32")
+    return made, network
+
+
+def test_a_batch_that_the_gpus_memory_does_not_hold_is_halved_and_stays_so(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    made, network = out_of_memory(10, monkeypatch)
+    given = images(48, side=8)
+    found = np.concatenate([made(given[:32])["pool/pool1"], made(given[32:])["pool/pool1"]])
+    assert network.batches == [8] * 6
+    np.testing.assert_allclose(found, given.mean((1, 2)) / 255, rtol=1e-5)
+
+
+def test_a_gpu_that_holds_no_image_is_an_error(monkeypatch: pytest.MonkeyPatch):
+    made, _ = out_of_memory(0, monkeypatch)
+    with pytest.raises(InputError, match="does not hold one image"):
+        made(images(2, side=8))
+
+
+def test_features_that_are_not_finite_are_refused(resnet18_weights: Path):
+    backbone = load_backbone("resnet18", resnet18_weights)
+    with torch.no_grad():
+        backbone.network.layer1[0].conv1.weight[0] = float("nan")
+    made = Extractor(backbone, [Tap("layer1", 1)], side=64)
+    made.to(CPU, "fp32")
+    with pytest.raises(InputError, match=r"layer1/pool1 are NaN or infinite for image 0 .*fp32"):
+        made(images(6))
+
+
+def test_a_size_that_the_network_does_not_take_is_refused():
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 2)).eval()
+    backbone = extraction.Backbone(network, (0.5,) * 3, (0.5,) * 3)
+    with pytest.raises(InputError, match="takes no images of 16×16"):
+        Extractor(backbone, [Tap("1", 1)], side=16)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "amd", "chosen"),
+    [
+        ({"amx_bf16": True, "avx512_bf16": True}, False, "bf16"),
+        ({"amx_bf16": False, "avx512_bf16": True}, True, "bf16"),
+        ({"amx_bf16": False, "avx512_bf16": True}, False, "fp32"),
+        ({}, True, "fp32"),
+    ],
+    ids=["Intel with AMX", "AMD with AVX512_BF16", "Intel with AVX512_BF16", "neither"],
+)
+def test_bf16_is_chosen_where_it_was_the_faster_one(
+    capabilities: dict, amd: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    monkeypatch.setattr(extraction, "_is_made_by_amd", lambda: amd)
+    assert select_precision("auto", CPU) == chosen
+
+
+def test_a_named_precision_is_taken():
+    assert [select_precision(name, CPU) for name in ("fp32", "bf16")] == ["fp32", "bf16"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_gpu_that_is_asked_for_and_missing_is_an_error():
+    assert select_device("auto").type == "cpu"
+    with pytest.raises(InputError, match="device: cuda"):
+        select_device("cuda")
+
+
+def test_a_gpu_is_claimed_for_as_long_as_it_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    claims: list[str] = []
+
+    @contextlib.contextmanager
+    def claim(gpus: list[str]):
+        claims.append(f"claimed one of {gpus}")
+        yield 1
+        claims.append("given back")
+
+    monkeypatch.setattr(extraction, "claimed_gpu", claim)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda number: SimpleNamespace(uuid=f"gpu{number}")
+    )
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    with extraction.claimed_device("auto") as device:
+        assert device == torch.device("cuda", 1)
+        assert extraction.device_name(device) == "a GPU"
+        assert claims == ["claimed one of ['gpu0', 'gpu1']"]
+    assert claims[1:] == ["given back"]
+    with extraction.claimed_device("cpu") as device:
+        assert device == CPU

@@ -1,0 +1,83 @@
+"""Groups come from paths or from a table; what names none is refused or told."""
+
+from pathlib import Path
+
+import pytest
+
+from defectbench.errors import InputError
+from defectbench.images.groups import assign_groups, check_groups, group_notes
+from defectbench.images.index import IndexRow, read_index, write_index
+
+
+def row(path: str, group: str = "") -> IndexRow:
+    split, defect, _ = path.split("/")
+    label = int(defect != "good")
+    return IndexRow(path, split, label, defect, "", 48, 40, "RGB", "0", group=group)
+
+
+ROWS = [row("test/dent/t7_1.png"), row("train/good/t1_1.png"), row("train/good/t1_2.png")]
+
+
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        (r"t\d+", ["t7", "t1", "t1"]),
+        (r"/t(\d+)_", ["7", "1", "1"]),
+        (r"^(?P<split>\w+)/.*/(t\d+)", ["test/t7", "train/t1", "train/t1"]),
+        (r"good/(t\d)", ["", "t1", "t1"]),
+    ],
+)
+def test_an_expression_names_the_group(expression: str, names: list[str]):
+    assert [row.group for row in assign_groups(ROWS, expression, "plate")] == names
+
+
+@pytest.mark.parametrize("prefix", ["", "plate/"])
+def test_a_table_names_the_group_by_path_with_or_without_category(tmp_path: Path, prefix: str):
+    table = tmp_path / "groups.csv"
+    table.write_text(
+        f"group,path\nfirst,{prefix}train/good/t1_1.png\nsecond,{prefix}test/dent/t7_1.png\n"
+    )
+    found = assign_groups(ROWS, {"csv": str(table)}, "plate")
+    assert [row.group for row in found] == ["second", "first", ""]
+    assert [row.path for row in found] == [row.path for row in ROWS]
+
+
+def test_the_same_path_of_another_category_is_another_image(tmp_path: Path):
+    table = tmp_path / "groups.csv"
+    table.write_text("path,group\nring/train/good/t1_1.png,a\nplate/train/good/t1_1.png,b\n")
+    assert assign_groups(ROWS, {"csv": str(table)}, "plate")[1].group == "b"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"groups\.csv: cannot be read.*No such file"),
+        ("file,group\na,b\n", r"groups\.csv: needs the columns path and group"),
+        ("", r"groups\.csv: needs the columns"),
+        ("path,group\nx.png,a\nx.png,b\n", r"groups\.csv: gives x\.png two groups"),
+    ],
+)
+def test_a_wrong_table_is_refused(tmp_path: Path, content: str | None, message: str):
+    if content is not None:
+        (tmp_path / "groups.csv").write_text(content)
+    with pytest.raises(InputError, match=message):
+        check_groups({"csv": str(tmp_path / "groups.csv")})
+
+
+def test_an_expression_that_does_not_compile_is_refused():
+    with pytest.raises(InputError, match=r"'t\(' is no regular expression .*position 1"):
+        check_groups("t(")
+
+
+def test_notes_tell_of_images_without_group_and_of_groups_on_both_sides():
+    assert group_notes([row("train/good/1.png", "a"), row("test/good/2.png", "b")]) == []
+    both = [row("train/good/1.png", "a"), row("test/good/2.png", "a"), row("test/good/3.png")]
+    without, known = group_notes(both)
+    assert without == "groups: 1 of 3 images have none; each counts as its own"
+    assert known.startswith("groups: 1 of 1 have images in both train and test")
+
+
+def test_groups_survive_storage(tmp_path: Path):
+    rows = [row("train/good/1.png", "tile 1"), row("train/good/2.png")]
+    write_index(tmp_path / "index.tsv", rows)
+    assert read_index(tmp_path / "index.tsv") == rows

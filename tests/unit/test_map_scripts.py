@@ -1,0 +1,153 @@
+"""The rules of maps, run on small categories: what is measured and drawn, and what is left out."""
+
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from defectbench.images.index import IndexRow, write_index
+from defectbench.storage import read_json, write_arrays, write_json, write_tsv
+
+SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
+
+
+class Wildcards(dict):
+    category = "plate"
+
+
+class Cell:
+    """Two good and two dented images of different sizes, and a detector that sees the dents."""
+
+    def __init__(self, folder: Path) -> None:
+        rng = np.random.default_rng(0)
+        self.folder = folder
+        self.rows, maps = [], []
+        for number, (defect, width, height) in enumerate(
+            [("dent", 40, 30), ("dent", 64, 64), ("good", 50, 20), ("good", 40, 30)]
+        ):
+            path = f"test/{defect}/{number}.png"
+            mask = f"ground_truth/{defect}/{number}_mask.png" if defect == "dent" else ""
+            pixels = rng.integers(0, 255, (height, width, 3)).astype(np.uint8)
+            self.save(path, pixels)
+            anomaly_map = rng.gamma(2, 1, (8, 8)).astype(np.float32)
+            if mask:
+                marked = np.zeros((height, width), np.uint8)
+                marked[: height // 2, : width // 2] = 255
+                self.save(mask, marked)
+                anomaly_map[:4, :4] += 6
+            label = int(defect == "dent")
+            self.rows.append(IndexRow(path, "test", label, defect, mask, width, height, "RGB", "0"))
+            maps.append(anomaly_map)
+        self.maps = {"test": np.stack(maps), "held_out": rng.gamma(2, 1, (40, 8, 8))}
+
+    def save(self, path: str, pixels: np.ndarray) -> None:
+        (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(self.folder / path)
+
+    def without_masks(self, *rows: int) -> None:
+        for row in rows:
+            self.rows[row] = IndexRow(**{**vars(self.rows[row]), "mask": ""})
+
+    def run(self, script: str, **output: str) -> None:
+        files = {
+            "index": "index.tsv",
+            "maps": "maps.h5",
+            "scores": "scores.tsv",
+            "metrics": "metrics.json",
+            "pixel_metrics": "pixel_metrics.json",
+        }
+        inputs = {name: str(self.folder / file) for name, file in files.items()}
+        write_index(Path(inputs["index"]), self.rows)
+        write_arrays(inputs["maps"], self.maps, {"provenance": {"scorer": "pca_fre"}})
+        scores = [(row.path, row.label, row.defect, 5.0 * row.label) for row in self.rows]
+        write_tsv(inputs["scores"], ["path", "label", "defect", "anomaly_score"], scores)
+        write_json(inputs["metrics"], {"thresholds": {"honest": 1.0}})
+        job = SimpleNamespace(
+            input=SimpleNamespace(category=str(self.folder), **inputs),
+            output=SimpleNamespace(**{name: str(self.folder / o) for name, o in output.items()}),
+            params=SimpleNamespace(
+                seed=42,
+                false_positive_rate=0.05,
+                resolution="original",
+                every_image=True,
+                code={"code": "0"},
+                bits=None,
+            ),
+            wildcards=Wildcards(category="plate"),
+            log=[str(self.folder / "job.log")],
+        )
+        runpy.run_path(str(SCRIPTS / script), init_globals={"snakemake": job})
+
+    def evaluate(self) -> dict:
+        self.run("evaluate_maps.py", metrics="pixel_metrics.json")
+        return read_json(self.folder / "pixel_metrics.json")
+
+
+@pytest.fixture
+def cell(tmp_path: Path) -> Cell:
+    return Cell(tmp_path)
+
+
+def test_images_of_different_sizes_are_measured_at_their_own(cell: Cell):
+    result = cell.evaluate()
+    assert result["pixels"]["defective"] == 20 * 15 + 32 * 32
+    assert sum(result["pixels"].values()) == 40 * 30 + 64 * 64 + 50 * 20 + 40 * 30
+    assert result["regions"] == 2
+    assert result["metrics"]["pixel_auroc"] > 0.9
+    assert [row["defect"] for row in result["defects"]] == ["dent"]
+    assert result["provenance"]["scorer"] == "pca_fre"
+
+
+def test_a_defective_image_without_a_mask_is_left_out_and_counted(cell: Cell):
+    cell.without_masks(0)
+    result = cell.evaluate()
+    assert result["left_out"] == 1
+    assert sum(result["pixels"].values()) == 64 * 64 + 50 * 20 + 40 * 30
+
+
+def test_a_category_without_masks_has_no_figures_and_says_why(cell: Cell):
+    cell.without_masks(0, 1)
+    result = cell.evaluate()
+    assert result["reason"] == "no defective image has a mask"
+    assert set(result["metrics"].values()) == {None}
+    assert result["pixel_threshold"] is not None
+
+
+def test_a_method_without_maps_has_no_figures_and_no_pictures(cell: Cell):
+    cell.maps = {}
+    assert cell.evaluate()["reason"] == "the method does not localize"
+    cell.run("draw_overlays.py", pictures="overlays")
+    assert [file.name for file in (cell.folder / "overlays").iterdir()] == ["index.json"]
+
+
+def test_maps_that_are_not_finite_are_refused(cell: Cell):
+    cell.maps["test"][2, 3, 3] = np.inf
+    with pytest.raises(SystemExit):
+        cell.evaluate()
+    assert "1 maps hold scores that are not finite, the first in row 2" in (
+        (cell.folder / "job.log").read_text()
+    )
+
+
+def test_results_and_pictures_are_the_same_bytes_each_time(cell: Cell):
+    def contents() -> list[bytes]:
+        cell.evaluate()
+        cell.run("draw_overlays.py", pictures="overlays")
+        made = sorted((cell.folder / "overlays").iterdir())
+        assert [file.suffix for file in made] == [".webp"] * 4 + [".json"]
+        return [file.read_bytes() for file in [*made, cell.folder / "pixel_metrics.json"]]
+
+    assert contents() == contents()
+
+
+def test_the_list_of_pictures_names_files_that_are_there(cell: Cell):
+    cell.evaluate()
+    cell.run("draw_overlays.py", pictures="overlays")
+    pictures = read_json(cell.folder / "overlays" / "index.json")["pictures"]
+    assert [picture["verdict"] for picture in pictures] == ["found", "found", "passed", "passed"]
+    for picture in pictures:
+        with Image.open(cell.folder / "overlays" / picture["file"]) as image:
+            assert image.format == "WEBP"

@@ -1,0 +1,47 @@
+"""Stage pictures: image, anomaly map and overlay of one detector on one category.
+
+in:  index.tsv, the images and masks it lists, maps.h5, scores.tsv, metrics.json, pixel_metrics.json
+out: reports/{dataset}_maps/{category}/{method}/{backbone}/: the telling images, and index.json;
+     results/{dataset}/{category}/{method}/{backbone}/overlays/: all test images, on request
+"""
+
+
+rule maps:
+    input:
+        index=rules.index.output.index,
+        category=rules.source.output.category,
+        maps=rules.pixel_metrics.input.maps,
+        scores=rules.scores.output.scores,
+        metrics=rules.metrics.output.metrics,
+        pixel_metrics=rules.pixel_metrics.output.metrics,
+    output:
+        pictures=directory("reports/{dataset}_maps/{category}/{method}/{backbone}"),
+    log:
+        "logs/{dataset}/{category}/{method}/{backbone}/maps.log",
+    benchmark:
+        "benchmarks/{dataset}/{category}/{method}/{backbone}/maps.jsonl"
+    conda:
+        "../../envs/numeric.yaml"
+    threads: 1
+    resources:
+        mem_mb=grows(1000),
+        runtime=grows(10),
+    params:
+        every_image=False,
+        bits=lookup("datasets/{dataset}/bits", within=config, default=None),
+        code=stage_digest("draw_overlays"),
+    script:
+        "../scripts/draw_overlays.py"
+
+
+use rule maps as overlays with:
+    output:
+        pictures=directory("results/{dataset}/{category}/{method}/{backbone}/overlays"),
+    log:
+        "logs/{dataset}/{category}/{method}/{backbone}/overlays.log",
+    benchmark:
+        "benchmarks/{dataset}/{category}/{method}/{backbone}/overlays.jsonl"
+    params:
+        every_image=True,
+        bits=lookup("datasets/{dataset}/bits", within=config, default=None),
+        code=stage_digest("draw_overlays"),

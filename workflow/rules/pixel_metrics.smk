@@ -1,0 +1,31 @@
+"""Stage pixel metrics: how well the anomaly maps of one detector mark the defects of a category.
+
+in:  index.tsv, the masks it lists, maps.h5
+out: results/{dataset}/{category}/{method}/{backbone}/pixel_metrics.json
+"""
+
+
+rule pixel_metrics:
+    input:
+        index=rules.index.output.index,
+        category=rules.source.output.category,
+        maps=rules.scores.output.maps,
+    output:
+        metrics="results/{dataset}/{category}/{method}/{backbone}/pixel_metrics.json",
+    log:
+        "logs/{dataset}/{category}/{method}/{backbone}/pixel_metrics.log",
+    benchmark:
+        "benchmarks/{dataset}/{category}/{method}/{backbone}/pixel_metrics.jsonl"
+    conda:
+        "../../envs/numeric.yaml"
+    threads: 1
+    resources:
+        mem_mb=grows(2000),
+        runtime=grows(10),
+    params:
+        seed=config["seed"],
+        false_positive_rate=config["threshold"]["false_positive_rate"],
+        resolution=lookup("methods/{method}/resolution", within=config, default="original"),
+        code=stage_digest("evaluate_maps"),
+    script:
+        "../scripts/evaluate_maps.py"

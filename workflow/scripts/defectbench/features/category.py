@@ -1,0 +1,193 @@
+"""All features of one category: what an earlier job left is kept, only the rest is extracted."""
+
+import contextlib
+import gc
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from defectbench.features.allocator import keep_freed_memory
+from defectbench.features.blocks import Block, decode_ahead
+from defectbench.features.feature_file import (
+    create_group,
+    held_taps,
+    keep,
+    open_kept,
+    read_blocks,
+)
+from defectbench.features.passes import Pass, Tap
+from defectbench.progress import Progress
+from defectbench.storage import create_h5, read_attributes
+
+if TYPE_CHECKING:
+    from defectbench.features.backbones import Backbone
+    from defectbench.features.extraction import Extractor
+
+Features = dict[str, dict[str, np.ndarray]]
+"""By a pass's and an array's name: float32, one row per image."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how features are computed.
+
+    Attributes
+    ----------
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    precision
+        ``auto``, ``fp32`` or ``bf16``.
+    threads
+        For decoding and for the network.
+    """
+
+    device: str
+    precision: str
+    threads: int
+
+
+def write_features(
+    files: Sequence[Path],
+    passes: Sequence[Pass],
+    provenances: Mapping[str, Mapping[str, Any]],
+    machine: Machine,
+    output: Path,
+    label: str,
+    bits: int | None = None,
+) -> None:
+    """Write a category's feature file.
+
+    Each image is decoded once for all preprocessings, block by block, while PyTorch is imported
+    and networks are loaded; every block then goes through every network. If the last finished
+    file holds all that is wanted, no image is decoded and PyTorch is not imported.
+
+    Parameters
+    ----------
+    files
+        The category's images.
+    passes
+        What is wanted.
+    provenances
+        By a pass's name: what decides its numbers, device and precision apart, as JSON has it.
+    machine
+        Where and how to compute.
+    output
+        Receives a group per pass with float32 arrays (images, channels, height, width) of feature
+        maps and (images, dimensions) of vectors.
+    label
+        What is being done, for the terminal.
+    bits
+        Bits that 16-bit values use, as in `images.decoding.load_image`.
+    """
+    with open_kept(output) as kept:
+        held = {
+            wanted.name: held_taps(
+                kept, wanted, provenances[wanted.name], machine.device, machine.precision
+            )
+            for wanted in passes
+        }
+        missing = [wanted.without(held[wanted.name]) for wanted in passes]
+        missing = [wanted for wanted in missing if wanted.taps]
+        with _extraction(files, missing, machine, bits) as (made_on, blocks):
+            progress = Progress(len(files), label)
+            first = next(blocks, {})  # tells the shapes of what is new
+            with create_h5(output, {}) as file:
+                for wanted in sorted(passes, key=lambda wanted: wanted.name):
+                    arrays = {tap.name: kept[wanted.name][tap.name] for tap in held[wanted.name]}
+                    arrays |= first.get(wanted.name, {})
+                    shapes = {tap: (len(files), *arrays[tap.name].shape[1:]) for tap in wanted.taps}
+                    is_kept = bool(held[wanted.name])
+                    made = read_attributes(kept[wanted.name])["provenance"] if is_kept else made_on
+                    create_group(file, wanted, provenances[wanted.name] | made, shapes)
+                    _copy(arrays, file[wanted.name], held[wanted.name])
+                for features in chain([first] if missing else [], blocks):
+                    _write_rows(file, features, progress)
+    keep(output)
+
+
+def _copy(arrays: Mapping[str, h5py.Dataset], group: h5py.Group, taps: Sequence[Tap]) -> None:
+    """Take over what an earlier job extracted."""
+    for tap in taps:
+        for rows, values in read_blocks(arrays[tap.name]):
+            group[tap.name][rows] = values
+
+
+def _write_rows(file: h5py.File, features: Features, progress: Progress) -> None:
+    """Write the features of the next images."""
+    for name, arrays in features.items():
+        for array, values in arrays.items():
+            file[name][array][progress.done : progress.done + len(values)] = values
+    progress.advance(len(values))
+
+
+@contextlib.contextmanager
+def _extraction(
+    files: Sequence[Path], missing: Sequence[Pass], machine: Machine, bits: int | None
+) -> Iterator[tuple[dict[str, str], Iterator[Features]]]:
+    """Where and how the missing passes run, and their features, block by block."""
+    if not missing:
+        print("every feature is there: nothing is extracted", file=sys.stderr)
+        yield {}, iter(())
+        return
+    print("runs:", *(wanted.name for wanted in missing), file=sys.stderr)
+    preprocessings = {wanted.preprocessing: wanted.settings for wanted in missing}
+    turn = threading.Lock()
+    blocks = decode_ahead(files, preprocessings, machine.threads, turn, bits)
+    keep_freed_memory()
+    torch, extraction, load_backbone = _import_torch()
+    torch.set_num_threads(machine.threads)
+    extractors = {
+        wanted.name: extraction.Extractor(
+            load_backbone(wanted.backbone, wanted.weights), wanted.taps, wanted.side
+        )
+        for wanted in missing
+    }
+    with extraction.claimed_device(machine.device) as device:
+        precision = extraction.select_precision(machine.precision, device)
+        for extractor in extractors.values():
+            extractor.to(device, precision)
+        made_on = {"device": extraction.device_name(device), "precision": precision}
+        # threads of a CPU pass wait for each other: one that is held up by a decoder holds up all
+        beside = turn if device.type == "cpu" else contextlib.nullcontext()
+        yield made_on, _extract(blocks, missing, extractors, beside)
+
+
+def _extract(
+    blocks: Iterator[Block],
+    missing: Sequence[Pass],
+    extractors: Mapping[str, "Extractor"],
+    turn: contextlib.AbstractContextManager[Any],
+) -> Iterator[Features]:
+    for block in blocks:
+        with turn:
+            features = {
+                wanted.name: extractors[wanted.name](block[wanted.preprocessing])
+                for wanted in missing
+            }
+        yield features
+
+
+def _import_torch() -> tuple[ModuleType, ModuleType, Callable[[str, Path], "Backbone"]]:
+    """What needs PyTorch, imported late, and without looking for garbage: an import leaves none.
+
+    The collector would walk through all that was imported so far again and again, a third of
+    the time that the import takes.
+    """
+    gc.disable()
+    try:
+        import torch
+
+        from defectbench.features import extraction
+        from defectbench.features.backbones import load_backbone
+    finally:
+        gc.freeze()
+        gc.enable()
+    return torch, extraction, load_backbone

@@ -1,0 +1,104 @@
+"""Which images show the same part: exposures of one tile, cells of one module, one shift's work."""
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from defectbench.errors import InputError
+from defectbench.images.index import IndexRow
+
+Groups = str | Mapping[str, str]
+"""A regular expression, or ``{"csv": file}``: the key `groups` of a dataset in the config."""
+
+OWN = "groups.csv"
+"""In a category's folder, the groups that its source knows."""
+
+
+def check_groups(groups: Groups) -> None:
+    """Refuse what cannot name groups, before anything runs.
+
+    Raises
+    ------
+    InputError
+        If the expression does not compile, or the CSV is missing or lacks a column.
+    """
+    if isinstance(groups, str):
+        try:
+            re.compile(groups)
+        except re.error as error:
+            raise InputError(f"{groups!r} is no regular expression ({error})") from error
+    else:
+        _listed(Path(groups["csv"]))
+
+
+def assign_groups(rows: Sequence[IndexRow], groups: Groups, category: str) -> list[IndexRow]:
+    """Rows with their groups; an image that is not named has none.
+
+    Parameters
+    ----------
+    rows
+        Index of the category.
+    groups
+        A regular expression that is searched for in each path: its capture groups, joined by
+        ``/``, or else the whole match, are the group's name. Or ``{"csv": file}`` with the columns
+        path and group; the path starts in the category's folder or with the category's name.
+    category
+        Its name.
+
+    Raises
+    ------
+    InputError
+        As `check_groups`, or if a CSV gives an image two groups.
+    """
+    check_groups(groups)
+    if isinstance(groups, str):
+        pattern = re.compile(groups)
+        names = [_matched(pattern, row.path) for row in rows]
+    else:
+        listed = _listed(Path(groups["csv"]))
+        names = [listed.get(f"{category}/{row.path}", listed.get(row.path, "")) for row in rows]
+    return [replace(row, group=name) for row, name in zip(rows, names, strict=True)]
+
+
+def group_notes(rows: Sequence[IndexRow]) -> list[str]:
+    """What is odd in the groups of a category: images without one, groups in train and test."""
+    notes = []
+    without = sum(not row.group for row in rows)
+    if without:
+        notes.append(f"groups: {without} of {len(rows)} images have none; each counts as its own")
+    train, test = (
+        {row.group for row in rows if row.split == split and row.group}
+        for split in ("train", "test")
+    )
+    if train & test:
+        notes.append(
+            f"groups: {len(train & test)} of {len(train | test)} have images in both train and "
+            "test; the test figures are those of known parts, the threshold is one for new parts"
+        )
+    return notes
+
+
+def _matched(pattern: re.Pattern[str], path: str) -> str:
+    match = pattern.search(path)
+    if match is None:
+        return ""
+    return "/".join(part or "" for part in match.groups()) if pattern.groups else match[0]
+
+
+def _listed(path: Path) -> dict[str, str]:
+    """Groups by path, as the CSV gives them."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as stream:
+            lines = csv.DictReader(stream)
+            if not {"path", "group"} <= set(lines.fieldnames or ()):
+                raise InputError(f"{path}: needs the columns path and group")
+            listed: dict[str, str] = {}
+            for line in lines:
+                group = line["group"] or ""
+                if listed.setdefault(line["path"], group) != group:
+                    raise InputError(f"{path}: gives {line['path']} two groups; keep one")
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as a CSV of groups ({error})") from error
+    return listed

@@ -1,0 +1,91 @@
+"""Squares exactly as the published systems make them: OpenCV's bilinear, Pillow's LANCZOS."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+UNIT = np.float32(2048)
+"""OpenCV's fixed-point weights have 11 bits."""
+
+
+def preprocess(image: Image.Image, preprocessing: Mapping[str, Any]) -> np.ndarray:
+    """Resize an image to a square, then crop its centre if the preprocessing says so.
+
+    Parameters
+    ----------
+    image
+        RGB or greyscale; one channel is resized alone and replicated, which changes no pixel.
+    preprocessing
+        An entry of ``preprocessings`` in the config.
+
+    Returns
+    -------
+    ndarray
+        uint8, (side, side, 3).
+    """
+    size = preprocessing["size"]
+    if preprocessing["interpolation"] == "bilinear":
+        pixels = resize_bilinear(np.asarray(image), size)
+    else:
+        pixels = np.asarray(image.resize((size, size), Image.Resampling.LANCZOS))
+    crop = preprocessing.get("crop", size)
+    start = (size - crop) // 2
+    pixels = pixels[start : start + crop, start : start + crop]
+    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
+
+
+def resize_bilinear(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Bilinear resize without antialiasing, bit for bit OpenCV's ``INTER_LINEAR`` on uint8.
+
+    OpenCV works in fixed point, with weights of 11 bits, and truncates between the passes; a
+    float resize differs by one grey level in some 6 % of the pixels, which moves a log density
+    by 1 to 2. Positions are float32, and beyond the border the weights are reset in x alone:
+    both decide pixels for sizes other than 224 and 256.
+
+    Parameters
+    ----------
+    pixels
+        uint8, (height, width) or (height, width, channels).
+    size
+        Side of the result.
+
+    Returns
+    -------
+    ndarray
+        uint8, (size, size) or (size, size, channels).
+    """
+    height, width = pixels.shape[:2]
+    channels = pixels.reshape(height, width, -1)
+    row, below = _positions(height, size)
+    column, right = _positions(width, size)
+    right[(column < 0) | (column >= width - 1)] = 0
+    before, after = (weights[:, None] for weights in _fixed_point(right))
+    columns, next_columns = (c.clip(0, width - 1) for c in (column, column + 1))
+
+    def horizontal(rows: np.ndarray) -> np.ndarray:
+        source = channels[rows.clip(0, height - 1)]
+        return source.take(columns, axis=1) * before + source.take(next_columns, axis=1) * after
+
+    upper, lower = (
+        (weights[:, None, None] * (horizontal(rows) >> 4)) >> 16
+        for rows, weights in zip((row, row + 1), _fixed_point(below), strict=True)
+    )
+    return ((upper + lower + 2) >> 2).astype(np.uint8).reshape(size, size, *pixels.shape[2:])
+
+
+def _positions(length: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Source pixel and float32 distance beyond it of each target pixel; centres aligned."""
+    scale = 1 / (size / length)  # not length / size: the last bit decides some pixels
+    position = ((np.arange(size) + 0.5) * scale - 0.5).astype(np.float32)
+    first = np.floor(position)
+    return first.astype(np.int64), position - first
+
+
+def _fixed_point(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of 11 bits for a pixel and its successor."""
+    return (
+        np.rint((1 - weight) * UNIT).astype(np.int32),
+        np.rint(weight * UNIT).astype(np.int32),
+    )

@@ -1,0 +1,161 @@
+"""Pictures of where a detector sees a defect: image, anomaly map, and one laid over the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from defectbench.evaluation.upsampling import upsample_bilinear
+
+PANEL = 320
+"""Longer side of one of the three panels, in pixels."""
+
+GAP = 4
+
+FALSE_ALARMS = 8
+"""At most so many are drawn, the highest scores first."""
+
+# dark violet over red to pale yellow: lightness rises, so that it reads without colour vision
+COLOURS = np.array(
+    [(10, 7, 40), (64, 18, 100), (125, 30, 105), (186, 52, 80), (232, 98, 42), (250, 166, 30),
+     (252, 246, 170)],
+    np.float32,
+)  # fmt: skip
+OUTLINE = (0, 225, 255)
+
+
+@dataclass(frozen=True)
+class ColourScale:
+    """One scale for all images of a detector, so that a good part is never stretched into a glow.
+
+    Attributes
+    ----------
+    typical
+        Score of an ordinary pixel of a defect-free image: the darkest colour.
+    threshold
+        The detector's pixel threshold: the middle of the scale. As far above it lies the top.
+    """
+
+    typical: float
+    threshold: float
+
+    def levels(self, anomaly_map: np.ndarray) -> np.ndarray:
+        """Position on the scale, float32: 0 typical, 0.5 the threshold, 1 the top and all above."""
+        span = max(2 * (self.threshold - self.typical), np.finfo(np.float32).tiny)
+        return (
+            ((anomaly_map.astype(np.float64) - self.typical) / span).clip(0, 1).astype(np.float32)
+        )
+
+
+class Picture(NamedTuple):
+    """An image to draw, and why."""
+
+    kind: str
+    row: int
+
+
+def verdict(label: int, score: float, threshold: float) -> str:
+    """What the detector's answer on an image is worth."""
+    if label:
+        return "found" if score >= threshold else "escape"
+    return "false alarm" if score >= threshold else "passed"
+
+
+def select_pictures(
+    labels: np.ndarray, defects: np.ndarray, scores: np.ndarray, threshold: float
+) -> list[Picture]:
+    """The telling images: false alarms, then the worst and the median of good and of each defect.
+
+    Parameters
+    ----------
+    labels, defects, scores
+        Of the test images, (n_images,).
+    threshold
+        The honest threshold of the image score.
+
+    Returns
+    -------
+    list of Picture
+        Each image once. The worst good image is the one of the highest score that is no false
+        alarm, the worst of a defect type the one of the lowest score.
+    """
+    order = np.argsort(scores, kind="stable")
+    alarms = [int(row) for row in order[::-1] if not labels[row] and scores[row] >= threshold]
+    pictures = [Picture("false_alarm", row) for row in alarms[:FALSE_ALARMS]]
+    passed = [int(row) for row in order[::-1] if not labels[row] and scores[row] < threshold]
+    groups = [passed] + [
+        [int(row) for row in order if labels[row] and defects[row] == defect]
+        for defect in sorted(set(defects[labels == 1]))
+    ]
+    for group in filter(None, groups):
+        median = group[len(group) // 2]
+        pictures.append(Picture("worst", group[0]))
+        if median != group[0]:
+            pictures.append(Picture("median", median))
+    return pictures
+
+
+def every_picture(labels: np.ndarray, scores: np.ndarray, threshold: float) -> list[Picture]:
+    """All test images in their order, each under its verdict."""
+    return [
+        Picture(verdict(label, score, threshold).replace(" ", "_"), row)
+        for row, (label, score) in enumerate(zip(labels, scores, strict=True))
+    ]
+
+
+def picture_names(pictures: Sequence[Picture], paths: Sequence[str], defects: np.ndarray) -> list:
+    """File names that sort as the pictures do: number, kind, defect type, image."""
+    digits = max(2, len(str(len(pictures))))
+    return [
+        f"{number:0{digits}}_{kind}_{defects[row]}_"
+        f"{'-'.join(PurePosixPath(paths[row]).with_suffix('').parts)}.webp"
+        for number, (kind, row) in enumerate(pictures, 1)
+    ]
+
+
+def draw_panels(
+    image: Image.Image, anomaly_map: np.ndarray, mask: np.ndarray | None, scale: ColourScale
+) -> Image.Image:
+    """Image, map, and the map's marked part over the image with the mask's outline, side by side.
+
+    Parameters
+    ----------
+    image
+        RGB, any size.
+    anomaly_map
+        float, (rows, columns), of any resolution.
+    mask
+        bool, (height, width) of the image; None for no outline.
+    scale
+        Of the detector. What is below its threshold leaves the image as it is.
+    """
+    ratio = PANEL / max(image.size)
+    width, height = (max(1, round(length * ratio)) for length in image.size)
+    photo = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS), np.float32)
+    levels = scale.levels(upsample_bilinear(anomaly_map, height, width))
+    colours = colour(levels)
+    opacity = np.where(levels >= 0.5, 0.45 + 0.7 * (levels - 0.5), 0)[..., None]
+    overlay = photo * (1 - opacity) + colours * opacity
+    if mask is not None:
+        overlay[outline(mask, width, height)] = OUTLINE
+    gap = np.full((height, GAP, 3), 255, np.float32)
+    panels = np.concatenate([photo, gap, colours, gap, overlay], axis=1)
+    return Image.fromarray(np.rint(panels).astype(np.uint8))
+
+
+def colour(levels: np.ndarray) -> np.ndarray:
+    """Colour of each position on the scale, float32, (..., 3), 0 to 255."""
+    stops = np.linspace(0, 1, len(COLOURS))
+    channels = [np.interp(levels, stops, channel) for channel in COLOURS.T]
+    return np.stack(channels, axis=-1).astype(np.float32)
+
+
+def outline(mask: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Two pixels around the regions of a mask at another size, however small a region is."""
+    grey = Image.fromarray(np.where(mask, 255, 0).astype(np.float32))
+    covered = np.asarray(grey.resize((width, height), Image.Resampling.BOX)) > 0
+    return ndimage.binary_dilation(covered, iterations=2) & ~covered

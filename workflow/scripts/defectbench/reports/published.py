@@ -1,0 +1,179 @@
+"""Measured figures beside published ones, where both were made in the same way."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from defectbench.reports.markdown import counts, number
+from defectbench.reports.results import AVERAGE, Metrics, Results
+from defectbench.storage import read_json
+
+AGREEMENT = 0.005
+COLUMNS = ["method", "backbone", "category", "metric", "value"]
+
+
+class Publication(NamedTuple):
+    """What is known of a dataset's published figures.
+
+    Attributes
+    ----------
+    figures
+        Columns `COLUMNS`, one figure per row.
+    settings
+        By method: scorer, parameters, layers, preprocessing and precision of the publication.
+    images
+        Official number of images, by category: train_good, test_good, test_defective.
+    weights
+        Start of the SHA-256 of the published weights, by backbone.
+    """
+
+    figures: pd.DataFrame
+    settings: Mapping[str, Mapping[str, Any]]
+    images: Mapping[str, Mapping[str, int]]
+    weights: Mapping[str, str]
+
+
+NOTHING_PUBLISHED = Publication(
+    pd.DataFrame(columns=COLUMNS).astype({"value": "float64"}), {}, {}, {}
+)
+
+
+def read_publication(figures: str, settings: str, images: str, weights: str) -> Publication:
+    """Publication from ``{dataset}_published.csv``, ``…_settings.json``, counts and weights."""
+    counts = pd.read_csv(images).set_index("category")
+    prefixes = pd.read_csv(weights, dtype=str).set_index("backbone")["sha256_prefix"]
+    return Publication(
+        pd.read_csv(figures), read_json(settings), counts.to_dict("index"), prefixes.to_dict()
+    )
+
+
+def comparable(publication: Publication, metrics: Metrics) -> tuple[pd.DataFrame, list[str]]:
+    """Published figures that a measured one may be compared with, and why others may not.
+
+    A figure is comparable where scorer, parameters, layers, preprocessing, precision, weights and
+    number of images are those of the publication; an average, where all its categories are. True
+    and false positives are filled up to whole confusion matrices with the official counts.
+
+    Parameters
+    ----------
+    publication
+        What is published.
+    metrics
+        Contents of the ``metrics.json`` files.
+
+    Returns
+    -------
+    DataFrame, list of str
+        Columns `COLUMNS`; one sentence per detector or category that is left out.
+    """
+    with_figures = set(
+        zip(publication.figures["method"], publication.figures["backbone"], strict=True)
+    )
+    accepted: dict[tuple[str, str], set[str]] = {}
+    refused = []
+    for entry in metrics:
+        detector = (entry["method"], entry["backbone"])
+        if detector not in with_figures:
+            continue
+        reasons = _other_settings(entry, publication) + _other_images(entry, publication)
+        refused += reasons
+        if not reasons:
+            accepted.setdefault(detector, set()).add(entry["category"])
+    for categories in accepted.values():
+        if categories >= set(publication.images):
+            categories.add(AVERAGE)
+    figures = _whole_matrices(publication)
+    keys = zip(figures["method"], figures["backbone"], figures["category"], strict=True)
+    kept = [category in accepted.get((method, backbone), ()) for method, backbone, category in keys]
+    return figures[pd.Series(kept, figures.index, dtype=bool)], list(dict.fromkeys(refused))
+
+
+def _other_settings(entry: Mapping[str, Any], publication: Publication) -> list[str]:
+    """How an entry was made otherwise than the publication's."""
+    name = f"{entry['method']} {entry['backbone']}"
+    theirs = publication.settings.get(entry["method"])
+    if theirs is None:
+        return [f"{name}: the settings of the publication are not known"]
+    made = entry["provenance"]
+    ours = made | {"layers": made.get("layers") or [made.get("layer")]}
+    reasons = [
+        f"{name}: {key} is {ours.get(key)}, published with {value}"
+        for key, value in theirs.items()
+        if ours.get(key) != value
+    ]
+    prefix = publication.weights.get(entry["backbone"], "")
+    if not made.get("weights_sha256", "").startswith(prefix):
+        reasons.append(f"{name}: the weights are not the published ones ({prefix}…)")
+    return reasons
+
+
+def _other_images(entry: Mapping[str, Any], publication: Publication) -> list[str]:
+    """How a category's images differ in number from the official ones."""
+    official = publication.images.get(entry["category"])
+    if official is None:
+        return [f"{entry['category']}: no category of the publication"]
+    ours = entry["images"]
+    numbers = (ours["train"], ours["test_good"], ours["test_defective"])
+    theirs = (official["train_good"], official["test_good"], official["test_defective"])
+    if numbers == theirs:
+        return []
+    text, theirs_text = ("/".join(map(str, each)) for each in (numbers, theirs))
+    return [f"{entry['category']}: {text} images, officially {theirs_text}"]
+
+
+def _whole_matrices(publication: Publication) -> pd.DataFrame:
+    """The figures, and false negatives and true negatives from the official counts."""
+    figures = publication.figures[COLUMNS]
+    added = []
+    for hits, rest, of in (
+        ("oracle_true_positives", "oracle_false_negatives", "test_defective"),
+        ("oracle_false_positives", "oracle_true_negatives", "test_good"),
+    ):
+        found = figures[(figures["metric"] == hits) & figures["category"].isin(publication.images)]
+        totals = found["category"].map(lambda category, of=of: publication.images[category][of])
+        added.append(found.assign(metric=rest, value=totals - found["value"]))
+    return pd.concat([figures, *(rows for rows in added if len(rows))], ignore_index=True)
+
+
+def published_rows(found: pd.DataFrame) -> list[list[str]]:
+    """Published figure and difference, under a row of measured ones; none if none is published."""
+    compared = found["published"].where(found["value"].notna())
+    if compared.isna().all():
+        return []
+    difference = found["value"] - compared
+    return [
+        ["", "", "published", *map(number, compared)],
+        ["", "", "difference", *(number(value, "+") for value in difference)],
+    ]
+
+
+def agreement(results: Results, metric: str) -> str:
+    """How many cells are within `AGREEMENT` of the published figure."""
+    found = pd.concat([results.figures(metric, detector)[1:] for detector in results.detectors])
+    compared = found.dropna(subset=["value", "published"])
+    if compared.empty:
+        return ""
+    near = (compared["value"] - compared["published"]).abs() <= AGREEMENT
+    return f"{near.sum()} of {len(compared)} cells agree with the published figure to ±{AGREEMENT}."
+
+
+def published_confusions(figures: list[pd.DataFrame]) -> tuple[list[list[str]], int, int]:
+    """Row of published matrices, how many of them were measured too, how many are identical.
+
+    Parameters
+    ----------
+    figures
+        Of the four counts at the oracle threshold.
+    """
+    ours, theirs = (
+        pd.concat([figure[column] for figure in figures], axis=1)[1:]
+        for column in ("value", "published")
+    )
+    both = ours.notna().all(axis=1) & theirs.notna().all(axis=1)
+    if not both.any():
+        return [], 0, 0
+    same = (theirs[both].to_numpy() == ours[both].to_numpy()).all(axis=1)
+    texts = theirs.apply(counts, axis=1).mask(ours.notna().all(axis=1) & ~both, "not comparable")
+    row = ["", "", "published (oracle)", *texts]
+    return [row], int(both.sum()), int(same.sum())

@@ -1,0 +1,129 @@
+"""What the tied and the plain linear autoencoder share: training, scores and maps."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from defectbench.scorers.base import Features, Scorer, as_matrix, check_varied, map_list
+from defectbench.scorers.memory import refuse_beyond_memory
+from defectbench.scorers.pca import IMAGES, principal_components
+
+if TYPE_CHECKING:
+    import torch
+
+LEARNING_RATE = 1e-3
+BATCH = 64
+
+
+class LinearAutoencoder(Scorer):
+    """Squared error of a linear autoencoder; subclasses say which weights it has.
+
+    Features are neither centred nor scaled. Adam, mean squared error and shuffled batches of 64,
+    as IntelLabs/dfm trains it; random numbers are drawn in that script's order, so that a seed
+    gives its initial weights and its order of images.
+    """
+
+    parameter_schema: ClassVar[dict[str, dict[str, Any]]] = {
+        "latent": {"type": ["integer", "null"], "minimum": 1},
+        "epochs": {"type": "integer", "minimum": 1},
+    }
+    localizes = True
+    draws = True
+
+    def __init__(self, *, latent: int | None = None, epochs: int = 250, seed: int = 42) -> None:
+        self.latent = latent
+        self.epochs = epochs
+        self.seed = seed
+
+    @staticmethod
+    @abstractmethod
+    def initial_weights(
+        dimensions: int, latent: int, generator: torch.Generator
+    ) -> list[torch.Tensor]:
+        """Weights before training, in the order of `fitted`."""
+
+    @staticmethod
+    @abstractmethod
+    def reconstruct(X: Any, *weights: Any) -> Any:
+        """Encode and decode (n_images, n_dimensions): arrays or tensors alike."""
+
+    def fit(self, X: Features) -> Self:
+        """Train the weights; see `Scorer.fit`. On a GPU where there is one."""
+        import torch  # a config is checked, and images are scored, without it
+
+        matrix = as_matrix(X)
+        check_varied([matrix])
+        latent = self.latent or len(principal_components(matrix, keep=0.97).components)
+        copies = 8  # two weight matrices, each with its gradient and two moments
+        refuse_beyond_memory(4 * copies * latent * matrix.shape[1], "choose a smaller latent size")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        generator = opened_generator(self.seed)
+        weights = [
+            weight.to(device).requires_grad_()
+            for weight in self.initial_weights(matrix.shape[1], latent, generator)
+        ]
+        images = torch.from_numpy(matrix.astype(np.float32)).to(device)
+        self.losses_ = self._train(images, weights, generator)
+        for name, weight in zip(self.fitted, weights, strict=True):
+            setattr(self, f"{name}_", weight.detach().cpu().numpy())
+        return self
+
+    def anomaly_score(self, X: Features) -> np.ndarray:
+        """Squared error, summed over all dimensions; see `Scorer.anomaly_score`."""
+        matrix = as_matrix(X)
+        blocks = range(0, len(matrix), IMAGES)
+        squared = [self._squared_error(matrix[start : start + IMAGES]) for start in blocks]
+        return np.concatenate([block.sum(axis=1, dtype=np.float64) for block in squared])
+
+    def anomaly_map(self, X: Features) -> np.ndarray:
+        """Squared error, summed over the channels; see `Scorer.anomaly_map`."""
+        (maps,) = map_list(X)
+        blocks = (maps[start : start + IMAGES] for start in range(0, len(maps), IMAGES))
+        squared = [self._squared_error(block.reshape(len(block), -1)) for block in blocks]
+        return np.concatenate(squared).reshape(maps.shape).sum(axis=1)
+
+    def _squared_error(self, matrix: np.ndarray) -> np.ndarray:
+        matrix = matrix.astype(np.float32, copy=False)
+        weights = [getattr(self, f"{name}_") for name in self.fitted]
+        return (matrix - self.reconstruct(matrix, *weights)) ** 2
+
+    def _train(
+        self, images: torch.Tensor, weights: list[torch.Tensor], generator: torch.Generator
+    ) -> np.ndarray:
+        """Train in place; mean squared error of each epoch: float64, (epochs,)."""
+        import torch
+
+        optimizer = torch.optim.Adam(weights, lr=LEARNING_RATE)
+        losses = np.zeros(self.epochs)
+        for epoch in range(self.epochs):
+            _draw(generator)
+            shuffle = torch.Generator().manual_seed(_draw(generator))
+            order = torch.randperm(len(images), generator=shuffle).to(images.device)
+            for rows in order.split(BATCH):
+                batch = images[rows]
+                loss = ((batch - self.reconstruct(batch, *weights)) ** 2).mean()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                losses[epoch] += float(loss.detach()) * len(rows) / len(images)
+        return losses
+
+
+def opened_generator(seed: int) -> torch.Generator:
+    """Seeded, and past the two numbers that the published script's data loaders draw first."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(2):
+        _draw(generator)
+    return generator
+
+
+def _draw(generator: torch.Generator) -> int:
+    """One whole number, as a data loader of PyTorch draws it."""
+    import torch
+
+    return int(torch.empty((), dtype=torch.int64).random_(generator=generator))
