@@ -5,7 +5,7 @@ ENV := .venv/.installed
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test test-slurm parity bench bench-planning bench-coverage bench-pixels bench-groups lint
+.PHONY: help demo score test test-slurm parity bench bench-planning bench-coverage bench-pixels bench-groups lint
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -16,6 +16,13 @@ demo: $(ENV) ## benchmark two detectors on real images; prints the table
 	@cat reports/elpv_table.md
 	@echo
 	@echo "The table is reports/elpv_table.md; its tidy twin is reports/elpv_table.csv."
+
+score: $(ENV) ## score new images: make score DETECTOR=detector.onnx IMAGES=folder [OUTPUT=scores]
+	@test -f "$(DETECTOR)" && test -d "$(IMAGES)" || \
+		{ echo "make score DETECTOR=path/to/detector.onnx IMAGES=folder [OUTPUT=scores]" \
+		"[SCORE='--overlays defective']"; exit 2; }
+	python workflow/scripts/score_folder.py "$(DETECTOR)" "$(IMAGES)" \
+		--output "$(or $(OUTPUT),scores)" $(SCORE)
 
 test: $(ENV) ## run all tests
 	python -m pytest

@@ -262,4 +262,3 @@ def test_a_thousand_images_with_three_broken_ones(made: dict, tmp_path: Path):
     assert run.returncode == 1
     assert "997 images in" in run.stdout
     assert run.stderr.count("unreadable:") == 3
-    assert SIDE == made["metadata"]["side"]

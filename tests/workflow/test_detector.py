@@ -1,4 +1,4 @@
-"""A detector leaves the workflow and scores as the workflow did; what cannot leave says so first."""
+"""A detector leaves the workflow and scores as it did; what cannot leave says so first."""
 
 import csv
 import json
