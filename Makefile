@@ -40,7 +40,7 @@ parity: $(ENV) ## compare with reference outputs: make parity GOLDEN=folder MVTE
 		--config 'categories=bottle' 'datasets={reference: {path: "$(abspath $(MVTEC))"}}' \
 		'backbones={resnet18: {weights: "$(abspath $(GOLDEN))/resnet18_seed42.pth"}}' \
 		-- reports/reference_table.md
-	PYTHONPATH=workflow/scripts python tests/parity/compare.py results/reference/bottle "$(GOLDEN)"
+	PYTHONPATH=workflow/scripts python tests/parity/compare.py results/reference/bottle "$(GOLDEN)" "$(MVTEC)/bottle"
 
 bench: $(ENV) ## time against a plain baseline; BENCH="--backbones efficientnet_b5 --rounds 1"
 	PYTHONPATH=workflow/scripts python tests/bench/bench.py $(BENCH)
