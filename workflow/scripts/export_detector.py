@@ -95,7 +95,7 @@ with job_log(snakemake.log[0]):
         "parameters": provenance["parameters"],
         "layers": provenance["layers"],
         "graph_sha256": graph_sha256(model),
-        "units": {"score": score_unit(scorer, provenance["parameters"], len(layers))},
+        "units": {"score": score_unit(scorer, len(layers))},
         "threshold": {"value": threshold, "false_positive_rate": params.false_positive_rate},
         "thresholds": threshold_table(held_out, params.false_positive_rate),
         "held_out_scores": sorted(held_out.tolist()),

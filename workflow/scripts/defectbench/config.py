@@ -73,7 +73,7 @@ def check_config(config: Config) -> None:
         _known(f"methods.{name}.scorer", method["scorer"], scorer_names())
         _known(f"methods.{name}.preprocessing", method["preprocessing"], config["preprocessings"])
         schema = scorer_class(method["scorer"]).parameter_schema
-        for key, value in scorer_parameters(config, name).items():
+        for key, value in _given_parameters(method).items():
             _known(f"methods.{name}", key, [*sorted(METHOD_KEYS), *schema], "key")
             try:
                 jsonschema.validate(value, schema[key])
@@ -155,9 +155,13 @@ def method_layers(method: Mapping[str, Any]) -> list[str]:
 def scorer_parameters(config: Config, method: str) -> dict[str, Any]:
     """Parameters of a method's scorer, with the seed for one that draws random numbers."""
     entry = config["methods"][method]
-    given = {key: value for key, value in entry.items() if key not in METHOD_KEYS}
+    given = _given_parameters(entry)
     draws = scorer_class(entry["scorer"]).draws
     return {"seed": config["seed"], **given} if draws else given
+
+
+def _given_parameters(method: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in method.items() if key not in METHOD_KEYS}
 
 
 def localizing_cells(config: Config, dataset: str) -> list[Cell]:

@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,6 @@ from defectbench.evaluation.thresholds import images_to_vouch_for, threshold_at_
 
 RATES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001)
 UNITS = {
-    "autoencoder": "squared units of the feature",
     "kernel_pca_fre": "squared distance in the kernel's feature space, 0 to 1",
     "mahalanobis": "squared Mahalanobis distance, without unit",
     "nearest_neighbour": "units of the feature",
@@ -46,7 +44,7 @@ def threshold_table(held_out: Sequence[float], asked: float) -> list[dict[str, f
     ]
 
 
-def score_unit(scorer: str, parameters: dict[str, Any], n_layers: int) -> str:
+def score_unit(scorer: str, n_layers: int) -> str:
     """Unit of a scorer's score."""
     if scorer == "pca_fre" and n_layers > 1:
         return "without unit: a held-out good image's map is 1 on average"
