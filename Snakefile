@@ -48,4 +48,4 @@ localrules:
 rule all:
     default_target: True
     input:
-        expand("reports/{dataset}_table.md", dataset=config["datasets"]),
+        expand(["reports/{dataset}_table.md", "reports/{dataset}.html"], dataset=local_datasets()),

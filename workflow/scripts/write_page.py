@@ -29,7 +29,7 @@ with job_log(snakemake.log[0]):
         read_json(given.decision),
         {Path(path).name: Path(path) for path in given.images},
         masks,
-        notes_by_category(given.notes, given.held_out_checks),
+        notes_by_category(Path(path).parent for path in given.metrics),
         links,
     )
     write_text(snakemake.output.page, page)
