@@ -116,7 +116,7 @@ def codes(copied: Path) -> dict[str, str]:
     ("module", "old", "new", "changed"),
     [
         ("images/layout.py", '".png"', '".gif"', {"index_images"}),
-        ("acquisition/sources.py", "ELPV_BLOCK = 20", "ELPV_BLOCK = 30", {"fetch_category"}),
+        ("acquisition/elpv.py", "USUAL_CELLS = 60", "USUAL_CELLS = 59", {"fetch_category"}),
         ("scorers/pca.py", "BLOCK = 4096", "BLOCK = 1024", {"pca_fre"}),
         ("scorers/pca_kde.py", "bandwidth**2", "bandwidth", set()),
         ("reports/usage.py", '"CPUs used"', '"CPUs"', {"write_usage"}),
