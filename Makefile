@@ -5,20 +5,28 @@ ENV := .venv/.installed
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo compare test test-slurm parity bench bench-planning bench-coverage bench-pixels bench-groups lint
+.PHONY: help demo compare score test test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-groups lint
 .DEFAULT_GOAL := help
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 demo: $(ENV) ## benchmark two detectors on real images; prints the table
-	snakemake --cores all --quiet rules -- reports/elpv_table.md
+	snakemake --cores all --quiet rules -- reports/elpv_table.md reports/elpv.html
 	@cat reports/elpv_table.md
 	@echo
 	@echo "The table is reports/elpv_table.md; its tidy twin is reports/elpv_table.csv."
+	@echo "The page, with figures and pictures: $(CURDIR)/reports/elpv.html"
 
 compare: $(ENV) ## benchmark all detectors on the demo's images: hours on two cores
 	snakemake --cores all --quiet rules -- reports/elpv_family_table.md
+
+score: $(ENV) ## score new images: make score DETECTOR=detector.onnx IMAGES=folder [OUTPUT=scores]
+	@test -f "$(DETECTOR)" && test -d "$(IMAGES)" || \
+		{ echo "make score DETECTOR=path/to/detector.onnx IMAGES=folder [OUTPUT=scores]" \
+		"[SCORE='--overlays defective']"; exit 2; }
+	python workflow/scripts/score_folder.py "$(DETECTOR)" "$(IMAGES)" \
+		--output "$(or $(OUTPUT),scores)" $(SCORE)
 
 test: $(ENV) ## run all tests
 	python -m pytest
@@ -28,6 +36,9 @@ test-slurm: $(ENV) ## install a SLURM of one machine (Debian, root) and run the 
 		--no-deps -r envs/cluster.txt
 	PYTHONPATH="$(CURDIR)/.venv/cluster" python -m pytest -rsP tests/slurm
 
+test-page: $(ENV) ## install Chromium (Debian, root) where it is missing and test the page in it
+	python -m pytest -rsP tests/page
+
 parity: $(ENV) ## compare with reference outputs: make parity GOLDEN=folder MVTEC=folder
 	@test -f "$(GOLDEN)/resnet18_seed42.pth" && test -d "$(MVTEC)/bottle/train/good" || \
 		{ echo "make parity GOLDEN=folder MVTEC=folder: GOLDEN holds the reference outputs" \
@@ -36,10 +47,14 @@ parity: $(ENV) ## compare with reference outputs: make parity GOLDEN=folder MVTE
 		--config 'categories=bottle' 'datasets={reference: {path: "$(abspath $(MVTEC))"}}' \
 		'backbones={resnet18: {weights: "$(abspath $(GOLDEN))/resnet18_seed42.pth"}}' \
 		-- reports/reference_table.md
-	PYTHONPATH=workflow/scripts python tests/parity/compare.py results/reference/bottle "$(GOLDEN)"
+	PYTHONPATH=workflow/scripts python tests/parity/compare.py results/reference/bottle "$(GOLDEN)" "$(MVTEC)/bottle"
 
-bench: $(ENV) ## time against a plain baseline; BENCH="--backbones efficientnet_b5 --rounds 1"
-	PYTHONPATH=workflow/scripts python tests/bench/bench.py $(BENCH)
+bench: $(ENV) ## time against a published script; BENCH="--backbones efficientnet_b5 --rounds 1"
+	python tests/bench/bench.py $(BENCH)
+
+bench-grid: $(ENV) ## time categories × backbones × methods, cold and after changes, and a GPU
+	python tests/bench/bench.py --parts grid gpu --rounds 3 --output reports/benchmark_grid.md \
+		$(BENCH)
 
 bench-planning: $(ENV) ## time the planning of large grids (dry runs)
 	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/planning.py

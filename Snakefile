@@ -28,7 +28,10 @@ include: "workflow/rules/scores.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/pixel_metrics.smk"
 include: "workflow/rules/overlays.smk"
+include: "workflow/rules/detector.smk"
 include: "workflow/rules/table.smk"
+include: "workflow/rules/decision.smk"
+include: "workflow/rules/page.smk"
 include: "workflow/rules/usage.smk"
 
 
@@ -38,10 +41,11 @@ localrules:
     source,
     weights,
     table,
+    decision,
     usage,
 
 
 rule all:
     default_target: True
     input:
-        expand("reports/{dataset}_table.md", dataset=config["datasets"]),
+        expand(["reports/{dataset}_table.md", "reports/{dataset}.html"], dataset=local_datasets()),

@@ -27,7 +27,7 @@ def table_rows(text: str, heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def test_table_shows_what_the_scores_say(finished: Path):
+def test_table_counts_images_and_shows_intervals(finished: Path):
     text = (finished / TABLE).read_text()
     assert "2 of 2 categories" in text
     assert "(32/10/14)" in text
@@ -120,7 +120,7 @@ def test_a_changed_parameter_redoes_its_method_and_extracts_nothing(
     config = yaml.safe_load((finished_copy / "config.yaml").read_text())
     config["methods"]["dfkde_small"]["components"] = 2
     (finished_copy / "config.yaml").write_text(yaml.safe_dump(config))
-    assert planned_jobs(finished_copy, TABLE) == {"model": 2, "scores": 2, "metrics": 2, "table": 1}
+    assert planned_jobs(finished_copy, TABLE) == {"scores": 2, "metrics": 2, "table": 1}
 
 
 def test_an_added_method_on_known_features_runs_alone(finished_copy: Path):
@@ -128,7 +128,7 @@ def test_an_added_method_on_known_features_runs_alone(finished_copy: Path):
     config["methods"]["fre_99"] = config["methods"]["fre_small"] | {"variance": 0.99}
     config["datasets"]["parts"]["methods"].append("fre_99")
     (finished_copy / "config.yaml").write_text(yaml.safe_dump(config))
-    assert planned_jobs(finished_copy, TABLE) == {"model": 2, "scores": 2, "metrics": 2, "table": 1}
+    assert planned_jobs(finished_copy, TABLE) == {"scores": 2, "metrics": 2, "table": 1}
     assert snakemake(finished_copy, TABLE).returncode == 0
     assert "fre_99" in (finished_copy / TABLE).read_text()
 
@@ -161,7 +161,6 @@ def test_one_category_can_be_redone(finished: Path):
     assert jobs == {
         "index": 1,
         "features": 1,
-        "model": 2,
         "scores": 2,
         "metrics": 2,
         "table": 1,
@@ -309,7 +308,7 @@ def test_no_rule_uses_more_than_it_asks_for(finished_copy: Path):
     lines = [line for line in text.splitlines() if line.startswith("|")]
     header, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
     table = {row[0]: dict(zip(header, row, strict=True)) for row in rows[1:]}
-    assert {"features", "index", "model", "scores", "metrics", "table"} <= set(table)
+    assert {"features", "index", "scores", "metrics", "table"} <= set(table)
     for rule, row in table.items():
         assert 0 < float(row["MB asked"]) >= float(row["MB used"]), rule
         assert 0 < float(row["minutes asked"]) >= float(row["minutes used"]), rule

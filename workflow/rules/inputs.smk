@@ -25,6 +25,12 @@ def datasets_from(*sources):
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
+def local_datasets():
+    """Datasets whose files the config names; without any, the demo's. None is downloaded unasked."""
+    entries = config["datasets"].items()
+    return [name for name, entry in entries if "path" in entry] or ["elpv"]
+
+
 def category_origin(wildcards):
     """What decides a category's images: where they come from, and the content of what is here."""
     entry = config["datasets"][wildcards.dataset]
@@ -114,6 +120,12 @@ def of_cells(rule, name, only=cells):
         return list(dict.fromkeys(found))  # some outputs are one per category
 
     return files
+
+
+def dataset_images(wildcards):
+    """Image folders of a dataset's categories; none where its features are given."""
+    given = features_are_given(wildcards)
+    return [] if given else of_cells("source", "category")(wildcards)
 
 
 def published_figures(wildcards):

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from defectbench.evaluation.intervals import effective_size
 from defectbench.evaluation.resampling import group_numbers
@@ -71,9 +70,35 @@ def flags(
     """
     f1, trivial = metrics["honest_f1"], metrics["trivial_f1"]
     return {
-        "false_positive_rate": _against_asked(predicted[labels == 0], groups[labels == 0], asked),
+        "false_positive_rate": against_asked(predicted[labels == 0], groups[labels == 0], asked),
         "beats_trivial_f1": None if f1 is None or trivial is None else bool(f1 > trivial),
     }
+
+
+def against_asked(predicted: np.ndarray, groups: np.ndarray, asked: float) -> str | None:
+    """Whether the rate seen on good images is incompatible with the one asked for.
+
+    Parameters
+    ----------
+    predicted, groups
+        Of the good test images; whether each is called defective.
+    asked
+        The false-positive rate asked for.
+
+    Returns
+    -------
+    str or None
+        ``above`` or ``below`` by an exact binomial test, two-sided, 5 %; images in groups count as
+        their `intervals.effective_size`.
+    """
+    if not len(predicted):
+        return None
+    rate = float(predicted.mean())
+    of = round(effective_size(predicted, groups))
+    p_value = binomial_p_value(round(rate * of), of, asked)
+    if p_value >= SIGNIFICANCE:
+        return None
+    return "above" if rate > asked else "below"
 
 
 def cautions(
@@ -118,15 +143,15 @@ def _count(groups: np.ndarray) -> int:
     return len(set(group_numbers(groups).tolist()))
 
 
-def _against_asked(predicted: np.ndarray, groups: np.ndarray, asked: float) -> str | None:
-    if not len(predicted):
-        return None
-    rate = float(predicted.mean())
-    of = round(effective_size(predicted, groups))
-    p_value = stats.binomtest(round(rate * of), of, asked).pvalue
-    if p_value >= SIGNIFICANCE:
-        return None
-    return "above" if rate > asked else "below"
+def binomial_p_value(hits: int, of: int, rate: float) -> float:
+    """Exact two-sided p-value: the probability of all counts no likelier than the one found."""
+    from scipy.special import gammaln, xlog1py, xlogy  # scipy.stats takes half a second longer
+
+    k = np.arange(of + 1)
+    ways = gammaln(of + 1) - gammaln(k + 1) - gammaln(of - k + 1)
+    probabilities = np.exp(ways + xlogy(k, rate) + xlog1py(of - k, -rate))
+    # counts on both sides that are equally likely differ by rounding
+    return float(probabilities[probabilities <= probabilities[hits] * (1 + 1e-7)].sum())
 
 
 def _too_few(labels: np.ndarray, classes: tuple[int, ...]) -> str | None:

@@ -1,0 +1,304 @@
+"""The page, as a reader in a browser has it: opened from disk, with the network off."""
+
+import itertools
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browser import Browser
+from made_results import STRANGE, UNICODE
+
+from defectbench.evaluation.operating_points import ScoredImages, judged
+
+SHOTS = Path(__file__).parent / "screenshots"
+DESKTOP, PHONE = (1200, 900), (390, 844)
+
+
+@pytest.fixture
+def page(browser: Browser, parts: Path) -> Browser:
+    """The page of the generated parts, freshly opened on a desktop."""
+    browser.media()
+    browser.size(*DESKTOP)
+    browser.log("browser"), browser.log("performance")
+    browser.open(parts)
+    return browser
+
+
+@pytest.fixture
+def carried(parts: Path) -> dict:
+    """The data in the page."""
+    text = parts.read_text().split('id="data">')[1].split("</script>")[0]
+    return json.loads(text)
+
+
+def test_it_opens_without_an_error_and_asks_for_nothing(page: Browser, parts: Path):
+    page.screenshot(SHOTS / "desktop.png", whole=True)
+    assert page.log("browser") == []
+    events = [json.loads(entry["message"])["message"] for entry in page.log("performance")]
+    asked = {
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    }
+    assert {url for url in asked if not url.startswith("data:")} == {parts.as_uri()}
+
+
+def test_the_answer_stands_on_the_first_screen(page: Browser):
+    page.screenshot(SHOTS / "first_screen.png")
+    assert page.texts(".headline")[0].startswith(("Use ", "No clear difference"))
+    bottom = page.run(
+        "return document.querySelector('#decision-table tbody tr').getBoundingClientRect().bottom"
+    )
+    assert bottom < DESKTOP[1]
+
+
+def test_names_are_text_whatever_they_look_like(page: Browser):
+    assert page.run("return document.title") == "parts: which detector finds the defects?"
+    assert page.run("return document.querySelectorAll('img[onerror], td b b').length") == 0
+    rows = page.texts("#decision-table tbody th")
+    assert rows == ["plate", STRANGE, UNICODE, "spotless"]
+    assert "$x_1$ (12)" in page.texts("#scores svg text")
+    assert "<b>bold</b> (12)" in page.texts("#scores svg text")
+
+
+def test_a_category_without_defects_says_so_and_breaks_nothing(page: Browser):
+    row = page.texts("#decision-table tr[data-category=spotless] td")
+    assert "cannot be judged" in row[0]
+    assert row[2] == "–"
+    assert "No curves: no defective test images." in page.texts("#curves article p")
+
+
+def test_a_click_on_a_heading_sorts_and_a_second_one_turns_the_order(page: Browser):
+    heading = "#heat-table thead th:nth-child(2)"
+
+    def column() -> list[float]:
+        texts = page.texts("#heat-table tbody td:nth-child(2)")
+        return [float(text.split("\n")[0].strip("≈ ")) for text in texts if text != "–"]
+
+    page.click(f"{heading} button")
+    assert column() == sorted(column())
+    assert page.run(f"return document.querySelector('{heading}').ariaSort") == "ascending"
+    page.click(f"{heading} button")
+    assert column() == sorted(column(), reverse=True)
+    # what has no value stays last
+    assert page.texts("#heat-table tbody tr:last-child th") == ["spotless"]
+
+
+def test_a_filter_leaves_one_category_one_detector_one_type_of_defect(page: Browser):
+    page.choose("#filter-category", "plate")
+    assert page.texts("#decision-table tbody th") == ["plate"]
+    assert [text.split("\n")[0].split("  ")[0] for text in page.texts("#curves h3")] == [
+        "plate 40 good and 35 defective test images"
+    ]
+    page.choose("#filter-defect", "dent")
+    shown = page.texts(".picture figcaption")
+    assert shown
+    assert all("plate · dent" in text for text in shown)
+    page.choose("#filter-detector", "dfkde resnet18")
+    points = page.texts("#points-table tbody tr")
+    assert len(points) == 5
+    assert all("dfkde on resnet18" in row for row in points)
+    page.screenshot(SHOTS / "filtered.png", whole=True)
+    page.click("#filter-none")
+    assert len(page.texts("#decision-table tbody th")) == 4
+
+
+def counts(page: Browser) -> dict[str, int]:
+    names = {
+        "found": "found",
+        "escapes": "missed",
+        "false_alarms": "false-alarm",
+        "passed": "passed",
+    }
+    script = "return document.querySelector('#judge-counts').getAttribute('data-' + arguments[0])"
+    return {ours: int(page.run(script, theirs)) for ours, theirs in names.items()}
+
+
+def of_python(carried: dict, category: str, detector: str, threshold: float) -> dict[str, int]:
+    (entry,) = (
+        entry
+        for entry in carried["scores"]
+        if (entry["category"], entry["detector"]) == (category, detector)
+    )
+    labels = np.array(carried["images"][category]["labels"])
+    nowhere = np.full(len(labels), "")
+    images = ScoredImages(labels, np.array(entry["scores"]), nowhere, np.empty(0), np.empty(0))
+    figures = judged(images, threshold)
+    return {name: figures[name] for name in ("found", "escapes", "false_alarms", "passed")}
+
+
+@pytest.mark.parametrize("category", ["plate", STRANGE, "spotless"])
+def test_the_slider_counts_as_python_does(page: Browser, carried: dict, category: str):
+    page.choose("#judge-category", category)
+    last = int(page.run("return document.querySelector('#judge-slider').max"))
+    for detector, step in itertools.product(
+        ("fre resnet18", "dfkde resnet18"), (0, 1, last // 2, last - 1, last)
+    ):
+        page.choose("#judge-detector", detector)
+        page.choose("#judge-slider", str(step))
+        threshold = float(page.run("return document.querySelector('#judge-threshold').value"))
+        assert counts(page) == of_python(carried, category, detector, threshold), (detector, step)
+
+
+def test_the_buttons_set_the_thresholds_of_the_operating_points(page: Browser, carried: dict):
+    page.choose("#judge-category", "plate")
+    page.choose("#judge-detector", "fre resnet50")
+    (cell,) = (
+        c
+        for c in carried["decision"]["cells"]
+        if (c["category"], c["detector"]) == ("plate", "fre resnet50")
+    )
+    honest = cell["honest"]
+    assert counts(page) == {name: honest[name] for name in counts(page)}
+    others = [point for point in cell["points"] if point["asked"] != honest["asked"]]
+    points = [honest, *others, cell["cost_point"]]
+    for place, point in enumerate(points, 1):
+        page.click(f"#judge-presets button:nth-child({place})")
+        assert counts(page) == {name: point[name] for name in counts(page)}
+    page.click("#judge-presets button:last-child")
+    oracle = of_python(carried, "plate", "fre resnet50", cell["oracle_threshold"])
+    assert counts(page) == oracle
+
+
+def test_the_pictures_follow_the_threshold(page: Browser):
+    page.choose("#filter-category", "plate")
+    page.choose("#judge-slider", "0")
+    assert set(page.texts(".picture .verdict")) == {"✗ missed", "✓ passed"} or set(
+        page.texts(".picture .verdict")
+    ) == {"found", "false alarm"}
+    page.choose("#judge-show", "missed")
+    assert page.texts(".picture") == []
+    page.choose("#judge-slider", page.run("return document.querySelector('#judge-slider').max"))
+    assert set(page.texts(".picture .verdict")) == {"missed"}
+
+
+def test_a_picture_opens_large_and_the_keyboard_turns_over_and_closes(page: Browser):
+    page.click(".picture img")
+    assert page.run("return document.querySelector('#lightbox').open")
+    first = page.texts("#lightbox figcaption")
+    page.screenshot(SHOTS / "lightbox.png")
+    page.press("Right")
+    assert page.texts("#lightbox figcaption") != first
+    page.press("Left")
+    assert page.texts("#lightbox figcaption") == first
+    page.press("Escape")
+    assert not page.run("return document.querySelector('#lightbox').open")
+    assert page.run("return document.activeElement.tagName") == "IMG"  # where it was opened
+    page.press("Enter")
+    assert page.run("return document.querySelector('#lightbox').open")
+
+
+def test_everything_is_reached_with_the_keyboard(page: Browser):
+    wanted = {"A", "SELECT", "INPUT", "BUTTON", "IMG"}
+    seen = set()
+    for _ in range(120):
+        page.press("Tab")
+        seen.add(page.run("return document.activeElement.tagName"))
+    assert wanted <= seen
+    page.run("document.querySelector('#judge-slider').focus()")
+    before = float(page.run("return document.querySelector('#judge-threshold').value"))
+    page.press("Right")
+    assert float(page.run("return document.querySelector('#judge-threshold').value")) > before
+    page.run("document.querySelector('#points-table thead button').focus()")
+    page.press("Enter")
+    assert page.run("return document.querySelector('#points-table th').ariaSort") == "ascending"
+
+
+def test_it_prints_with_everything_but_the_controls(page: Browser):
+    page.media("print", "dark")
+    assert page.texts(".controls, nav") == []
+    assert len(page.texts("main > section")) == 9
+    assert page.run("return getComputedStyle(document.documentElement).color") == "rgb(26, 29, 33)"
+    page.media()
+    pdf = page.pdf()
+    (SHOTS / "print.pdf").write_bytes(pdf)
+    assert 3 <= pdf.count(b"/Type /Page\n") <= 20
+
+
+def test_it_fits_a_phone(page: Browser):
+    page.size(*PHONE)
+    page.screenshot(SHOTS / "phone_first_screen.png")
+    page.screenshot(SHOTS / "phone.png", whole=True)
+    assert page.run("return document.documentElement.scrollWidth") <= PHONE[0]
+    smallest = page.run(
+        """return Math.min(...[...document.querySelectorAll('main svg text')]
+           .map(e => e.getBoundingClientRect().height))"""
+    )
+    assert smallest >= 9
+
+
+def test_it_can_be_read_without_a_script(page: Browser):
+    page.devtools("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        page.call("POST", "/refresh")
+        page.screenshot(SHOTS / "without_script.png")
+    finally:
+        page.devtools("Emulation.setScriptExecutionDisabled", value=False)
+    assert page.texts("#filters, #judge, #save") == []
+    assert len(page.texts("#decision-table tbody tr")) == 4
+    assert len(page.texts("#points-table tbody tr")) == 4 * 5
+
+
+CONTRAST = """
+const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+function rgb(colour) {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+}
+function luminance(c) {
+    const [r, g, b] = c.slice(0, 3).map(v => v / 255)
+        .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+function paper(e) {
+    for (; e; e = e.parentElement) {
+        const c = rgb(getComputedStyle(e).backgroundColor);
+        if (c[3] === 255) return c;
+    }
+    return [255, 255, 255];
+}
+return [...document.querySelectorAll('main *')]
+    .filter(e => e.checkVisibility())
+    .filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
+    .map(e => {
+        const [a, b] = [luminance(rgb(getComputedStyle(e).color)), luminance(paper(e))].sort();
+        return [e.tagName + '.' + e.className, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)];
+    }).filter(([name, ratio]) => ratio < 4.5);
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_has_the_contrast_that_readers_need(page: Browser, scheme: str):
+    page.media("", scheme)
+    page.screenshot(SHOTS / f"{scheme}.png", whole=True)
+    assert page.run(CONTRAST) == []
+
+
+def test_pictures_and_figures_have_words_for_those_who_do_not_see_them(page: Browser):
+    assert page.run(
+        """return [...document.querySelectorAll('main img, main figure[role=img]')]
+           .every(e => (e.alt || e.ariaLabel || '').length > 10)"""
+    )
+
+
+def test_fifteen_categories_and_six_detectors_fit_in_five_megabytes_and_open_at_once(
+    browser: Browser, large: Path
+):
+    browser.media()
+    browser.size(*DESKTOP)
+    started = time.monotonic()
+    browser.open(large)
+    loaded = time.monotonic() - started
+    paint = browser.run(
+        "return performance.getEntriesByName('first-contentful-paint')[0].startTime"
+    )
+    browser.screenshot(SHOTS / "large.png", whole=True)
+    browser.size(*PHONE)
+    browser.screenshot(SHOTS / "large_phone.png")
+    megabytes = large.stat().st_size / 1e6
+    print(f"{megabytes:.2f} MB, first paint {paint:.0f} ms, loaded {1000 * loaded:.0f} ms")
+    assert megabytes < 5
+    assert paint < 3000
+    assert browser.run("return document.querySelectorAll('#heat-table tbody td').length") == 90

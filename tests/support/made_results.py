@@ -1,0 +1,165 @@
+"""Results of detectors on generated scores, written by the project's own scripts."""
+
+import runpy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from defectbench.storage import write_arrays, write_json, write_tsv
+
+SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
+RATES = [0.005, 0.01, 0.02, 0.05, 0.1]
+# names of categories that must stay what they are
+STRANGE = """<img src=x onerror="document.title='broken'"> & 'quote'"""
+UNICODE = "Шестерня 齿轮"
+CODE = {"code": "0" * 16}
+
+
+class Names(dict):
+    """Names and values, as Snakemake gives them to a script."""
+
+    __getattr__ = dict.__getitem__
+
+
+def run_script(name: str, folder: Path, **given: Mapping[str, Any]) -> None:
+    """Run a rule's script with inputs, outputs, params and wildcards of a test's own."""
+    log = folder / "log.txt"
+    snakemake = SimpleNamespace(log=[str(log)], **{key: Names(v) for key, v in given.items()})
+    try:
+        runpy.run_path(str(SCRIPTS / f"{name}.py"), {"snakemake": snakemake}, "__main__")
+    except SystemExit as error:
+        raise AssertionError(log.read_text()) from error
+
+
+def write_cell(
+    root: Path,
+    dataset: str,
+    category: str,
+    detector: tuple[str, str],
+    images: Sequence[tuple[str, int, str]],
+    scores: np.ndarray,
+    held_out: np.ndarray,
+) -> Path:
+    """Everything of one detector on one category; images are path, label and defect type."""
+    folder = root / "results" / dataset / category / detector[0] / detector[1]
+    folder.mkdir(parents=True)
+    pairs = zip(images, map(float, scores), strict=True)
+    write_tsv(
+        folder / "scores.tsv",
+        ["path", "label", "defect", "anomaly_score"],
+        [(*image, repr(score)) for image, score in pairs],
+    )
+    write_tsv(
+        folder / "held_out_scores.tsv",
+        ["path", "fold", "anomaly_score"],
+        [(f"train/good/{k}.png", 0, repr(float(score))) for k, score in enumerate(held_out)],
+    )
+    provenance = {
+        "scorer": "pca_fre",
+        "parameters": {"variance": 0.97},
+        "layers": ["X"],
+        "device": "CPU",
+        "versions": {"numpy": np.__version__},
+        "dataset_sha256": "d1" * 8,
+    }
+    write_arrays(folder / "model.h5", {}, {"provenance": provenance})
+    files = ("model.h5", "scores.tsv", "held_out_scores.tsv")
+    run_script(
+        "evaluate_scores",
+        folder,
+        input=dict(zip(("model", "scores", "held_out"), (folder / f for f in files), strict=True)),
+        output={"metrics": folder / "metrics.json", "replicates": folder / "replicates.h5"},
+        params={"seed": 42, "false_positive_rate": 0.05, "code": CODE},
+        wildcards={
+            "dataset": dataset,
+            "category": category,
+            "method": detector[0],
+            "backbone": detector[1],
+        },
+    )
+    return folder
+
+
+def write_cost(folder: Path, milliseconds: float) -> None:
+    cost = {
+        "fit_seconds": 1.5,
+        "extract_ms_per_image": 20.0,
+        "score_ms_per_image": milliseconds,
+        "peak_mb": 400 + milliseconds,
+        "model_bytes": 2_000_000,
+    }
+    write_json(folder / "cost.json", cost)
+
+
+def write_images(root: Path, category: str, paths: Sequence[str]) -> Path:
+    """A folder of photographs: one picture under many names, for its content does not matter."""
+    folder = root / "data" / category
+    rng = np.random.default_rng(len(category))
+    coarse = rng.integers(60, 200, (32, 32, 3), dtype=np.uint8)
+    picture = np.asarray(Image.fromarray(coarse).resize((256, 256)), int)
+    noisy = (picture + rng.normal(0, 6, picture.shape)).clip(0, 255).astype(np.uint8)
+    first = None
+    for path in paths:
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if first is None:
+            Image.fromarray(noisy).save(file)
+            first = file
+        else:
+            file.hardlink_to(first)
+    return folder
+
+
+def write_page(
+    root: Path,
+    dataset: str,
+    cells: Sequence[Path],
+    folders: Sequence[Path],
+    costs: Mapping[str, float] | None = None,
+    **optional: Sequence[str],
+) -> Path:
+    """The page of some cells, by the rule's script; maps and costs as far as they are there."""
+    reports = root / "reports"
+    reports.mkdir(exist_ok=True)
+    files = {
+        "metrics": "metrics.json",
+        "replicates": "replicates.h5",
+        "scores": "scores.tsv",
+        "held_out": "held_out_scores.tsv",
+        "maps": "maps.h5",
+        "pixel_metrics": "pixel_metrics.json",
+        "costs": "cost.json",
+    }
+    found = {
+        kind: [str(file) for cell in cells if (file := cell / name).is_file()]
+        for kind, name in files.items()
+    }
+    decision = reports / f"{dataset}_decision.json"
+    wildcards = {"dataset": dataset}
+    run_script(
+        "write_decision",
+        root,
+        input=found,
+        output={"decision": decision, "points": reports / f"{dataset}_operating_points.csv"},
+        params={"rates": RATES, "costs": costs},
+        wildcards=wildcards,
+    )
+    run_script(
+        "write_page",
+        root,
+        input={
+            **found,
+            "decision": decision,
+            "images": [str(folder) for folder in folders],
+            **{kind: [] for kind in ("index", "notes", "held_out_checks")},
+            **optional,
+        },
+        output={"page": reports / f"{dataset}.html"},
+        params={"categories": list(dict.fromkeys(cell.parents[1].name for cell in cells))},
+        wildcards=wildcards,
+    )
+    return reports / f"{dataset}.html"

@@ -1,0 +1,194 @@
+"""Thresholds set without labels, what they do, what they cost, and which detector to take."""
+
+import numpy as np
+import pytest
+
+from defectbench.evaluation.curves import precision_recall_curve, roc_curve
+from defectbench.evaluation.decisions import choose, preference
+from defectbench.evaluation.image_metrics import average_precision, confusion_at, image_auroc
+from defectbench.evaluation.intervals import rate_interval
+from defectbench.evaluation.operating_points import (
+    ScoredImages,
+    cost_point,
+    independent_images,
+    judged,
+    operating_point,
+    operating_points,
+    together,
+)
+
+
+def images(labels: np.ndarray, scores: np.ndarray, held_out: np.ndarray) -> ScoredImages:
+    """Images that belong to no groups."""
+    nowhere = [np.full(len(each), "") for each in (labels, held_out)]
+    return ScoredImages(labels, scores, nowhere[0], held_out, nowhere[1])
+
+
+@pytest.fixture
+def sample() -> ScoredImages:
+    """60 good and 40 defective images, and 100 held out."""
+    rng = np.random.default_rng(3)
+    labels = np.repeat([0, 1], [60, 40])
+    scores = rng.normal(2 * labels, 1).round(1)  # with ties
+    return images(labels, scores, rng.normal(0, 1, 100))
+
+
+def test_a_point_keeps_the_asked_rate_on_the_held_out_images_and_reports_the_one_obtained(sample):
+    for point in operating_points(sample, [0.1, 0.01, 0.05]):
+        assert (sample.held_out >= point["threshold"]).mean() <= point["asked"]
+        confusion = confusion_at(sample.labels, sample.scores, point["threshold"])
+        assert point["false_alarms"] == confusion.false_positives
+        assert point["false_alarm_rate"] == pytest.approx(confusion.false_positives / 60)
+        assert point["found_rate"] == pytest.approx(confusion.true_positives / 40)
+        assert point["escape_rate"] == pytest.approx(1 - point["found_rate"])
+        assert point["found_rate_interval"] == rate_interval(point["found_rate"], 40)
+    assert [p["asked"] for p in operating_points(sample, [0.1, 0.01, 0.1])] == [0.01, 0.1]
+
+
+def test_a_rate_incompatible_with_the_asked_one_says_on_which_side_it_lies(sample):
+    strict = sample._replace(held_out=sample.held_out + 3)
+    lax = sample._replace(held_out=sample.held_out - 3)
+    sides = [operating_point(each, 0.2)["against_asked"] for each in (strict, sample, lax)]
+    assert sides == ["below", None, "above"]
+
+
+def test_images_of_a_group_count_as_one(sample):
+    groups = np.repeat([f"part {k}" for k in range(20)], 5)
+    grouped = sample._replace(groups=groups, held_out_groups=groups)
+    point, alone = operating_point(grouped, 0.05), operating_point(sample, 0.05)
+    assert (point["held_out"], alone["held_out"], point["needed"]) == (20, 100, 59)
+    assert point["threshold"] == alone["threshold"]
+    assert point["false_alarm_rate"] == alone["false_alarm_rate"]
+    assert independent_images(np.array(["a", "a", "", ""])) == 3
+
+
+def test_images_that_agree_within_their_groups_know_as_little_as_the_groups():
+    labels, scores = np.zeros(40, int), np.repeat([0.0, 1.0], [36, 4])
+    groups = np.repeat([f"part {k}" for k in range(10)], 4)
+    grouped = ScoredImages(labels, scores, groups, np.zeros(10), groups[:10])
+    low, high = judged(grouped, 0.5)["false_alarm_rate_interval"]
+    alone_low, alone_high = judged(images(labels, scores, np.zeros(10)), 0.5)[
+        "false_alarm_rate_interval"
+    ]
+    assert low < alone_low
+    assert high > alone_high
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_class_without_images_has_no_rate(label: int):
+    point = operating_point(images(np.full(3, label), np.arange(3.0), np.zeros(10)), 0.05)
+    empty = "false_alarm_rate" if label else "found_rate"
+    assert point[empty] is None
+    assert point[f"{empty}_interval"] is None
+    assert point["threshold"] > 0
+
+
+def test_without_held_out_images_there_is_no_threshold(sample):
+    nothing = images(sample.labels, sample.scores, np.empty(0))
+    point = operating_point(nothing, 0.05)
+    assert point["threshold"] is None
+    assert point["found"] is None
+    assert point["held_out"] == 0
+    assert cost_point(nothing, COSTS) is None
+
+
+def test_the_figures_of_several_categories_are_those_of_all_their_images(sample):
+    point = operating_point(sample, 0.05)
+    nothing = operating_point(images(np.zeros(9, int), np.zeros(9), np.empty(0)), 0.05)
+    both = together([point, point, nothing])
+    assert both["escape_rate"] == pytest.approx(point["escape_rate"])
+    assert both["escape_rate_interval"] == rate_interval(both["escape_rate"], 80)
+    assert together([nothing])["escape_rate"] is None
+
+
+COSTS = {"escape": 100.0, "false_alarm": 1.0, "defective_share": 0.02}
+
+
+def test_the_cost_threshold_is_the_cheapest_of_all_thresholds(sample):
+    labels, scores, held_out = sample.labels, sample.scores, sample.held_out
+    point = cost_point(sample, COSTS)
+
+    def cost(threshold: float) -> float:
+        escapes = (scores[labels == 1] < threshold).mean()
+        alarms = (held_out >= threshold).mean()
+        return 1000 * (0.02 * 100 * escapes + 0.98 * 1 * alarms)
+
+    assert point["cost_per_1000"] == pytest.approx(cost(point["threshold"]))
+    every = np.linspace(-5, 7, 2001)
+    assert point["cost_per_1000"] <= min(map(cost, every)) + 1e-9
+    assert point["escapes"] == judged(sample, point["threshold"])["escapes"]
+
+
+def test_dear_escapes_lower_the_threshold_and_dear_false_alarms_raise_it(sample):
+    thresholds = [
+        cost_point(sample, {"escape": escape, "false_alarm": alarm, "defective_share": 0.02})[
+            "threshold"
+        ]
+        for escape, alarm in ((1000, 1), (100, 1), (1, 100))
+    ]
+    assert thresholds == sorted(thresholds)
+    assert thresholds[0] < thresholds[-1]
+
+
+def test_where_no_escape_costs_anything_nothing_is_called_defective(sample):
+    free = {"escape": 0.0, "false_alarm": 1.0, "defective_share": 0.5}
+    assert cost_point(sample, free)["found"] == 0
+
+
+def test_the_areas_under_the_drawn_curves_are_the_metrics(sample):
+    labels, scores = sample.labels, sample.scores
+    rates, found = roc_curve(labels, scores)
+    assert np.trapezoid(found, rates) == pytest.approx(image_auroc(labels, scores))
+    recall, precision = precision_recall_curve(labels, scores)
+    area = (precision * np.diff(recall, prepend=0)).sum()
+    assert area == pytest.approx(average_precision(labels, scores))
+    assert (rates[0], found[0], rates[-1], found[-1]) == (0, 0, 1, 1)
+
+
+def test_a_curve_of_one_class_does_not_exist():
+    assert roc_curve(np.ones(3), np.arange(3.0)) is None
+    assert precision_recall_curve(np.zeros(3), np.arange(3.0)) is None
+
+
+def test_a_perfect_ranking_needs_three_corners():
+    rates, found = roc_curve(np.repeat([0, 1], 50), np.arange(100.0))
+    assert list(zip(rates, found, strict=True)) == [(0, 0), (0, 1), (1, 1)]
+
+
+AUROC = {"a": 0.90, "b": 0.95, "c": 0.70}
+LOW = {"a": 0.85, "b": 0.91, "c": 0.60}
+TIED = {("a", "b"): (-0.05, -0.11, 0.01), ("b", "c"): (0.25, 0.2, 0.3)}
+CLEAR = TIED | {("a", "b"): (-0.05, -0.08, -0.02)}
+
+
+def by_name(name: str) -> str:
+    return name
+
+
+def test_the_best_is_taken_when_it_clearly_beats_every_other():
+    choice = choose(AUROC, LOW, CLEAR, by_name)
+    assert (choice.verdict, choice.recommended, choice.runner_up) == ("clear", "b", "a")
+    assert choice.difference == pytest.approx((0.05, 0.02, 0.08))
+
+
+def test_without_a_clear_difference_the_preferred_one_of_the_tied_is_taken():
+    choice = choose(AUROC, LOW, TIED, by_name)
+    assert (choice.verdict, choice.recommended) == ("tied", "a")
+    assert choice.tied == ["b", "a"]  # and not c, which is clearly worse
+
+
+def test_a_detector_that_may_be_guessing_is_not_recommended():
+    assert choose({"a": 0.6}, {"a": 0.45}, {}, by_name).verdict == "chance"
+    assert choose({"a": 0.6}, {"a": 0.45}, {}, by_name).recommended is None
+
+
+def test_one_detector_or_none_is_said_to_be_so():
+    assert choose({"a": 0.9}, {"a": 0.8}, {}, by_name).verdict == "only"
+    assert choose({}, {}, {}, by_name).verdict == "none"
+
+
+def test_speed_decides_a_tie_where_it_is_known_of_all_and_errors_otherwise():
+    accuracy = {"a": 0.8, "b": 0.9}
+    assert min("ab", key=preference({"a": 1.0, "b": 3.0}, accuracy)) == "a"
+    assert min("ab", key=preference({"a": 1.0, "b": None}, accuracy)) == "b"
+    assert min("ab", key=preference({}, {"a": None, "b": 0.9})) == "b"

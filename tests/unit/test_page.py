@@ -1,0 +1,391 @@
+"""The decision in words and data, and the page as a file: complete, safe, the same each time."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_results import RATES, write_cell, write_cost, write_images, write_page
+from PIL import Image
+
+from defectbench.evaluation.operating_points import ScoredImages
+from defectbench.images.index import IndexRow, write_index
+from defectbench.reports import gallery, page, page_templates
+from defectbench.reports.cells import CellResults
+from defectbench.reports.decision_words import (
+    category_verdict,
+    decision_markdown,
+    headline,
+    point_flags,
+    reason,
+    short_names,
+    warnings,
+)
+from defectbench.reports.decisions import decide, point_table
+from defectbench.reports.page import heat_table, script_safe_json
+from defectbench.reports.results import paired_differences, tidy_results
+from defectbench.storage import read_json, write_arrays, write_json
+
+PUBLISHED = pd.DataFrame(columns=["method", "backbone", "category", "metric", "value"]).astype(
+    {"value": "float64"}
+)
+PLATE = [(f"test/good/{k}.png", 0, "good") for k in range(40)] + [
+    (f"test/{defect}/{k}.png", 1, defect) for defect in ("dent", "scratch") for k in range(15)
+]
+
+
+def scores_of(images: list, quality: float, seed: int = 0) -> np.ndarray:
+    labels = np.array([label for _, label, _ in images])
+    return np.random.default_rng(seed).normal(quality * labels, 1)
+
+
+def held_out(count: int = 100) -> np.ndarray:
+    return np.random.default_rng(9).normal(0, 1, count)
+
+
+@pytest.fixture
+def plate(tmp_path: Path) -> list[Path]:
+    """A good and a poor detector on one category."""
+    qualities = {"good": 3.0, "poor": 0.5}
+    return [
+        write_cell(
+            tmp_path, "parts", "plate", (m, "net"), PLATE, scores_of(PLATE, q, 1), held_out()
+        )
+        for m, q in qualities.items()
+    ]
+
+
+def result(
+    method: str,
+    category: str,
+    scores: np.ndarray,
+    replicates: float,
+    images: list = PLATE,
+    milliseconds: float | None = None,
+) -> tuple[CellResults, dict]:
+    """A cell whose AUROC is `replicates`, resampled with a spread of its own, and the spread."""
+    labels = np.array([label for _, label, _ in images])
+    metrics = {
+        "category": category,
+        "method": method,
+        "backbone": "net",
+        "false_positive_rate": 0.05,
+        "images": {
+            "train": 100,
+            "test_good": int((labels == 0).sum()),
+            "test_defective": int((labels == 1).sum()),
+        },
+        "metrics": {"image_auroc": replicates, "aupr": 0.9, "honest_balanced_accuracy": 0.8},
+        "intervals": {"image_auroc": [replicates - 0.04, replicates + 0.04]},
+        "thresholds": {"oracle": 0.5, "honest": 1.0},
+        "held_out_images": 100,
+        "flags": {"false_positive_rate": None, "beats_trivial_f1": True},
+        "cautions": [],
+        "reasons": {},
+        "provenance": {},
+    }
+    timed = {"extract_ms_per_image": 1.0, "score_ms_per_image": milliseconds}
+    cell = CellResults(
+        metrics=metrics,
+        paths=[path for path, *_ in images],
+        defects=np.array([defect for *_, defect in images]),
+        images=ScoredImages(labels, scores, np.full(len(labels), ""), held_out(), np.full(100, "")),
+        pixels={},
+        cost=timed if milliseconds else {},
+        maps=None,
+    )
+    noise = np.random.default_rng([ord(letter) for letter in method]).normal(0, 0.02, 500)
+    return cell, {"image_auroc": replicates + noise}
+
+
+def decision_of(*results: tuple[CellResults, dict], costs: dict | None = None) -> dict:
+    cells, spreads = zip(*results, strict=True)
+    metrics = [cell.metrics for cell in cells]
+    return decide(
+        cells,
+        tidy_results(metrics, PUBLISHED),
+        paired_differences(metrics, spreads),
+        RATES,
+        costs,
+    )
+
+
+SCORES = scores_of(PLATE, 2.0)
+
+
+def test_a_clear_winner_is_named_with_its_lead():
+    decision = decision_of(result("a", "plate", SCORES, 0.95), result("b", "plate", SCORES, 0.80))
+    assert headline(decision) == "Use a on net."
+    assert "0.950 (" in reason(decision)
+    assert "b on net, by 0.150" in reason(decision)
+
+
+def test_a_tie_is_called_one_and_the_fastest_is_taken():
+    decision = decision_of(
+        result("a", "plate", SCORES, 0.95, milliseconds=9.0),
+        result("b", "plate", SCORES, 0.94, milliseconds=2.0),
+    )
+    assert headline(decision) == "No clear difference between a and b. Take b on net."
+    assert "the fastest of them" in reason(decision)
+
+
+def test_without_times_a_tie_goes_to_the_one_with_fewer_errors():
+    first, second = result("a", "plate", SCORES, 0.95), result("b", "plate", SCORES, 0.94)
+    second[0].metrics["metrics"]["honest_balanced_accuracy"] = 0.85
+    decision = decision_of(first, second)
+    assert decision["overall"]["recommended"] == "b net"
+    assert "fewest errors" in reason(decision)
+
+
+def test_in_a_category_without_a_clear_winner_the_best_overall_is_kept():
+    decision = decision_of(
+        result("a", "plate", SCORES, 0.99),
+        result("b", "plate", SCORES, 0.80),
+        result("a", "ring", SCORES, 0.90),
+        result("b", "ring", SCORES, 0.91),
+    )
+    ring = decision["categories"][1]
+    assert (ring["verdict"], ring["recommended"]) == ("tied", "a net")
+    names = short_names(["a net", "b net"])
+    assert category_verdict(ring, names) == "no clear difference to b"
+
+
+def test_guessing_is_not_recommended():
+    decision = decision_of(result("a", "plate", SCORES, 0.52))
+    assert headline(decision) == "No detector can be recommended."
+    assert "no better than guessing" in reason(decision)
+
+
+def test_a_category_without_defects_has_no_verdict_and_spoils_no_other():
+    good = PLATE[:40]
+    blank = result("a", "blank", scores_of(good, 0), 0.9, images=good)
+    blank[0].metrics["metrics"]["image_auroc"] = None
+    blank[0].metrics["intervals"] = {}
+    blank[0].metrics["reasons"] = {"image_auroc": "no defective test image"}
+    decision = decision_of((blank[0], {}), result("a", "plate", SCORES, 0.95))
+    assert decision["categories"][0]["verdict"] == "none"
+    assert decision["overall"]["verdict"] == "only"
+    assert decision["overall"]["auroc"] == pytest.approx(0.95)
+    assert any("too few independent test images" in text for text in warnings(decision))
+    verdict = category_verdict(decision["categories"][0], {})
+    assert verdict == "cannot be judged: no defective test image"
+
+
+def test_the_pooled_figures_are_those_of_all_test_images():
+    decision = decision_of(
+        result("a", "plate", SCORES, 0.95), result("a", "ring", SCORES - 1, 0.95)
+    )
+    cells = decision["cells"]
+    escapes = sum(cell["honest"]["escapes"] for cell in cells)
+    assert decision["overall"]["escape_rate"] == pytest.approx(escapes / 60)
+
+
+def test_the_markdown_starts_with_the_answer_and_has_a_row_per_category():
+    decision = decision_of(
+        result("a", "plate", SCORES, 0.95), result("a", "r|ng", SCORES, 0.9), costs=None
+    )
+    text = decision_markdown(decision)
+    assert text.startswith("## Which detector, which threshold, what slips through\n\n**a on net")
+    point = decision["cells"][0]["honest"]
+    row = next(line for line in text.splitlines() if line.startswith("| plate"))
+    assert f"{point['threshold']:.6g}" in row
+    assert f"{1000 * point['escape_rate']:.0f} (" in row
+    assert "| r\\|ng" in text
+
+
+def test_an_operating_point_says_how_many_images_its_promise_needs():
+    point = {
+        "asked": 0.01,
+        "held_out": 100,
+        "needed": 299,
+        "against_asked": "above",
+    }
+    assert point_flags(point) == [
+        "100 independent training images cannot vouch for 1 %; 299 could",
+        "more false alarms than asked",
+    ]
+    enough = point | {"held_out": 300, "against_asked": None}
+    assert point_flags(enough) == []
+
+
+def test_a_backbone_is_named_only_where_a_method_has_several():
+    assert short_names(["a x", "b x"]) == {"a x": "a", "b x": "b"}
+    assert short_names(["a x", "a y"]) == {"a x": "a on x", "a y": "a on y"}
+
+
+def test_the_csv_has_every_operating_point_with_its_interval():
+    costs = {"escape": 10, "false_alarm": 1, "defective_share": 0.1}
+    decision = decision_of(result("a", "plate", SCORES, 0.95), costs=costs)
+    table = point_table(decision)
+    assert list(table["kind"]) == ["honest", *["asked"] * len(RATES), "costs"]
+    assert (table["found_rate_low"] <= table["found_rate"]).all()
+    assert table["cost_per_1000"].notna().sum() == 1
+
+
+def test_the_best_and_its_equals_are_marked_in_the_heat_table():
+    decision = decision_of(
+        result("a", "plate", SCORES, 0.95),
+        result("b", "plate", SCORES, 0.94),
+        result("c", "plate", SCORES, 0.7),
+    )
+    ((row),) = heat_table(decision, ["plate"], ["a net", "b net", "c net", "d net"])
+    assert [cell and cell["mark"] for cell in row["cells"]] == ["best", "tied", "", None]
+    shades = [cell["shade"] for cell in row["cells"][:3]]
+    assert shades == sorted(shades, reverse=True)
+
+
+def test_two_runs_give_the_same_bytes(tmp_path: Path, plate: list[Path]):
+    folder = write_images(tmp_path, "plate", [path for path, *_ in PLATE])
+    first = {file.name: file.read_bytes() for file in pages(tmp_path, plate, [folder])}
+    again = {file.name: file.read_bytes() for file in pages(tmp_path, plate, [folder])}
+    assert set(first) == {"parts.html", "parts_decision.json", "parts_operating_points.csv"}
+    assert first == again
+
+
+def pages(root: Path, cells: list[Path], folders: list[Path]) -> list[Path]:
+    return sorted(write_page(root, "parts", cells, folders).parent.iterdir())
+
+
+def test_nothing_in_the_page_is_fetched(tmp_path: Path, plate: list[Path]):
+    folder = write_images(tmp_path, "plate", [path for path, *_ in PLATE])
+    text = write_page(tmp_path, "parts", plate, [folder]).read_text()
+    addresses = set(re.findall(r"[a-z]+://[^\s\"'<>]+", text))
+    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    sources = re.findall(r'(?:src|href)="([^"#][^"]*)"', text)
+    assert all(s.startswith("data:") or re.fullmatch(r"parts_[a-z_]+\.\w+", s) for s in sources)
+    assert "default-src 'none'" in text
+
+
+def test_the_policy_lets_only_our_script_run(tmp_path: Path, plate: list[Path]):
+    text = write_page(tmp_path, "parts", plate, []).read_text()
+    assert text.count("<script") == 2
+    assert re.search(r"script-src 'sha256-[A-Za-z0-9+/]{43}='", text)
+
+
+def test_data_in_a_script_element_cannot_end_it():
+    value = {"</script><b>": ["<!--", "&amp;", "\u2028"]}
+    text = script_safe_json(value)
+    assert not set(text) & set("<>&\u2028")
+    assert json.loads(text) == value
+
+
+@pytest.mark.parametrize(
+    ("images", "says"),
+    [
+        ([("test/good/0.png", 0, "good")], "no defective test image"),
+        ([("test/dent/0.png", 1, "dent")], "no good test image"),
+        (
+            [("test/dent/0.png", 1, "dent"), ("test/good/0.png", 0, "good")],
+            "only 1 good test image",
+        ),
+    ],
+)
+def test_a_category_of_one_or_two_images_has_a_page(tmp_path: Path, images: list, says: str):
+    scores = np.arange(1.0, len(images) + 1)
+    cell = write_cell(tmp_path, "parts", "one", ("a", "net"), images, scores, held_out(5))
+    folder = write_images(tmp_path, "one", [path for path, *_ in images])
+    text = write_page(tmp_path, "parts", [cell], [folder]).read_text()
+    assert says in text
+    assert not re.search(r"\b(nan|NaN|None|inf)\b", text)
+
+
+def test_equal_scores_have_a_page(tmp_path: Path):
+    cell = write_cell(
+        tmp_path, "parts", "flat", ("a", "net"), PLATE, np.ones(len(PLATE)), np.ones(50)
+    )
+    assert "No detector can be recommended" in write_page(tmp_path, "parts", [cell], []).read_text()
+
+
+def test_maps_masks_and_costs_are_shown_where_they_are(tmp_path: Path, plate: list[Path]):
+    best = plate[0]
+    write_cost(best, 4.0)
+    rates = np.linspace(0, 1, 11).tolist()
+    write_json(
+        best / "pixel_metrics.json",
+        {
+            "metrics": {"pixel_auroc": 0.9},
+            "curve": {"false_positive_rate": rates, "overlap": np.sqrt(rates).tolist()},
+            "typical_level": 0.1,
+            "pixel_threshold": 0.5,
+        },
+    )
+    maps = np.random.default_rng(0).random((len(PLATE), 4, 4), np.float32)
+    write_arrays(best / "maps.h5", {"test": maps}, {})
+    folder = write_images(tmp_path, "plate", [path for path, *_ in PLATE])
+    (folder / "masks").mkdir()
+    Image.fromarray(np.eye(256) > 0).save(folder / "masks" / "mask.png")
+    rows = [
+        IndexRow(path, "test", label, defect, "masks/mask.png" * label, 256, 256, "RGB", "")
+        for path, label, defect in PLATE
+    ]
+    index = tmp_path / "results" / "parts" / "plate" / "index.tsv"
+    write_index(index, rows)
+    file = write_page(tmp_path, "parts", plate, [folder], index=[str(index)])
+    text = file.read_text()
+    assert text.count('<figure class="picture panels"') == text.count('<figure class="picture') > 4
+    assert "PRO curve of good on plate" in text  # and not of the poor detector, without maps
+    assert "AUROC against milliseconds per image: good 24" in text
+    assert read_json(file.with_name("parts_decision.json"))["cells"][0]["pixel"] == {
+        "pixel_auroc": 0.9
+    }
+
+
+def test_notes_and_warnings_reach_the_page(tmp_path: Path, plate: list[Path]):
+    notes = tmp_path / "results" / "parts" / "plate" / "notes.json"
+    write_json(notes, ["3 images are <copies> of others"])
+    check = plate[0] / "held_out_check.json"
+    write_json(check, {"warnings": ["neighbours look alike; set groups"]})
+    text = write_page(
+        tmp_path, "parts", plate, [], notes=[str(notes)], held_out_checks=[str(check)]
+    ).read_text()
+    assert "plate: 3 images are &lt;copies&gt; of others" in text
+    assert "plate: good net: neighbours look alike; set groups" in text
+
+
+def test_pictures_show_mistakes_first_and_no_image_twice():
+    cell, _ = result("a", "plate", SCORES, 0.9)
+    picks = gallery.pick_images(cell, 1.0)
+    rows = [pick.row for pick in picks]
+    assert len(rows) == len(set(rows))
+    misses = [row for row in rows if cell.labels[row] and cell.scores[row] < 1.0]
+    assert rows[0] == np.argmin(np.where(cell.labels == 1, cell.scores, np.inf))
+    assert misses[: gallery.EACH] == rows[: len(misses[: gallery.EACH])]
+    alarms = [pick for pick in picks if pick.why == "one of the highest good scores"]
+    assert all(cell.scores[pick.row] >= 1.0 for pick in alarms)
+    whys = [pick.why for pick in gallery.pick_images(cell, None)]
+    assert whys.count("median of its type") == 2
+
+
+def test_pictures_stay_within_their_budget_and_say_how_many_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = write_images(tmp_path, "plate", [path for path, *_ in PLATE])
+    cell, _ = result("a", "plate", SCORES, 0.9)
+    every, left_out = gallery.gallery([(cell, 1.0)], {"plate": folder}, {})
+    assert left_out == 0
+    monkeypatch.setattr(gallery, "BUDGET", 3 * len(every[0]["source"]) + 10)
+    fewer, left_out = gallery.gallery([(cell, 1.0)], {"plate": folder}, {})
+    assert fewer == every[:3]
+    assert left_out == len(every) - 3
+    assert gallery.gallery([(cell, 1.0)], {}, {}) == ([], len(every))
+
+
+def test_too_many_scores_leave_out_the_worst_detectors(
+    tmp_path: Path, plate: list[Path], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(page, "MOST_SCORES", len(PLATE))
+    text = write_page(tmp_path, "parts", plate, []).read_text()
+    data = json.loads(text.split('id="data">')[1].split("</script>")[0])
+    assert [entry["detector"] for entry in data["scores"]] == ["good net"]
+    assert "The scores of 1 detectors on a category are too many" in text
+
+
+def test_an_edited_template_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "page.html").write_text("a")
+    monkeypatch.setattr(page_templates, "TEMPLATES", tmp_path)
+    before = page_templates.template_digest()
+    assert page_templates.template_digest() == before
+    (tmp_path / "page.html").write_text("b")
+    assert page_templates.template_digest() != before

@@ -1,0 +1,46 @@
+"""Stage page: the decision, figures and pictures of one dataset in one file.
+
+in:  decision.json; metrics.json, scores.tsv, held_out_scores.tsv and held_out_check.json of every
+     category and detector; maps.h5 and pixel_metrics.json of those that localize; index.tsv,
+     notes.json and images of every category
+out: reports/{dataset}.html
+"""
+
+from defectbench.reports.page_templates import template_digest
+
+
+rule page:
+    input:
+        decision=rules.decision.output.decision,
+        metrics=of_cells("metrics", "metrics"),
+        scores=of_cells("scores", "scores"),
+        held_out=of_cells("scores", "held_out"),
+        held_out_checks=of_cells("scores", "check"),
+        maps=of_cells("scores", "maps", only=localizing_cells),
+        pixel_metrics=of_cells("pixel_metrics", "metrics", only=localizing_cells),
+        index=of_cells("index", "index"),
+        notes=of_cells("index", "notes"),
+        images=dataset_images,
+    output:
+        page=report(
+            "reports/{dataset}.html",
+            caption="../report/page.rst",
+            category="Results",
+            labels={"dataset": "{dataset}", "shows": "decision, figures, pictures"},
+        ),
+    log:
+        "logs/{dataset}/page.log",
+    benchmark:
+        "benchmarks/{dataset}/page.jsonl"
+    conda:
+        "../../envs/numeric.yaml"
+    threads: 1
+    resources:
+        mem_mb=grows(1500),
+        runtime=grows(15),
+    params:
+        categories=lambda wildcards: all_categories(config, wildcards.dataset),
+        templates=template_digest(),
+        code=stage_digest("write_page"),
+    script:
+        "../scripts/write_page.py"

@@ -1,0 +1,96 @@
+"""Which detector to take; a tie is called a tie."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+Difference = tuple[float, float, float]
+
+
+class Choice(NamedTuple):
+    """A recommendation.
+
+    Attributes
+    ----------
+    verdict
+        ``clear``: better than every other; ``tied``: no clear difference to some; ``only``: there
+        is no other; ``chance``: none ranks better than guessing; ``none``: nothing was measured.
+    recommended
+        None for the last two.
+    tied
+        All detectors without a clear difference to the best one, that one included, best first.
+    runner_up
+        The second in AUROC, None if there is none.
+    difference
+        Best minus runner-up in AUROC, with its 95 % interval.
+    """
+
+    verdict: str
+    recommended: str | None
+    tied: list[str]
+    runner_up: str | None
+    difference: Difference | None
+
+
+def choose(
+    auroc: Mapping[str, float],
+    low: Mapping[str, float],
+    differences: Mapping[tuple[str, str], Difference],
+    prefer: Callable[[str], Any],
+) -> Choice:
+    """The detector with the best AUROC, or the preferred one of those it does not clearly beat.
+
+    Parameters
+    ----------
+    auroc, low
+        AUROC of each detector and the lower end of its 95 % interval.
+    differences
+        First minus second in AUROC, low, high (95 %, paired), by the names of both; each pair
+        once, in either order. A pair that is missing counts as no clear difference.
+    prefer
+        Key by which tied detectors are ordered, the smallest first.
+    """
+    ranked = sorted(auroc, key=lambda name: -auroc[name])
+    if not ranked:
+        return Choice("none", None, [], None, None)
+    best, others = ranked[0], ranked[1:]
+    runner_up = others[0] if others else None
+    difference = _difference(differences, best, runner_up) if runner_up else None
+    tied = [best, *(name for name in others if not _clear(_difference(differences, best, name)))]
+    if not low.get(best, 1.0) > 0.5:
+        return Choice("chance", None, tied, runner_up, difference)
+    if len(tied) > 1:
+        return Choice("tied", min(tied, key=prefer), tied, runner_up, difference)
+    return Choice("clear" if others else "only", best, tied, runner_up, difference)
+
+
+def preference(
+    milliseconds: Mapping[str, float | None], balanced_accuracy: Mapping[str, float | None]
+) -> Callable[[str], tuple[float, ...]]:
+    """Order of detectors that AUROC does not tell apart, as a sort key.
+
+    The fastest first where the time of each is known; else the one with the fewest errors of both
+    kinds at its honest threshold (balanced accuracy).
+    """
+    timed = bool(milliseconds) and None not in milliseconds.values()
+
+    def key(name: str) -> tuple[float, ...]:
+        accuracy = balanced_accuracy.get(name)
+        error = 1.0 if accuracy is None else 1 - accuracy
+        return (milliseconds[name], error) if timed else (error,)
+
+    return key
+
+
+def _difference(
+    differences: Mapping[tuple[str, str], Difference], first: str, second: str
+) -> Difference | None:
+    if (first, second) in differences:
+        return differences[first, second]
+    if (second, first) in differences:
+        value, low, high = differences[second, first]
+        return -value, -high, -low
+    return None
+
+
+def _clear(difference: Difference | None) -> bool:
+    return difference is not None and difference[1] > 0

@@ -1,0 +1,166 @@
+"""What a threshold will do: the share of defects it finds, of good parts it rejects, the cost."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from defectbench.evaluation.cautions import against_asked
+from defectbench.evaluation.image_metrics import confusion_at
+from defectbench.evaluation.intervals import effective_size, rate_interval
+from defectbench.evaluation.resampling import group_numbers
+from defectbench.evaluation.thresholds import images_to_vouch_for, threshold_at_false_positive_rate
+
+
+class ScoredImages(NamedTuple):
+    """Scores of one detector on one category.
+
+    Attributes
+    ----------
+    labels, scores, groups
+        Of the test images, (n_images,); a group of '' is a group of its own.
+    held_out, held_out_groups
+        Scores of defect-free images that the scorer was not fitted on, and their groups.
+    """
+
+    labels: np.ndarray
+    scores: np.ndarray
+    groups: np.ndarray
+    held_out: np.ndarray
+    held_out_groups: np.ndarray
+
+
+def operating_point(images: ScoredImages, rate: float) -> dict[str, Any]:
+    """A threshold set without labels for an asked false-positive rate, and what it does.
+
+    Parameters
+    ----------
+    images
+        The scores.
+    rate
+        The share of good parts that may be called defective.
+
+    Returns
+    -------
+    dict
+        ``asked``, ``threshold`` (None without held-out images), ``held_out`` (independent
+        held-out images: groups count as one), ``needed`` (`thresholds.images_to_vouch_for`),
+        ``against_asked`` (see `cautions.against_asked`), and the figures of `judged`.
+    """
+    threshold = threshold_at_false_positive_rate(images.held_out, rate)
+    good = images.labels == 0
+    called = images.scores[good] >= (np.inf if threshold is None else threshold)
+    return {
+        "asked": rate,
+        "threshold": threshold,
+        "held_out": independent_images(images.held_out_groups),
+        "needed": images_to_vouch_for(rate),
+        "against_asked": against_asked(called, images.groups[good], rate),
+        **judged(images, threshold),
+    }
+
+
+def operating_points(images: ScoredImages, rates: Sequence[float]) -> list[dict[str, Any]]:
+    """`operating_point` of every asked rate, in ascending order, each once."""
+    return [operating_point(images, rate) for rate in sorted(set(rates))]
+
+
+def independent_images(groups: np.ndarray) -> int:
+    """Number of images, those of a group counted as one."""
+    return len(set(group_numbers(groups).tolist()))
+
+
+def judged(images: ScoredImages, threshold: float | None) -> dict[str, Any]:
+    """Counts and rates of the test images at a threshold, with exact 95 % intervals.
+
+    Returns
+    -------
+    dict
+        ``found``, ``escapes``, ``false_alarms``, ``passed``: counts; ``found_rate`` among the
+        defective images, ``escape_rate`` = 1 - ``found_rate``, ``false_alarm_rate`` among the
+        good ones; ``…_interval`` of each rate, and ``…_of``, the `intervals.effective_size` it
+        rests on. None where there is no threshold or no image of the class.
+    """
+    names = ("found_rate", "escape_rate", "false_alarm_rate")
+    figures: dict[str, Any] = dict.fromkeys(("found", "escapes", "false_alarms", "passed"))
+    figures |= {f"{name}{part}": None for name in names for part in ("", "_interval", "_of")}
+    if threshold is None:
+        return figures
+    found, false_alarms, escapes, passed = confusion_at(images.labels, images.scores, threshold)
+    figures |= {
+        "found": found,
+        "escapes": escapes,
+        "false_alarms": false_alarms,
+        "passed": passed,
+    }
+    called = images.scores >= threshold
+    for name, label, hits in zip(names, (1, 1, 0), (called, ~called, called), strict=True):
+        own = images.labels == label
+        if own.any():
+            rate, of = float(hits[own].mean()), effective_size(hits[own], images.groups[own])
+            figures |= {name: rate, f"{name}_of": of, f"{name}_interval": rate_interval(rate, of)}
+    return figures
+
+
+def together(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Escapes and false alarms of several points, one per category, over all their images.
+
+    Returns
+    -------
+    dict
+        ``escape_rate`` and ``false_alarm_rate``, each with its ``…_interval``; None where no
+        point has it.
+    """
+    figures: dict[str, Any] = {}
+    for name, hits, misses in (
+        ("escape_rate", "escapes", "found"),
+        ("false_alarm_rate", "false_alarms", "passed"),
+    ):
+        known = [point for point in points if point[name] is not None]
+        counted = sum(point[hits] for point in known)
+        images = counted + sum(point[misses] for point in known)
+        of = sum(point[f"{name}_of"] for point in known)
+        figures[name] = counted / images if images else None
+        figures[f"{name}_interval"] = rate_interval(counted / images, of) if images else None
+    return figures
+
+
+def cost_point(images: ScoredImages, costs: Mapping[str, float]) -> dict[str, Any] | None:
+    """The threshold of the smallest expected cost, and what it does.
+
+    False alarms are expected from the held-out good images, escapes from the defective *test*
+    images, for there are no others: like an oracle, this threshold has seen what it is judged on.
+
+    Parameters
+    ----------
+    images
+        The scores.
+    costs
+        ``escape`` and ``false_alarm``: cost of one, in any unit. ``defective_share``: the share
+        of the parts that are defective, 0 to 1.
+
+    Returns
+    -------
+    dict or None
+        ``threshold``, ``cost_per_1000`` parts, and the figures of `judged`. Of several cheapest
+        thresholds the highest. None unless there are held-out and defective images.
+    """
+    defective = np.sort(images.scores[images.labels == 1])
+    good = np.sort(images.held_out)
+    if not len(defective) or not len(good):
+        return None
+    candidates = np.unique(np.concatenate([defective, np.nextafter(good, np.inf)]))
+    candidates = np.append(candidates, np.nextafter(candidates[-1], np.inf))
+    escape_rates = np.searchsorted(defective, candidates, "left") / len(defective)
+    alarm_rates = 1 - np.searchsorted(good, candidates, "left") / len(good)
+    share = costs["defective_share"]
+    expected = 1000 * (
+        share * costs["escape"] * escape_rates + (1 - share) * costs["false_alarm"] * alarm_rates
+    )
+    cheapest = int(np.flatnonzero(expected == expected.min())[-1])
+    threshold = float(candidates[cheapest])
+    return {
+        "threshold": threshold,
+        "cost_per_1000": float(expected[cheapest]),
+        **judged(images, threshold),
+    }
