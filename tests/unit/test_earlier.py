@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from test_tables import metrics, replicates
 
+from defectbench.reports import decision_words
 from defectbench.storage import write_arrays, write_json
 
 SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "write_table.py"
@@ -16,6 +17,8 @@ CATEGORIES = ["bottle", "cable"]
 def finish(folder: Path, category: str, **changes: object) -> None:
     """Leave a finished cell, as the metrics stage does."""
     entry = metrics(category, "dfkde", {"bottle": 0.95, "cable": 0.75}[category]) | changes
+    own = {"dataset_sha256": f"d{category}", "images_sha256": f"i{category}"}
+    entry = entry | {"provenance": entry["provenance"] | own}
     cell = folder / "results" / "mvtec" / category / "dfkde" / "resnet18"
     write_json(cell / "metrics.json", entry)
     write_arrays(cell / "replicates.h5", replicates(entry), {})
@@ -35,8 +38,12 @@ def write_table(folder: Path, *categories: str) -> str:
             super().__init__(str(reports / f"mvtec_{name}") for name in outputs.values())
             self.markdown, self.details, self.csv = self
 
+    decision = str(folder / "decision.json")
+    write_json(decision, "Take dfkde.")
     job = SimpleNamespace(
-        input=SimpleNamespace(metrics=[str(path) for path in inputs], published=[]),
+        input=SimpleNamespace(
+            decision=decision, metrics=[str(path) for path in inputs], published=[]
+        ),
         output=Output(),
         params=SimpleNamespace(categories=CATEGORIES),
         wildcards=SimpleNamespace(dataset="mvtec"),
@@ -47,11 +54,16 @@ def write_table(folder: Path, *categories: str) -> str:
 
 
 @pytest.fixture
-def whole(tmp_path: Path) -> str:
+def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The report of a run of all categories in the test's folder."""
+    monkeypatch.setattr(decision_words, "decision_markdown", str)  # has tests of its own
     for category in CATEGORIES:
         finish(tmp_path, category)
     return write_table(tmp_path, *CATEGORIES)
+
+
+def test_the_decision_comes_before_all_figures(whole: str):
+    assert whole.index("Take dfkde.") < whole.index("## ")
 
 
 def test_a_run_of_one_category_keeps_the_others(tmp_path: Path, whole: str):

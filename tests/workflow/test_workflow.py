@@ -16,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from defectbench.storage import open_h5, read_attributes, read_tsv
 
+REPORT = {"decision": 1, "table": 1}
 CELLS = [
     (category, method) for category in ("plate", "ring") for method in ("dfkde_small", "fre_small")
 ]
@@ -120,7 +121,7 @@ def test_a_changed_parameter_redoes_its_method_and_extracts_nothing(
     config = yaml.safe_load((finished_copy / "config.yaml").read_text())
     config["methods"]["dfkde_small"]["components"] = 2
     (finished_copy / "config.yaml").write_text(yaml.safe_dump(config))
-    assert planned_jobs(finished_copy, TABLE) == {"scores": 2, "metrics": 2, "table": 1}
+    assert planned_jobs(finished_copy, TABLE) == {"scores": 2, "metrics": 2, **REPORT}
 
 
 def test_an_added_method_on_known_features_runs_alone(finished_copy: Path):
@@ -128,7 +129,8 @@ def test_an_added_method_on_known_features_runs_alone(finished_copy: Path):
     config["methods"]["fre_99"] = config["methods"]["fre_small"] | {"variance": 0.99}
     config["datasets"]["parts"]["methods"].append("fre_99")
     (finished_copy / "config.yaml").write_text(yaml.safe_dump(config))
-    assert planned_jobs(finished_copy, TABLE) == {"scores": 2, "metrics": 2, "table": 1}
+    planned = planned_jobs(finished_copy, TABLE)
+    assert planned == {"scores": 2, "metrics": 2, "pixel_metrics": 2, **REPORT}
     assert snakemake(finished_copy, TABLE).returncode == 0
     assert "fre_99" in (finished_copy / TABLE).read_text()
 
@@ -163,16 +165,33 @@ def test_one_category_can_be_redone(finished: Path):
         "features": 1,
         "scores": 2,
         "metrics": 2,
-        "table": 1,
+        "pixel_metrics": 1,
+        **REPORT,
     }
 
 
-def test_a_single_category_makes_a_table_that_says_so(finished_copy: Path):
-    assert planned_jobs(finished_copy, TABLE, "--config", "categories=ring") == {"table": 1}
+def test_a_single_category_renews_its_part_of_the_table(finished_copy: Path):
+    whole = (finished_copy / TABLE).read_text()
+    assert planned_jobs(finished_copy, TABLE, "--config", "categories=ring") == REPORT
+    assert snakemake(finished_copy, TABLE, "--config", "categories=ring").returncode == 0
+    text = (finished_copy / TABLE).read_text()
+    assert "2 of 2 categories" in text
+    assert "From earlier runs, made in the same way: plate." in text
+    assert text.split("## Images")[1] == whole.split("## Images")[1]
+
+
+def test_a_single_category_with_other_settings_makes_a_table_that_says_so(finished_copy: Path):
+    whole = (finished_copy / TABLE).read_text()
+    config = yaml.safe_load((finished_copy / "config.yaml").read_text())
+    config["threshold"] = {"false_positive_rate": 0.2}
+    (finished_copy / "config.yaml").write_text(yaml.safe_dump(config))
     assert snakemake(finished_copy, TABLE, "--config", "categories=ring").returncode == 0
     text = (finished_copy / TABLE).read_text()
     assert "1 of 2 categories" in text
-    assert "not in this run (plate)" in text
+    assert "not in this report (plate)" in text
+    kept = finished_copy / "reports" / "parts_kept" / "rate0.05_fp32_seed42"
+    assert f"in reports/parts_kept: {kept.name}." in text
+    assert (kept / "parts_table.md").read_text() == whole
 
 
 def test_a_new_image_in_the_users_folder_is_noticed(dataset_copy: Path, finished_copy: Path):
@@ -262,7 +281,7 @@ def test_features_from_elsewhere_give_the_same_figures(finished: Path, tmp_path:
     ours = folder / "fre_small" / "efficientnet_lite0"
     for name in ("scores.tsv", "held_out_scores.tsv"):
         assert (given / name).read_bytes() == (ours / name).read_bytes()
-    assert "| fre_small | given" in re.sub(" +", " ", (tmp_path / TABLE).read_text())
+    assert "fre_small given" in (tmp_path / TABLE).read_text()
 
 
 def test_a_damaged_image_is_named_before_anything_is_computed(dataset_copy: Path, tmp_path: Path):

@@ -1,7 +1,7 @@
 """Stage table: the report of one dataset.
 
-in:  metrics.json and replicates.h5 of every category and detector, pixel_metrics.json of those
-     that localize, published figures if any
+in:  decision.json; metrics.json and replicates.h5 of every category and detector,
+     pixel_metrics.json of those that localize, published figures if any;
      and the same files of other categories, where an earlier run has left them
 out: reports/{dataset}_table.md, _table.csv (the same figures, tidy), _details.md;
      of all categories also reports/{dataset}_kept/{settings}/, a copy that stays when a run
@@ -11,6 +11,7 @@ out: reports/{dataset}_table.md, _table.csv (the same figures, tidy), _details.m
 
 rule table:
     input:
+        decision=rules.decision.output.decision,
         metrics=of_cells("metrics", "metrics"),
         replicates=of_cells("metrics", "replicates"),
         pixel_metrics=of_cells("pixel_metrics", "metrics", only=localizing_cells),

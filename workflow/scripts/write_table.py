@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from defectbench.errors import job_log
+from defectbench.reports.decision_words import decision_markdown
 from defectbench.reports.details import details
 from defectbench.reports.earlier import (
     earlier_cells,
@@ -21,7 +22,7 @@ from defectbench.reports.published import (
 from defectbench.reports.results import Results, paired_differences, tidy_results
 from defectbench.reports.seeds import average_seeds
 from defectbench.reports.tables import report
-from defectbench.storage import atomic_path, read_arrays, write_text
+from defectbench.storage import atomic_path, read_arrays, read_json, write_text
 
 with job_log(snakemake.log[0]):
     inputs, categories = snakemake.input, snakemake.params.categories
@@ -48,7 +49,9 @@ with job_log(snakemake.log[0]):
         remarks(publication, figures),
         [*coverage, *kept_reports(kept, own if whole else "")],
     )
-    write_text(snakemake.output.markdown, report(results))
+    write_text(
+        snakemake.output.markdown, report(results, decision_markdown(read_json(inputs.decision)))
+    )
     write_text(snakemake.output.details, details(results))
     with atomic_path(snakemake.output.csv) as part:
         results.tidy.to_csv(part, index=False, lineterminator="\n")

@@ -15,13 +15,14 @@ MATRICES = {
 
 def details(results: Results) -> str:
     """Per category: the defect types, confusion matrices, and the images ranked worst."""
+    table, page = f"{results.dataset}_table.md", f"{results.dataset}.html"
     sections = [
         f"# {results.dataset}: details",
         "AUROC: the defect type against the good test images. Found: share called defective "
         "at the honest threshold; for `good`, that is the false-positive rate. In brackets the "
         "95 % interval. Confusion matrices: true positives / false positives / false negatives / "
         "true negatives.",
-        f"All figures: [{results.dataset}_table.md]({results.dataset}_table.md).",
+        f"All other figures: [{table}]({table}). Pictures: [{page}]({page}).",
     ]
     for category in filter(results.images.__contains__, results.categories):
         entries = [entry for entry in results.metrics if entry["category"] == category]
@@ -55,17 +56,15 @@ def _defect_table(entries: Metrics) -> str:
 
 
 def _confusion_table(results: Results, category: str) -> str:
-    rows = [
-        [
-            *detector,
-            *(
-                markdown.counts(results.confusions(threshold, detector, column).loc[category])
-                for threshold, column in MATRICES.values()
-            ),
-        ]
-        for detector in results.detectors
-    ]
-    return markdown.table(["method", "backbone", *MATRICES], rows)
+    rows = []
+    for detector in results.detectors:
+        found = {
+            title: markdown.counts(results.confusions(threshold, detector, column).loc[category])
+            for title, (threshold, column) in MATRICES.items()
+        }
+        rows.append({"method": detector[0], "backbone": detector[1], **found})
+    shown = [title for title in rows[0] if {row[title] for row in rows} != {markdown.MISSING}]
+    return markdown.table(shown, [[row[title] for title in shown] for row in rows])
 
 
 def _worst_table(entries: Metrics, images: Mapping[str, int]) -> str:

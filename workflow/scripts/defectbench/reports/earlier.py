@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from defectbench.reports.results import Metrics
 from defectbench.storage import atomic_path, read_json
 
-PER_CATEGORY = frozenset({"dataset_sha256", "device"})
+PER_CATEGORY = frozenset({"dataset_sha256", "images_sha256", "device"})
 """Provenance that may differ between the categories of one table."""
 
 

@@ -104,13 +104,13 @@ def _is_missing(figure: pd.Series) -> bool:
 
 
 def _largest(found: Mapping[Detector, pd.DataFrame]) -> set[tuple[Detector, str]]:
-    """Which figures are, as printed, the largest of several of the same category or average."""
+    """Which figures are, as printed, the largest of several that differ, category by category."""
     largest = set()
     for name in next(iter(found.values())).index:
         rows = {detector: figures.loc[name] for detector, figures in found.items()}
         values = {d: round(row["value"], 3) for d, row in rows.items() if not _is_missing(row)}
         averaged_alike = len({rows[detector]["categories"] for detector in values}) == 1
-        if len(values) > 1 and averaged_alike:
+        if averaged_alike and len(set(values.values())) > 1:
             top = max(values.values())
             largest |= {(detector, name) for detector in values if values[detector] == top}
     return largest

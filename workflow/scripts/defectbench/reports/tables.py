@@ -104,12 +104,13 @@ def _images(results: Results) -> str:
 
 def _provenance(results: Results) -> str:
     digests = {m["category"]: m["provenance"]["dataset_sha256"] for m in results.metrics}
-    made = {
-        " ".join(detector): [
-            describe(_made(results.entries(detector)[0])) for describe in MADE_OF.values()
-        ]
-        for detector in results.detectors
+    entries = {" ".join(each): _made(results.entries(each)[0]) for each in results.detectors}
+    told = {
+        what: texts
+        for what, describe in MADE_OF.items()
+        if set(texts := [describe(made) for made in entries.values()]) != {MISSING}
     }
+    made = dict(zip(entries, zip(*told.values(), strict=True), strict=True))
     lines = [f"- Not compared with the publication: {why}." for why in results.incomparable]
     lines += [f"- Compared with the publication, but: {what}." for what in results.remarks]
     return markdown.paragraphs(
@@ -117,13 +118,13 @@ def _provenance(results: Results) -> str:
         INTERVALS,
         "\n".join(lines),
         "Digests are the first 16 hexadecimal digits of SHA-256.",
-        markdown.grid(list(MADE_OF), made),
+        markdown.grid(list(told), made),
         markdown.table(["category", "dataset"], digests.items()),
     )
 
 
 def _made(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    return entry["provenance"] | entry.get("pixels", {}).get("provenance", {})
+    return entry.get("pixels", {}).get("provenance", {}) | entry["provenance"]
 
 
 def _versions(results: Results) -> str:
