@@ -118,7 +118,7 @@ SCORES = scores_of(PLATE, 2.0)
 def test_a_clear_winner_is_named_with_its_lead():
     decision = decision_of(result("a", "plate", SCORES, 0.95), result("b", "plate", SCORES, 0.80))
     assert headline(decision) == "Use a on net."
-    assert "0.950 (" in reason(decision)
+    assert "AUROC 0.950, " in reason(decision)
     assert "b on net, by 0.150" in reason(decision)
 
 
@@ -129,6 +129,12 @@ def test_a_tie_is_called_one_and_the_fastest_is_taken():
     )
     assert headline(decision) == "No clear difference between a and b. Take b on net."
     assert "the fastest of them" in reason(decision)
+
+
+def test_many_equals_are_counted_first_and_named_second():
+    decision = decision_of(*(result(name, "plate", SCORES, 0.95) for name in "abcd"))
+    assert headline(decision) == "No clear difference between 4 detectors. Take a on net."
+    assert "but on these test images b, c and d cannot be told from it" in reason(decision)
 
 
 def test_without_times_a_tie_goes_to_the_one_with_fewer_errors():
@@ -327,6 +333,7 @@ def test_maps_masks_and_costs_are_shown_where_they_are(tmp_path: Path, plate: li
     assert text.count('<figure class="picture panels"') == text.count('<figure class="picture') > 4
     assert "PRO curve of good on plate" in text  # and not of the poor detector, without maps
     assert "AUROC against milliseconds per image: good 24" in text
+    assert text.count('<td>good</td><td class="number">0.900</td>') == 1  # pixel AUROC
     assert read_json(file.with_name("parts_decision.json"))["cells"][0]["pixel"] == {
         "pixel_auroc": 0.9
     }

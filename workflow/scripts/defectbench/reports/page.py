@@ -92,6 +92,7 @@ def render_page(
         ranking=ranking_figure(decision["detectors"], look),
         cost=cost_figures(decision["detectors"], look),
         curves=[_curves(place, category, cells, look) for place, category in enumerate(shown)],
+        located=[c for c in decision["cells"] if c["pixel"].get("pixel_auroc") is not None],
         has_pro=any(cell.pixels.get("curve") for cell in cells),
         defect_types=sorted({str(defect) for cell in cells for defect in cell.defects}),
         histograms=[_histogram(place, *pair) for place, pair in enumerate(chosen)],
