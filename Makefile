@@ -5,7 +5,7 @@ ENV := .venv/.installed
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo test test-slurm test-page parity bench bench-planning bench-coverage bench-pixels bench-groups lint
+.PHONY: help demo compare test test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-groups lint
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -17,6 +17,9 @@ demo: $(ENV) ## benchmark two detectors on real images; prints the table
 	@echo
 	@echo "The table is reports/elpv_table.md; its tidy twin is reports/elpv_table.csv."
 	@echo "The page, with figures and pictures: $(CURDIR)/reports/elpv.html"
+
+compare: $(ENV) ## benchmark all detectors on the demo's images: hours on two cores
+	snakemake --cores all --quiet rules -- reports/elpv_family_table.md
 
 test: $(ENV) ## run all tests
 	python -m pytest
@@ -37,10 +40,14 @@ parity: $(ENV) ## compare with reference outputs: make parity GOLDEN=folder MVTE
 		--config 'categories=bottle' 'datasets={reference: {path: "$(abspath $(MVTEC))"}}' \
 		'backbones={resnet18: {weights: "$(abspath $(GOLDEN))/resnet18_seed42.pth"}}' \
 		-- reports/reference_table.md
-	PYTHONPATH=workflow/scripts python tests/parity/compare.py results/reference/bottle "$(GOLDEN)"
+	PYTHONPATH=workflow/scripts python tests/parity/compare.py results/reference/bottle "$(GOLDEN)" "$(MVTEC)/bottle"
 
-bench: $(ENV) ## time against a plain baseline; BENCH="--backbones efficientnet_b5 --rounds 1"
-	PYTHONPATH=workflow/scripts python tests/bench/bench.py $(BENCH)
+bench: $(ENV) ## time against a published script; BENCH="--backbones efficientnet_b5 --rounds 1"
+	python tests/bench/bench.py $(BENCH)
+
+bench-grid: $(ENV) ## time categories × backbones × methods, cold and after changes, and a GPU
+	python tests/bench/bench.py --parts grid gpu --rounds 3 --output reports/benchmark_grid.md \
+		$(BENCH)
 
 bench-planning: $(ENV) ## time the planning of large grids (dry runs)
 	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/planning.py

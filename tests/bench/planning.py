@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import yaml
-from bench import ROOT, Usage, measure, processor
+from measuring import ROOT, Usage, measure, processor
 from tabulate import tabulate
 
 BACKBONES = {

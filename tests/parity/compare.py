@@ -13,11 +13,12 @@ The reference folder holds, for MVTec AD bottle and the weights ``resnet18_seed4
 import argparse
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from tabulate import tabulate
+from detectors import COMPARISONS, Features
+from items import Item, print_items
+from maps import compare_pixel_metrics, compare_stored_maps, compare_vectors
 
 from defectbench.evaluation.image_metrics import confusion_at, image_auroc
 from defectbench.evaluation.thresholds import oracle_threshold
@@ -31,14 +32,6 @@ DFKDE_FIGURES = {
     "T2": {"image AUROC": 0.6833333, "F1": 0.8630137, "balanced accuracy": 0.5},
     "T1": {"image AUROC": 0.7769841, "F1": 0.8787879, "balanced accuracy": 0.6853175},
 }
-
-
-class Item(NamedTuple):
-    """One compared quantity and its largest deviation."""
-
-    name: str
-    deviation: float
-    tolerance: float
 
 
 def read_scores(results: Path, method: str, reference: pd.DataFrame) -> pd.Series:
@@ -107,20 +100,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path, help="results/{dataset}/bottle of a finished run")
     parser.add_argument("golden", type=Path, help="folder of the reference outputs")
+    parser.add_argument("category", type=Path, help="the images and masks of bottle")
     arguments = parser.parse_args()
+    results, golden, features = arguments.results, arguments.golden, Features(arguments.results)
     items = [
-        *compare_fre(arguments.results, arguments.golden),
-        *compare_dfkde(arguments.results, arguments.golden, "T2"),
-        *compare_dfkde(arguments.results, arguments.golden, "T1"),
+        *compare_fre(results, golden),
+        *compare_dfkde(results, golden, "T2"),
+        *compare_dfkde(results, golden, "T1"),
+        *compare_stored_maps(results, golden),
+        *compare_vectors(golden),
+        *compare_pixel_metrics(golden, arguments.category),
+        *(item for compare in COMPARISONS for item in compare(features, golden)),
     ]
-    within = [item.deviation <= item.tolerance for item in items]
-    rows = [
-        [item.name, f"{item.deviation:.1e}", f"{item.tolerance:.0e}", "yes" if good else "NO"]
-        for item, good in zip(items, within, strict=True)
-    ]
-    header = ["item", "largest deviation", "tolerance", "within"]
-    print(tabulate(rows, header, "github", disable_numparse=True))
-    sys.exit(not all(within))
+    sys.exit(not print_items(items))
 
 
 if __name__ == "__main__":

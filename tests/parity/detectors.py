@@ -2,20 +2,17 @@
 
 The reference folder holds, for the weights ``resnet18_seed42.pth`` and images resized by LANCZOS to
 256×256, scores and maps of IntelLabs/dfm, anomalib and scikit-learn. The features are the project's
-own: a folder with float32 arrays ``{train|test}_{layer1|layer2|layer3}.npy``, (images, channels,
-height, width), rows in sorted order of path.
+own.
 """
 
-import argparse
-import sys
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from tabulate import tabulate
+from items import Item
 
 from defectbench.evaluation.image_metrics import image_auroc
+from defectbench.images.index import read_index
 from defectbench.scorers.autoencoder import Autoencoder
 from defectbench.scorers.coreset import greedy_k_centres
 from defectbench.scorers.kernel_pca_fre import KernelPcaFre
@@ -27,27 +24,29 @@ from defectbench.scorers.patches import patch_features
 from defectbench.scorers.pca_fre import PcaFre
 from defectbench.scorers.pca_gaussian import PcaGaussian
 from defectbench.scorers.tied_autoencoder import TiedAutoencoder
+from defectbench.storage import open_h5
 
 LAYERS = ("layer1", "layer2", "layer3")
 
 
-class Item(NamedTuple):
-    """One compared quantity and its largest deviation."""
-
-    name: str
-    deviation: float
-    tolerance: float
-
-
 class Features:
-    """Features of bottle by split and layer, read when asked for."""
+    """Features of bottle by split and layer, read when asked for.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Parameters
+    ----------
+    results
+        ``results/{dataset}/bottle`` of a finished run whose methods read the layers unpooled.
+    """
+
+    def __init__(self, results: Path) -> None:
+        self._file = results / "features.h5"
+        self._splits = np.array([row.split for row in read_index(results / "index.tsv")])
 
     def __call__(self, split: str, *layers: str) -> np.ndarray | list[np.ndarray]:
-        """Feature maps of one layer, or a list of those of several."""
-        arrays = [np.load(self.folder / f"{split}_{layer}.npy") for layer in layers]
+        """Features of one layer, or a list of those of several."""
+        with open_h5(self._file) as file:
+            group = file["lanczos256/resnet18"]
+            arrays = [group[f"{layer}/pool1"][self._splits == split] for layer in layers]
         return arrays if len(layers) > 1 else arrays[0]
 
     def pooled(self, split: str, *layers: str) -> np.ndarray | list[np.ndarray]:
@@ -242,7 +241,8 @@ def compare_autoencoders(features: Features, golden: Path) -> Iterator[Item]:
         yield Item(f"{name}: loss of epochs 1 to 20, relative", all_epochs, 3e-4)
         yield Item(f"{name}: score, relative", relative(found, expected), 3e-4)
         difference = abs(image_auroc(scores["label"].astype(int), found) - auroc)
-        yield Item(f"{name}: image AUROC", difference, 5e-8)
+        # scores that are this near may change places: a pair of images is 1 / 1,260
+        yield Item(f"{name}: image AUROC", difference, 1e-3)
 
 
 COMPARISONS = (
@@ -254,31 +254,3 @@ COMPARISONS = (
     compare_patchcore,
     compare_autoencoders,
 )
-
-
-def main() -> None:
-    """Print the largest deviation of each item; fail if one is beyond its tolerance."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("features", type=Path, help="folder of the project's features")
-    parser.add_argument("golden", type=Path, help="folder of the reference outputs")
-    parser.add_argument("only", nargs="*", help="comparisons to make, such as compare_fre_maps")
-    arguments = parser.parse_args()
-    features = Features(arguments.features)
-    items = [
-        item
-        for compare in COMPARISONS
-        if not arguments.only or compare.__name__ in arguments.only
-        for item in compare(features, arguments.golden)
-    ]
-    within = [item.deviation <= item.tolerance for item in items]
-    rows = [
-        [item.name, f"{item.deviation:.1e}", f"{item.tolerance:.0e}", "yes" if good else "NO"]
-        for item, good in zip(items, within, strict=True)
-    ]
-    header = ["item", "largest deviation", "tolerance", "within"]
-    print(tabulate(rows, header, "github", disable_numparse=True))
-    sys.exit(not all(within))
-
-
-if __name__ == "__main__":
-    main()

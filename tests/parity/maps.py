@@ -12,13 +12,11 @@ The reference folder holds, for MVTec AD bottle and the weights ``resnet18_seed4
     Pixel metrics of the maps.
 """
 
-import argparse
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from items import Item, print_items
+from items import Item
 
 from defectbench.evaluation.pixel_metrics import (
     PixelScores,
@@ -128,7 +126,7 @@ def compare_three_layers(
     ]
 
 
-def compare_fre_maps(results: Path, golden: Path) -> list[Item]:
+def compare_stored_maps(results: Path, golden: Path) -> list[Item]:
     """Our maps of each layer, with an absolute tolerance: saturated corners hold rounding alone.
 
     The deviation is in units of what is allowed, 1e-3 absolute plus 1e-5 relative.
@@ -171,23 +169,3 @@ def deviation(name: str, pixels: PixelScores, expected: dict) -> Item:
     ours = pixel_metrics(rank_pixels(pixels))
     differences = [abs(ours[key] - expected[key]) for key in METRICS if key in expected]
     return Item(name, max(differences), TOLERANCE)
-
-
-def main() -> None:
-    """Print the largest deviation of each item; fail if one is beyond its tolerance."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("golden", type=Path, help="folder of the reference outputs")
-    parser.add_argument("category", type=Path, help="the images and masks of bottle")
-    parser.add_argument("--results", type=Path, help="results/{dataset}/bottle of a finished run")
-    arguments = parser.parse_args()
-    items = [
-        *compare_vectors(arguments.golden),
-        *compare_pixel_metrics(arguments.golden, arguments.category),
-    ]
-    if arguments.results:
-        items += compare_fre_maps(arguments.results, arguments.golden)
-    sys.exit(not print_items(items))
-
-
-if __name__ == "__main__":
-    main()

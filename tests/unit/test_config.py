@@ -13,6 +13,8 @@ from defectbench.config import (
     check_config,
     check_schema,
     chosen_categories,
+    scorer_parameters,
+    separate_seeds,
     taps,
 )
 from defectbench.errors import InputError
@@ -65,6 +67,26 @@ def test_cells_are_categories_by_methods_by_backbones(config: dict):
         for category in ("plate", "ring")
         for method, backbone in (("a", "x"), ("a", "y"), ("b", "x"))
     ]
+
+
+PADIM = {"scorer": "padim", "layer": "a", "pool": 1, "preprocessing": "p", "backbones": ["x"]}
+
+
+def test_what_draws_random_numbers_runs_once_per_seed(config: dict):
+    config["methods"]["padim"] = PADIM
+    config["datasets"]["parts"]["methods"].append("padim")
+    check_config(config)
+    config["seeds"] = [42, 43]
+    separate_seeds(config)
+    assert config["datasets"]["parts"]["methods"] == ["a", "b", "padim@42", "padim@43"]
+    assert scorer_parameters(config, "padim@43") == {"seed": 43}
+    assert scorer_parameters(config, "a") == {"components": 4}
+
+
+def test_a_single_seed_changes_no_name(config: dict):
+    config["methods"]["padim"] = PADIM
+    separate_seeds(config)
+    assert scorer_parameters(config, "padim") == {"seed": 42}
 
 
 @pytest.mark.parametrize("chosen", ["ring", "ring,ring", ["ring"]])

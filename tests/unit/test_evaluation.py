@@ -13,7 +13,7 @@ from sklearn.metrics import (
 
 from defectbench.evaluation import image_metrics as of_images
 from defectbench.evaluation import resampling
-from defectbench.evaluation.cautions import cautions, flags, reasons
+from defectbench.evaluation.cautions import binomial_p_value, cautions, flags, reasons
 from defectbench.evaluation.defect_types import defect_metrics
 from defectbench.evaluation.image_metrics import (
     Confusion,
@@ -385,6 +385,13 @@ def test_a_rate_other_than_asked_for_is_flagged(called: int, mark: str | None):
     metrics = {"honest_f1": 0.5, "trivial_f1": 0.6}
     found = flags(metrics, predicted, labels, alone(labels), asked=0.05)
     assert found == {"false_positive_rate": mark, "beats_trivial_f1": False}
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "rate"), [(0, 60, 0.05), (7, 60, 0.05), (3, 6, 0.5), (0, 9, 0.0)]
+)
+def test_the_p_value_of_a_rate_is_that_of_the_exact_binomial_test(hits, of, rate):
+    assert binomial_p_value(hits, of, rate) == pytest.approx(binomtest(hits, of, rate).pvalue)
 
 
 def test_a_rate_below_the_one_asked_for_is_flagged_too():

@@ -1,18 +1,24 @@
 """The report shows each figure where a reader of the published tables expects it."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
+from defectbench.config import method_layers, scorer_parameters
 from defectbench.facts import FACTS
 from defectbench.reports.details import details
 from defectbench.reports.notes import notes_by_category
-from defectbench.reports.published import Publication, comparable, read_publication
+from defectbench.reports.published import Publication, comparable, read_publication, remarks
 from defectbench.reports.results import Results, paired_differences, tidy_results
+from defectbench.reports.seeds import average_seeds
 from defectbench.reports.tables import report
-from defectbench.storage import write_json
+from defectbench.storage import read_json, write_json
+
+ROOT = Path(__file__).parents[2]
 
 SETTINGS = {
     "scorer": "pca_kde",
@@ -100,7 +106,7 @@ def metrics(category: str, method: str, auroc: float | None) -> dict:
             "weights_sha256": "e2" * 32,
             "scorer": "pca_kde",
             "parameters": {"components": 16},
-            "layer": "avgpool/pool1",
+            "layers": ["avgpool/pool1"],
             "precision": "fp32",
             "preprocessing": {"interpolation": "bilinear", "size": 256},
             "code_scorer": "f3" * 8,
@@ -123,24 +129,79 @@ def results(
     return Results("mvtec", categories, entries, tidy, differences, incomparable, notes or {})
 
 
-def rows(text: str, heading: str) -> list[list[str]]:
+def tables(text: str, heading: str) -> list[list[list[str]]]:
+    """Cells of each table of a section."""
     section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
-    lines = [line for line in section.splitlines() if line.startswith("|")]
-    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    return [table[0], *table[2:]]
+    found = []
+    for paragraph in section.split("\n\n"):
+        lines = [line for line in paragraph.splitlines() if line.startswith("|")]
+        cells = [[c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+        if cells:
+            found.append([cells[0], *cells[2:]])
+    return found
+
+
+def rows(text: str, heading: str) -> list[list[str]]:
+    return tables(text, heading)[0]
+
+
+def column(text: str, heading: str) -> list[str]:
+    """The last detector's figures."""
+    return [row[-1] for row in rows(text, heading)[1:]]
 
 
 BOTH = [metrics("bottle", "dfkde", 0.95), metrics("cable", "dfkde", 0.75)]
 
 
-def test_average_comes_first_then_categories_with_interval_published_and_difference():
-    assert rows(report(results(BOTH, ["bottle", "cable"])), "Image AUROC") == [
-        ["method", "backbone", "figure", "average", "bottle", "cable"],
-        ["dfkde", "resnet18", "measured", "0.850", "0.950", "0.750"],
-        ["", "", "95 % interval", "0.836–0.864", "0.930–0.970", "0.730–0.770"],
-        ["", "", "published", "0.762", "0.951", "0.775"],
-        ["", "", "difference", "+0.088", "-0.001", "-0.025"],
+def test_figures_stand_by_category_with_interval_and_the_published_ones_below():
+    assert tables(report(results(BOTH, ["bottle", "cable"])), "Image AUROC") == [
+        [
+            ["", "dfkde resnet18"],
+            ["average", "0.850 (0.836–0.864)"],
+            ["bottle", "0.950 (0.930–0.970)"],
+            ["cable", "0.750 (0.730–0.770)"],
+        ],
+        [
+            ["", "dfkde resnet18"],
+            ["average", "0.762 (+0.088)"],
+            ["bottle", "0.951 (-0.001)"],
+            ["cable", "0.775 (-0.025)"],
+        ],
     ]
+
+
+def test_the_largest_figure_of_each_category_is_in_bold():
+    entries = [*BOTH, metrics("bottle", "fre", 0.9504), metrics("cable", "fre", None)]
+    table = rows(report(results(entries, ["bottle", "cable"])), "Image AUROC")
+    # equal as printed; alone; averages over different categories
+    assert [[text.startswith("**") for text in row[1:]] for row in table[1:]] == [
+        [False, False],
+        [True, True],
+        [False, False],
+    ]
+
+
+def test_more_detectors_than_categories_stand_below_each_other():
+    entries = [metrics("bottle", name, 0.9) for name in ("dfkde", "fre", "padim")]
+    table = rows(report(results(entries, ["bottle"])), "Image AUPR")
+    assert table[0] == ["", "average", "bottle"]
+    assert [row[0] for row in table[1:]] == ["dfkde resnet18", "fre resnet18", "padim resnet18"]
+
+
+def test_no_row_is_wider_than_a_page():
+    categories = [f"category_{place:02}" for place in range(15)]
+    names = [f"a_detector_with_a_name_{place}" for place in range(6)]
+    text = report(results([metrics(c, n, 0.9) for c in categories for n in names], categories))
+    assert max(len(line) for line in text.splitlines() if line.startswith("|")) <= 200
+    shown = tables(text, "Image AUROC")
+    assert len(shown) > 1
+    assert sum(len(table[0]) - 1 for table in shown) == len(names)
+    assert {table[1][0] for table in shown} == {"average"}
+
+
+def test_names_are_no_markup():
+    entry = metrics("a|b <i>", "fre", 0.9)
+    assert rows(report(results([entry], ["a|b <i>"])), "Image AUROC")[2][0] == "a\\|b &lt;i>"
 
 
 def test_agreement_with_the_published_cells_is_counted():
@@ -158,7 +219,7 @@ def changed(entry: dict, **provenance: object) -> dict:
     [
         {"scorer": "pca_fre"},
         {"parameters": {"components": 32}},
-        {"layer": "layer4/pool8"},
+        {"layers": ["layer4/pool8"]},
         {"preprocessing": {"interpolation": "bilinear", "size": 256, "crop": 224}},
         {"precision": "bf16"},
         {"weights_sha256": "aa" * 32},
@@ -168,25 +229,28 @@ def changed(entry: dict, **provenance: object) -> dict:
 def test_figures_made_otherwise_are_not_compared(other: dict):
     text = report(results([changed(entry, **other) for entry in BOTH], ["bottle", "cable"]))
     assert "published figure" not in text
-    assert [row[2] for row in rows(text, "Image AUROC")[1:]] == ["measured", "95 % interval"]
+    assert len(tables(text, "Image AUROC")) == 1
     assert "Not compared with the publication: dfkde resnet18:" in text
 
 
 def test_other_images_are_not_compared_nor_filled_up_with_our_totals():
     entries = [BOTH[0], BOTH[1] | {"images": {"train": 30, "test_good": 5, "test_defective": 9}}]
-    text = report(results(entries, ["bottle", "cable"]))
-    matrices = rows(text, "Confusion matrix")[3]
-    assert matrices[2:] == ["published (oracle)", "60 / 1 / 3 / 19", "not comparable"]
+    shown = results(entries, ["bottle", "cable"])
+    assert tables(details(shown), "bottle")[1][1][4] == "60 / 1 / 3 / 19"
+    assert tables(details(shown), "cable")[1][1][4] == "–"
+    text = report(shown)
     assert "1 of 1 oracle matrices are identical" in text
     assert "cable: 30/5/9 images, officially 209/20/63" in text
-    assert rows(text, "Image AUROC")[3] == ["", "", "published", "–", "0.951", "–"]
+    published = tables(text, "Image AUROC")[1]
+    assert [row[1] for row in published[1:]] == ["–", "0.951 (-0.001)", "–"]
 
 
 def test_the_facts_name_settings_of_what_they_publish():
     files = [FACTS / f"mvtec_{name}" for name in ("published.csv", "published_settings.json")]
     publication = read_publication(*files, FACTS / "mvtec_counts.csv", FACTS / "weights.csv")
-    assert {"dfkde", "fre", "fre_b5"} == set(publication.settings)
-    assert all(set(each) == set(SETTINGS) for each in publication.settings.values())
+    assert {*publication.figures["method"]} == set(publication.settings)
+    for each in publication.settings.values():
+        assert set(each) - {"resolution", "remark"} == set(SETTINGS)
     assert publication.settings["dfkde"] == SETTINGS
     found = publication.figures.query("metric == 'oracle_true_positives'")
     assert len(found) == 30
@@ -194,45 +258,63 @@ def test_the_facts_name_settings_of_what_they_publish():
         assert row.value <= publication.images[row.category]["test_defective"]
 
 
-def test_nothing_published_means_no_published_row():
-    table = rows(report(results([metrics("bottle", "fre", 0.9)], ["bottle"])), "Image AUROC")
-    assert [row[2] for row in table[1:]] == ["measured", "95 % interval"]
+def test_the_projects_methods_are_made_as_the_facts_say():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    for name, theirs in read_json(FACTS / "mvtec_published_settings.json").items():
+        method = config["methods"][name]
+        layers = [f"{layer}/pool{method.get('pool', 1)}" for layer in method_layers(method)]
+        assert (method["scorer"], layers) == (theirs["scorer"], theirs["layers"])
+        assert scorer_parameters(config, name) == theirs["parameters"]
+        assert config["preprocessings"][method["preprocessing"]] == theirs["preprocessing"]
+        assert method.get("resolution") == theirs.get("resolution")
+
+
+def test_nothing_published_means_no_published_figures():
+    text = report(results([metrics("bottle", "fre", 0.9)], ["bottle"]))
+    assert len(tables(text, "Image AUROC")) == 1
+    assert "ublished, and in brackets" not in text
 
 
 def test_missing_categories_are_marked_and_the_average_says_so():
     text = report(results(BOTH[:1], ["bottle", "cable"]))
     assert "1 of 2 categories" in text
-    assert "not in this run (cable)" in text
-    table = rows(text, "Image AUROC")
-    assert table[0][3:] == ["average of 1 of 2", "bottle", "cable"]
-    assert table[1][3:] == ["0.950", "0.950", "–"]
-    assert table[3][2:] == ["published", "–", "0.951", "–"]
+    assert "not in this report (cable)" in text
+    measured, published = tables(text, "Image AUROC")
+    assert [row[0] for row in measured[1:]] == ["average of 1 of 2", "bottle", "cable"]
+    assert [row[1].split()[0] for row in measured[1:]] == ["0.950", "0.950", "–"]
+    assert [row[1] for row in published[1:]] == ["–", "0.951 (-0.001)", "–"]
 
 
 def test_an_undefined_metric_is_marked_left_out_of_the_average_and_given_a_reason():
     entries = [metrics("bottle", "fre", 0.9), metrics("cable", "fre", None)]
     text = report(results(entries, ["bottle", "cable"]))
     table = rows(text, "Image AUROC")
-    assert table[1] == ["fre", "resnet18", "measured", "0.900 (of 1)", "0.900", "–"]
-    assert table[2][3:] == ["0.880–0.920", "0.880–0.920", "–"]
+    assert [row[1] for row in table[1:]] == [
+        "0.900 (of 1; 0.880–0.920)",
+        "0.900 (0.880–0.920)",
+        "–",
+    ]
     assert "–: cable: no good test image." in text
 
 
 def test_a_figure_of_few_images_leaves_its_interval_standing():
     entry = metrics("bottle", "fre", 0.9) | {"reasons": {"image_auroc": "only 5 good test images"}}
     table = rows(report(results([entry], ["bottle"])), "Image AUROC")
-    assert table[1][3:] == ["–", "–"]
-    assert table[2][3:] == ["–", "0.880–0.920"]
+    assert [row[1] for row in table[1:]] == ["–", "– (0.880–0.920)"]
 
 
 def test_flags_stand_at_the_name_and_at_the_figure():
     flags = {"false_positive_rate": "above", "beats_trivial_f1": False}
     entries = [BOTH[0] | {"flags": flags}, BOTH[1]]
     text = report(results(entries, ["bottle", "cable"]))
-    for heading in ("Image AUROC", "F1", "Defects found"):
-        assert "dfkde ▲✗" in [row[0] for row in rows(text, heading)]
-    assert rows(text, "False-positive rate")[1][3:] == ["0.050", "0.050 ▲", "0.050"]
-    assert rows(text, "F1")[2][3:] == ["0.700", "0.700 ✗", "0.700"]
+    for heading in ("Image AUROC", "F1 at the honest threshold", "Defects found"):
+        assert "dfkde resnet18 ▲✗" in rows(text, heading)[0]
+    assert column(text, "False-positive rate") == ["0.050", "0.050 ▲", "0.050"]
+    assert column(text, "F1 at the honest threshold") == [
+        "0.700 (0.629–0.771)",
+        "0.700 (0.600–0.800) ✗",
+        "0.700 (0.600–0.800)",
+    ]
     assert "asked for (dfkde resnet18 on bottle)." in text
 
 
@@ -245,19 +327,14 @@ def test_cautions_name_their_categories_once():
 
 def test_thresholds_are_in_the_scores_own_unit():
     table = rows(report(results(BOTH, ["bottle", "cable"])), "Thresholds")
-    assert table[1:] == [
-        ["dfkde", "resnet18", "honest threshold", "1234.57", "1234.57"],
-        ["", "", "held-out images", "209", "209"],
-    ]
+    assert table[1:] == [["bottle", "1234.57"], ["cable", "1234.57"]]
 
 
 def test_notes_of_the_index_and_of_the_held_out_scores_are_printed(tmp_path: Path):
     detector = tmp_path / "bottle" / "dfkde" / "resnet18"
     write_json(tmp_path / "bottle" / "notes.json", ["2 images are copies of others"])
     write_json(detector / "held_out_check.json", {"warnings": ["near-duplicates"]})
-    notes = notes_by_category(
-        [tmp_path / "bottle" / "notes.json"], [detector / "held_out_check.json"]
-    )
+    notes = notes_by_category([detector, tmp_path / "bottle" / "fre" / "resnet18"])
     text = report(results(BOTH, ["bottle", "cable"], notes))
     section = text.split("## Worth knowing about the images\n\n")[1].split("\n\n")[0]
     assert section.splitlines() == [
@@ -277,37 +354,137 @@ def test_worst_images_are_not_said_to_rank_well_against_nothing():
 
 def test_honest_oracle_and_trivial_figures_cannot_be_mistaken():
     text = report(results(BOTH, ["bottle", "cable"]))
-    assert rows(text, "F1")[1:] == [
-        ["everything is defective", "", "no detector", "0.660", "0.660", "0.660"],
-        ["dfkde", "resnet18", "honest threshold", "0.700", "0.700", "0.700"],
-        ["", "", "95 % interval", "0.629–0.771", "0.600–0.800", "0.600–0.800"],
-        ["", "", "oracle threshold", "0.900", "0.900", "0.900"],
-        ["", "", "published", "–", "0.942", "–"],
-        ["", "", "difference", "–", "-0.042", "–"],
+    assert rows(text, "F1 at the honest threshold") == [
+        ["", "everything is defective", "dfkde resnet18"],
+        ["average", "0.660", "0.700 (0.629–0.771)"],
+        ["bottle", "0.660", "0.700 (0.600–0.800)"],
+        ["cable", "0.660", "0.700 (0.600–0.800)"],
     ]
+    measured, published = tables(text, "F1 at the oracle threshold")
+    assert [row[1] for row in measured[1:]] == ["0.900", "0.900", "0.900"]
+    assert [row[1] for row in published[1:]] == ["–", "0.942 (-0.042)", "–"]
     assert "at most 5.0% of them" in text
-    assert rows(text, "False-positive rate")[1][3:] == ["0.050", "0.050", "0.050"]
+    assert column(text, "False-positive rate") == ["0.050", "0.050", "0.050"]
 
 
 def test_confusion_matrices_stand_beside_the_published_ones():
-    assert rows(report(results(BOTH, ["bottle", "cable"])), "Confusion matrix")[1:] == [
-        ["dfkde", "resnet18", "honest threshold", "60 / 1 / 3 / 19", "60 / 1 / 3 / 19"],
-        ["", "", "oracle threshold", "60 / 1 / 3 / 19", "60 / 1 / 3 / 19"],
-        ["", "", "published (oracle)", "60 / 1 / 3 / 19", "59 / 1 / 4 / 19"],
+    text = details(results(BOTH, ["bottle", "cable"]))
+    assert tables(text, "bottle")[1] == [
+        ["method", "backbone", "honest threshold", "oracle threshold", "published (oracle)"],
+        ["dfkde", "resnet18", "60 / 1 / 3 / 19", "60 / 1 / 3 / 19", "60 / 1 / 3 / 19"],
     ]
+    assert tables(text, "cable")[1][1][4] == "59 / 1 / 4 / 19"
 
 
-def test_differences_are_paired():
+def test_differences_are_paired_and_marked_where_they_exclude_0():
     entries = [*BOTH, metrics("bottle", "fre", 0.99), metrics("cable", "fre", 0.70)]
-    table = rows(report(results(entries, ["bottle", "cable"])), "Differences in image AUROC")
     # both err alike on the same resamples, so their difference does not vary at all
-    assert table[1] == [
-        "dfkde resnet18",
-        "fre resnet18",
-        "+0.005 (+0.005 to +0.005)",
-        "-0.040 (-0.040 to -0.040)",
-        "+0.050 (+0.050 to +0.050)",
+    assert rows(report(results(entries, ["bottle", "cable"])), "Differences in image AUROC") == [
+        ["", "dfkde resnet18 − fre resnet18"],
+        ["average", "**+0.005** (+0.005 to +0.005)"],
+        ["bottle", "**-0.040** (-0.040 to -0.040)"],
+        ["cable", "**+0.050** (+0.050 to +0.050)"],
     ]
+
+
+PIXELS = {
+    "resolution": 256,
+    "pixel_threshold": 3.5,
+    "reason": "",
+    "metrics": {
+        "pixel_auroc": 0.9801,
+        "pixel_aupr": 0.6,
+        "aupro_0.3": 0.95,
+        "aupro_0.05": 0.8,
+        "honest_pixel_false_positive_rate": 0.01,
+    },
+    "intervals": {"pixel_auroc": [0.97, 0.99]},
+    "provenance": {"code_pixel_metrics": "a7" * 8},
+}
+NO_MASKS = PIXELS | {
+    "reason": "no defective image has a mask",
+    "metrics": dict.fromkeys(("pixel_auroc", "pixel_aupr", "aupro_0.3", "aupro_0.05")),
+    "intervals": {},
+}
+
+
+def test_pixel_metrics_stand_beside_the_image_metrics():
+    maps = [metrics("bottle", "fre", 0.9) | {"pixels": PIXELS}]
+    maps.append(metrics("cable", "fre", 0.9) | {"pixels": NO_MASKS})
+    shown = results([*BOTH, *maps], ["bottle", "cable"])
+    text = report(shown)
+    assert rows(text, "Pixel AUROC") == [
+        ["", "fre resnet18"],
+        ["average", "0.980 (of 1; 0.970–0.990)"],
+        ["bottle", "0.980 (0.970–0.990)"],
+        ["cable", "–"],
+    ]
+    assert column(text, "AUPRO to 0.3") == ["0.950 (of 1)", "0.950", "–"]
+    assert column(text, "AUPRO to 0.05") == ["0.800 (of 1)", "0.800", "–"]
+    assert column(text, "Pixel average precision") == ["0.600 (of 1)", "0.600", "–"]
+    assert "–: cable: no defective image has a mask." in text
+    assert "resolution: 256×256." in text
+    assert "Without maps: dfkde resnet18." in text
+    assert "a7" * 8 in text
+    tidy = shown.tidy.set_index(["category", "metric"])
+    assert tidy.loc[("bottle", "pixel_threshold"), "value"] == 3.5
+    assert tidy.loc[("cable", "aupro_0.3"), "reason"] == "no defective image has a mask"
+
+
+def seeded(seed: int, auroc: float, pixel_auroc: float) -> dict:
+    entry = metrics("bottle", f"padim@{seed}", auroc)
+    pixels = PIXELS | {"metrics": PIXELS["metrics"] | {"pixel_auroc": pixel_auroc}}
+    flags = {"false_positive_rate": "above" if seed == 43 else None, "beats_trivial_f1": True}
+    return changed(entry, parameters={"seed": seed}) | {"pixels": pixels, "flags": flags}
+
+
+def test_several_seeds_of_a_detector_become_mean_and_deviation():
+    entries = [metrics("bottle", "fre", 0.9), seeded(42, 0.90, 0.96), seeded(43, 0.94, 0.98)]
+    entries, spread = average_seeds(entries, [replicates(entry) for entry in entries])
+    assert [entry["method"] for entry in entries] == ["fre", "padim"]
+    assert np.allclose(spread[1]["image_auroc"], 0.92 + np.linspace(-0.02, 0.02, 101))
+    text = report(results(entries, ["bottle"]))
+    assert rows(text, "Image AUROC")[2] == [
+        "bottle",
+        "0.900 (0.880–0.920)",
+        "**0.920** ± 0.028 (0.900–0.940)",
+    ]
+    assert rows(text, "Image AUROC")[0][2] == "padim resnet18 ▲"
+    assert rows(text, "Pixel AUROC")[2][1] == "0.970 ± 0.014 (0.970–0.990)"
+    assert "with the seeds 42, 43" in text
+    assert "seed: [42, 43]" in text
+
+
+def test_without_several_seeds_nothing_is_averaged():
+    entry = metrics("bottle", "padim", 0.9)
+    (same,), _ = average_seeds([entry], [replicates(entry)])
+    assert same is entry
+    assert "±" not in rows(report(results([entry], ["bottle"])), "Image AUROC")[1][1]
+
+
+def test_a_dataset_without_masks_says_so_once():
+    text = report(results([metrics("bottle", "fre", 0.9) | {"pixels": NO_MASKS}], ["bottle"]))
+    section = text.split("## Pixel metrics\n\n")[1].split("\n## ")[0]
+    assert section.strip() == "–: bottle: no defective image has a mask."
+    assert "AUPRO" not in text
+
+
+@pytest.mark.parametrize(("resolution", "compared"), [(256, True), ("original", False)])
+def test_published_pixel_figures_are_compared_at_their_resolution(
+    resolution: int | str, compared: bool
+):
+    figures = [("fre", "resnet18", "bottle", "aupro_0.3", 0.905)]
+    settings = {"fre": SETTINGS | {"resolution": 256, "remark": "the layer is not named"}}
+    publication = PUBLISHED._replace(
+        figures=pd.DataFrame(figures, columns=PUBLISHED.figures.columns), settings=settings
+    )
+    entry = metrics("bottle", "fre", 0.9) | {"pixels": PIXELS | {"resolution": resolution}}
+    found, refused = comparable(publication, [entry])
+    assert list(found["value"]) == ([0.905] if compared else [])
+    assert refused == (
+        [] if compared else ["fre resnet18: resolution is original, published with 256"]
+    )
+    assert remarks(publication, found) == (["fre: the layer is not named"] if compared else [])
 
 
 def test_header_counts_images_and_names_seed_versions_and_device():

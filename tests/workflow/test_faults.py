@@ -34,6 +34,7 @@ from server import serving
 
 DETECTOR = Path("results/parts/plate/fre/resnet18")
 FEATURES = Path("results/parts/plate/features.h5")
+REPLICATES = DETECTOR / "replicates.h5"
 
 
 def left_overs(folder: Path) -> list[Path]:
@@ -119,7 +120,6 @@ def _job(run: subprocess.Popen[bytes], script: str, folder: Path) -> psutil.Proc
 STAGES = {
     "index_images.py": "results/parts/plate/index.tsv",
     "extract_features.py": FEATURES,
-    "fit_model.py": DETECTOR / "model.h5",
     "score_images.py": DETECTOR / "scores.tsv",
     "evaluate_scores.py": DETECTOR / "metrics.json",
     "write_table.py": TABLE,
@@ -136,7 +136,7 @@ def test_a_killed_job_is_done_again(copy: Path, small: Path, script: str):
     assert planned_jobs(copy, TABLE) == {}
 
 
-@pytest.mark.parametrize("script", ["extract_features.py", "fit_model.py", "write_table.py"])
+@pytest.mark.parametrize("script", ["extract_features.py", "score_images.py", "write_table.py"])
 def test_a_killed_snakemake_says_how_to_go_on(copy: Path, small: Path, script: str):
     assert start_and_kill(copy, script, everything=True) != 0
     locked = snakemake(copy, TABLE)
@@ -173,7 +173,7 @@ def test_a_killed_download_goes_on_where_it_was(
         urls = {"plate": [server.url()]}
         write_small_config(tmp_path, small_dataset, resnet18_weights, source="download", urls=urls)
         server.stalls = 1
-        part = tmp_path / "resources" / "data" / "parts" / "plate.tar.xz.part"
+        part = tmp_path / "resources" / "downloads" / "parts_plate.tar.xz.part"
         with open(tmp_path / "killed.log", "w") as log:
             run = subprocess.Popen(snakemake_command(tmp_path, TABLE), stdout=log, stderr=log)
         job = _job(run, "fetch_category.py", tmp_path)
@@ -201,7 +201,7 @@ def test_a_failed_download_says_what_to_fetch_and_where_to_put_it(
         run = snakemake(tmp_path, TABLE)
     assert run.returncode != 0
     assert message in said(run)
-    assert "resources/data/parts/plate.tar.xz" in said(run)
+    assert "resources/downloads/parts_plate.tar.xz" in said(run)
     assert not (tmp_path / "resources" / "data" / "parts" / "plate").exists()
 
 
@@ -234,7 +234,7 @@ def test_a_read_only_results_folder_is_named(
 
 
 @pytest.mark.parametrize("damage", ["truncated", "bit flipped"])
-@pytest.mark.parametrize("artefact", [FEATURES, DETECTOR / "model.h5"], ids=["features", "model"])
+@pytest.mark.parametrize("artefact", [FEATURES, REPLICATES], ids=["features", "replicates"])
 def test_a_damaged_file_of_an_earlier_run_is_named(
     copy: Path, small: Path, artefact: Path, damage: str
 ):

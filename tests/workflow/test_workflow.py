@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import yaml
 from runs import ROOT, TABLE, planned_jobs, snakemake, write_config
 from sklearn.metrics import roc_auc_score
@@ -26,29 +27,38 @@ def table_rows(text: str, heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def test_table_shows_what_the_scores_say(finished: Path):
+def test_table_counts_images_and_shows_intervals(finished: Path):
     text = (finished / TABLE).read_text()
     assert "2 of 2 categories" in text
     assert "(32/10/14)" in text
-    measured = [row for row in table_rows(text, "Image AUROC") if row[2] == "measured"]
-    shown = {row[0]: row[4:] for row in measured}
-    for method in ("dfkde_small", "fre_small"):
-        expected = []
-        for category in ("plate", "ring"):
-            folder = finished / "results" / "parts" / category / method / "efficientnet_lite0"
-            rows = read_tsv(folder / "scores.tsv")
-            labels = [int(row["label"]) for row in rows]
-            expected.append(roc_auc_score(labels, [float(row["anomaly_score"]) for row in rows]))
-        assert shown[method] == [f"{value:.3f}" for value in expected]
-
-
-def test_bright_squares_are_found(finished: Path):
-    rows = table_rows((finished / TABLE).read_text(), "Image AUROC")
+    header, _, average, *shown = table_rows(text, "Image AUROC")
+    assert header == ["", "dfkde_small efficientnet_lite0", "fre_small efficientnet_lite0"]
     # five good and seven defective images are too few for a point figure: an interval stands
-    measured = [row for row in rows if row[2] == "measured"]
-    assert [row[3:] for row in measured] == [["–"] * 3] * 2
-    intervals = [row for row in rows if row[2] == "95 % interval"]
-    assert all(float(value.split("–")[1]) > 0.9 for row in intervals for value in row[4:])
+    assert average == ["average", "–", "–"]
+    for (category, *texts), expected in zip(shown, ("plate", "ring"), strict=True):
+        assert category == expected
+        for method, text in zip(("dfkde_small", "fre_small"), texts, strict=True):
+            folder = finished / "results" / "parts" / category / method / "efficientnet_lite0"
+            low, high = json.loads((folder / "metrics.json").read_text())["intervals"][
+                "image_auroc"
+            ]
+            assert text == f"– ({low:.3f}–{high:.3f})"
+
+
+def test_bright_squares_are_found_and_marked(finished: Path):
+    for category, method in CELLS:
+        folder = finished / "results" / "parts" / category / method / "efficientnet_lite0"
+        rows = read_tsv(folder / "scores.tsv")
+        labels = [int(row["label"]) for row in rows]
+        auroc = roc_auc_score(labels, [float(row["anomaly_score"]) for row in rows])
+        metrics = json.loads((folder / "metrics.json").read_text())["metrics"]
+        assert metrics["image_auroc"] == pytest.approx(auroc)
+        assert auroc > 0.9
+    pixels = json.loads((folder / "pixel_metrics.json").read_text())["metrics"]["pixel_auroc"]
+    row = table_rows((finished / TABLE).read_text(), "Pixel AUROC")[-1]
+    assert row[0] == "ring"
+    assert row[1].startswith(f"{pixels:.3f} (")
+    assert pixels > 0.8
 
 
 def test_csv_twin_holds_the_same_figures(finished: Path):
@@ -60,7 +70,8 @@ def test_csv_twin_holds_the_same_figures(finished: Path):
             metrics = json.loads((finished / "results" / "parts" / path).read_text())
             assert float(row["value"]) == metrics["metrics"]["image_auroc"]
             assert float(row["value"]) > 0.9
-    assert len(rows) == len(CELLS) * 22  # no average of figures that rest on so few images
+    # ten pixel figures where the method localizes; no average of image figures of so few images
+    assert len(rows) == len(CELLS) * 22 + 2 * 10 + 9
 
 
 def test_scores_have_one_row_per_test_image(finished: Path):
@@ -109,7 +120,7 @@ def test_a_changed_parameter_redoes_its_method_and_extracts_nothing(
     config = yaml.safe_load((finished_copy / "config.yaml").read_text())
     config["methods"]["dfkde_small"]["components"] = 2
     (finished_copy / "config.yaml").write_text(yaml.safe_dump(config))
-    assert planned_jobs(finished_copy, TABLE) == {"model": 2, "scores": 2, "metrics": 2, "table": 1}
+    assert planned_jobs(finished_copy, TABLE) == {"scores": 2, "metrics": 2, "table": 1}
 
 
 def test_an_added_method_on_known_features_runs_alone(finished_copy: Path):
@@ -117,7 +128,7 @@ def test_an_added_method_on_known_features_runs_alone(finished_copy: Path):
     config["methods"]["fre_99"] = config["methods"]["fre_small"] | {"variance": 0.99}
     config["datasets"]["parts"]["methods"].append("fre_99")
     (finished_copy / "config.yaml").write_text(yaml.safe_dump(config))
-    assert planned_jobs(finished_copy, TABLE) == {"model": 2, "scores": 2, "metrics": 2, "table": 1}
+    assert planned_jobs(finished_copy, TABLE) == {"scores": 2, "metrics": 2, "table": 1}
     assert snakemake(finished_copy, TABLE).returncode == 0
     assert "fre_99" in (finished_copy / TABLE).read_text()
 
@@ -150,7 +161,6 @@ def test_one_category_can_be_redone(finished: Path):
     assert jobs == {
         "index": 1,
         "features": 1,
-        "model": 2,
         "scores": 2,
         "metrics": 2,
         "table": 1,
@@ -298,7 +308,7 @@ def test_no_rule_uses_more_than_it_asks_for(finished_copy: Path):
     lines = [line for line in text.splitlines() if line.startswith("|")]
     header, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
     table = {row[0]: dict(zip(header, row, strict=True)) for row in rows[1:]}
-    assert {"features", "index", "model", "scores", "metrics", "table"} <= set(table)
+    assert {"features", "index", "scores", "metrics", "table"} <= set(table)
     for rule, row in table.items():
         assert 0 < float(row["MB asked"]) >= float(row["MB used"]), rule
         assert 0 < float(row["minutes asked"]) >= float(row["minutes used"]), rule

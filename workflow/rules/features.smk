@@ -26,7 +26,6 @@ rule features:
         runtime=grows(120),
     params:
         passes=extraction_passes,
-        device=config["device"],
         precision=config["precision"],
         bits=lookup("datasets/{dataset}/bits", within=config, default=None),
         code=stage_digest("extract_features"),

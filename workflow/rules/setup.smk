@@ -7,7 +7,7 @@ from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow", "scripts")))
 
-from defectbench.config import check_config, check_schema, split_names
+from defectbench.config import check_config, check_schema, separate_seeds, split_names
 from defectbench.errors import InputError
 from defectbench.features.layers import check_layers
 
@@ -22,3 +22,4 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 config["categories"] = split_names(config["categories"])
+separate_seeds(config)

@@ -1,7 +1,11 @@
 """Stage table: the report of one dataset.
 
-in:  metrics.json and replicates.h5 of every category and detector, published figures if any
-out: reports/{dataset}_table.md, _table.csv (the same figures, tidy), _details.md
+in:  metrics.json and replicates.h5 of every category and detector, pixel_metrics.json of those
+     that localize, published figures if any
+     and the same files of other categories, where an earlier run has left them
+out: reports/{dataset}_table.md, _table.csv (the same figures, tidy), _details.md;
+     of all categories also reports/{dataset}_kept/{settings}/, a copy that stays when a run
+     with other settings writes the report anew
 """
 
 
@@ -9,6 +13,7 @@ rule table:
     input:
         metrics=of_cells("metrics", "metrics"),
         replicates=of_cells("metrics", "replicates"),
+        pixel_metrics=of_cells("pixel_metrics", "metrics", only=localizing_cells),
         notes=of_cells("index", "notes"),
         held_out_checks=of_cells("scores", "check"),
         published=published_figures,

@@ -8,7 +8,7 @@ from pathlib import Path
 from defectbench.errors import job_log
 from defectbench.features.category import Machine, write_features
 from defectbench.features.passes import Pass, Tap
-from defectbench.images.index import dataset_digest, read_index
+from defectbench.images.index import images_digest, read_index
 from defectbench.provenance import file_sha256, library_versions
 
 LIBRARIES = ("pillow", "imagecodecs", "numpy", "torch", "torchvision", "timm")
@@ -29,7 +29,7 @@ with job_log(snakemake.log[0]):
         for entry in params.passes
     ]
     shared = {
-        "dataset_sha256": dataset_digest(index),
+        "images_sha256": images_digest(index),
         "code_features": params.code["code"],
         "versions": library_versions(*LIBRARIES),
         "bits": params.bits,
@@ -44,7 +44,8 @@ with job_log(snakemake.log[0]):
         [Path(snakemake.input.category, row.path) for row in index],
         passes,
         json.loads(json.dumps(provenances)),
-        Machine(params.device, params.precision, snakemake.threads),
+        # not a parameter: where features are computed does not make them others
+        Machine(snakemake.config["device"], params.precision, snakemake.threads),
         Path(snakemake.output.features),
         "features " + "/".join(snakemake.wildcards),
         params.bits,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from defectbench.errors import job_log
 from defectbench.features.given import read_feature_file
-from defectbench.images.index import dataset_digest, write_index
+from defectbench.images.index import images_digest, write_index
 from defectbench.images.notes import write_notes
 from defectbench.provenance import library_versions
 from defectbench.storage import create_array, create_h5
@@ -12,7 +12,7 @@ from defectbench.storage import create_array, create_h5
 with job_log(snakemake.log[0]):
     given = read_feature_file(snakemake.input.file)
     provenance = {
-        "dataset_sha256": dataset_digest(given.index),
+        "images_sha256": images_digest(given.index),
         "device": "given features",
         "code_features": snakemake.params.code["code"],
         "versions": library_versions("numpy", "h5py"),

@@ -5,7 +5,7 @@ from defectbench.evaluation.folds import folds
 from defectbench.evaluation.held_out import held_out
 from defectbench.evaluation.held_out_check import check_held_out
 from defectbench.images.groups import assign_groups, group_notes
-from defectbench.images.index import read_index
+from defectbench.images.index import dataset_digest, read_index
 from defectbench.progress import warn
 from defectbench.scorers import scorer_class
 from defectbench.scorers.base import has_maps, take_images
@@ -28,9 +28,12 @@ with job_log(snakemake.log[0]):
 
     scorer = scorer_class(params.scorer)(**params.parameters).fit(X_train)
     provenance |= {
+        "dataset_sha256": dataset_digest(index),
         "layers": params.layers,
         "scorer": params.scorer,
         "parameters": params.parameters,
+        "folds": params.folds,
+        "groups": params.groups,
         "code_scorer": params.code["code"],
     }
     write_arrays(output.model, scorer.to_arrays(), {"provenance": provenance})

@@ -73,7 +73,7 @@ def check_config(config: Config) -> None:
         _known(f"methods.{name}.scorer", method["scorer"], scorer_names())
         _known(f"methods.{name}.preprocessing", method["preprocessing"], config["preprocessings"])
         schema = scorer_class(method["scorer"]).parameter_schema
-        for key, value in scorer_parameters(config, name).items():
+        for key, value in _given_parameters(method).items():
             _known(f"methods.{name}", key, [*sorted(METHOD_KEYS), *schema], "key")
             try:
                 jsonschema.validate(value, schema[key])
@@ -153,11 +153,35 @@ def method_layers(method: Mapping[str, Any]) -> list[str]:
 
 
 def scorer_parameters(config: Config, method: str) -> dict[str, Any]:
-    """Parameters of a method's scorer, with the seed for one that draws random numbers."""
-    entry = config["methods"][method]
-    given = {key: value for key, value in entry.items() if key not in METHOD_KEYS}
-    draws = scorer_class(entry["scorer"]).draws
-    return {"seed": config["seed"], **given} if draws else given
+    """Parameters of a method's scorer, with the seed that `separate_seeds` gave it."""
+    return _given_parameters(config["methods"][method])
+
+
+def _given_parameters(method: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in method.items() if key not in METHOD_KEYS}
+
+
+def separate_seeds(config: dict[str, Any]) -> None:
+    """Give each method that draws random numbers its seed; of several seeds, one method each.
+
+    Called once, after the checks. ``padim`` with the seeds 42 and 43 becomes ``padim@42`` and
+    ``padim@43``, in `methods` and in the datasets' line-ups; `reports.seeds` brings them together.
+    """
+    seeds = config.get("seeds") or [config["seed"]]
+    names: dict[str, list[str]] = {}
+    methods: dict[str, Any] = {}
+    for name, method in config["methods"].items():
+        if scorer_class(method["scorer"]).draws:
+            made = {
+                name if len(seeds) == 1 else f"{name}@{s}": {**method, "seed": s} for s in seeds
+            }
+        else:
+            made = {name: method}
+        methods |= made
+        names[name] = list(made)
+    config["methods"] = methods
+    for dataset in config["datasets"].values():
+        dataset["methods"] = [each for name in dataset["methods"] for each in names[name]]
 
 
 def localizing_cells(config: Config, dataset: str) -> list[Cell]:

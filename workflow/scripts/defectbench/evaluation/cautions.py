@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from defectbench.evaluation.intervals import effective_size
 from defectbench.evaluation.resampling import group_numbers
@@ -96,7 +95,7 @@ def against_asked(predicted: np.ndarray, groups: np.ndarray, asked: float) -> st
         return None
     rate = float(predicted.mean())
     of = round(effective_size(predicted, groups))
-    p_value = stats.binomtest(round(rate * of), of, asked).pvalue
+    p_value = binomial_p_value(round(rate * of), of, asked)
     if p_value >= SIGNIFICANCE:
         return None
     return "above" if rate > asked else "below"
@@ -142,6 +141,17 @@ def cautions(
 def _count(groups: np.ndarray) -> int:
     """Number of groups; an image without one counts by itself."""
     return len(set(group_numbers(groups).tolist()))
+
+
+def binomial_p_value(hits: int, of: int, rate: float) -> float:
+    """Exact two-sided p-value: the probability of all counts no likelier than the one found."""
+    from scipy.special import gammaln, xlog1py, xlogy  # scipy.stats takes half a second longer
+
+    k = np.arange(of + 1)
+    ways = gammaln(of + 1) - gammaln(k + 1) - gammaln(of - k + 1)
+    probabilities = np.exp(ways + xlogy(k, rate) + xlog1py(of - k, -rate))
+    # counts on both sides that are equally likely differ by rounding
+    return float(probabilities[probabilities <= probabilities[hits] * (1 + 1e-7)].sum())
 
 
 def _too_few(labels: np.ndarray, classes: tuple[int, ...]) -> str | None:

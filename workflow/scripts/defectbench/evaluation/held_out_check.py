@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import bdtrc, betaincinv
 
 from defectbench.evaluation.folds import contiguous_folds, number_of_groups
 from defectbench.evaluation.held_out import held_out
@@ -80,8 +79,16 @@ def near_duplicates(X: np.ndarray) -> NearDuplicates:
     nearest = first / np.maximum(inner, tiny)
     spread = np.median(inner / np.maximum(outer, tiny))
     dimension = np.log(0.5) / np.log(np.clip(spread, 1e-9, 1 - 1e-9))
-    limit = betaincinv(1, NEIGHBOURS - 1, RARE) ** (1 / dimension)
+    # the first of n - 1 inner neighbours is this near by chance in the share RARE of all images
+    limit = (1 - (1 - RARE) ** (1 / (NEIGHBOURS - 1))) ** (1 / dimension)
     return NearDuplicates(float(np.median(nearest)), float((nearest < limit).mean()))
+
+
+def _are_too_many(above: int, n_images: int) -> bool:
+    """Whether so many images are above the threshold less than once in a thousand by chance."""
+    from scipy.special import bdtrc  # seldom needed, and half of what a detector's job imports
+
+    return float(bdtrc(above - 1, n_images, RATE)) < SIGNIFICANCE
 
 
 def contiguous_jump(scorer: Scorer, X: Features, shuffled_scores: np.ndarray, n_folds: int) -> Jump:
@@ -107,11 +114,10 @@ def contiguous_jump(scorer: Scorer, X: Features, shuffled_scores: np.ndarray, n_
     threshold = threshold_at_false_positive_rate(shuffled_scores, RATE)
     above = int((scores >= threshold).sum())
     rises = float((scores > shuffled_scores).mean()) > 0.5 + 1.5 / n_images**0.5
-    too_many = float(bdtrc(above - 1, n_images, RATE)) < SIGNIFICANCE
     return Jump(
         shuffled_rate=float((shuffled_scores >= threshold).mean()),
         contiguous_rate=above / n_images,
-        significant=too_many and rises,
+        significant=rises and _are_too_many(above, n_images),
     )
 
 

@@ -4,14 +4,14 @@
 """
 
 from collections.abc import Callable, Sequence
+from statistics import NormalDist
 
 import numpy as np
-from scipy import optimize, stats
 
 from defectbench.evaluation.resampling import group_numbers
 
 LEVEL = 0.95
-Z = float(stats.norm.ppf((1 + LEVEL) / 2))
+Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 
 LEAST = 0.75
 """Least variance of an estimate, in parts of what is expected of it: few images show too little.
@@ -30,9 +30,11 @@ def rate_interval(rate: float, of: float) -> Interval:
     With a fractional `of`, the size of the independent sample that would know as much, it is
     the interval of Korn and Graubard (Survey Methodology 24, 1998).
     """
+    from scipy.special import betaincinv  # the report needs none of it; scipy.stats takes longer
+
     hits = rate * of
-    low = stats.beta.ppf((1 - LEVEL) / 2, hits, of - hits + 1) if hits > 0 else 0.0
-    high = stats.beta.ppf((1 + LEVEL) / 2, hits + 1, of - hits) if hits < of else 1.0
+    low = betaincinv(hits, of - hits + 1, (1 - LEVEL) / 2) if hits > 0 else 0.0
+    high = betaincinv(hits + 1, of - hits, (1 + LEVEL) / 2) if hits < of else 1.0
     return float(low), float(high)
 
 
@@ -61,7 +63,9 @@ def effective_size(hits: np.ndarray, groups: np.ndarray) -> float:
     variance = n_groups / (n_groups - 1) * (totals**2).sum() / len(hits) ** 2
     if rate in (0, 1) or variance == 0:
         return float(n_groups)
-    few = (Z / stats.t.ppf((1 + LEVEL) / 2, n_groups - 1)) ** 2
+    from scipy.special import stdtrit
+
+    few = (Z / stdtrit(n_groups - 1, (1 + LEVEL) / 2)) ** 2
     return float(np.clip(few * rate * (1 - rate) / variance, 1, len(hits)))
 
 
@@ -88,10 +92,21 @@ def score_interval(
 
     low, high = 0.0, 1.0
     if value > EDGE and excess(EDGE) > 0:
-        low = optimize.brentq(excess, EDGE, min(value, 1 - EDGE))
+        low = _root(excess, EDGE, min(value, 1 - EDGE))
     if value < 1 - EDGE and excess(1 - EDGE) > 0:
-        high = optimize.brentq(excess, max(value, EDGE), 1 - EDGE)
+        high = _root(excess, max(value, EDGE), 1 - EDGE)
     return float(low), float(high)
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function changes its sign, by bisection; importing scipy.optimize takes longer."""
+    falls = function(low) > 0
+    while low < (middle := (low + high) / 2) < high:
+        if (function(middle) > 0) == falls:
+            low = middle
+        else:
+            high = middle
+    return middle
 
 
 def hanley_mcneil_variance(auroc: float, n_good: int, n_defective: int) -> float:

@@ -60,6 +60,11 @@ def read_index(path: str | Path) -> list[IndexRow]:
     ]
 
 
+def images_digest(rows: Iterable[IndexRow]) -> str:
+    """Digest of a category's images in order, whatever is said of them: 16 hexadecimal digits."""
+    return hashlib.sha256("".join(row.sha256 for row in rows).encode()).hexdigest()[:16]
+
+
 def dataset_digest(rows: Iterable[IndexRow]) -> str:
     """Digest of a category's images, names, splits and labels: 16 hexadecimal digits."""
     digest = hashlib.sha256()

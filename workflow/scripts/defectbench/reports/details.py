@@ -1,4 +1,4 @@
-"""The report's second file: per category, the defect types and the images ranked worst."""
+"""The report's second file: per category, defect types, confusions, worst-ranked images."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,20 +6,30 @@ from typing import Any
 from defectbench.reports import markdown
 from defectbench.reports.results import Metrics, Results
 
+MATRICES = {
+    "honest threshold": ("honest", "value"),
+    "oracle threshold": ("oracle", "value"),
+    "published (oracle)": ("oracle", "published"),
+}
+
 
 def details(results: Results) -> str:
-    """Per category: the defect types, and the images ranked worst."""
+    """Per category: the defect types, confusion matrices, and the images ranked worst."""
     sections = [
         f"# {results.dataset}: details",
         "AUROC: the defect type against the good test images. Found: share called defective "
         "at the honest threshold; for `good`, that is the false-positive rate. In brackets the "
-        "95 % interval.",
+        "95 % interval. Confusion matrices: true positives / false positives / false negatives / "
+        "true negatives.",
+        f"All figures: [{results.dataset}_table.md]({results.dataset}_table.md).",
     ]
     for category in filter(results.images.__contains__, results.categories):
         entries = [entry for entry in results.metrics if entry["category"] == category]
         sections += [
             f"## {category}",
             _defect_table(entries),
+            "### Confusion matrices",
+            _confusion_table(results, category),
             "### Worst-ranked images",
             "Wrong side of: share of the other class's images that the image is ranked "
             "wrongly against.",
@@ -42,6 +52,20 @@ def _defect_table(entries: Metrics) -> str:
         for row in entry["defects"]
     ]
     return markdown.table(["method", "backbone", "defect", "images", "AUROC", "found"], rows)
+
+
+def _confusion_table(results: Results, category: str) -> str:
+    rows = [
+        [
+            *detector,
+            *(
+                markdown.counts(results.confusions(threshold, detector, column).loc[category])
+                for threshold, column in MATRICES.values()
+            ),
+        ]
+        for detector in results.detectors
+    ]
+    return markdown.table(["method", "backbone", *MATRICES], rows)
 
 
 def _worst_table(entries: Metrics, images: Mapping[str, int]) -> str:

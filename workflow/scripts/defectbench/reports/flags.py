@@ -25,13 +25,12 @@ def f1_mark(entry: Mapping[str, Any]) -> str:
     return NO_BETTER if beaten else ""
 
 
-def named(results: Results, detector: Detector) -> tuple[str, str]:
-    """Method, with the marks of all its categories, and backbone."""
-    method, backbone = detector
+def named(results: Results, detector: Detector) -> str:
+    """Method and backbone, with the marks of all categories."""
     entries = results.entries(detector)
     found = {mark(entry) for entry in entries for mark in (rate_mark, f1_mark)}
     marks = "".join(mark for mark in LEGEND if mark in found)
-    return f"{method} {marks}".strip(), backbone
+    return " ".join([*detector, marks]).strip()
 
 
 def legend(results: Results) -> str:

@@ -1,13 +1,15 @@
 """How figures and tables are written in Markdown."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
 MISSING = "–"
+WIDTH = 180
+"""Characters of a table's row that fit a page; wider tables are split."""
 
 
 def number(value: float | None, sign: str = "") -> str:
@@ -37,4 +39,45 @@ def paragraphs(*parts: str) -> str:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A table as GitHub renders it; texts that look like numbers stay as they are."""
-    return tabulate(rows, header, tablefmt="github", disable_numparse=True)
+    cells = [list(map(_escaped, row)) for row in rows]
+    return tabulate(cells, list(map(_escaped, header)), tablefmt="github", disable_numparse=True)
+
+
+def tables(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table, or several that fit `WIDTH`, each with the first column."""
+    columns = list(zip(header, *rows, strict=True))
+    groups: list[list[int]] = []
+    left = 0
+    for place in range(1, len(columns)):
+        if left < _width(columns[place]):
+            groups.append([])
+            left = WIDTH - _width(columns[0])
+        groups[-1].append(place)
+        left -= _width(columns[place])
+    parts = [
+        list(zip(columns[0], *(columns[place] for place in group), strict=True)) for group in groups
+    ]
+    return paragraphs(*(table(first, rest) for first, *rest in parts))
+
+
+def grid(names: Sequence[str], columns: Mapping[str, Sequence[str]]) -> str:
+    """Texts by name and column; the longer side of the two goes down.
+
+    Parameters
+    ----------
+    columns
+        By title, a text for each name.
+    """
+    if len(columns) > len(names):
+        return tables(["", *names], [[title, *texts] for title, texts in columns.items()])
+    return tables(["", *columns], zip(names, *columns.values(), strict=True))
+
+
+def _width(column: Sequence[Any]) -> int:
+    """Of a column in print, with what stands between two."""
+    return 3 + max(len(_escaped(column[0])) + 2, *(len(_escaped(cell)) for cell in column))
+
+
+def _escaped(cell: Any) -> str:
+    """A text that is no markup in a table's cell, whatever the names in it hold."""
+    return str(cell).replace("|", "\\|").replace("<", "&lt;")

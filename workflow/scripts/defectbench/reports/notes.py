@@ -6,22 +6,22 @@ from pathlib import Path
 from defectbench.storage import read_json
 
 
-def notes_by_category(notes: Iterable[str], held_out_checks: Iterable[str]) -> dict[str, list[str]]:
+def notes_by_category(cells: Iterable[Path]) -> dict[str, list[str]]:
     """What is worth knowing about each category.
 
     Parameters
     ----------
-    notes
-        Files ``results/{dataset}/{category}/notes.json``: a list of sentences.
-    held_out_checks
-        Files ``results/{dataset}/{category}/{method}/{backbone}/held_out_check.json``: their
-        ``warnings`` are such a list, which begins with the detector in print.
+    cells
+        Folders ``results/{dataset}/{category}/{method}/{backbone}``. The category's
+        ``notes.json`` is a list of sentences; the ``warnings`` of a cell's
+        ``held_out_check.json`` are such a list too, and are of that detector.
     """
     found: dict[str, list[str]] = {}
-    for path in map(Path, notes):
-        found.setdefault(path.parent.name, []).extend(read_json(path))
-    for path in map(Path, held_out_checks):
-        category, method, backbone = path.parts[-4:-1]
-        warnings = read_json(path)["warnings"]
-        found.setdefault(category, []).extend(f"{method} {backbone}: {text}" for text in warnings)
+    for cell in cells:
+        category, method, backbone = cell.parts[-3:]
+        notes, check = cell.parents[1] / "notes.json", cell / "held_out_check.json"
+        if category not in found:
+            found[category] = read_json(notes) if notes.is_file() else []
+        warnings = read_json(check)["warnings"] if check.is_file() else []
+        found[category] += [f"{method} {backbone}: {text}" for text in warnings]
     return found

@@ -1,11 +1,11 @@
 """Measured figures beside published ones, where both were made in the same way."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from defectbench.reports.markdown import counts, number
+from defectbench.reports.markdown import MISSING, number
 from defectbench.reports.results import AVERAGE, Metrics, Results
 from defectbench.storage import read_json
 
@@ -21,7 +21,8 @@ class Publication(NamedTuple):
     figures
         Columns `COLUMNS`, one figure per row.
     settings
-        By method: scorer, parameters, layers, preprocessing and precision of the publication.
+        By method: scorer, parameters, layers, preprocessing and precision of the publication, of
+        pixel metrics their resolution; and perhaps a remark for those who compare.
     images
         Official number of images, by category: train_good, test_good, test_defective.
     weights
@@ -96,11 +97,11 @@ def _other_settings(entry: Mapping[str, Any], publication: Publication) -> list[
     if theirs is None:
         return [f"{name}: the settings of the publication are not known"]
     made = entry["provenance"]
-    ours = made | {"layers": made.get("layers") or [made.get("layer")]}
+    ours = made | {"resolution": entry.get("pixels", {}).get("resolution")}
     reasons = [
         f"{name}: {key} is {ours.get(key)}, published with {value}"
         for key, value in theirs.items()
-        if ours.get(key) != value
+        if key != "remark" and ours.get(key) != value
     ]
     prefix = publication.weights.get(entry["backbone"], "")
     if not made.get("weights_sha256", "").startswith(prefix):
@@ -136,44 +137,41 @@ def _whole_matrices(publication: Publication) -> pd.DataFrame:
     return pd.concat([figures, *(rows for rows in added if len(rows))], ignore_index=True)
 
 
-def published_rows(found: pd.DataFrame) -> list[list[str]]:
-    """Published figure and difference, under a row of measured ones; none if none is published."""
+def published_texts(found: pd.DataFrame) -> list[str]:
+    """Published figures that were measured too, each with measured minus published."""
     compared = found["published"].where(found["value"].notna())
-    if compared.isna().all():
-        return []
     difference = found["value"] - compared
     return [
-        ["", "", "published", *map(number, compared)],
-        ["", "", "difference", *(number(value, "+") for value in difference)],
+        MISSING if theirs != theirs else f"{number(theirs)} ({number(value, '+')})"
+        for theirs, value in zip(compared, difference, strict=True)
     ]
 
 
-def agreement(results: Results, metric: str) -> str:
-    """How many cells are within `AGREEMENT` of the published figure."""
-    found = pd.concat([results.figures(metric, detector)[1:] for detector in results.detectors])
-    compared = found.dropna(subset=["value", "published"])
+def agreement(found: Sequence[pd.DataFrame]) -> str:
+    """How many cells of all detectors are within `AGREEMENT` of the published figure."""
+    cells = pd.concat([figures[1:] for figures in found])
+    compared = cells.dropna(subset=["value", "published"])
     if compared.empty:
         return ""
     near = (compared["value"] - compared["published"]).abs() <= AGREEMENT
     return f"{near.sum()} of {len(compared)} cells agree with the published figure to ±{AGREEMENT}."
 
 
-def published_confusions(figures: list[pd.DataFrame]) -> tuple[list[list[str]], int, int]:
-    """Row of published matrices, how many of them were measured too, how many are identical.
-
-    Parameters
-    ----------
-    figures
-        Of the four counts at the oracle threshold.
-    """
+def identical_confusions(results: Results) -> str:
+    """How many confusion matrices at the oracle threshold are those that are published."""
     ours, theirs = (
-        pd.concat([figure[column] for figure in figures], axis=1)[1:]
+        pd.concat([results.confusions("oracle", d, column) for d in results.detectors])
         for column in ("value", "published")
     )
-    both = ours.notna().all(axis=1) & theirs.notna().all(axis=1)
+    both = (ours.notna() & theirs.notna()).all(axis=1)
     if not both.any():
-        return [], 0, 0
+        return ""
     same = (theirs[both].to_numpy() == ours[both].to_numpy()).all(axis=1)
-    texts = theirs.apply(counts, axis=1).mask(ours.notna().all(axis=1) & ~both, "not comparable")
-    row = ["", "", "published (oracle)", *texts]
-    return [row], int(both.sum()), int(same.sum())
+    return f"{same.sum()} of {len(same)} oracle matrices are identical to the published ones."
+
+
+def remarks(publication: Publication, figures: pd.DataFrame) -> list[str]:
+    """What a reader must know of the published figures that are compared."""
+    compared = set(figures["method"])
+    found = ((method, entry.get("remark")) for method, entry in publication.settings.items())
+    return [f"{method}: {text}" for method, text in found if text and method in compared]

@@ -33,7 +33,8 @@ class Results:
     categories
         All categories the dataset has, in order; those without results are marked.
     metrics
-        Contents of the ``metrics.json`` files, in the order of the rows.
+        Contents of the ``metrics.json`` files, in the order of the rows; ``pixels`` of one that
+        localizes: contents of its ``pixel_metrics.json``.
     tidy
         From `tidy_results`.
     differences
@@ -42,6 +43,10 @@ class Results:
         Why published figures are left out, from `published.comparable`.
     notes
         What is worth knowing about the images, by category.
+    remarks
+        What must be known of the published figures, from `published.remarks`.
+    coverage
+        Sentences on what else there is, from `earlier`.
     """
 
     dataset: str
@@ -51,11 +56,23 @@ class Results:
     differences: pd.DataFrame
     incomparable: Sequence[str] = ()
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
+    coverage: Sequence[str] = ()
 
     @cached_property
     def detectors(self) -> list[Detector]:
         """Method and backbone of each detector, in the order of the rows."""
         return list(dict.fromkeys(map(_detector, self.metrics)))
+
+    @cached_property
+    def with_maps(self) -> list[Mapping[str, Any]]:
+        """Entries whose maps were held against masks, or would have been, had there been any."""
+        return [entry for entry in self.metrics if "pixels" in entry]
+
+    @cached_property
+    def localizing(self) -> list[Detector]:
+        """Those of the detectors that say where a defect is."""
+        return list(dict.fromkeys(map(_detector, self.with_maps)))
 
     @cached_property
     def images(self) -> dict[str, Mapping[str, int]]:
@@ -86,6 +103,11 @@ class Results:
         """Figures of one metric and detector: a row for the average, then one per category."""
         return self._indexed.loc[(metric, *detector)].reindex([AVERAGE, *self.categories])
 
+    def confusions(self, threshold: str, detector: Detector, column: str) -> pd.DataFrame:
+        """Confusion matrices at a threshold, measured (value) or published: a row per category."""
+        counts = {name: self.figures(f"{threshold}_{name}", detector)[column] for name in COUNTS}
+        return pd.DataFrame(counts).loc[list(self.categories)]
+
     @cached_property
     def _indexed(self) -> pd.DataFrame:
         return self.tidy.set_index(["metric", "method", "backbone", "category"]).sort_index()
@@ -97,7 +119,7 @@ def tidy_results(metrics: Metrics, published: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     metrics
-        Contents of the ``metrics.json`` files.
+        As of `Results`.
     published
         Figures that may be compared, from `published.comparable`.
 
@@ -106,18 +128,19 @@ def tidy_results(metrics: Metrics, published: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Columns method, backbone, metric, value, categories (how many the value averages over),
         category, low and high (95 % interval), reason (why the value is neither printed nor
-        averaged), published. Missing values are NaN.
+        averaged), deviation (standard deviation over seeds), published. Missing values are NaN.
     """
     keys = ["method", "backbone", "category", "metric"]
-    columns = [*keys, "value", "low", "high", "reason"]
-    cells = pd.DataFrame([row for entry in metrics for row in _figures(entry)], columns=columns)
-    cells = cells.astype({"value": "float64", "low": "float64", "high": "float64"})
+    numbers = ["value", "low", "high", "deviation"]
+    cells = pd.DataFrame(
+        [row for entry in metrics for row in _figures(entry)], columns=[*keys, *numbers, "reason"]
+    ).astype(dict.fromkeys(numbers, "float64"))
     cells["categories"] = 1
     averages = _averages(cells)
     results = pd.concat([averages, cells] if len(averages) else [cells])
     order = ["method", "backbone", "metric", "value", "categories", "category", "low", "high"]
     figures = published.rename(columns={"value": "published"})[[*keys, "published"]]
-    return results[[*order, "reason"]].merge(figures, on=keys, how="left")
+    return results[[*order, "reason", "deviation"]].merge(figures, on=keys, how="left")
 
 
 def paired_differences(metrics: Metrics, replicates: Replicates) -> pd.DataFrame:
@@ -166,16 +189,31 @@ def _detector(entry: Mapping[str, Any]) -> Detector:
 
 
 def _figures(entry: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """Rows of one category and detector: the metrics, then what the honest threshold is."""
+    """Rows of one category and detector: image metrics, thresholds, pixel metrics."""
     figures = entry["metrics"] | {
         "honest_threshold": entry["thresholds"]["honest"],
         "oracle_threshold": entry["thresholds"]["oracle"],
         "held_out_images": entry["held_out_images"],
     }
+    yield from _rows(entry, entry, figures, entry["reasons"])
+    if pixels := entry.get("pixels"):
+        figures = pixels["metrics"] | {"pixel_threshold": pixels["pixel_threshold"]}
+        reasons = {name: pixels["reason"] for name, value in figures.items() if value is None}
+        yield from _rows(entry, pixels, figures, reasons)
+
+
+def _rows(
+    entry: Mapping[str, Any],
+    source: Mapping[str, Any],
+    figures: Mapping[str, Any],
+    reasons: Mapping[str, str],
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of figures whose intervals and deviations stand in a source."""
     for metric, value in figures.items():
-        low, high = entry["intervals"].get(metric, UNKNOWN)
-        reason = entry["reasons"].get(metric)
-        yield *_detector(entry), entry["category"], metric, value, low, high, reason
+        low, high = source["intervals"].get(metric, UNKNOWN)
+        deviation = source.get("deviations", {}).get(metric)
+        key = (*_detector(entry), entry["category"], metric)
+        yield *key, value, low, high, deviation, reasons.get(metric)
 
 
 def _averages(cells: pd.DataFrame) -> pd.DataFrame:
@@ -188,6 +226,8 @@ def _averages(cells: pd.DataFrame) -> pd.DataFrame:
         if group["low"].notna().all():
             limits = list(zip(group["low"], group["high"], strict=True))
             interval = mean_interval(group["value"].tolist(), limits)
-        rows.append((*key, AVERAGE, group["value"].mean(), *interval, len(group)))
-    columns = [*keys, "category", "value", "low", "high", "categories"]
+        # the seeds' draws differ from category to category
+        deviation = (group["deviation"] ** 2).sum(min_count=1) ** 0.5 / len(group)
+        rows.append((*key, AVERAGE, group["value"].mean(), *interval, deviation, len(group)))
+    columns = [*keys, "category", "value", "low", "high", "deviation", "categories"]
     return pd.DataFrame(rows, columns=columns).assign(reason=None)

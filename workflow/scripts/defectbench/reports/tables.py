@@ -1,11 +1,13 @@
 """The report people read: its sections in order, between its header and what made it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from defectbench.reports import image_tables, markdown
+from defectbench.reports import markdown
 from defectbench.reports.cautions import cautions, notes
+from defectbench.reports.image_tables import differences, image_sections
 from defectbench.reports.markdown import MISSING, distinct
+from defectbench.reports.pixel_tables import pixel_sections
 from defectbench.reports.results import Results
 
 INTERVALS = (
@@ -17,88 +19,116 @@ INTERVALS = (
 )
 
 
-def report(results: Results) -> str:
-    """The report of one dataset: one table per metric, then what made it."""
+KINDS = {"train": "train", "test_good": "test, good", "test_defective": "test, defective"}
+
+Description = Callable[[Mapping[str, Any]], str]
+MADE_OF: Mapping[str, Description] = {
+    "scorer": lambda made: made["scorer"],
+    "parameters": lambda made: markdown.compact(made["parameters"]),
+    "layers": lambda made: ", ".join(made["layers"]),
+    "images": lambda made: markdown.compact(made.get("preprocessing", {})),
+    "weights": lambda made: made.get("weights_sha256", MISSING)[:16],
+    **{
+        f"code of {stage}": lambda made, stage=stage: made.get(
+            f"code_{stage}".replace(" ", "_"), MISSING
+        )
+        for stage in ("features", "scorer", "evaluation", "pixel metrics")
+    },
+}
+"""What is told of a detector's making, and how it is read off its provenance."""
+
+
+def report(results: Results, decision: str = "") -> str:
+    """The report of one dataset: one table per metric, then what made it.
+
+    Parameters
+    ----------
+    decision
+        Which detector to take, in Markdown; it comes first.
+    """
     sections = [
         _header(results),
+        decision,
         cautions(results),
         notes(results),
-        image_tables.ranking(results, "image_auroc", "Image AUROC"),
-        image_tables.ranking(results, "aupr", "Image AUPR"),
-        image_tables.f1(results),
-        image_tables.balanced_accuracy(results),
-        image_tables.thresholds(results),
-        image_tables.false_positive_rates(results),
-        image_tables.recalls(results),
-        image_tables.confusions(results),
-        image_tables.differences(results),
+        _images(results),
+        *image_sections(results),
+        *pixel_sections(results),
+        differences(results),
         _provenance(results),
     ]
     return markdown.paragraphs(*sections) + "\n"
 
 
 def _header(results: Results) -> str:
-    kinds = {"train": "train", "test_good": "test, good", "test_defective": "test, defective"}
-    images = results.images
-    totals = {kind: sum(counts[kind] for counts in images.values()) for kind in kinds}
-    rows = [
-        [
-            title,
-            totals[kind],
-            *(images[c][kind] if c in images else MISSING for c in results.categories),
-        ]
-        for kind, title in kinds.items()
-    ]
+    name, images = results.dataset, results.images
+    totals = [sum(counts[kind] for counts in images.values()) for kind in KINDS]
+    train, good, defective = totals
     missing = [category for category in results.categories if category not in images]
     return markdown.paragraphs(
-        f"# {results.dataset}: image-level anomaly detection",
-        f"{len(images)} of {len(results.categories)} categories; {totals['train']} "
-        f"defect-free images to train, {totals['test_good']} good and "
-        f"{totals['test_defective']} defective images to test "
-        f"({totals['train']}/{totals['test_good']}/{totals['test_defective']}). "
-        f"Defective is the positive class. Seed {distinct(m['seed'] for m in results.metrics)}; "
+        f"# {name}: anomaly detection",
+        f"{len(images)} of {len(results.categories)} categories; {train} defect-free images to "
+        f"train, {good} good and {defective} defective images to test "
+        f"({train}/{good}/{defective}). Defective is the positive class. "
+        f"Seed {distinct(m['seed'] for m in results.metrics)}; "
         f"{_versions(results)}, on {distinct(map(_device, results.metrics))}.",
-        f"{MISSING}: not in this run ({', '.join(missing)})." if missing else "",
-        markdown.table(["", "total", *results.categories], rows),
+        f"{MISSING}: not in this report ({', '.join(missing)})." if missing else "",
+        "\n".join(f"- {line}" for line in results.coverage),
+        _seeds(results),
+        f"In brackets the 95 % interval, in bold the largest figure of each category. The page "
+        f"with pictures and curves: [{name}.html]({name}.html). Defect types, confusion matrices, "
+        f"worst-ranked images: [details]({name}_details.md). The same figures, tidy: "
+        f"[CSV]({name}_table.csv).",
     )
+
+
+def _seeds(results: Results) -> str:
+    """What several seeds of a detector mean for its figures."""
+    seeds = distinct(seed for entry in results.metrics for seed in entry.get("seeds", ()))
+    if not seeds:
+        return ""
+    return (
+        f"Detectors that draw random numbers ran with the seeds {seeds}: their figures are means "
+        "± one standard deviation over them. Their thresholds and details are those of the first."
+    )
+
+
+def _images(results: Results) -> str:
+    """How many images of each kind."""
+    rows = [
+        [category, *(results.images.get(category, {}).get(kind, MISSING) for kind in KINDS)]
+        for category in results.categories
+    ]
+    return markdown.paragraphs("## Images", markdown.table(["", *KINDS.values()], rows))
 
 
 def _provenance(results: Results) -> str:
     digests = {m["category"]: m["provenance"]["dataset_sha256"] for m in results.metrics}
-    methods = []
-    for detector in results.detectors:
-        made = results.entries(detector)[0]["provenance"]
-        methods.append(
-            [
-                *detector,
-                made["scorer"],
-                markdown.compact(made["parameters"]),
-                made.get("layer", MISSING),
-                markdown.compact(made.get("preprocessing", {})),
-                made.get("weights_sha256", MISSING)[:16],
-                _code(made),
-            ]
-        )
-    header = ["method", "backbone", "scorer", "parameters", "layer", "images", "weights", "code"]
+    made = {
+        " ".join(detector): [
+            describe(_made(results.entries(detector)[0])) for describe in MADE_OF.values()
+        ]
+        for detector in results.detectors
+    }
+    lines = [f"- Not compared with the publication: {why}." for why in results.incomparable]
+    lines += [f"- Compared with the publication, but: {what}." for what in results.remarks]
     return markdown.paragraphs(
         "## What made this",
         INTERVALS,
-        "\n".join(f"- Not compared with the publication: {why}." for why in results.incomparable),
-        "Digests are the first 16 hexadecimal digits of SHA-256; code is images, features, scorer, "
-        "evaluation.",
-        markdown.table(header, methods),
+        "\n".join(lines),
+        "Digests are the first 16 hexadecimal digits of SHA-256.",
+        markdown.grid(list(MADE_OF), made),
         markdown.table(["category", "dataset"], digests.items()),
     )
+
+
+def _made(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    return entry["provenance"] | entry.get("pixels", {}).get("provenance", {})
 
 
 def _versions(results: Results) -> str:
     pairs = {pair for m in results.metrics for pair in m["provenance"]["versions"].items()}
     return ", ".join(f"{name} {version}" for name, version in sorted(pairs))
-
-
-def _code(made: Mapping[str, Any]) -> str:
-    stages = ("images", "features", "scorer", "evaluation")
-    return " ".join(made[f"code_{stage}"] for stage in stages if f"code_{stage}" in made)
 
 
 def _device(entry: Mapping[str, Any]) -> str:
