@@ -5,7 +5,7 @@ ENV := .venv/.installed
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo compare test test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-groups lint
+.PHONY: help demo compare score test test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-groups lint
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -20,6 +20,13 @@ demo: $(ENV) ## benchmark two detectors on real images; prints the table
 
 compare: $(ENV) ## benchmark all detectors on the demo's images: hours on two cores
 	snakemake --cores all --quiet rules -- reports/elpv_family_table.md
+
+score: $(ENV) ## score new images: make score DETECTOR=detector.onnx IMAGES=folder [OUTPUT=scores]
+	@test -f "$(DETECTOR)" && test -d "$(IMAGES)" || \
+		{ echo "make score DETECTOR=path/to/detector.onnx IMAGES=folder [OUTPUT=scores]" \
+		"[SCORE='--overlays defective']"; exit 2; }
+	python workflow/scripts/score_folder.py "$(DETECTOR)" "$(IMAGES)" \
+		--output "$(or $(OUTPUT),scores)" $(SCORE)
 
 test: $(ENV) ## run all tests
 	python -m pytest

@@ -28,6 +28,7 @@ include: "workflow/rules/scores.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/pixel_metrics.smk"
 include: "workflow/rules/overlays.smk"
+include: "workflow/rules/detector.smk"
 include: "workflow/rules/table.smk"
 include: "workflow/rules/decision.smk"
 include: "workflow/rules/page.smk"
@@ -47,4 +48,4 @@ localrules:
 rule all:
     default_target: True
     input:
-        expand("reports/{dataset}_table.md", dataset=config["datasets"]),
+        expand(["reports/{dataset}_table.md", "reports/{dataset}.html"], dataset=local_datasets()),

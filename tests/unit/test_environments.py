@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from defectbench.deployment.graphs import exportable_scorers
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -36,13 +38,15 @@ def test_every_rule_logs_and_states_what_it_needs(file: Path):
             assert (file.parent / path).is_file()
 
 
-def test_only_the_extraction_imports_torch_at_the_start():
+def test_only_the_extraction_and_the_export_import_torch_at_the_start():
     scripts = ROOT / "workflow" / "scripts"
     modules = [*scripts.glob("*.py"), *scripts.glob("defectbench/**/*.py")]
     heavy = r"(?:torch|timm|defectbench\.features\.(?:backbones|batch_norm|taps|extraction))\b"
     pattern = re.compile(rf"^(?:import|from) {heavy}", re.M)
     found = {file.stem for file in modules if pattern.search(file.read_text())}
-    assert found == {"backbones", "batch_norm", "taps", "extraction"}
+    extraction = {"backbones", "batch_norm", "taps", "extraction"}
+    export = {"export_detector", "export", "modules", *exportable_scorers()}
+    assert found == extraction | export
 
 
 def test_the_readme_shows_the_published_demo_report():

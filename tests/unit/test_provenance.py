@@ -45,6 +45,8 @@ def test_every_rule_has_the_digest_of_its_own_script(rule: str, script: str, cod
     expected = {f'stage_digest("{script}")', f'scorer_digest("{script}")'}
     if script == "fetch_weights":
         expected = {"weights_digest"}
+    if script == "export_detector":
+        expected = {"detector_digest"}
     assert code in expected
 
 
@@ -105,7 +107,8 @@ def replaced(file: Path, old: str, new: str) -> None:
 
 def codes(copied: Path) -> dict[str, str]:
     forget()
-    digests = {file.stem: stage_digest(file.stem)["code"] for file in copied.glob("*.py")}
+    stages = {file.stem for file in copied.glob("*.py")} - {"score_folder"}  # which is no stage
+    digests = {stage: stage_digest(stage)["code"] for stage in stages}
     return digests | {"pca_fre": stage_digest("score_images", "scorers.pca_fre")["code"]}
 
 

@@ -25,6 +25,12 @@ def datasets_from(*sources):
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
+def local_datasets():
+    """Datasets whose files the config names; without any, the demo's. None is downloaded unasked."""
+    entries = config["datasets"].items()
+    return [name for name, entry in entries if "path" in entry] or ["elpv"]
+
+
 def category_origin(wildcards):
     """What decides a category's images: where they come from, and the content of what is here."""
     entry = config["datasets"][wildcards.dataset]

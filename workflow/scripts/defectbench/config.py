@@ -157,10 +157,6 @@ def scorer_parameters(config: Config, method: str) -> dict[str, Any]:
     return _given_parameters(config["methods"][method])
 
 
-def _given_parameters(method: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in method.items() if key not in METHOD_KEYS}
-
-
 def separate_seeds(config: dict[str, Any]) -> None:
     """Give each method that draws random numbers its seed; of several seeds, one method each.
 
@@ -182,6 +178,10 @@ def separate_seeds(config: dict[str, Any]) -> None:
     config["methods"] = methods
     for dataset in config["datasets"].values():
         dataset["methods"] = [each for name in dataset["methods"] for each in names[name]]
+
+
+def _given_parameters(method: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in method.items() if key not in METHOD_KEYS}
 
 
 def localizing_cells(config: Config, dataset: str) -> list[Cell]:

@@ -87,26 +87,26 @@ def _feature(output: Any, tap: Tap, network: torch.nn.Module, n_images: int) -> 
     """A layer's output pooled and copied to the CPU, in the order it has in a feature file."""
     if not isinstance(output, torch.Tensor) or output.ndim < 2 or len(output) != n_images:
         raise InputError(f"layer {tap.layer}: gives no tensor with one entry per image")
-    feature_map = _feature_map(output, network)
-    if feature_map is None:
+    placed = feature_map(output, network)
+    if placed is None:
         if tap.pool > 1:
             raise InputError(
                 f"layer {tap.layer}: its output of shape {tuple(output.shape[1:])} has no known "
                 f"place in the image, so it cannot be pooled; use pool: 1 or another layer"
             )
         return output.flatten(1).to("cpu", torch.float32, copy=True)
-    if tap.pool > min(feature_map.shape[2:]):
+    if tap.pool > min(placed.shape[2:]):
         raise InputError(
             f"layer {tap.layer}: pool: {tap.pool} is larger than its feature map of "
-            f"{feature_map.shape[2]}×{feature_map.shape[3]}"
+            f"{placed.shape[2]}×{placed.shape[3]}"
         )
-    feature_map = feature_map.float()
+    placed = placed.float()
     if tap.pool > 1:
-        feature_map = torch.nn.functional.avg_pool2d(feature_map, tap.pool)
-    return feature_map.to("cpu", torch.float32, memory_format=torch.contiguous_format, copy=True)
+        placed = torch.nn.functional.avg_pool2d(placed, tap.pool)
+    return placed.to("cpu", torch.float32, memory_format=torch.contiguous_format, copy=True)
 
 
-def _feature_map(output: torch.Tensor, network: torch.nn.Module) -> torch.Tensor | None:
+def feature_map(output: torch.Tensor, network: torch.nn.Module) -> torch.Tensor | None:
     """Output as (n, channels, height, width) where that is well defined.
 
     Images are square, hence so are feature maps, and the equal axes tell which axis holds the

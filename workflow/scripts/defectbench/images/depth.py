@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
 from PIL import Image
 
@@ -54,6 +53,10 @@ def read_samples(image: Image.Image, file: Path) -> np.ndarray:
         return np.asarray(image)
     if image.mode not in ("RGB", "RGBA", "LA"):
         raise ValueError(f"the range of {image.mode} with 16 bits cannot be changed")
+    try:
+        import imagecodecs  # not there where an exported detector is run
+    except ImportError as error:
+        raise ValueError("colours of 9 to 15 bits need the package imagecodecs") from error
     content = file.read_bytes()
     try:
         if image.format == "PNG":

@@ -5,9 +5,13 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-import imagecodecs
 import numpy as np
 from PIL import Image
+
+try:
+    import imagecodecs
+except ImportError:  # where an exported detector is run: Pillow gives the same pixels
+    imagecodecs = None
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 IMAGE = frozenset({b"IHDR", b"IDAT", b"IEND"})
@@ -36,7 +40,7 @@ def decode_plain_png(data: bytes) -> np.ndarray | None:
         uint8, (height, width) or (height, width, 3); None for any other kind and for a damaged
         file, which are Pillow's to decode or to name.
     """
-    if not _is_plain(data):
+    if imagecodecs is None or not _is_plain(data):
         return None
     chunks = list(png_chunks(data))
     if not all(kind in IMAGE or _is_harmless(kind, chunk) for kind, chunk in chunks):

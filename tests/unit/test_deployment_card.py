@@ -1,0 +1,38 @@
+"""What a detector says of itself: thresholds, units, licences."""
+
+import numpy as np
+import pytest
+
+from defectbench.deployment.card import licence_notes, score_unit, threshold_table
+from defectbench.deployment.graphs import exportable_scorers
+from defectbench.facts import FACTS
+
+
+def test_thresholds_keep_their_rate_and_only_rates_that_the_images_carry_are_listed():
+    held_out = np.random.default_rng(42).normal(size=150)
+    table = threshold_table(held_out, asked=0.05)
+    assert [row["false_positive_rate"] for row in table] == [0.2, 0.1, 0.05, 0.02, 0.01]
+    for row in table:
+        assert (held_out >= row["threshold"]).mean() <= row["false_positive_rate"]
+    needed = {row["false_positive_rate"]: row["images_for_95_percent"] for row in table}
+    assert (needed[0.05], needed[0.01]) == (59, 299)
+
+
+def test_the_asked_rate_is_listed_also_where_few_images_carry_it():
+    table = threshold_table([1.0, 2.0, 3.0], asked=0.05)
+    assert [row["false_positive_rate"] for row in table] == [0.05]
+    assert table[0]["threshold"] > 3
+
+
+@pytest.mark.parametrize("scorer", exportable_scorers())
+def test_every_exportable_score_has_a_unit(scorer: str):
+    assert score_unit(scorer, 1) != "of the scorer"
+    if scorer == "pca_fre":
+        assert score_unit(scorer, 3).startswith("without unit")
+
+
+def test_licences_name_what_is_known_and_what_is_not():
+    notes = licence_notes(FACTS / "licences.csv", "elpv", "efficientnet_lite0")
+    assert "CC BY-NC-SA" in notes["data"]
+    assert "declares no licence" in notes["weights"]
+    assert "not known" in licence_notes(FACTS / "licences.csv", "parts", "convnext")["data"]

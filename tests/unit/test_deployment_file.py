@@ -1,0 +1,319 @@
+"""A detector's file: it scores as the model did, and anything else is refused with one line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from detectors import SIDE, write_detector
+
+from defectbench.deployment.detector import Detector, encode_probe
+from defectbench.deployment.detector_file import SEAL_BYTES, read_detector_file, sealed
+from defectbench.deployment.export import detector_bytes, graph_sha256, onnx_model
+from defectbench.deployment.proof import prove
+from defectbench.errors import InputError
+
+MUTANTS = 300
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("detector")
+
+
+@pytest.fixture(scope="module")
+def made(folder: Path) -> dict:
+    return write_detector(folder)
+
+
+@pytest.fixture(scope="module")
+def content(folder: Path, made: dict) -> bytes:
+    return (folder / "detector.onnx").read_bytes()
+
+
+def refusal(path: Path) -> str:
+    """The one line that a file is refused with."""
+    with pytest.raises(InputError) as refused:
+        Detector(path, 1)
+    line = str(refused.value)
+    assert "\n" not in line
+    assert str(path) in line
+    return line
+
+
+def changed(made: dict, path: Path, **metadata: object) -> Path:
+    path.write_bytes(detector_bytes(made["model"], made["metadata"] | metadata))
+    return path
+
+
+def altered_model(made: dict, path: Path, alter) -> Path:
+    model = onnx.ModelProto()
+    model.CopyFrom(made["model"])
+    alter(model)
+    path.write_bytes(detector_bytes(model, made["metadata"]))
+    return path
+
+
+def test_scores_verdicts_and_maps_are_those_of_the_scorer(folder: Path, made: dict):
+    scored = Detector(folder / "detector.onnx", 1).score(made["pixels"])
+    np.testing.assert_allclose(scored.scores, made["scores"], rtol=1e-5)
+    np.testing.assert_allclose(scored.maps, made["maps"], atol=1e-5 * made["maps"].max())
+    threshold = made["metadata"]["threshold"]["value"]
+    assert (scored.defective == (made["scores"] >= threshold)).all()
+    assert scored.defective.sum() == 2  # 5 % of 40
+
+
+def test_an_image_scores_alike_alone_and_in_a_batch(folder: Path, made: dict):
+    detector = Detector(folder / "detector.onnx", 1)
+    together = detector.score(made["pixels"]).scores
+    alone = [detector.score(image[None]).scores[0] for image in made["pixels"]]
+    np.testing.assert_allclose(alone, together, rtol=1e-6)
+
+
+def test_two_exports_are_the_same_bytes(made: dict, content: bytes):
+    again = onnx_model(made["module"], SIDE)
+    assert detector_bytes(again, made["metadata"]) == content
+
+
+def test_onnx_itself_finds_the_model_sound(content: bytes):
+    model = onnx.load_from_string(content)
+    onnx.checker.check_model(model, full_check=True)
+    assert {entry.domain for entry in model.opset_import} == {""}
+
+
+def test_layers_beyond_the_deepest_tap_are_left_out(made: dict):
+    shapes = [list(tensor.dims) for tensor in made["model"].graph.initializer]
+    assert [8, 3, 3, 3] in shapes
+    assert [5, 432] not in shapes
+
+
+def test_the_graphs_digest_ignores_metadata_and_sees_weights(made: dict):
+    digest = made["metadata"]["graph_sha256"]
+    model = onnx.ModelProto()
+    model.CopyFrom(made["model"])
+    model.metadata_props.add(key="note", value="new")
+    assert graph_sha256(model) == digest
+    tensor = next(t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT)
+    tensor.raw_data = bytes(len(tensor.raw_data))
+    assert graph_sha256(model) != digest
+
+
+def test_a_proof_holds_for_the_scores_of_the_benchmark(folder: Path, made: dict):
+    from defectbench.deployment.pipeline import decoded_images
+
+    detector = Detector(folder / "detector.onnx", 1)
+    preprocessing = made["metadata"]["preprocessing"]
+    proof = prove(
+        detector, decoded_images(made["files"], preprocessing, 1), made["scores"], made["maps"]
+    )
+    assert (proof.images, proof.verdict_flips) == (40, 0)
+    assert proof.largest_share_of_tolerance < 0.1
+    assert proof.largest_map_deviation < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("scores", "maps", "complaint"),
+    [(1.01, 1, "scores test image"), (1, 1.01, "maps deviate"), (np.nan, 1, "scores test image")],
+)
+def test_a_proof_fails_for_other_scores_or_maps(folder: Path, made: dict, scores, maps, complaint):
+    from defectbench.deployment.pipeline import decoded_images
+
+    detector = Detector(folder / "detector.onnx", 1)
+    images = decoded_images(made["files"], made["metadata"]["preprocessing"], 1)
+    with pytest.raises(InputError, match=complaint):
+        prove(detector, images, made["scores"] * scores, made["maps"] * maps)
+
+
+def test_a_verdict_that_flips_beyond_rounding_fails_the_proof(made: dict, tmp_path: Path):
+    from defectbench.deployment.pipeline import decoded_images
+
+    def raise_threshold(model: onnx.ModelProto) -> None:
+        threshold = made["metadata"]["threshold"]["value"]
+        (tensor,) = (
+            t
+            for t in model.graph.initializer
+            if t.data_type == onnx.TensorProto.DOUBLE
+            and onnx.numpy_helper.to_array(t).ravel().tolist() == [threshold]
+        )
+        higher = np.full(list(tensor.dims), 2 * threshold)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(higher, tensor.name))
+
+    detector = Detector(altered_model(made, tmp_path / "d.onnx", raise_threshold), 1)
+    images = decoded_images(made["files"], made["metadata"]["preprocessing"], 1)
+    with pytest.raises(InputError, match="verdict on test image"):
+        prove(detector, images, made["scores"])
+
+
+def test_any_flipped_bit_is_noticed(content: bytes, tmp_path: Path):
+    rng = np.random.default_rng(42)
+    path = tmp_path / "d.onnx"
+    for _ in range(MUTANTS):
+        damaged = bytearray(content)
+        damaged[rng.integers(len(damaged))] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"damaged|cut short"):
+            read_detector_file(path)
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.999])
+def test_a_cut_file_is_noticed(content: bytes, tmp_path: Path, share: float):
+    path = tmp_path / "d.onnx"
+    path.write_bytes(content[: int(share * len(content))])
+    assert "cut short" in refusal(path)
+
+
+def test_damage_under_a_valid_seal_is_refused_or_harmless(content: bytes, tmp_path: Path):
+    """Whoever seals a damaged file gets an error or the probe's score, and never a crash."""
+    rng = np.random.default_rng(42)
+    path = tmp_path / "d.onnx"
+    loaded, lines = 0, []
+    for number in range(MUTANTS):
+        damaged = bytearray(content[:-SEAL_BYTES])
+        if number % 2:
+            damaged[rng.integers(len(damaged))] ^= 1 << rng.integers(8)
+        else:  # the structure lies between the weights: hit its small fields too
+            start = rng.integers(len(damaged) - 64)
+            damaged[start : start + rng.integers(64)] = rng.bytes(rng.integers(64))
+        path.write_bytes(sealed(bytes(damaged)))
+        try:
+            Detector(path, 1)
+            loaded += 1
+        except InputError as error:
+            lines.append(str(error))
+    assert not any("\n" in line for line in lines)
+    assert loaded < MUTANTS / 2
+
+
+def test_an_empty_a_missing_and_a_foreign_file_are_refused(tmp_path: Path):
+    (tmp_path / "empty.onnx").touch()
+    assert "cut short" in refusal(tmp_path / "empty.onnx")
+    assert "No such file" in refusal(tmp_path / "missing.onnx")
+    foreign = tmp_path / "weights.onnx"
+    torch.save({"a": torch.zeros(3)}, foreign)
+    assert "no seal" in refusal(foreign)
+    foreign.write_bytes(sealed(foreign.read_bytes()))
+    assert "not a" in refusal(foreign)
+
+
+def test_a_wrong_probe_is_an_error(made: dict, tmp_path: Path):
+    probe = made["metadata"]["probe"]
+    wrong = changed(made, tmp_path / "d.onnx", probe=probe | {"score": probe["score"] * 1.01})
+    assert "does not score its probe image" in refusal(wrong)
+
+
+def test_other_weights_are_noticed_by_the_probe(made: dict, tmp_path: Path):
+    def scale(model: onnx.ModelProto) -> None:
+        tensor = next(t for t in model.graph.initializer if list(t.dims) == [8, 3, 3, 3])
+        weights = onnx.numpy_helper.to_array(tensor) * np.float32(1.01)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(weights, tensor.name))
+
+    path = altered_model(made, tmp_path / "d.onnx", scale)
+    assert "does not score its probe image" in refusal(path)
+
+
+def test_a_probe_of_another_size_is_refused(made: dict, tmp_path: Path):
+    png = encode_probe(np.zeros((8, 8, 3), np.uint8))
+    wrong = changed(made, tmp_path / "d.onnx", probe=made["metadata"]["probe"] | {"png": png})
+    assert "another size" in refusal(wrong)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"format": 2},
+        {"side": 10**9},
+        {"side": "24"},
+        {"preprocessing": {"interpolation": "nearest", "size": SIDE}},
+        {"threshold": {"value": None, "false_positive_rate": 0.05}},
+        {"held_out_scores": []},
+        {"held_out_scores": ["1"]},
+        {"training_images": {}},
+        {"thresholds": [1]},
+        {"bits": 99},
+        {"map_scale": None},
+        {"map_scale": {"typical": 0}},
+        {"probe": {"png": 1, "score": 1}},
+        {"probe": {"png": "&", "score": 1}},
+    ],
+    ids=str,
+)
+def test_metadata_out_of_range_are_refused(made: dict, tmp_path: Path, metadata: dict):
+    refusal(changed(made, tmp_path / "d.onnx", **metadata))
+
+
+def test_metadata_that_are_no_json_are_refused(made: dict, tmp_path: Path):
+    model = onnx.ModelProto()
+    model.CopyFrom(made["model"])
+    path = tmp_path / "d.onnx"
+    for text in ("", "{", "[" * 100_000, json.dumps([1])):
+        del model.metadata_props[:]
+        model.metadata_props.add(key="defectbench", value=text)
+        path.write_bytes(sealed(model.SerializeToString()))
+        assert "not a detector" in refusal(path)
+
+
+def other_opset(model: onnx.ModelProto) -> None:
+    model.opset_import[0].version = 7
+
+
+def foreign_domain(model: onnx.ModelProto) -> None:
+    model.graph.node[0].domain = "com.microsoft"
+
+
+def foreign_operator(model: onnx.ModelProto) -> None:
+    model.graph.node[0].op_type = "Loop"
+
+
+def external_data(model: onnx.ModelProto) -> None:
+    tensor = model.graph.initializer[0]
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="/etc/passwd")
+
+
+def huge_shape(model: onnx.ModelProto) -> None:
+    del model.graph.initializer[0].dims[:]
+    model.graph.initializer[0].dims.extend([2**40, 2**10])
+
+
+def subgraph(model: onnx.ModelProto) -> None:
+    attribute = model.graph.node[0].attribute.add(name="body")
+    attribute.type = onnx.AttributeProto.GRAPH
+    attribute.g.name = "inner"
+
+
+def function(model: onnx.ModelProto) -> None:
+    model.functions.add(name="f")
+
+
+def other_input(model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 48
+
+
+def no_graph(model: onnx.ModelProto) -> None:
+    model.ClearField("graph")
+
+
+def huge_padding(model: onnx.ModelProto) -> None:
+    pads = next(a for n in model.graph.node for a in n.attribute if a.name == "pads")
+    pads.ints[0] = 10**6
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        other_opset,
+        foreign_domain,
+        foreign_operator,
+        external_data,
+        huge_shape,
+        subgraph,
+        function,
+        other_input,
+        no_graph,
+        huge_padding,
+    ],
+)
+def test_models_that_hold_more_than_a_detector_needs_are_refused(made: dict, tmp_path: Path, alter):
+    refusal(altered_model(made, tmp_path / "d.onnx", alter))

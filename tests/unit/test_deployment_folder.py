@@ -1,0 +1,264 @@
+"""A folder of new images scored by the script, as its user runs it."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from detectors import SIDE, write_detector, write_images
+from PIL import Image
+
+from defectbench.deployment.overlays import colours, map_strength, write_overlay
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "workflow" / "scripts" / "score_folder.py"
+
+# a Python in which nothing can be imported but what the script may need
+WITHOUT = (
+    "torch",
+    "h5py",
+    "pandas",
+    "snakemake",
+    "sklearn",
+    "scipy",
+    "onnx",
+    "imagecodecs",
+    "yaml",
+)
+BARE = f"""
+import runpy, sys
+sys.modules |= dict.fromkeys({WITHOUT!r})
+sys.argv = sys.argv[1:]
+sys.path.insert(0, {str(SCRIPT.parent)!r})
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    folder = tmp_path_factory.mktemp("detector")
+    return write_detector(folder) | {"path": folder / "detector.onnx"}
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    write_images(tmp_path / "new", seed=5, n_good=22, n_defective=8)
+    return tmp_path / "new"
+
+
+def command(made: dict, images: Path, *options: str) -> list[str]:
+    return [sys.executable, "-c", BARE, str(SCRIPT), str(made["path"]), str(images), *options]
+
+
+def score(made: dict, images: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the script; its output folder is beside the images."""
+    output = ["--output", str(images.parent / "out"), "--threads", "1"]
+    run = command(made, images, *output, *options)
+    return subprocess.run(run, capture_output=True, text=True, timeout=120)
+
+
+def table(images: Path) -> dict[str, dict[str, str]]:
+    with open(images.parent / "out" / "scores.csv", encoding="utf-8") as stream:
+        return {row["path"]: row for row in csv.DictReader(stream)}
+
+
+def test_scores_equal_those_of_the_scorer_without_its_libraries(made: dict):
+    run = score(made, made["files"][0].parent)
+    assert run.returncode == 0, run.stderr
+    rows = list(table(made["files"][0].parent).values())
+    found = [float(row["score"]) for row in rows]
+    np.testing.assert_allclose(found, made["scores"], rtol=1e-5)
+    threshold = made["metadata"]["threshold"]["value"]
+    expected = ["defective" if value >= threshold else "good" for value in made["scores"]]
+    assert [row["verdict"] for row in rows] == expected
+    assert {float(row["threshold"]) for row in rows} == {threshold}
+    below = [(made["scores"] < value).mean() for value in made["scores"]]
+    shares = [float(row["share_of_good_below"]) for row in rows]
+    np.testing.assert_allclose(shares, below, atol=0.026)  # ties within rounding
+    assert all(float(row["milliseconds"]) > 0 for row in rows)
+
+
+def test_defects_are_found_and_the_summary_says_so(made: dict, new: Path):
+    run = score(made, new)
+    assert run.returncode == 0, run.stderr
+    rows = table(new)
+    assert [rows[f"{number:04}.png"]["verdict"] for number in range(22, 30)] == ["defective"] * 8
+    assert "30 images in" in run.stdout
+    assert "more images are above the threshold" in run.stdout
+    summary = json.loads((new.parent / "out" / "summary.json").read_text())
+    assert summary["defective"] == sum(row["verdict"] == "defective" for row in rows.values())
+    assert "30/30 images" in run.stderr
+
+
+def test_another_false_positive_rate_moves_the_threshold(made: dict, new: Path):
+    score(made, new)
+    at_5 = table(new)
+    run = score(made, new, "--rate", "0.2")
+    assert run.returncode == 0, run.stderr
+    at_20 = table(new)
+    assert float(at_20["0000.png"]["threshold"]) < float(at_5["0000.png"]["threshold"])
+    run = score(made, new, "--rate", "0.0001")
+    assert run.returncode == 2
+    assert "error: --rate 0.0001: the detector knows 0.2, 0.1, 0.05" in run.stderr
+
+
+def test_unreadable_images_are_listed_skipped_and_end_in_an_error(made: dict, new: Path):
+    (new / "0003.png").write_bytes(b"no image")
+    (new / "0007.png").write_bytes((new / "0007.png").read_bytes()[:200])
+    (new / "empty.jpg").touch()
+    (new / "notes.txt").write_text("no image, and none by its name")
+    run = score(made, new)
+    assert run.returncode == 1
+    assert len(table(new)) == 28
+    unreadable = [line for line in run.stderr.splitlines() if line.startswith("unreadable:")]
+    assert len(unreadable) == 3
+    assert str(new / "0003.png") in unreadable[0]
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1", "CMYK", "I;16"])
+def test_images_of_other_modes_and_sizes_are_scored(made: dict, tmp_path: Path, mode: str):
+    images = tmp_path / "new"
+    images.mkdir()
+    suffix = ".tif" if mode == "CMYK" else ".png"
+    if mode == "I;16":
+        image = Image.fromarray(np.full((9, 700), 30_000, np.uint16))
+    else:
+        image = Image.new("RGB", (700, 9), (90, 120, 30)).convert(mode)
+    image.save(images / f"wide{suffix}")
+    run = score(made, images)
+    assert run.returncode == 0, run.stderr
+    assert len(table(images)) == 1
+
+
+def test_images_in_subfolders_are_named_by_their_path(made: dict, new: Path):
+    (new / "line 2").mkdir()
+    shutil.move(new / "0001.png", new / "line 2" / "ä, 1.PNG")
+    assert score(made, new).returncode == 0
+    assert "line 2/ä, 1.PNG" in table(new)
+
+
+def test_an_empty_folder_and_a_missing_one_are_named(made: dict, tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    for name, complaint in (("empty", "no images in this folder"), ("missing", "no such folder")):
+        run = score(made, tmp_path / name)
+        assert run.returncode == 2
+        assert run.stderr == f"error: {tmp_path / name}: {complaint}" + (
+            " of images\n" if name == "missing" else "\n"
+        )
+
+
+def test_a_damaged_detector_ends_in_one_line(made: dict, new: Path, tmp_path: Path):
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(made["path"].read_bytes()[:-100])
+    run = score(made | {"path": broken}, new)
+    assert run.returncode == 2
+    assert run.stderr.count("\n") == 1
+    assert run.stderr.startswith(f"error: {broken}: not a detector, or cut short")
+
+
+def test_scored_images_are_left_alone_and_new_ones_added(made: dict, new: Path):
+    late = [new / f"{number:04}.png" for number in range(20, 30)]
+    aside = new.parent / "aside"
+    aside.mkdir()
+    for path in late:
+        shutil.move(path, aside / path.name)
+    score(made, new)
+    before = (new.parent / "out" / "scores.csv").read_bytes()
+    for path in late:
+        shutil.move(aside / path.name, path)
+    with open(new.parent / "out" / "scores.csv", "ab") as stream:
+        stream.write(b"0020.png,12.3")  # a run that was killed
+    run = score(made, new, "--skip-scored")
+    assert run.returncode == 0, run.stderr
+    assert "10 images in" in run.stdout
+    after = (new.parent / "out" / "scores.csv").read_bytes()
+    assert after.startswith(before)
+    assert len(table(new)) == 30
+    assert score(made, new, "--skip-scored").stdout.startswith("0 images in")
+
+
+def test_scores_of_another_detector_are_not_continued(made: dict, new: Path):
+    score(made, new)
+    (new.parent / "out" / "summary.json").write_text('{"detector_sha256": "0"}')
+    run = score(made, new, "--skip-scored")
+    assert run.returncode == 2
+    assert "scored by another detector" in run.stderr
+
+
+@pytest.mark.parametrize("which", ["defective", "all"])
+def test_overlays_are_drawn_on_request(made: dict, new: Path, which: str):
+    assert score(made, new, "--overlays", which).returncode == 0
+    rows = table(new)
+    wanted = {path for path, row in rows.items() if which == "all" or row["verdict"] == "defective"}
+    drawn = {path.name.removesuffix(".jpg") for path in (new.parent / "out" / "overlays").iterdir()}
+    assert drawn == wanted
+    with Image.open(new.parent / "out" / "overlays" / "0029.png.jpg") as sheet:
+        assert sheet.size == (80, 32)
+
+
+def test_an_overlay_colours_what_lies_above_typical_and_nothing_else(tmp_path: Path):
+    pixels = np.full((SIDE, SIDE, 3), 120, np.uint8)
+    strength = np.zeros((8, 8), np.float32)
+    strength[:4, :4] = 1
+    write_overlay(pixels, strength, (2 * SIDE, SIDE), tmp_path / "deep" / "a.jpg")
+    with Image.open(tmp_path / "deep" / "a.jpg") as sheet:
+        photograph, overlay = np.split(np.asarray(sheet, float), 2, axis=1)
+    change = np.abs(overlay - photograph).mean(axis=2)
+    assert change[:8, :16].min() > 50
+    assert change[16:].max() < 5
+
+
+def test_the_output_inside_the_images_folder_is_not_scored(made: dict, new: Path):
+    inside = [*command(made, new, "--threads", "1", "--overlays", "all"), "--output"]
+    for _ in range(2):
+        run = subprocess.run([*inside, str(new / "out")], capture_output=True, text=True)
+        assert "30 images in" in run.stdout, run.stderr
+
+
+def test_a_folder_that_fills_is_followed(made: dict, tmp_path: Path):
+    images = tmp_path / "new"
+    images.mkdir()
+    options = ["--output", str(tmp_path / "out"), "--threads", "1", "--watch"]
+    with subprocess.Popen(
+        command(made, images, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as watcher:
+        scores = tmp_path / "out" / "scores.csv"
+        for expected, seed in ((2, 1), (4, 2)):
+            write_images(tmp_path / "made", seed, 2)
+            for path in (tmp_path / "made").iterdir():
+                shutil.copy(path, images / f"{seed}_{path.name}")
+            deadline = time.monotonic() + 60
+            while not scores.is_file() or len(scores.read_text().splitlines()) <= expected:
+                assert time.monotonic() < deadline, "nothing was scored"
+                assert watcher.poll() is None, watcher.stderr.read()
+                time.sleep(0.05)
+        os.kill(watcher.pid, signal.SIGINT)
+        output, _ = watcher.communicate(timeout=60)
+    assert watcher.returncode == 0
+    assert output.startswith("4 images in")
+
+
+def test_colours_grow_brighter_from_typical_over_the_threshold_to_the_top():
+    strength = map_strength(np.array([[0.0, 2, 6, 10, 99]]), {"typical": 2, "threshold": 6})
+    np.testing.assert_allclose(strength, [[0, 0, 0.5, 1, 1]])
+    assert (np.diff(colours(np.linspace(0, 1, 50)).sum(axis=1)) > 0).all()
+
+
+def test_a_thousand_images_with_three_broken_ones(made: dict, tmp_path: Path):
+    (image,) = write_images(tmp_path / "one", 3, 1)
+    images = tmp_path / "new"
+    images.mkdir()
+    content = image.read_bytes()
+    for number in range(1000):
+        (images / f"{number:04}.png").write_bytes(content if number % 400 else b"broken")
+    run = score(made, images)
+    assert run.returncode == 1
+    assert "997 images in" in run.stdout
+    assert run.stderr.count("unreadable:") == 3

@@ -1,0 +1,93 @@
+"""Each graph computes what its scorer does."""
+
+import numpy as np
+import pytest
+import torch
+
+from defectbench.deployment.graphs import check_exportable, exportable_scorers, scorer_graph
+from defectbench.errors import InputError
+from defectbench.scorers import scorer_class, scorer_names
+
+N_TRAIN, N_TEST = 30, 7
+PARAMETERS = {
+    "pca_kde": {"components": 4},
+    "padim": {"channels": 5, "map_size": 16},
+    "patchcore": {"map_size": 16},
+}
+NEED_MAPS = {"padim", "patchcore", "patch_subspace"}
+READ_SEVERAL = {"padim", "patchcore", "patch_subspace", "pca_fre"}
+
+
+def vectors(rng: np.random.Generator, n_images: int) -> np.ndarray:
+    values = rng.normal(size=(n_images, 20)) * np.linspace(5, 0.1, 20) + 3
+    return values.astype(np.float32)
+
+
+def feature_maps(rng: np.random.Generator, n_images: int, channels: int, side: int) -> np.ndarray:
+    scales = np.linspace(3, 0.1, channels)[:, None, None]
+    values = rng.normal(size=(n_images, channels, side, side)) * scales + 5
+    return values.astype(np.float32)
+
+
+def check(name: str, parameters: dict, train: list[np.ndarray], test: list[np.ndarray]) -> None:
+    def alone(layers):
+        return layers if len(layers) > 1 else layers[0]
+
+    scorer = scorer_class(name)(**parameters).fit(alone(train))
+    with torch.inference_mode():
+        graph = scorer_graph(name, scorer.to_arrays(), parameters)
+        scores, maps = graph([torch.from_numpy(layer) for layer in test])
+    assert scores.dtype == torch.float64
+    np.testing.assert_allclose(scores.numpy(), scorer.anomaly_score(alone(test)), rtol=1e-4)
+    if maps is not None:
+        expected = scorer.anomaly_map(alone(test))
+        assert maps.dtype == torch.float32
+        np.testing.assert_allclose(maps.numpy(), expected, rtol=0, atol=1e-4 * expected.max())
+    assert (maps is None) == (test[0].ndim == 2 or not scorer.localizes)
+
+
+@pytest.mark.parametrize("name", sorted(set(exportable_scorers()) - NEED_MAPS))
+def test_graph_scores_vectors_as_the_scorer_does(name: str):
+    rng = np.random.default_rng(42)
+    check(name, PARAMETERS.get(name, {}), [vectors(rng, N_TRAIN)], [vectors(rng, N_TEST)])
+
+
+@pytest.mark.parametrize("name", exportable_scorers())
+def test_graph_scores_maps_as_the_scorer_does(name: str):
+    rng = np.random.default_rng(42)
+    train, test = ([feature_maps(rng, n, 6, 4)] for n in (N_TRAIN, N_TEST))
+    check(name, PARAMETERS.get(name, {}), train, test)
+
+
+@pytest.mark.parametrize("name", sorted(READ_SEVERAL))
+def test_graph_combines_layers_as_the_scorer_does(name: str):
+    rng = np.random.default_rng(42)
+    train, test = (
+        [feature_maps(rng, n, 5, 8), feature_maps(rng, n, 7, 4)] for n in (N_TRAIN, N_TEST)
+    )
+    check(name, PARAMETERS.get(name, {}), train, test)
+
+
+@pytest.mark.parametrize("parameters", [{"image_score": "max"}, {"map_size": 12}])
+def test_graph_of_fre_follows_its_parameters(parameters: dict):
+    rng = np.random.default_rng(42)
+    train, test = (
+        [feature_maps(rng, n, 5, 8), feature_maps(rng, n, 7, 4)] for n in (N_TRAIN, N_TEST)
+    )
+    check("pca_fre", parameters, train, test)
+
+
+def test_scores_of_far_outliers_stay_apart():
+    rng = np.random.default_rng(42)
+    train = vectors(rng, N_TRAIN)
+    far = (train[:2] * np.array([[1e3], [2e3]])).astype(np.float32)
+    check("pca_kde", {"components": 4}, [train], [far])
+
+
+def test_every_graph_is_a_scorers():
+    assert set(exportable_scorers()) <= set(scorer_names())
+
+
+def test_a_scorer_without_graph_is_refused_with_those_that_have_one():
+    with pytest.raises(InputError, match=r"autoencoder cannot be exported .* pca_fre"):
+        check_exportable("autoencoder")

@@ -1,0 +1,92 @@
+"""A detector leaves the workflow and scores as it did; what cannot leave says so first."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from runs import ROOT, planned_jobs, snakemake, write_config
+
+from defectbench.storage import read_json, read_tsv
+
+FOLDER = "results/parts/plate/{}/efficientnet_lite0"
+SCRIPT = ROOT / "workflow" / "scripts" / "score_folder.py"
+
+
+@pytest.fixture(scope="module")
+def exported(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that ends in the detectors of one category."""
+    folder = tmp_path_factory.mktemp("exported")
+    write_config(folder, small_dataset)
+    detectors = [f"{FOLDER.format(name)}/detector.onnx" for name in ("dfkde_small", "fre_small")]
+    run = snakemake(folder, *detectors)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return folder
+
+
+@pytest.mark.parametrize("method", ["dfkde_small", "fre_small"])
+def test_new_images_score_as_in_the_workflow(
+    exported: Path, small_dataset: Path, tmp_path: Path, method: str
+):
+    cell = exported / FOLDER.format(method)
+    images = small_dataset / "plate" / "test"
+    command = [sys.executable, str(SCRIPT), str(cell / "detector.onnx"), str(images)]
+    run = subprocess.run([*command, "--output", str(tmp_path)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    with open(tmp_path / "scores.csv", encoding="utf-8") as stream:
+        found = {f"test/{row['path']}": row for row in csv.DictReader(stream)}
+    expected = read_tsv(cell / "scores.tsv")
+    threshold = read_json(cell / "metrics.json")["thresholds"]["honest"]
+    assert found.keys() == {row["path"] for row in expected}
+    for row in expected:
+        score = float(row["anomaly_score"])
+        assert float(found[row["path"]]["score"]) == pytest.approx(score, rel=1e-4, abs=1e-3)
+        verdict = "defective" if score >= threshold else "good"
+        assert found[row["path"]]["verdict"] == verdict
+
+
+def test_the_card_tells_proof_and_cost(exported: Path):
+    card = read_json(exported / FOLDER.format("fre_small") / "cost.json")
+    assert card["proof"]["images"] == 12
+    assert card["proof"]["verdict_flips"] == 0
+    assert card["proof"]["largest_map_deviation"] < 1e-3
+    assert 0 < card["milliseconds_median"] <= card["milliseconds_95th_percentile"]
+    for figure in ("fit_job_seconds", "load_seconds", "images_per_second", "peak_memory_mb"):
+        assert card[figure] > 0
+
+
+def test_an_export_that_does_not_prove_itself_leaves_no_file(
+    exported: Path, small_dataset: Path, tmp_path: Path
+):
+    folder = Path(shutil.copytree(exported, tmp_path / "run", symlinks=True))
+    cell = folder / FOLDER.format("fre_small")
+    rows = (cell / "scores.tsv").read_text().splitlines()
+    first = rows[1].split("\t")
+    first[-1] = repr(1.01 * float(first[-1]))
+    (cell / "scores.tsv").write_text("\n".join([rows[0], "\t".join(first), *rows[2:]]) + "\n")
+    (cell / "detector.onnx").unlink()
+    target = str((cell / "detector.onnx").relative_to(folder))
+    run = snakemake(
+        folder, "--allowed-rules", "detector", "--rerun-triggers", "mtime", "--", target
+    )
+    assert run.returncode != 0
+    assert "the exported detector scores test image 0" in run.stdout + run.stderr
+    assert not list(cell.glob("*detector*"))
+
+
+def test_what_cannot_be_exported_is_refused_before_any_work(small_dataset: Path, tmp_path: Path):
+    write_config(tmp_path, small_dataset)
+    config = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    config["methods"]["fre_small"] |= {"scorer": "tied_autoencoder"}
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
+    run = snakemake(tmp_path, "--dry-run", f"{FOLDER.format('fre_small')}/detector.onnx")
+    assert run.returncode != 0
+    assert "tied_autoencoder cannot be exported" in run.stdout + run.stderr
+
+
+def test_a_finished_export_is_not_made_again(exported: Path):
+    assert planned_jobs(exported, f"{FOLDER.format('fre_small')}/detector.onnx") == {}

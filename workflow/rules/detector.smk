@@ -1,0 +1,66 @@
+"""Stage detector: one file that scores new images as the benchmark did; made on demand.
+
+in:  index.tsv, the images, the backbone's weights, model.h5, scores.tsv, held_out_scores.tsv,
+     maps.h5, metrics.json
+out: results/{dataset}/{category}/{method}/{backbone}/detector.onnx, cost.json
+"""
+
+from defectbench.deployment.graphs import check_exportable
+
+
+def exportable_model(wildcards):
+    """The model, or an error before any work if its scorer cannot be exported."""
+    try:
+        check_exportable(config["methods"][wildcards.method]["scorer"])
+        if features_are_given(wildcards):
+            raise InputError(
+                f"dataset {wildcards.dataset}: its features were made elsewhere, so a detector "
+                "could not compute those of new images"
+            )
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return rules.scores.output.model.format(**wildcards)
+
+
+def detector_weights(wildcards):
+    """The local file that the config names, or the fetched one."""
+    local = config["backbones"].get(wildcards.backbone, {}).get("weights")
+    return local or rules.weights.output.weights.format(**wildcards)
+
+
+def detector_digest(wildcards):
+    """Digest of the export and of the graph of the method's scorer."""
+    scorer = config["methods"][wildcards.method]["scorer"]
+    return stage_digest("export_detector", f"deployment.graphs.{scorer}")
+
+
+rule detector:
+    input:
+        index=rules.index.output.index,
+        category=rules.source.output.category,
+        weights=detector_weights,
+        model=exportable_model,
+        scores=rules.scores.output.scores,
+        held_out=rules.scores.output.held_out,
+        maps=rules.scores.output.maps,
+        metrics=rules.metrics.output.metrics,
+    output:
+        detector="results/{dataset}/{category}/{method}/{backbone}/detector.onnx",
+        cost="results/{dataset}/{category}/{method}/{backbone}/cost.json",
+    log:
+        "logs/{dataset}/{category}/{method}/{backbone}/detector.log",
+    benchmark:
+        "benchmarks/{dataset}/{category}/{method}/{backbone}/detector.jsonl"
+    conda:
+        "../../envs/export.yaml"
+    threads: 2
+    resources:
+        mem_mb=grows(4000, per_mb=8, of="model"),
+        runtime=grows(30),
+    params:
+        false_positive_rate=config["threshold"]["false_positive_rate"],
+        bits=lookup("datasets/{dataset}/bits", within=config, default=None),
+        fit_benchmark="benchmarks/{dataset}/{category}/{method}/{backbone}/scores.jsonl",
+        code=detector_digest,
+    script:
+        "../scripts/export_detector.py"

@@ -1,0 +1,152 @@
+"""A detector in use: from the file of an image to its score, verdict and map."""
+
+import base64
+import binascii
+import io
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+from defectbench.deployment.detector_file import read_detector_file
+from defectbench.errors import InputError
+
+RUNTIME_ERRORS = (
+    onnxruntime.capi.onnxruntime_pybind11_state.Fail,
+    onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument,
+    onnxruntime.capi.onnxruntime_pybind11_state.InvalidGraph,
+    onnxruntime.capi.onnxruntime_pybind11_state.InvalidProtobuf,
+    onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented,
+    onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException,
+    RuntimeError,
+    MemoryError,
+)
+
+
+class Scored(NamedTuple):
+    """What a detector says of images.
+
+    Attributes
+    ----------
+    scores
+        float64, (n_images,).
+    defective
+        bool, (n_images,): whether the score reaches the detector's threshold.
+    maps
+        float32, (n_images, height, width), or None if the detector does not localize.
+    """
+
+    scores: np.ndarray
+    defective: np.ndarray
+    maps: np.ndarray | None
+
+
+class Detector:
+    """A detector from its file, which has proved itself on the image it carries.
+
+    Parameters
+    ----------
+    path
+        The file; it is checked before it is run.
+    threads
+        How many the network may use.
+
+    Attributes
+    ----------
+    metadata
+        See `detector_file.TYPES`.
+    sha256
+        Tells detectors apart.
+
+    Raises
+    ------
+    InputError
+        If the file is not a detector, or does not score its probe as when it was exported.
+    """
+
+    def __init__(self, path: str | Path, threads: int) -> None:
+        file = read_detector_file(path)
+        self.metadata, self.sha256 = file.metadata, file.sha256
+        self.side = self.metadata["side"]
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 4  # errors are raised, and need not be printed too
+        try:
+            self._session = onnxruntime.InferenceSession(
+                file.model, options, providers=["CPUExecutionProvider"]
+            )
+            self._check_ends()
+            self._check_probe()
+        except RUNTIME_ERRORS as error:
+            raise InputError(f"{path}: cannot be run ({_first_line(error)})") from error
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+
+    def score(self, images: np.ndarray) -> Scored:
+        """Score images of network size.
+
+        Parameters
+        ----------
+        images
+            uint8, (n_images, side, side, 3), RGB.
+        """
+        scores, defective, *maps = self._session.run(None, {"images": images})
+        return Scored(scores, defective, maps[0] if maps else None)
+
+    def _check_ends(self) -> None:
+        """Refuse a model whose inputs and outputs are not a detector's."""
+        inputs = [(end.name, end.type, end.shape[1:]) for end in self._session.get_inputs()]
+        outputs = [(end.name, end.type) for end in self._session.get_outputs()]
+        always = [("score", "tensor(double)"), ("defective", "tensor(bool)")]
+        localizes = self.metadata["map_scale"] is not None
+        expected = [*always, ("map", "tensor(float)")] if localizes else always
+        sides = [self.side, self.side, 3]
+        if inputs != [("images", "tensor(uint8)", sides)] or outputs != expected:
+            raise InputError("not a detector: its inputs or outputs are others")
+
+    def _check_probe(self) -> None:
+        """Refuse to work unless the probe scores as it did at export."""
+        probe, tolerance = self.metadata["probe"], self.metadata["tolerance"]
+        image = decode_probe(probe["png"], self.side)
+        (score,) = self.score(image[None]).scores
+        expected = probe["score"]
+        if not abs(score - expected) <= allowed_deviation(expected, tolerance):
+            raise InputError(
+                f"does not score its probe image as when it was exported: {score:.9g} and not "
+                f"{expected:.9g}; do not use it on this machine, export it again"
+            )
+
+
+def allowed_deviation(score: Any, tolerance: dict[str, float]) -> Any:
+    """How far a score may lie from `score` and count as the same."""
+    return tolerance["absolute"] + tolerance["relative"] * np.abs(score)
+
+
+def encode_probe(pixels: np.ndarray) -> str:
+    """An image of network size as PNG in base64."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", optimize=True)
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def decode_probe(text: str, side: int) -> np.ndarray:
+    """Image made by `encode_probe`: uint8, (side, side, 3).
+
+    Raises
+    ------
+    InputError
+        If it is no such image; its size is looked at before it is decoded.
+    """
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as png:
+            if png.size != (side, side) or png.mode != "RGB":
+                raise InputError("its probe image has another size or mode than the network takes")
+            return np.asarray(png)
+    except (binascii.Error, OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"its probe image cannot be decoded ({error})") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

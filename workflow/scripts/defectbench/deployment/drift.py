@@ -1,0 +1,147 @@
+"""Do new images look like the defect-free ones that a detector's threshold was set on?"""
+
+from collections.abc import Callable, Sequence
+from math import exp, sqrt
+from typing import Any
+
+import numpy as np
+
+from defectbench.deployment.image_statistics import ImageStatistics
+
+LEVEL = 0.95
+SIGNIFICANT = 0.01
+"""p-value below which scores are said to differ: one day in a hundred like the others is named."""
+
+FEWEST = 20
+"""Images below which nothing is concluded."""
+
+
+def clopper_pearson(count: int, total: int, level: float = LEVEL) -> tuple[float, float]:
+    """Exact interval of a share, from `count` of `total`.
+
+    Clopper, Pearson, "The use of confidence or fiducial limits illustrated in the case of the
+    binomial", Biometrika 1934. The limits are found by bisection on the binomial tail.
+    """
+    tail = (1 - level) / 2
+    low = _bisect(lambda share: _at_least(count, total, share) < tail) if count else 0.0
+    high = _bisect(lambda share: _at_least(count + 1, total, share) < 1 - tail)
+    return low, (high if count < total else 1.0)
+
+
+def kolmogorov_smirnov(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
+    """Largest distance between two samples' distribution functions, and its p-value.
+
+    The p-value is Kolmogorov's limit at (√m + 0.12 + 0.11/√m) D, m = |a||b| / (|a| + |b|)
+    (Stephens, "Use of the Kolmogorov-Smirnov, Cramér-von Mises and related statistics without
+    extensive tables", JRSS B 1970).
+    """
+    a, b = np.sort(a), np.sort(b)
+    both = np.concatenate([a, b])
+    shares = [np.searchsorted(sample, both, "right") / len(sample) for sample in (a, b)]
+    distance = float(np.abs(shares[0] - shares[1]).max())
+    root = sqrt(len(a) * len(b) / len(both))
+    scaled = (root + 0.12 + 0.11 / root) * distance
+    if scaled < 0.2:  # where the series converges slowly the p-value is 1 to twelve digits
+        return distance, 1.0
+    terms = [(-1) ** (k - 1) * exp(-2 * (k * scaled) ** 2) for k in range(1, 101)]
+    return distance, float(min(max(2 * sum(terms), 0), 1))
+
+
+def same_world(
+    scores: Sequence[float],
+    threshold: float,
+    rate: float,
+    held_out: Sequence[float],
+    statistics: Sequence[ImageStatistics],
+    ranges: dict[str, list[float]],
+) -> dict[str, Any]:
+    """Compare new images with the held-out good ones and the training images.
+
+    Parameters
+    ----------
+    scores
+        Of the new images.
+    threshold, rate
+        The threshold, and the share of good images that it was to call defective.
+    held_out
+        Scores of the held-out good images.
+    statistics
+        Of the new images.
+    ranges
+        From `training_ranges`.
+
+    Returns
+    -------
+    dict
+        ``above``: count, share, interval and rate; ``scores``: statistic and p_value;
+        ``outside``: per figure, the count of images outside the training images' range;
+        ``differences``: sentences, empty if nothing differs; ``advice``.
+    """
+    total = len(scores)
+    count = int((np.asarray(scores) >= threshold).sum())
+    interval = clopper_pearson(count, total)
+    distance, p_value = kolmogorov_smirnov(scores, held_out)
+    outside = {
+        name: sum(
+            not ranges[name][0] <= getattr(row, name) <= ranges[name][1] for row in statistics
+        )
+        for name in ImageStatistics._fields
+    }
+    differences = []
+    if interval[0] > rate:
+        differences.append(
+            f"more images are above the threshold than the {rate:.1%} of good ones that were asked "
+            "for: defects, or another world"
+        )
+    if p_value < SIGNIFICANT:
+        differences.append("the scores are not distributed as those of held-out good images")
+    # one of n + 1 exchangeable values is the smallest of all, one the largest
+    expected = 2 / (ranges["images"][0] + 1)
+    differences += [
+        f"{name}: {number} of {total} images are outside the training images' range"
+        for name, number in outside.items()
+        if clopper_pearson(number, total)[0] > expected
+    ]
+    return {
+        "above": {"count": count, "share": count / total, "interval": interval, "rate": rate},
+        "scores": {"statistic": distance, "p_value": p_value},
+        "outside": outside,
+        "differences": differences,
+        "advice": _advice(total, differences),
+    }
+
+
+def _advice(total: int, differences: list[str]) -> str:
+    if total < FEWEST:
+        return f"too few images to tell whether anything has changed: {total} of {FEWEST}"
+    if not differences:
+        return "nothing speaks against the threshold: the images look like the held-out good ones"
+    return (
+        "look at the images that were called defective; if most are good parts, recalibrate: add "
+        "good images of today to the training images and export the detector again"
+    )
+
+
+def _at_least(count: int, total: int, share: float) -> float:
+    """Probability of `count` or more of `total`, each with probability `share`."""
+    if share in (0, 1):
+        return float(share == 1 or count <= 0)
+    log_terms = _log_binomial(total, share)[max(count, 0) :]
+    return float(np.exp(log_terms).sum()) if len(log_terms) else 0.0
+
+
+def _log_binomial(total: int, share: float) -> np.ndarray:
+    """Logarithms of the probabilities of 0 to `total`."""
+    k = np.arange(1, total + 1)
+    log_choose = np.concatenate([[0], np.cumsum(np.log((total - k + 1) / k))])
+    k = np.arange(total + 1)
+    return log_choose + k * np.log(share) + (total - k) * np.log1p(-share)
+
+
+def _bisect(is_below: Callable[[float], bool]) -> float:
+    """Where a condition on 0 to 1 ceases to hold."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if is_below(middle) else (low, middle)
+    return high

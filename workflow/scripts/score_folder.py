@@ -1,0 +1,144 @@
+"""Score a folder of images with an exported detector; needs onnxruntime, NumPy and Pillow alone."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from defectbench.deployment.detector import Detector
+from defectbench.deployment.folder import SCORES, FolderScoring, Options, settled_images
+from defectbench.errors import InputError
+
+UNREADABLE_EXIT, ERROR_EXIT = 1, 2
+
+
+def main() -> int:
+    """Score; exit status 0, 1 if images were unreadable, 2 if nothing could be done."""
+    arguments = parsed_arguments()
+    try:
+        detector = Detector(arguments.detector, arguments.threads)
+        threshold, rate = chosen_threshold(detector.metadata, arguments.rate)
+        options = Options(
+            arguments.images,
+            arguments.output,
+            threshold,
+            rate,
+            arguments.overlays,
+            arguments.skip_scored,
+            arguments.threads,
+        )
+        scoring = FolderScoring(detector, options)
+        if arguments.watch:
+            watch(scoring)
+        else:
+            score_once(scoring)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return ERROR_EXIT
+    print_summary(scoring.summary(), arguments.output / SCORES)
+    for image in scoring.unreadable:
+        print(f"unreadable: {image.reason}", file=sys.stderr)
+    return UNREADABLE_EXIT if scoring.unreadable else 0
+
+
+def parsed_arguments() -> argparse.Namespace:
+    """What the user asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("detector", type=Path, help="detector.onnx, as the workflow exported it")
+    parser.add_argument("images", type=Path, help="folder of images, with all its subfolders")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("scores"),
+        help="folder of scores.csv; default: scores",
+    )
+    parser.add_argument(
+        "--rate",
+        type=float,
+        help="share of good parts that may be called defective, one of those in the detector's "
+        "table; default: the one that was asked for at export",
+    )
+    parser.add_argument(
+        "--overlays",
+        choices=("none", "defective", "all"),
+        default="none",
+        help="images whose map is drawn (default: none)",
+    )
+    parser.add_argument(
+        "--skip-scored", action="store_true", help="go on with scores.csv: leave out what it holds"
+    )
+    parser.add_argument(
+        "--watch", action="store_true", help="wait for further images until Ctrl-C is pressed"
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="default: one per CPU",
+    )
+    arguments = parser.parse_args()
+    if arguments.threads < 1:
+        parser.error("--threads: at least 1")
+    return arguments
+
+
+def chosen_threshold(metadata: dict[str, Any], rate: float | None) -> tuple[float, float]:
+    """Threshold and false-positive rate, from the detector's table."""
+    if rate is None:
+        return metadata["threshold"]["value"], metadata["threshold"]["false_positive_rate"]
+    table = {row["false_positive_rate"]: row["threshold"] for row in metadata["thresholds"]}
+    if rate not in table:
+        raise InputError(
+            f"--rate {rate:g}: the detector knows {', '.join(f'{known:g}' for known in table)}"
+        )
+    return table[rate], rate
+
+
+def score_once(scoring: FolderScoring) -> None:
+    """Score what is there."""
+    files = scoring.new_images()
+    if not files and not scoring.options.skip_scored:
+        raise InputError(f"{scoring.options.images}: no images in this folder")
+    scoring.score(files)
+
+
+def watch(scoring: FolderScoring) -> None:
+    """Score what comes, until the user stops it."""
+    print(f"watching {scoring.options.images}; Ctrl-C ends it", file=sys.stderr)
+    try:
+        for files in settled_images(scoring):
+            if files:
+                scoring.score(files)
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+
+
+def print_summary(summary: dict[str, Any], table: Path) -> None:
+    """Say what was found."""
+    print(
+        f"{summary['images']} images in {summary['seconds']:.1f} s by {summary['detector']}: "
+        f"{summary['defective']} defective, {len(summary['unreadable'])} unreadable; {table}"
+    )
+    if "same_world" not in summary:
+        return
+    world = summary["same_world"]
+    above, (low, high) = world["above"], world["above"]["interval"]
+    print(
+        f"above the threshold {summary['threshold']:.6g}: {above['share']:.1%} (95 % interval "
+        f"{low:.1%} to {high:.1%}); of good parts {above['rate']:.1%} were asked for"
+    )
+    test = world["scores"]
+    print(
+        "scores against those of held-out good images: Kolmogorov-Smirnov "
+        f"{test['statistic']:.3f}, p = {test['p_value']:.2g}"
+    )
+    outside = ", ".join(f"{name} {count}" for name, count in world["outside"].items())
+    print(f"images outside the training images' range: {outside}")
+    for difference in world["differences"]:
+        print(f"differs: {difference}")
+    print(world["advice"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
