@@ -145,10 +145,10 @@ def warnings(decision: Mapping[str, Any]) -> list[str]:
 
 def _places(categories: Sequence[str], total: int) -> str:
     if len(categories) == total > 1:
-        return "every category"
-    return (
-        _listed(categories) if len(categories) < 4 else f"{len(categories)} of {total} categories"
-    )
+        return "In every category"
+    if len(categories) < 4:
+        return f"On {_listed(categories)}"
+    return f"In {len(categories)} of {total} categories"
 
 
 def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:
