@@ -120,46 +120,33 @@ def write_page(
     cells: Sequence[Path],
     folders: Sequence[Path],
     costs: Mapping[str, float] | None = None,
-    **optional: Sequence[str],
+    categories: Sequence[str] = (),
 ) -> Path:
-    """The page of some cells, by the rule's script; maps and costs as far as they are there."""
+    """The page of some cells and of their folders of images, by the rules' scripts."""
     reports = root / "reports"
     reports.mkdir(exist_ok=True)
-    files = {
-        "metrics": "metrics.json",
-        "replicates": "replicates.h5",
-        "scores": "scores.tsv",
-        "held_out": "held_out_scores.tsv",
-        "maps": "maps.h5",
-        "pixel_metrics": "pixel_metrics.json",
-        "costs": "cost.json",
-    }
-    found = {
-        kind: [str(file) for cell in cells if (file := cell / name).is_file()]
-        for kind, name in files.items()
-    }
+    metrics = [str(cell / "metrics.json") for cell in cells]
+    categories = list(categories or dict.fromkeys(cell.parents[1].name for cell in cells))
     decision = reports / f"{dataset}_decision.json"
     wildcards = {"dataset": dataset}
     run_script(
         "write_decision",
         root,
-        input=found,
+        input={"metrics": metrics},
         output={"decision": decision, "points": reports / f"{dataset}_operating_points.csv"},
-        params={"rates": RATES, "costs": costs},
+        params={"rates": RATES, "costs": costs, "categories": categories},
         wildcards=wildcards,
     )
     run_script(
         "write_page",
         root,
         input={
-            **found,
+            "metrics": metrics,
             "decision": decision,
             "images": [str(folder) for folder in folders],
-            **{kind: [] for kind in ("index", "notes", "held_out_checks")},
-            **optional,
         },
         output={"page": reports / f"{dataset}.html"},
-        params={"categories": list(dict.fromkeys(cell.parents[1].name for cell in cells))},
+        params={"categories": categories},
         wildcards=wildcards,
     )
     return reports / f"{dataset}.html"

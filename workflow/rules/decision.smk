@@ -27,6 +27,7 @@ rule decision:
         mem_mb=grows(1000),
         runtime=grows(10),
     params:
+        categories=lambda wildcards: all_categories(config, wildcards.dataset),
         rates=config["operating_points"],
         costs=config.get("costs"),
         code=stage_digest("write_decision"),

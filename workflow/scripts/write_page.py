@@ -4,16 +4,27 @@ from pathlib import Path
 
 from defectbench.errors import job_log
 from defectbench.images.index import read_index
-from defectbench.reports.cells import read_cells
+from defectbench.reports.cells import collect_cells
+from defectbench.reports.earlier import keep_report, variant
 from defectbench.reports.notes import notes_by_category
 from defectbench.reports.page import render_page
 from defectbench.storage import read_json, write_text
 
 with job_log(snakemake.log[0]):
     given, dataset = snakemake.input, snakemake.wildcards.dataset
+    categories, output = snakemake.params.categories, snakemake.output
+    found = collect_cells(given.metrics, categories)
+    # what this run did not make may lie beside it, from an earlier one
+    images = {
+        cell.category: Path(given.images[0]).parent / cell.category
+        for cell in found.cells
+        if given.images
+    }
+    indices = {folder.parents[1] / "index.tsv" for folder in found.folders}
     masks = {
-        Path(path).parent.name: {row.path: row for row in read_index(path) if row.mask}
-        for path in given.index
+        index.parent.name: {row.path: row for row in read_index(index) if row.mask}
+        for index in indices
+        if index.is_file()
     }
     links = {
         "table": f"{dataset}_table.md",
@@ -24,12 +35,16 @@ with job_log(snakemake.log[0]):
     }
     page = render_page(
         dataset,
-        snakemake.params.categories,
-        read_cells(given.metrics, given.pixel_metrics, maps=given.maps),
+        categories,
+        found.cells,
         read_json(given.decision),
-        {Path(path).name: Path(path) for path in given.images},
+        images,
         masks,
-        notes_by_category(Path(path).parent for path in given.metrics),
+        notes_by_category(found.folders),
+        found.coverage,
         links,
     )
-    write_text(snakemake.output.page, page)
+    write_text(output.page, page)
+    if found.whole(categories):
+        kept = Path(output.page).parent / f"{dataset}_kept"
+        keep_report([output.page], kept / variant([cell.metrics for cell in found.cells]))

@@ -1,14 +1,17 @@
 """One detector on one category, with all that its page shows; optional parts may be absent."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from defectbench.evaluation.operating_points import ScoredImages
-from defectbench.storage import read_json, read_tsv
+from defectbench.reports.earlier import earlier_cells, read_cell
+from defectbench.reports.results import Replicates
+from defectbench.reports.seeds import SEPARATOR, average_seeds
+from defectbench.storage import read_arrays, read_json, read_tsv
 
 
 @dataclass(frozen=True)
@@ -67,36 +70,66 @@ class CellResults:
         return None if None in parts else float(sum(parts))
 
 
-def read_cells(
-    metrics: Iterable[str],
-    pixel_metrics: Iterable[str],
-    costs: Iterable[str] = (),
-    maps: Iterable[str] = (),
-) -> list[CellResults]:
-    """The cells of these files, in the order of `metrics`; scores lie beside them.
+class Cells(NamedTuple):
+    """All cells of a report.
+
+    Attributes
+    ----------
+    cells
+        In the order of the categories; of a detector with several seeds, the mean figures and the
+        first seed's scores.
+    replicates
+        Bootstrap replicates of each.
+    folders
+        Of all that went into them.
+    coverage
+        What to say of those that earlier runs left.
+    """
+
+    cells: list[CellResults]
+    replicates: Replicates
+    folders: list[Path]
+    coverage: list[str]
+
+    def whole(self, categories: Sequence[str]) -> bool:
+        """Whether every category has results."""
+        return {cell.category for cell in self.cells} == set(categories)
+
+
+def collect_cells(metrics: Iterable[str], categories: Sequence[str]) -> Cells:
+    """The cells of a run, as the table has them: with those of earlier runs made in the same way.
 
     Parameters
     ----------
     metrics
-        The ``metrics.json`` of every cell.
-    pixel_metrics, costs, maps
-        Files of some cells: ``pixel_metrics.json``, ``cost.json``, ``maps.h5``.
+        The ``metrics.json`` of every cell; what else a cell has lies beside it.
+    categories
+        All of the dataset, in order.
     """
-    pixels, cost, located = map(_by_folder, (pixel_metrics, costs, maps))
-    return [
-        CellResults(
-            metrics=read_json(file),
-            **_scores(folder / "scores.tsv", folder / "held_out_scores.tsv"),
-            pixels=read_json(pixels[folder]) if folder in pixels else {},
-            cost=read_json(cost[folder]) if folder in cost else {},
-            maps=located.get(folder),
-        )
-        for folder, file in _by_folder(metrics).items()
-    ]
+    run = [read_cell(Path(path).parent) for path in metrics]
+    earlier, coverage = earlier_cells(run, categories)
+    found = sorted([*run, *earlier], key=lambda cell: categories.index(cell.entry["category"]))
+    entries, replicates = average_seeds(
+        [cell.entry for cell in found],
+        [read_arrays(cell.folder / "replicates.h5")[0] for cell in found],
+    )
+    first: dict[tuple[str, ...], Path] = {}
+    for cell in found:
+        method = cell.entry["method"].partition(SEPARATOR)[0]
+        first.setdefault((cell.entry["category"], method, cell.entry["backbone"]), cell.folder)
+    cells = [_cell(*pair) for pair in zip(entries, first.values(), strict=True)]
+    return Cells(cells, replicates, [cell.folder for cell in found], coverage)
 
 
-def _by_folder(files: Iterable[str]) -> dict[Path, Path]:
-    return {Path(file).parent: Path(file) for file in files}
+def _cell(entry: Mapping[str, Any], folder: Path) -> CellResults:
+    cost, maps = folder / "cost.json", folder / "maps.h5"
+    return CellResults(
+        metrics=entry,
+        **_scores(folder / "scores.tsv", folder / "held_out_scores.tsv"),
+        pixels=entry.get("pixels", {}),
+        cost=read_json(cost) if cost.is_file() else {},
+        maps=maps if maps.is_file() else None,
+    )
 
 
 def _scores(scores: Path, held_out: Path) -> dict[str, Any]:

@@ -63,7 +63,8 @@ def headline(decision: Mapping[str, Any]) -> str:
     if overall["verdict"] == "clear":
         return f"Use {title(taken)}."
     if overall["verdict"] == "tied":
-        return f"No clear difference between {_listed(tied)}. Take {title(taken)}."
+        those = _listed(tied) if len(tied) < 3 else f"{len(tied)} detectors"
+        return f"No clear difference between {those}. Take {title(taken)}."
     if overall["verdict"] == "only":
         return f"{title(taken)}, the only detector that was run."
     if overall["verdict"] == "chance":
@@ -78,15 +79,15 @@ def reason(decision: Mapping[str, Any]) -> str:
         return ""
     low, high = overall["auroc_interval"]
     best = title(overall["tied"][0])
-    score = f"AUROC {number(overall['auroc'])}{interval(low, high)}"
+    score = f"AUROC {number(overall['auroc'])}, {bounds(low, high)}"
     if overall["verdict"] == "chance":
-        return f"The best, {best}, may be no better than guessing ({score})."
+        return f"The first, {best}, may be no better than guessing ({score})."
     if overall["verdict"] == "only":
-        return f"{score}; there is nothing to compare it with."
+        return f"There is nothing to compare it with ({score})."
     if overall["verdict"] == "clear":
         value, low, high = overall["difference"]
         return (
-            f"It separates defective from good parts best: {score}, ahead of the next, "
+            f"It separates defective from good parts best ({score}), ahead of the next, "
             f"{title(overall['runner_up'])}, by {value:.3f} ({low:.3f} to {high:.3f})."
         )
     why = (
@@ -94,9 +95,11 @@ def reason(decision: Mapping[str, Any]) -> str:
         if overall["by"] == "speed"
         else "the one with the fewest errors of both kinds at its threshold"
     )
+    names = short_names([entry["detector"] for entry in decision["detectors"]])
+    equals = _listed([names[name] for name in overall["tied"][1:]])
     return (
-        f"On the same test images their AUROC (best: {best}, {score}) cannot be told apart with "
-        f"95 % confidence. {title(overall['recommended'])} is {why}."
+        f"{best} ranks first ({score}), but on these test images {equals} cannot be told from it "
+        f"with 95 % confidence. {title(overall['recommended'])} is {why}."
     )
 
 
@@ -142,10 +145,10 @@ def warnings(decision: Mapping[str, Any]) -> list[str]:
 
 def _places(categories: Sequence[str], total: int) -> str:
     if len(categories) == total > 1:
-        return "every category"
-    return (
-        _listed(categories) if len(categories) < 4 else f"{len(categories)} of {total} categories"
-    )
+        return "In every category"
+    if len(categories) < 4:
+        return f"On {_listed(categories)}"
+    return f"In {len(categories)} of {total} categories"
 
 
 def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:
@@ -244,11 +247,6 @@ def _listed(names: Sequence[str]) -> str:
 def number(value: float | None) -> str:
     """Three decimals, or a dash."""
     return MISSING if value is None else f"{value:.3f}"
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """An interval in brackets after its figure, or nothing."""
-    return f" ({text})" if (text := bounds(low, high)) else ""
 
 
 def score(value: float | None) -> str:

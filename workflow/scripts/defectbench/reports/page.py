@@ -37,6 +37,7 @@ def render_page(
     folders: Mapping[str, Path],
     masks: Mapping[str, Mapping[str, IndexRow]],
     notes: Mapping[str, Sequence[str]],
+    coverage: Sequence[str],
     links: Mapping[str, str],
 ) -> str:
     """The whole page as HTML text.
@@ -57,6 +58,8 @@ def render_page(
         By category and path, the rows of its index that name a mask.
     notes
         What was found worth knowing, by category.
+    coverage
+        What to say of results that earlier runs left.
     links
         Title and relative address of the files beside the page.
     """
@@ -81,6 +84,7 @@ def render_page(
     return environment.get_template("page.html").render(
         dataset=dataset,
         categories=shown,
+        coverage=coverage,
         missing=[category for category in categories if category not in shown],
         detectors=detectors,
         decision=decision,
@@ -92,6 +96,7 @@ def render_page(
         ranking=ranking_figure(decision["detectors"], look),
         cost=cost_figures(decision["detectors"], look),
         curves=[_curves(place, category, cells, look) for place, category in enumerate(shown)],
+        located=[c for c in decision["cells"] if c["pixel"].get("pixel_auroc") is not None],
         has_pro=any(cell.pixels.get("curve") for cell in cells),
         defect_types=sorted({str(defect) for cell in cells for defect in cell.defects}),
         histograms=[_histogram(place, *pair) for place, pair in enumerate(chosen)],
