@@ -112,7 +112,11 @@ with job_log(snakemake.log[0]):
         "tolerance": score_tolerance(held_out),
         "map_scale": map_scale(maps.get("held_out"), params.false_positive_rate),
         "proof": {},  # to come
-        "provenance": provenance | {"exported_with": library_versions(*LIBRARIES)},
+        "provenance": provenance
+        | {
+            "code_export": params.code["code"],
+            "exported_with": library_versions(*LIBRARIES),
+        },
         "licences": licence_notes(FACTS / "licences.csv", names["dataset"], names["backbone"]),
     }
     with atomic_path(snakemake.output.detector) as part:
