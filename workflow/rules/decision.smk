@@ -9,6 +9,7 @@ out: reports/{dataset}_decision.json, _operating_points.csv
 rule decision:
     input:
         metrics=of_cells("metrics", "metrics"),
+        costs=of_cells("scores", "cost"),
         replicates=of_cells("metrics", "replicates"),
         scores=of_cells("scores", "scores"),
         held_out=of_cells("scores", "held_out"),

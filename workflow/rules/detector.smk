@@ -2,7 +2,7 @@
 
 in:  index.tsv, the images, the backbone's weights, model.h5, scores.tsv, held_out_scores.tsv,
      maps.h5, metrics.json
-out: results/{dataset}/{category}/{method}/{backbone}/detector.onnx, cost.json
+out: results/{dataset}/{category}/{method}/{backbone}/detector.onnx, detector_cost.json
 """
 
 from defectbench.deployment.graphs import check_exportable
@@ -46,7 +46,7 @@ rule detector:
         metrics=rules.metrics.output.metrics,
     output:
         detector="results/{dataset}/{category}/{method}/{backbone}/detector.onnx",
-        cost="results/{dataset}/{category}/{method}/{backbone}/cost.json",
+        cost="results/{dataset}/{category}/{method}/{backbone}/detector_cost.json",
     log:
         "logs/{dataset}/{category}/{method}/{backbone}/detector.log",
     benchmark:

@@ -1,7 +1,8 @@
 """Stage features: the only one that needs a GPU, or else many cores.
 
 in:  index.tsv, the images it lists and the weights of every backbone that the methods need
-out: results/{dataset}/{category}/features.h5, a group per preprocessing and backbone
+out: results/{dataset}/{category}/features.h5, a group per preprocessing and backbone;
+     extraction_cost.json, milliseconds per image of each
      (and a second name of it, .features.kept.h5, from which a later job takes what has not changed)
 """
 
@@ -13,6 +14,7 @@ rule features:
         weights=category_weights,
     output:
         features="results/{dataset}/{category}/features.h5",
+        cost="results/{dataset}/{category}/extraction_cost.json",
     log:
         "logs/{dataset}/{category}/features.log",
     benchmark:

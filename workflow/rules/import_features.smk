@@ -1,7 +1,8 @@
 """Stage index and features of a category that is given as a file of features.
 
 in:  {path}/{category}.h5, .hdf5 or .npz
-out: results/{dataset}/{category}/index.tsv, notes.json, features/given.h5
+out: results/{dataset}/{category}/index.tsv, notes.json, features/given.h5,
+     extraction_cost.json (nothing)
 """
 
 
@@ -12,6 +13,7 @@ rule import_features:
         index="results/{dataset}/{category}/index.tsv",
         notes="results/{dataset}/{category}/notes.json",
         features="results/{dataset}/{category}/features/given.h5",
+        cost="results/{dataset}/{category}/extraction_cost.json",
     log:
         "logs/{dataset}/{category}/import_features.log",
     benchmark:

@@ -5,6 +5,7 @@ from pathlib import Path
 from defectbench.acquisition.weights import listed_weights
 from defectbench.config import chosen_categories
 from defectbench.facts import FACTS
+from defectbench.features.gpus import gpu_driver_is_loaded
 from defectbench.provenance import stage_digest
 
 GPU_THREADS = 2  # decode on, while the GPU computes
@@ -13,7 +14,9 @@ MOST_THREADS = 8
 
 def gpus_per_extraction(wildcards):
     """None where the config forbids it, or where this machine does the work and has none."""
-    if config["device"] == "cpu" or (config["device"] == "auto" and works_here() and not has_gpu()):
+    if config["device"] == "cpu" or (
+        config["device"] == "auto" and works_here() and not gpu_driver_is_loaded()
+    ):
         return 0
     return 1
 
@@ -21,11 +24,6 @@ def gpus_per_extraction(wildcards):
 def works_here():
     """Whether jobs run on this machine, not on a cluster's."""
     return not workflow.non_local_exec
-
-
-def has_gpu():
-    """Whether a driver of a GPU that PyTorch can use is loaded; importing it takes seconds."""
-    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd"))
 
 
 def threads_side_by_side(wildcards):

@@ -13,6 +13,7 @@ rule page:
     input:
         decision=rules.decision.output.decision,
         metrics=of_cells("metrics", "metrics"),
+        costs=of_cells("scores", "cost"),
         scores=of_cells("scores", "scores"),
         held_out=of_cells("scores", "held_out"),
         held_out_checks=of_cells("scores", "check"),

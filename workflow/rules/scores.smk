@@ -3,7 +3,7 @@
 in:  index.tsv, features, the dataset's CSV of groups if the config names one
 out: results/{dataset}/{category}/{method}/{backbone}/model.h5, scores.tsv (test images),
      held_out_scores.tsv (every training image, held out once), held_out_check.json (what speaks
-     for groups), maps.h5 (of both; empty for a detector that does not localize)
+     for groups), maps.h5 (of both; empty for a detector that does not localize), cost.json
 """
 
 
@@ -11,6 +11,7 @@ rule scores:
     input:
         index=rules.index.output.index,
         features=method_features,
+        extraction_cost=rules.features.output.cost,
         groups=groups_file,
     output:
         model="results/{dataset}/{category}/{method}/{backbone}/model.h5",
@@ -18,6 +19,7 @@ rule scores:
         held_out="results/{dataset}/{category}/{method}/{backbone}/held_out_scores.tsv",
         check="results/{dataset}/{category}/{method}/{backbone}/held_out_check.json",
         maps="results/{dataset}/{category}/{method}/{backbone}/maps.h5",
+        cost="results/{dataset}/{category}/{method}/{backbone}/cost.json",
     log:
         "logs/{dataset}/{category}/{method}/{backbone}/scores.log",
     benchmark:
@@ -27,7 +29,7 @@ rule scores:
     threads: 1
     resources:
         mem_mb=grows(500, per_mb=5, of="features"),
-        runtime=grows(5, per_mb=1 / 10, of="features"),
+        runtime=grows(10, per_mb=1 / 5, of="features"),
     params:
         scorer=lookup("methods/{method}/scorer", within=config),
         parameters=lambda wildcards: scorer_parameters(config, wildcards.method),

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from defectbench.errors import job_log
 from defectbench.features.category import Machine, write_features
+from defectbench.features.feature_file import kept_name
 from defectbench.features.passes import Pass, Tap
 from defectbench.images.index import images_digest, read_index
 from defectbench.provenance import file_sha256, library_versions
+from defectbench.storage import read_json, write_json
 
 LIBRARIES = ("pillow", "imagecodecs", "numpy", "torch", "torchvision", "timm")
 
@@ -40,7 +42,7 @@ with job_log(snakemake.log[0]):
         | {"preprocessing": wanted.settings, "weights_sha256": digests[wanted.backbone]}
         for wanted in passes
     }
-    write_features(
+    milliseconds = write_features(
         [Path(snakemake.input.category, row.path) for row in index],
         passes,
         json.loads(json.dumps(provenances)),
@@ -50,6 +52,13 @@ with job_log(snakemake.log[0]):
         "features " + "/".join(snakemake.wildcards),
         params.bits,
     )
+    # of what was extracted earlier, the cost is known from then
+    output = Path(snakemake.output.cost)
+    kept = kept_name(output)
+    known = read_json(kept) if kept.is_file() else {}
+    cost = {name: (known | milliseconds).get(name) for name in provenances}
+    for file in (output, kept):
+        write_json(file, cost)
 
 # everything is written and closed; tearing PyTorch down object by object takes a while
 sys.stdout.flush()

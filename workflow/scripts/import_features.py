@@ -5,9 +5,8 @@ from pathlib import Path
 from defectbench.errors import job_log
 from defectbench.features.given import read_feature_file
 from defectbench.images.index import images_digest, write_index
-from defectbench.images.notes import write_notes
 from defectbench.provenance import library_versions
-from defectbench.storage import create_array, create_h5
+from defectbench.storage import create_array, create_h5, write_json
 
 with job_log(snakemake.log[0]):
     given = read_feature_file(snakemake.input.file)
@@ -19,5 +18,6 @@ with job_log(snakemake.log[0]):
     }
     with create_h5(snakemake.output.features, {"provenance": provenance}) as file:
         create_array(file, "X", given.X.shape, "float32")[...] = given.X
-    write_notes(Path(snakemake.output.notes), [])
+    write_json(snakemake.output.notes, [])
+    write_json(snakemake.output.cost, {"/": 0.0})
     write_index(Path(snakemake.output.index), given.index)

@@ -1,5 +1,9 @@
 """Rule `scores`: fit a detector on the training images, score the test images and held-out ones."""
 
+import resource
+import time
+from pathlib import Path
+
 from defectbench.errors import job_log
 from defectbench.evaluation.folds import folds
 from defectbench.evaluation.held_out import held_out
@@ -9,7 +13,14 @@ from defectbench.images.index import dataset_digest, read_index
 from defectbench.progress import warn
 from defectbench.scorers import scorer_class
 from defectbench.scorers.base import has_maps, take_images
-from defectbench.storage import open_h5, read_attributes, write_arrays, write_json, write_tsv
+from defectbench.storage import (
+    open_h5,
+    read_attributes,
+    read_json,
+    write_arrays,
+    write_json,
+    write_tsv,
+)
 
 with job_log(snakemake.log[0]):
     params, output = snakemake.params, snakemake.output
@@ -26,7 +37,9 @@ with job_log(snakemake.log[0]):
     X_test = take_images(X, [row.split == "test" for row in index])
     del X, layers
 
+    start = time.perf_counter()
     scorer = scorer_class(params.scorer)(**params.parameters).fit(X_train)
+    fit_seconds = time.perf_counter() - start
     provenance |= {
         "dataset_sha256": dataset_digest(index),
         "layers": params.layers,
@@ -37,7 +50,9 @@ with job_log(snakemake.log[0]):
         "code_scorer": params.code["code"],
     }
     write_arrays(output.model, scorer.to_arrays(), {"provenance": provenance})
+    start = time.perf_counter()
     scores = scorer.anomaly_score(X_test)
+    score_seconds = time.perf_counter() - start
     write_tsv(
         output.scores,
         ["path", "label", "defect", "group", "anomaly_score"],
@@ -68,3 +83,13 @@ with job_log(snakemake.log[0]):
     for warning in check["warnings"]:
         warn(f"{'/'.join(snakemake.wildcards)}: {warning}")
     write_json(output.check, check)
+    write_json(
+        output.cost,
+        {
+            "extract_ms_per_image": read_json(snakemake.input.extraction_cost)[params.group],
+            "score_ms_per_image": 1000 * score_seconds / len(test),
+            "fit_seconds": fit_seconds,
+            "model_bytes": Path(output.model).stat().st_size,
+            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        },
+    )

@@ -12,6 +12,15 @@ from pathlib import Path
 POLL_SECONDS = 1.0
 
 
+DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""Devices of NVIDIA's driver, the same below Windows, and AMD's."""
+
+
+def gpu_driver_is_loaded() -> bool:
+    """Whether PyTorch may find a GPU here; to ask PyTorch itself takes seconds."""
+    return any(Path(device).exists() for device in DRIVERS)
+
+
 @contextlib.contextmanager
 def claimed_gpu(gpus: Sequence[str], locks: Path | None = None) -> Iterator[int]:
     """Index of a GPU that no other extraction on this machine uses, waiting for one if need be.
