@@ -13,7 +13,7 @@ OPSETS = range(18, 24)
 # fmt: off
 OPERATORS = frozenset({
     "Abs", "Add", "ArgMax", "ArgMin", "AveragePool", "BatchNormalization", "Cast", "Clip",
-    "Concat", "Conv", "Div", "Erf", "Exp", "Gather", "GatherElements", "GatherND", "Gemm",
+    "Concat", "Conv", "Div", "Equal", "Erf", "Exp", "Gather", "GatherElements", "GatherND", "Gemm",
     "GlobalAveragePool", "GreaterOrEqual", "HardSigmoid", "HardSwish", "Identity",
     "LayerNormalization", "Log", "MatMul", "Max", "MaxPool", "Min", "Mul", "Neg", "Not", "Pad",
     "Pow", "Reciprocal", "ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Shape",

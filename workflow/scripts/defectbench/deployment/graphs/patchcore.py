@@ -35,8 +35,8 @@ class Patchcore(Graph):
         found = (vectors.double() - self.memory[nearest].double()).square().sum(2).sqrt()
         score, farthest = found.max(1)
         if self.support > 1:
-            chosen = farthest[:, None, None].expand(-1, -1, channels)
-            patch = vectors.gather(1, chosen)
+            chosen = torch.arange(height * width) == farthest[:, None]
+            patch = chosen.float()[:, None] @ vectors
             neighbour = self.memory[nearest.gather(1, farthest[:, None])]
             score = score * self._weight(patch, neighbour)
         to_rows, to_columns = (
