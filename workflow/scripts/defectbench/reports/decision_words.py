@@ -200,7 +200,7 @@ def point_flags(point: Mapping[str, Any]) -> list[str]:
 def decision_markdown(decision: Mapping[str, Any]) -> str:
     """The decision for the top of a Markdown report: sentences, then one row per category."""
     names = short_names([entry["detector"] for entry in decision["detectors"]])
-    rows = []
+    rows, mind = [], []
     for entry in decision["categories"]:
         cell = cell_of(decision, entry["category"], entry["shown"])
         point = cell["honest"]
@@ -213,9 +213,10 @@ def decision_markdown(decision: Mapping[str, Any]) -> str:
                 per_thousand(point["escape_rate"], point["escape_rate_interval"]),
                 per_thousand(point["false_alarm_rate"], point["false_alarm_rate_interval"]),
                 amount(cell["milliseconds"]),
-                "; ".join(flag_texts(cell, decision["asked"])) or MISSING,
             ]
         )
+        if flags := flag_texts(cell, decision["asked"]):
+            mind.append(f"- {entry['category']}: {'; '.join(flags)}")
     header = [
         "category",
         "detector",
@@ -224,7 +225,6 @@ def decision_markdown(decision: Mapping[str, Any]) -> str:
         "escapes per 1,000 defective",
         "false alarms per 1,000 good",
         "ms per image",
-        "mind",
     ]
     cells = [[str(text).replace("|", "\\|") for text in row] for row in rows]
     parts = [
@@ -232,10 +232,11 @@ def decision_markdown(decision: Mapping[str, Any]) -> str:
         f"**{headline(decision)}** {reason(decision)} {consequence(decision)}".strip(),
         *(f"**{text}**" for text in warnings(decision)),
         tabulate(cells, header, tablefmt="github", disable_numparse=True),
+        "\n".join(mind),
         f"In brackets, 95 % intervals. A part is called defective when its anomaly score reaches "
         f"the threshold. {HONEST_MEANS} {AUROC_MEANS}",
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def _listed(names: Sequence[str]) -> str:
