@@ -5,34 +5,6 @@ in:  index.tsv, the images, the backbone's weights, model.h5, scores.tsv, held_o
 out: results/{dataset}/{category}/{method}/{backbone}/detector.onnx, detector_cost.json
 """
 
-from defectbench.deployment.graphs import check_exportable
-
-
-def exportable_model(wildcards):
-    """The model, or an error before any work if its scorer cannot be exported."""
-    try:
-        check_exportable(config["methods"][wildcards.method]["scorer"])
-        if features_are_given(wildcards):
-            raise InputError(
-                f"dataset {wildcards.dataset}: its features were made elsewhere, so a detector "
-                "could not compute those of new images"
-            )
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
-    return rules.scores.output.model.format(**wildcards)
-
-
-def detector_weights(wildcards):
-    """The local file that the config names, or the fetched one."""
-    local = config["backbones"].get(wildcards.backbone, {}).get("weights")
-    return local or rules.weights.output.weights.format(**wildcards)
-
-
-def detector_digest(wildcards):
-    """Digest of the export and of the graph of the method's scorer."""
-    scorer = config["methods"][wildcards.method]["scorer"]
-    return stage_digest("export_detector", f"deployment.graphs.{scorer}")
-
 
 rule detector:
     input:

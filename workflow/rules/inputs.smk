@@ -13,10 +13,11 @@ from defectbench.config import (
     scorer_parameters,
     taps,
 )
+from defectbench.deployment.graphs import check_exportable
 from defectbench.errors import InputError
 from defectbench.facts import FACTS
 from defectbench.features.given import feature_files
-from defectbench.provenance import library_versions
+from defectbench.provenance import library_versions, stage_digest
 
 
 def datasets_from(*sources):
@@ -133,3 +134,29 @@ def published_figures(wildcards):
     names = ("published.csv", "published_settings.json", "counts.csv")
     files = [FACTS / f"{wildcards.dataset}_{name}" for name in names]
     return [*map(str, files), str(FACTS / "weights.csv")] if files[0].is_file() else []
+
+
+def exportable_model(wildcards):
+    """The model, or an error before any work if its scorer cannot be exported."""
+    try:
+        check_exportable(config["methods"][wildcards.method]["scorer"])
+        if features_are_given(wildcards):
+            raise InputError(
+                f"dataset {wildcards.dataset}: its features were made elsewhere, so a detector "
+                "could not compute those of new images"
+            )
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return rules.scores.output.model.format(**wildcards)
+
+
+def detector_weights(wildcards):
+    """The local file that the config names, or the fetched one."""
+    local = config["backbones"].get(wildcards.backbone, {}).get("weights")
+    return local or rules.weights.output.weights.format(**wildcards)
+
+
+def detector_digest(wildcards):
+    """Digest of the export and of the graph of the method's scorer."""
+    scorer = config["methods"][wildcards.method]["scorer"]
+    return stage_digest("export_detector", f"deployment.graphs.{scorer}")

@@ -69,9 +69,14 @@ def check_config(config: Config) -> None:
     InputError
         Naming the key's path and the allowed values.
     """
+    for name, preprocessing in config["preprocessings"].items():
+        if preprocessing.get("crop", 1) > preprocessing["size"]:
+            raise InputError(f"config: preprocessings.{name}.crop: larger than size")
     for name, method in config["methods"].items():
         _known(f"methods.{name}.scorer", method["scorer"], scorer_names())
         _known(f"methods.{name}.preprocessing", method["preprocessing"], config["preprocessings"])
+        if scorer_class(method["scorer"]).localizes:
+            _whole_image(config, name)
         schema = scorer_class(method["scorer"]).parameter_schema
         for key, value in _given_parameters(method).items():
             _known(f"methods.{name}", key, [*sorted(METHOD_KEYS), *schema], "key")
@@ -79,9 +84,6 @@ def check_config(config: Config) -> None:
                 jsonschema.validate(value, schema[key])
             except jsonschema.ValidationError as error:
                 raise InputError(f"config: methods.{name}.{key}: {error.message}") from error
-    for name, preprocessing in config["preprocessings"].items():
-        if preprocessing.get("crop", 1) > preprocessing["size"]:
-            raise InputError(f"config: preprocessings.{name}.crop: larger than size")
     for name, dataset in config["datasets"].items():
         for method in dataset["methods"]:
             _known(f"datasets.{name}.methods", method, config["methods"])
@@ -241,6 +243,16 @@ def _known_categories(config: Config, dataset: str) -> list[str]:
     if "all_categories" in entry or entry["source"] not in LOCAL or Path(entry["path"]).is_dir():
         return all_categories(config, dataset)
     return []
+
+
+def _whole_image(config: Config, method: str) -> None:
+    """Refuse a crop for maps, which are laid over the whole image."""
+    preprocessing = config["methods"][method]["preprocessing"]
+    if "crop" in config["preprocessings"][preprocessing]:
+        raise InputError(
+            f"config: methods.{method}.preprocessing: {preprocessing} crops, and a map must cover "
+            "the whole image; choose one without crop"
+        )
 
 
 def _known(path: str, value: str, allowed: Iterable[str], kind: str = "value") -> None:

@@ -64,19 +64,17 @@ def choose(
 
 
 def preference(
-    milliseconds: Mapping[str, float | None], balanced_accuracy: Mapping[str, float | None]
+    balanced_accuracy: Mapping[str, float | None],
 ) -> Callable[[str], tuple[float, ...]]:
     """Order of detectors that AUROC does not tell apart, as a sort key.
 
-    The fastest first where the time of each is known; else the one with the fewest errors of both
-    kinds at its honest threshold (balanced accuracy).
+    The one with the fewest errors of both kinds at its honest threshold (balanced accuracy) comes
+    first. Times do not decide: they differ from run to run, and the answer must not.
     """
-    timed = bool(milliseconds) and None not in milliseconds.values()
 
     def key(name: str) -> tuple[float, ...]:
         accuracy = balanced_accuracy.get(name)
-        error = 1.0 if accuracy is None else 1 - accuracy
-        return (milliseconds[name], error) if timed else (error,)
+        return (1.0 if accuracy is None else 1 - accuracy,)
 
     return key
 

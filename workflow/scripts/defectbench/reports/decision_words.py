@@ -90,16 +90,12 @@ def reason(decision: Mapping[str, Any]) -> str:
             f"It separates defective from good parts best ({score}), ahead of the next, "
             f"{title(overall['runner_up'])}, by {value:.3f} ({low:.3f} to {high:.3f})."
         )
-    why = (
-        "the fastest of them"
-        if overall["by"] == "speed"
-        else "the one with the fewest errors of both kinds at its threshold"
-    )
     names = short_names([entry["detector"] for entry in decision["detectors"]])
     equals = _listed([names[name] for name in overall["tied"][1:]])
     return (
         f"{best} ranks first ({score}), but on these test images {equals} cannot be told from it "
-        f"with 95 % confidence. {title(overall['recommended'])} is {why}."
+        f"with 95 % confidence. {title(overall['recommended'])} is the one with the fewest "
+        "errors of both kinds at its threshold."
     )
 
 
@@ -212,7 +208,6 @@ def decision_markdown(decision: Mapping[str, Any]) -> str:
                 score(point["threshold"]),
                 per_thousand(point["escape_rate"], point["escape_rate_interval"]),
                 per_thousand(point["false_alarm_rate"], point["false_alarm_rate_interval"]),
-                amount(cell["milliseconds"]),
             ]
         )
         if flags := flag_texts(cell, decision["asked"]):
@@ -224,7 +219,6 @@ def decision_markdown(decision: Mapping[str, Any]) -> str:
         "threshold",
         "escapes per 1,000 defective",
         "false alarms per 1,000 good",
-        "ms per image",
     ]
     cells = [[str(text).replace("|", "\\|") for text in row] for row in rows]
     parts = [

@@ -52,7 +52,7 @@ def decide(
     accuracy = {name: entry["balanced_accuracy"] for name, entry in averages.items()}
     everywhere = max((entry["categories"] for entry in averages.values()), default=0)
     compared = {name: e for name, e in averages.items() if e["categories"] == everywhere}
-    prefer = preference({name: speed[name] for name in compared}, accuracy)
+    prefer = preference(accuracy)
     overall = _choice(compared, _pairs(differences, AVERAGE), prefer)
     chosen = overall["recommended"]
     categories = [
@@ -185,13 +185,10 @@ def _choice(
         prefer,
     )
     best = measured.get(choice.tied[0]) if choice.tied else None
-    timed = bool(choice.tied) and all(
-        entries[name]["milliseconds"] is not None for name in choice.tied
-    )
     return {
         **choice._asdict(),
         "difference": list(choice.difference) if choice.difference else None,
-        "by": "speed" if timed else "errors",
+        "by": "errors",
         "auroc": best["auroc"] if best else None,
         "auroc_interval": best["auroc_interval"] if best else [None, None],
     }
@@ -205,10 +202,7 @@ def _category(
 ) -> dict[str, Any]:
     """The choice for one category; of tied detectors, the one that is best overall."""
     own = {entry["detector"]: entry for entry in figures if entry["category"] == category}
-    by_default = preference(
-        {name: entry["milliseconds"] for name, entry in own.items()},
-        {name: entry["balanced_accuracy"] for name, entry in own.items()},
-    )
+    by_default = preference({name: entry["balanced_accuracy"] for name, entry in own.items()})
     choice = _choice(own, pairs, lambda name: (name != overall, *by_default(name)))
     if choice["verdict"] == "tied" and choice["recommended"] == overall:
         choice["by"] = "overall"
