@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from defectbench.evaluation.upsampling import upsample_bilinear
 from scipy import ndimage
 from tabulate import tabulate
 
@@ -27,7 +28,6 @@ from defectbench.evaluation.pixel_metrics import (
     rank_pixels,
 )
 from defectbench.evaluation.pixel_resampling import pixel_intervals
-from defectbench.evaluation.upsampling import upsample_bilinear
 from defectbench.storage import write_text
 
 SETS = {"5 Mpx": (83, 256), "29 Mpx": (110, 512), "115 Mpx": (110, 1024)}

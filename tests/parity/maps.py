@@ -25,9 +25,9 @@ from defectbench.evaluation.pixel_metrics import (
     pro_curve,
     rank_pixels,
 )
-from defectbench.evaluation.upsampling import upsample_bilinear
 from defectbench.images.index import read_index
 from defectbench.images.mask_pixels import read_mask
+from defectbench.scorers.grids import bilinear
 from defectbench.storage import read_arrays, read_json
 
 SIDE = 900
@@ -108,7 +108,7 @@ def compare_three_layers(
     reference = np.load(golden / "fre_three_layers_maps_first4.npz")
     combined = np.mean(
         [
-            upsample_bilinear(recorded[layer] / np.float32(channels), 256, 256) / mean
+            bilinear(recorded[layer] / np.float32(channels), (256, 256)) / mean
             for (layer, channels), mean in zip(
                 CHANNELS.items(), reference["training_mean"], strict=True
             )
@@ -159,7 +159,7 @@ def read_masks(
 def collect(maps: np.ndarray, masks: list[np.ndarray | None], side: int) -> PixelScores:
     """Pixels of maps at a common size."""
     return collect_pixels(
-        (upsample_bilinear(anomaly_map, side, side), mask)
+        (bilinear(anomaly_map, (side, side)), mask)
         for anomaly_map, mask in zip(maps, masks, strict=True)
     )
 

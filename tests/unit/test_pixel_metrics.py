@@ -18,8 +18,8 @@ from defectbench.evaluation.pixel_metrics import (
     rank_pixels,
 )
 from defectbench.evaluation.pixel_resampling import LevelCurves, curve_levels, pixel_intervals
-from defectbench.evaluation.upsampling import upsample_bilinear
 from defectbench.images.mask_pixels import read_mask
+from defectbench.scorers.grids import bilinear
 
 ImageSet = list[tuple[np.ndarray, np.ndarray | None]]
 
@@ -214,7 +214,7 @@ def test_upsampling_is_that_of_torch(size: tuple[int, int]) -> None:
     expected = torch.nn.functional.interpolate(
         torch.from_numpy(maps)[:, None], size=size, mode="bilinear", align_corners=False
     )
-    ours = upsample_bilinear(maps, *size)
+    ours = bilinear(maps, size)
     assert ours.dtype == np.float32
     np.testing.assert_allclose(ours, expected[:, 0].numpy(), rtol=1e-5, atol=1e-4)
 

@@ -17,9 +17,9 @@ from defectbench.evaluation.pixel_metrics import (
     rank_pixels,
 )
 from defectbench.evaluation.pixel_resampling import pixel_intervals
-from defectbench.evaluation.upsampling import upsample_bilinear
 from defectbench.images.index import IndexRow, read_index
 from defectbench.images.mask_pixels import read_mask
+from defectbench.scorers.grids import bilinear
 from defectbench.storage import read_arrays, write_json
 
 NO_MAPS = "the method does not localize"
@@ -34,7 +34,7 @@ def read_images(
     side = None if resolution == "original" else int(resolution)
     for row, anomaly_map in zip(rows, maps, strict=True):
         mask = read_mask(folder / row.mask, row.width, row.height, side) if row.mask else None
-        yield upsample_bilinear(anomaly_map, side or row.height, side or row.width), mask
+        yield bilinear(anomaly_map, (side or row.height, side or row.width)), mask
 
 
 def check_finite(file: str, maps: np.ndarray) -> None:

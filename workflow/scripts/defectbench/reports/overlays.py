@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from defectbench.evaluation.upsampling import upsample_bilinear
+from defectbench.scorers.grids import bilinear
 
 PANEL = 320
 """Longer side of one of the three panels, in pixels."""
@@ -136,7 +136,7 @@ def draw_panels(
     ratio = PANEL / max(image.size)
     width, height = (max(1, round(length * ratio)) for length in image.size)
     photo = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS), np.float32)
-    levels = scale.levels(upsample_bilinear(anomaly_map, height, width))
+    levels = scale.levels(bilinear(anomaly_map, (height, width)))
     colours = colour(levels)
     opacity = np.where(levels >= 0.5, 0.45 + 0.7 * (levels - 0.5), 0)[..., None]
     overlay = photo * (1 - opacity) + colours * opacity

@@ -21,20 +21,27 @@ def bilinear(maps: np.ndarray, grid: Grid) -> np.ndarray:
         (…, *grid), dtype of `maps`. Equals `torch.nn.functional.interpolate(…, mode="bilinear",
         align_corners=False)` to rounding.
     """
-    for axis, length in zip((-2, -1), grid, strict=True):
-        if maps.shape[axis] != length:
-            maps = _interpolate(maps, length, axis)
-    return maps
+    top, bottom, below = _linear_taps(maps.shape[-2], grid[0], maps.dtype)
+    left, right, beside = _linear_taps(maps.shape[-1], grid[1], maps.dtype)
+    wide = maps[..., left] * (1 - beside)
+    wide += maps[..., right] * beside
+    tall = wide[..., top, :]
+    tall *= (1 - below)[:, None]
+    part = wide[..., bottom, :]
+    part *= below[:, None]
+    tall += part
+    return tall
 
 
-def _interpolate(maps: np.ndarray, length: int, axis: int) -> np.ndarray:
-    old = maps.shape[axis]
-    positions = np.maximum((np.arange(length) + 0.5) * (old / length) - 0.5, 0)
-    low = np.minimum(positions.astype(int), old - 1)
-    high = np.minimum(low + 1, old - 1)
-    share = (positions - low).astype(maps.dtype)
-    share = share[:, None] if axis == -2 else share
-    return maps.take(low, axis) * (1 - share) + maps.take(high, axis) * share
+def _linear_taps(
+    length: int, size: int, dtype: np.dtype
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two source positions per target pixel, and the weight of the second."""
+    scale = dtype.type(length) / dtype.type(size)
+    position = np.maximum(scale * (np.arange(size, dtype=dtype) + dtype.type(0.5)) - 0.5, 0)
+    first = np.minimum(position.astype(np.int64), length - 1)
+    second = np.minimum(first + 1, length - 1)
+    return first, second, (position - first).astype(dtype)
 
 
 def nearest(maps: np.ndarray, grid: Grid) -> np.ndarray:
