@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from defectbench.evaluation.upsampling import upsample_bilinear
 from scipy import ndimage
 from tabulate import tabulate
 
@@ -28,6 +27,7 @@ from defectbench.evaluation.pixel_metrics import (
     rank_pixels,
 )
 from defectbench.evaluation.pixel_resampling import pixel_intervals
+from defectbench.scorers.grids import bilinear
 from defectbench.storage import write_text
 
 SETS = {"5 Mpx": (83, 256), "29 Mpx": (110, 512), "115 Mpx": (110, 1024)}
@@ -42,7 +42,7 @@ def make_images(count: int, side: int) -> Iterator[tuple[np.ndarray, np.ndarray 
     for image in range(count):
         low = rng.gamma(2, 1, (64, 64)).astype(np.float32)
         if image % 3 == 0:
-            yield upsample_bilinear(low, side, side), None
+            yield bilinear(low, (side, side)), None
             continue
         mask = np.zeros((side, side), bool)
         for _ in range(rng.integers(1, 4)):
@@ -50,7 +50,7 @@ def make_images(count: int, side: int) -> Iterator[tuple[np.ndarray, np.ndarray 
             height, width = rng.uniform(0.02, 0.12, 2)
             mask |= ((rows - y) / height) ** 2 + ((columns - x) / width) ** 2 < 1
         low += ndimage.zoom(mask, 64 / side, output=np.float32, order=0) * rng.gamma(2, 1)
-        yield upsample_bilinear(low, side, side), mask
+        yield bilinear(low, (side, side)), mask
 
 
 def this_project(count: int, side: int, intervals: bool) -> dict[str, float]:
