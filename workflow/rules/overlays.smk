@@ -15,7 +15,14 @@ rule maps:
         metrics=rules.metrics.output.metrics,
         pixel_metrics=rules.pixel_metrics.output.metrics,
     output:
-        pictures=directory("reports/{dataset}_maps/{category}/{method}/{backbone}"),
+        pictures=report(
+            directory("reports/{dataset}_maps/{category}/{method}/{backbone}"),
+            patterns=["{picture}.webp"],
+            caption="../report/pictures.rst",
+            category="Pictures",
+            subcategory="{dataset} {category}",
+            labels={"detector": "{method} {backbone}", "picture": "{picture}"},
+        ),
     log:
         "logs/{dataset}/{category}/{method}/{backbone}/maps.log",
     benchmark:

@@ -19,9 +19,24 @@ rule table:
         held_out_checks=of_cells("scores", "check"),
         published=published_figures,
     output:
-        markdown="reports/{dataset}_table.md",
-        details="reports/{dataset}_details.md",
-        csv="reports/{dataset}_table.csv",
+        markdown=report(
+            "reports/{dataset}_table.md",
+            caption="../report/table.rst",
+            category="Results",
+            labels={"dataset": "{dataset}", "shows": "table"},
+        ),
+        details=report(
+            "reports/{dataset}_details.md",
+            caption="../report/details.rst",
+            category="Results",
+            labels={"dataset": "{dataset}", "shows": "details"},
+        ),
+        csv=report(
+            "reports/{dataset}_table.csv",
+            caption="../report/table.rst",
+            category="Results",
+            labels={"dataset": "{dataset}", "shows": "figures, tidy"},
+        ),
     log:
         "logs/{dataset}/table.log",
     benchmark:
