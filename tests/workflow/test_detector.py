@@ -50,7 +50,7 @@ def test_new_images_score_as_in_the_workflow(
 
 
 def test_the_card_tells_proof_and_cost(exported: Path):
-    card = read_json(exported / FOLDER.format("fre_small") / "cost.json")
+    card = read_json(exported / FOLDER.format("fre_small") / "detector_cost.json")
     assert card["proof"]["images"] == 12
     assert card["proof"]["verdict_flips"] == 0
     assert card["proof"]["largest_map_deviation"] < 1e-3

@@ -19,6 +19,8 @@ rule features:
         "logs/{dataset}/{category}/features.log",
     benchmark:
         "benchmarks/{dataset}/{category}/features.jsonl"
+    wildcard_constraints:
+        dataset=datasets_from("download", "archive", "folder", "elpv"),
     conda:
         "../../envs/torch.yaml"
     threads: threads_side_by_side
