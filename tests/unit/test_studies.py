@@ -153,7 +153,7 @@ def test_removed_images_leave_the_test_set_at_every_share():
 
 def test_a_share_that_would_leave_too_few_defective_images_says_so():
     found = contamination(NearestNeighbour(), blobs(2), [0, 0.3], 2, True, 0.1, SETTINGS, nothing)
-    assert found[2]["reason"] == "needs 26 defective images; 15 of 30 can be spared"
+    assert found[2]["reason"] == "needs 26 defective images; 20 of 30 can be spared"
 
 
 def test_trimming_repairs_what_obvious_defects_spoil():

@@ -84,3 +84,122 @@ rule study_contamination:
         code=scorer_digest("study_contamination"),
     script:
         "../scripts/study_contamination.py"
+
+
+def backbone_passes(wildcards):
+    """Parameter: what a category's methods read of one backbone."""
+    passes = extraction_passes(wildcards)
+    return [entry for entry in passes if entry["backbone"] == wildcards.backbone]
+
+
+def backbone_methods(wildcards):
+    """Parameter: the methods that read a backbone, with all that scoring needs to know."""
+    names = config["datasets"][wildcards.dataset]["methods"]
+    return {
+        name: {
+            "scorer": config["methods"][name]["scorer"],
+            "parameters": scorer_parameters(config, name),
+            "group": f"{config['methods'][name]['preprocessing']}/{wildcards.backbone}",
+            "layers": [
+                f"{layer}/pool{config['methods'][name]['pool']}"
+                for layer in method_layers(config["methods"][name])
+            ],
+        }
+        for name in names
+        if wildcards.backbone in config["methods"][name]["backbones"]
+    }
+
+
+def of_backbone(name):
+    """Input function: an output of rule `scores` of all methods that read a backbone."""
+
+    def files(wildcards):
+        pattern = rules.scores.output[name]
+        return [pattern.format(method=each, **wildcards) for each in backbone_methods(wildcards)]
+
+    return files
+
+
+def backbone_weights(wildcards):
+    """Weights of one backbone."""
+    backbones = [entry["backbone"] for entry in extraction_passes(wildcards)]
+    place = sorted(set(backbones)).index(wildcards.backbone)
+    return category_weights(wildcards)[place]
+
+
+# one job for all detectors of a backbone: an image is decoded once, and seen once in each light
+rule study_robustness:
+    input:
+        index=rules.index.output.index,
+        category=rules.source.output.category,
+        weights=backbone_weights,
+        groups=groups_file,
+        models=of_backbone("model"),
+        held_out=of_backbone("held_out"),
+        scores=of_backbone("scores"),
+    output:
+        study="results/{dataset}/{category}/studies/robustness/{backbone}.json",
+    log:
+        "logs/{dataset}/{category}/studies/robustness/{backbone}.log",
+    benchmark:
+        "benchmarks/{dataset}/{category}/studies/robustness/{backbone}.jsonl"
+    conda:
+        "../../envs/export.yaml"
+    threads: threads_side_by_side
+    resources:
+        gpu=gpus_per_extraction,
+        mem_mb=grows(8000 if config["device"] != "cpu" else 4000),
+        runtime=grows(240),
+    params:
+        passes=backbone_passes,
+        methods=backbone_methods,
+        precision=config["precision"],
+        bits=lookup("datasets/{dataset}/bits", within=config, default=None),
+        seed=config["seed"],
+        folds=config["threshold"]["folds"],
+        false_positive_rate=config["threshold"]["false_positive_rate"],
+        groups=lambda wildcards: config["datasets"][wildcards.dataset].get("groups", ""),
+        study=study("robustness"),
+        code=stage_digest("study_robustness"),
+    script:
+        "../scripts/study_robustness.py"
+
+
+def of_robustness(wildcards):
+    """Input function: files of the robustness study; features made elsewhere have no images."""
+    if features_are_given(wildcards):
+        return []
+    return of_study("robustness", "study_robustness")(wildcards)
+
+
+def some_study(wildcards):
+    """Parameter: which studies there are; without one there is nothing to report."""
+    if "studies" not in config:
+        raise WorkflowError("config: studies: name a study, such as those of docs/studies.md")
+    return sorted(config["studies"])
+
+
+rule studies:
+    input:
+        training_size=of_study("training_size", "study_training_size"),
+        contamination=of_study("contamination", "study_contamination"),
+        robustness=of_robustness,
+    output:
+        markdown="reports/{dataset}_studies.md",
+        csv="reports/{dataset}_studies.csv",
+        plots=directory("reports/{dataset}_studies"),
+    log:
+        "logs/{dataset}/studies.log",
+    benchmark:
+        "benchmarks/{dataset}/studies.jsonl"
+    conda:
+        "../../envs/numeric.yaml"
+    threads: 1
+    resources:
+        mem_mb=grows(1000),
+        runtime=grows(10),
+    params:
+        studies=some_study,
+        code=stage_digest("write_studies"),
+    script:
+        "../scripts/write_studies.py"

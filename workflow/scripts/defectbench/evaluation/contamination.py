@@ -18,7 +18,7 @@ from defectbench.scorers.base import Scorer
 
 PLAIN, TRIMMED = "plain", "trimmed"
 
-MOST_MOVED = 0.5
+MOST_MOVED = 2 / 3
 """Share of the defective test images that may leave the test set: the others have to judge."""
 
 

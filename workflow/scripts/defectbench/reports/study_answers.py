@@ -1,0 +1,203 @@
+"""The studies' answers in words: what was asked, as far as the images can tell."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from defectbench.evaluation.contamination import PLAIN, TRIMMED
+from defectbench.evaluation.robustness import CLEAN, FROZEN, RESET
+from defectbench.images.perturbations import UNITS
+
+POINT = 0.01
+"""A point of AUROC: less is no difference worth a photograph."""
+
+STOPS = 2.0
+"""A threshold has failed where false alarms are so many times what was asked for, or of clean
+images, whichever is more."""
+
+Result = Mapping[str, Any]
+Names = Mapping[str, str]
+
+
+def training_size_answers(results: Sequence[Result], names: Names) -> list[str]:
+    """Per category: the smallest number within one point of all, by detector; whether the
+    threshold keeps its promise; whether the ranking of detectors turns around."""
+    lines = []
+    for category, own in _by_category(results).items():
+        lines += [
+            f"{category}, {names[result['detector']]}: {_smallest_number(result)}" for result in own
+        ]
+        lines += [f"{category}: {line}" for line in _ranking_turns(own, names)]
+    return lines
+
+
+def _smallest_number(result: Result) -> str:
+    levels = _measured(result)
+    if len(levels) < 2:
+        return "fewer than two sizes could be measured; no answer."
+    last, before = levels[-1], levels[-2]
+    enough = len(levels) - 1
+    while enough and levels[enough - 1]["image_auroc"] >= last["image_auroc"] - POINT:
+        enough -= 1
+    low, high = last["intervals"]["image_auroc"]
+    width = f"the interval of all is {low:.3f} to {high:.3f}"
+    if levels[enough] is last:
+        gain = 100 * (last["image_auroc"] - before["image_auroc"])
+        return (
+            f"more than you have ({last['images']:.0f}): from {before['images']:.0f} images on "
+            f"the last step still gained {gain:.1f} points, to {last['image_auroc']:.3f}; {width}. "
+            + _promise(levels, result)
+        )
+    first = levels[enough]
+    return (
+        f"the smallest number within one point of all is {first['images']:.0f} "
+        f"({first['image_auroc']:.3f}, all {last['images']:.0f}: {last['image_auroc']:.3f}); "
+        f"{width}. " + _promise(levels, result)
+    )
+
+
+def _promise(levels: Sequence[Mapping[str, Any]], result: Result) -> str:
+    """From which number on the threshold keeps the false-positive rate that was asked for."""
+    asked = result["false_positive_rate"]
+    kept = len(levels)
+    while kept and levels[kept - 1]["false_positive_rate"] <= asked:
+        kept -= 1
+    first = levels[min(kept, len(levels) - 1)]
+    low, high = first["intervals"]["false_positive_rate"]
+    found = f"{first['false_positive_rate']:.1%}, interval {low:.1%} to {high:.1%}"
+    if kept == len(levels):
+        return f"The threshold misses the {asked:.0%} asked for even with all of them ({found})."
+    return (
+        f"The threshold keeps the {asked:.0%} asked for from {first['images']:.0f} images on "
+        f"({found})."
+    )
+
+
+def _ranking_turns(results: Sequence[Result], names: Names) -> list[str]:
+    """Whether the best detector at the smallest common size is another than with all images."""
+    levels = [{level["level"]: level for level in _measured(result)} for result in results]
+    common = [place for place in levels[0] if all(place in own for own in levels)]
+    if len(results) < 2 or len(common) < 2:
+        return []
+    few, many = common[0], common[-1]
+    best = [
+        max(range(len(results)), key=lambda n, at=at: levels[n][at]["image_auroc"])
+        for at in (few, many)
+    ]
+    images = levels[best[0]][few]["images"]
+    first, last = (names[results[number]["detector"]] for number in best)
+    if first == last:
+        return [f"{first} ranks first with {images:.0f} images, as with {many}."]
+    return [f"the ranking turns: with {images:.0f} images {first} is first, with {many} {last}."]
+
+
+def contamination_answers(results: Sequence[Result], names: Names) -> list[str]:
+    """Per category and detector: AUROC and share found at the largest share, and the remedy's."""
+    lines = []
+    for category, own in _by_category(results).items():
+        for result in own:
+            plain = _measured(result, PLAIN)
+            trimmed = {level["level"]: level for level in _measured(result, TRIMMED)}
+            if len(plain) < 2 or plain[0]["level"]:
+                text = "no clean and no contaminated point to compare; no answer."
+            else:
+                text = _spoiled(plain[0], plain[-1], trimmed.get(plain[-1]["level"]), result)
+            lines.append(f"{category}, {names[result['detector']]}: {text}")
+    return lines
+
+
+def _spoiled(
+    clean: Mapping[str, Any],
+    worst: Mapping[str, Any],
+    remedy: Mapping[str, Any] | None,
+    result: Result,
+) -> str:
+    text = (
+        f"with {worst['level']:.0%} bad images AUROC goes from {clean['image_auroc']:.3f} to "
+        f"{worst['image_auroc']:.3f}, the share found from {clean['recall']:.0%} to "
+        f"{worst['recall']:.0%}, false alarms from {clean['false_positive_rate']:.1%} to "
+        f"{worst['false_positive_rate']:.1%}"
+    )
+    if remedy is None:
+        return f"{text}."
+    share = result["settings"]["trimmed"]
+    return (
+        f"{text}; trimming {share:.0%} brings AUROC to {remedy['image_auroc']:.3f}, the share "
+        f"found to {remedy['recall']:.0%} and false alarms to {remedy['false_positive_rate']:.1%}."
+    )
+
+
+def robustness_answers(results: Sequence[Result], names: Names) -> list[str]:
+    """Per category, detector and perturbation: where false alarms stop the line, where AUROC is
+    lost, and what setting the threshold anew gives back."""
+    lines = []
+    for category, own in _by_category(results).items():
+        for result in own:
+            frozen = _measured(result, FROZEN)
+            reset = {_key(level): level for level in _measured(result, RESET)}
+            clean = next(level for level in frozen if level["perturbation"] == CLEAN)
+            changed = [level for level in frozen if level["perturbation"] != CLEAN]
+            for perturbation in dict.fromkeys(level["perturbation"] for level in changed):
+                at = [level for level in changed if level["perturbation"] == perturbation]
+                text = _withstood(clean, at, reset, result["false_positive_rate"])
+                lines.append(f"{category}, {names[result['detector']]}, {perturbation}: {text}")
+    return lines
+
+
+def _withstood(
+    clean: Mapping[str, Any],
+    levels: Sequence[Mapping[str, Any]],
+    reset: Mapping[Any, Mapping[str, Any]],
+    asked: float,
+) -> str:
+    unit = UNITS[levels[0]["perturbation"]].split(",")[0]
+    limit = STOPS * max(asked, clean["false_positive_rate"])
+    stopped = [level for level in levels if level["false_positive_rate"] > limit]
+    worst = min(levels, key=lambda level: level["image_auroc"])
+    auroc = (
+        f"AUROC goes from {clean['image_auroc']:.3f} to {worst['image_auroc']:.3f} at worst "
+        f"({worst['level']:g} {unit})"
+    )
+    if not stopped:
+        highest = max(level["false_positive_rate"] for level in levels)
+        least = min(levels, key=lambda level: level["recall"])
+        return (
+            f"the frozen threshold holds: false alarms {clean['false_positive_rate']:.1%} on clean "
+            f"images, {highest:.1%} at most; the share found goes from {clean['recall']:.0%} to "
+            f"{least['recall']:.0%} at least ({least['level']:g} {unit}); {auroc}."
+        )
+    first = min(stopped, key=lambda level: abs(level["level"]))
+    text = (
+        f"false alarms stop the line at {first['level']:g} {unit}: "
+        f"{first['false_positive_rate']:.0%} instead of {clean['false_positive_rate']:.1%}"
+    )
+    if _key(first) in reset:
+        again = reset[_key(first)]
+        text += (
+            f"; a threshold set anew there gives {again['false_positive_rate']:.1%} and finds "
+            f"{again['recall']:.0%} (clean: {reset[_key(clean)]['recall']:.0%})"
+        )
+    return f"{text}; {auroc}."
+
+
+def _key(level: Mapping[str, Any]) -> tuple[str, float]:
+    return level["perturbation"], level["level"]
+
+
+def _measured(result: Result, variant: str | None = None) -> list[Mapping[str, Any]]:
+    """Points that have figures, of a variant if there are several."""
+    wanted = (level for level in result["levels"] if not level["reason"])
+    return [level for level in wanted if level.get("variant") == variant]
+
+
+def _by_category(results: Sequence[Result]) -> dict[str, list[Result]]:
+    found: dict[str, list[Result]] = {}
+    for result in results:
+        found.setdefault(result["category"], []).append(result)
+    return found
+
+
+ANSWERS = {
+    "training_size": training_size_answers,
+    "contamination": contamination_answers,
+    "robustness": robustness_answers,
+}
