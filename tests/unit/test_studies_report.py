@@ -90,10 +90,22 @@ def test_robustness_tells_where_the_line_stops_and_what_a_reset_gives():
     ]
     (line,) = robustness_answers([result(*clean, *at(-30, 0.9, 0.7), *at(-10, 0.11, 0.89))], NAMES)
     assert "false alarms stop the line at -10 % of brightness: 11% instead of 2.0%" in line
+    assert "AUROC 0.890 instead of 0.900" in line
     assert "a threshold set anew there gives 5.0% and finds 40%" in line
-    assert "to 0.700 at worst (-30 % of brightness)" in line
     (line,) = robustness_answers([result(*clean, *at(-10, 0.1, 0.89))], NAMES)
-    assert line.startswith("plate, a, brightness: the frozen threshold holds")
+    assert "brightness: the frozen threshold holds for a, with false alarms of 10.0%" in line
+    assert "AUROC loses 1.0 points at most (a at -10 % of brightness)" in line
+
+
+def test_a_threshold_that_finds_nothing_gets_no_praise_for_raising_no_alarm():
+    levels = [
+        level(0.9, 0.0, recall, variant=variant, perturbation=perturbation, level=severity)
+        for perturbation, severity in (("clean", 0), ("blur", 2))
+        for variant, recall in (("frozen", 0.01), ("reset", 0.6))
+    ]
+    blind, holds = robustness_answers([result(*levels)], NAMES)
+    assert "a (1.0%; 60% with a threshold set on good test images)" in blind
+    assert "AUROC loses nothing" in holds
 
 
 def test_the_pages_section_is_safe_whatever_the_names_hold(tmp_path):

@@ -1,13 +1,14 @@
 """The report of the studies: answers in words, plots, tables, and the same figures tidy."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
+from defectbench.evaluation.robustness import CLEAN, RESET
 from defectbench.reports import markdown
 from defectbench.reports.decision_words import short_names
 from defectbench.reports.page_figures import Look
@@ -180,32 +181,46 @@ def _images_line(result: Mapping[str, Any]) -> str:
 
 def _tables(results: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> str:
     """AUROC with intervals; then false alarms and share found; why points are missing."""
-    columns = {_place(level): level for level in results[0]["levels"]}
-    levels = {
+    found = {
         names[result["detector"]]: {_place(level): level for level in result["levels"]}
         for result in results
     }
-
-    def grid(text: Any) -> str:
-        found = {name: [text(own[place]) for place in columns] for name, own in levels.items()}
-        return markdown.grid(list(columns), found)
-
-    reasons = {level["reason"]: None for own in levels.values() for level in own.values()}
-    missing = "; ".join(reason for reason in reasons if reason)
+    # clean images first; a ranking is the same with another threshold
+    places = sorted(next(iter(found.values())), key=lambda place: not place.startswith(CLEAN))
+    rankings = [place for place in places if not place.endswith(RESET)]
+    missing = {level["reason"]: None for own in found.values() for level in own.values()}
+    reasons = "; ".join(filter(None, missing))
     return markdown.paragraphs(
         "AUROC:",
-        grid(_auroc),
+        _grid(rankings, found, _auroc),
         "False alarms / share found, at the honest threshold:",
-        grid(_shares),
-        f"{markdown.MISSING}: {missing}." if missing else "",
+        _grid(places, found, _shares),
+        f"{markdown.MISSING}: {reasons}." if reasons else "",
     )
+
+
+def _grid(
+    places: Sequence[str],
+    found: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    text: Callable[[Mapping[str, Any]], str],
+) -> str:
+    """A table of points by detector; with the images that there were, where more were asked for."""
+    titles = []
+    for place in places:
+        measured = [own[place] for own in found.values() if not own[place]["reason"]]
+        asked = measured[0]["level"] if measured and "variant" not in measured[0] else "all"
+        more = asked != "all" and measured[0]["images"] != asked
+        titles.append(f"{place}, {measured[0]['images']:.0f} on average" if more else place)
+    columns = {name: [text(own[place]) for place in places] for name, own in found.items()}
+    return markdown.grid(titles, columns)
 
 
 def _place(level: Mapping[str, Any]) -> str:
     """What a point is called."""
     value = level["level"]
     if "perturbation" in level:
-        return f"{level['perturbation']} {value:g}, {level['variant']}"
+        severity = "" if level["perturbation"] == CLEAN else f" {value:g}"
+        return f"{level['perturbation']}{severity}, {level['variant']}"
     return f"{value:.0%}, {level['variant']}" if "variant" in level else f"{value} images"
 
 

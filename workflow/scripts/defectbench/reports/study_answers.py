@@ -14,6 +14,9 @@ STOPS = 2.0
 """A threshold has failed where false alarms are so many times what was asked for, or of clean
 images, whichever is more."""
 
+NOTHING = 0.05
+"""Share found below which a detector is blind."""
+
 Result = Mapping[str, Any]
 Names = Mapping[str, str]
 
@@ -127,60 +130,91 @@ def _spoiled(
 
 
 def robustness_answers(results: Sequence[Result], names: Names) -> list[str]:
-    """Per category, detector and perturbation: where false alarms stop the line, where AUROC is
-    lost, and what setting the threshold anew gives back."""
+    """Per category and perturbation: the detectors whose false alarms stop the line, where, and
+    what setting the threshold anew gives back; and those whose threshold holds."""
     lines = []
     for category, own in _by_category(results).items():
-        for result in own:
-            frozen = _measured(result, FROZEN)
-            reset = {_key(level): level for level in _measured(result, RESET)}
-            clean = next(level for level in frozen if level["perturbation"] == CLEAN)
-            changed = [level for level in frozen if level["perturbation"] != CLEAN]
-            for perturbation in dict.fromkeys(level["perturbation"] for level in changed):
-                at = [level for level in changed if level["perturbation"] == perturbation]
-                text = _withstood(clean, at, reset, result["false_positive_rate"])
-                lines.append(f"{category}, {names[result['detector']]}, {perturbation}: {text}")
+        lines += [f"{category}: {line}" for line in _blind(own, names)]
+        severities = (level["perturbation"] for result in own for level in result["levels"])
+        for perturbation in dict.fromkeys(name for name in severities if name != CLEAN):
+            stopped = {names[each["detector"]]: _stopped(each, perturbation) for each in own}
+            where = f"{category}, {perturbation}"
+            lines += [f"{where}, {name}: {text}" for name, text in stopped.items() if text]
+            holding = [each for each in own if not stopped[names[each["detector"]]]]
+            if holding:
+                lines.append(f"{where}: {_holding(holding, perturbation, names)}")
     return lines
 
 
-def _withstood(
-    clean: Mapping[str, Any],
-    levels: Sequence[Mapping[str, Any]],
-    reset: Mapping[Any, Mapping[str, Any]],
-    asked: float,
-) -> str:
-    unit = UNITS[levels[0]["perturbation"]].split(",")[0]
-    limit = STOPS * max(asked, clean["false_positive_rate"])
-    stopped = [level for level in levels if level["false_positive_rate"] > limit]
-    worst = min(levels, key=lambda level: level["image_auroc"])
-    auroc = (
-        f"AUROC goes from {clean['image_auroc']:.3f} to {worst['image_auroc']:.3f} at worst "
-        f"({worst['level']:g} {unit})"
-    )
-    if not stopped:
-        highest = max(level["false_positive_rate"] for level in levels)
-        least = min(levels, key=lambda level: level["recall"])
-        return (
-            f"the frozen threshold holds: false alarms {clean['false_positive_rate']:.1%} on clean "
-            f"images, {highest:.1%} at most; the share found goes from {clean['recall']:.0%} to "
-            f"{least['recall']:.0%} at least ({least['level']:g} {unit}); {auroc}."
-        )
-    first = min(stopped, key=lambda level: abs(level["level"]))
+def _blind(results: Sequence[Result], names: Names) -> list[str]:
+    """Detectors that find next to nothing on clean images: that they raise no alarm says little."""
+    found = [
+        f"{names[result['detector']]} ({frozen['recall']:.1%}; {reset['recall']:.0%} with a "
+        "threshold set on good test images)"
+        for result in results
+        for frozen, reset in [(_at(result, FROZEN, CLEAN)[0], _at(result, RESET, CLEAN)[0])]
+        if frozen["recall"] < NOTHING and not reset["reason"]
+    ]
+    if not found:
+        return []
+    return [
+        "the frozen threshold finds next to nothing on clean images already, so that few false "
+        f"alarms are no merit: {', '.join(found)}."
+    ]
+
+
+def _stopped(result: Result, perturbation: str) -> str:
+    """Where false alarms stop the line; empty where they do not."""
+    (clean,) = _at(result, FROZEN, CLEAN)
+    limit = STOPS * max(result["false_positive_rate"], clean["false_positive_rate"])
+    over = [
+        level for level in _at(result, FROZEN, perturbation) if level["false_positive_rate"] > limit
+    ]
+    if not over:
+        return ""
+    first = min(over, key=lambda level: abs(level["level"]))
     text = (
-        f"false alarms stop the line at {first['level']:g} {unit}: "
-        f"{first['false_positive_rate']:.0%} instead of {clean['false_positive_rate']:.1%}"
+        f"false alarms stop the line at {_severity(first)}: {first['false_positive_rate']:.0%} "
+        f"instead of {clean['false_positive_rate']:.1%}, AUROC {first['image_auroc']:.3f} instead "
+        f"of {clean['image_auroc']:.3f}"
     )
-    if _key(first) in reset:
-        again = reset[_key(first)]
-        text += (
-            f"; a threshold set anew there gives {again['false_positive_rate']:.1%} and finds "
-            f"{again['recall']:.0%} (clean: {reset[_key(clean)]['recall']:.0%})"
-        )
-    return f"{text}; {auroc}."
+    (again,) = (
+        level for level in _at(result, RESET, perturbation) if level["level"] == first["level"]
+    )
+    if again["reason"]:
+        return f"{text}."
+    return (
+        f"{text}; a threshold set anew there gives {again['false_positive_rate']:.1%} and finds "
+        f"{again['recall']:.0%}."
+    )
 
 
-def _key(level: Mapping[str, Any]) -> tuple[str, float]:
-    return level["perturbation"], level["level"]
+def _holding(results: Sequence[Result], perturbation: str, names: Names) -> str:
+    """What is left to say of detectors whose false alarms stay low."""
+    changed = {names[result["detector"]]: _at(result, FROZEN, perturbation) for result in results}
+    highest = max(level["false_positive_rate"] for at in changed.values() for level in at)
+    losses = [
+        (clean["image_auroc"] - level["image_auroc"], names[result["detector"]], level)
+        for result in results
+        for clean in _at(result, FROZEN, CLEAN)
+        for level in _at(result, FROZEN, perturbation)
+    ]
+    loss, name, level = max(losses, key=lambda each: each[0])
+    lost = f"AUROC loses {100 * loss:.1f} points at most ({name} at {_severity(level)})"
+    return (
+        f"the frozen threshold holds for {', '.join(changed)}, with false alarms of {highest:.1%} "
+        f"at most; {lost if loss > 0 else 'AUROC loses nothing'}."
+    )
+
+
+def _severity(level: Mapping[str, Any]) -> str:
+    return f"{level['level']:g} {UNITS[level['perturbation']].split(',')[0]}"
+
+
+def _at(result: Result, variant: str, perturbation: str) -> list[Mapping[str, Any]]:
+    """Points of a perturbation."""
+    wanted = (variant, perturbation)
+    return [each for each in result["levels"] if (each["variant"], each["perturbation"]) == wanted]
 
 
 def _measured(result: Result, variant: str | None = None) -> list[Mapping[str, Any]]:

@@ -8,11 +8,12 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from defectbench.evaluation.contamination import TRIMMED
 from defectbench.evaluation.robustness import CLEAN, RESET
 from defectbench.images.perturbations import UNITS
-from defectbench.reports.page_figures import STYLE, Look
+from defectbench.reports.page_figures import INK, STYLE, Look
 
 FIGURES = {
     "image_auroc": "AUROC",
@@ -53,15 +54,24 @@ def study_svg(study: str, results: Sequence[Mapping[str, Any]], look: Look) -> s
                 axes.set(xlabel=panel.axis, ylabel=title)
                 if name == "false_positive_rate":
                     axes.axhline(asked, color="#808080", linewidth=1, linestyle=":")
-        handles = [
-            axes_line
-            for axes_line in grid[0][0].get_lines()
-            if not axes_line.get_label().startswith("_")
-        ]
-        figure.legend(handles=handles, loc="outside upper center", ncols=min(5, len(handles)))
+        handles = _legend(panels, look)
+        figure.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)))
         stream = io.BytesIO()
         figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator")))
     return stream.getvalue().decode()
+
+
+def _legend(panels: Sequence[Panel], look: Look) -> list[Line2D]:
+    """A line for each detector, and what dashes mean."""
+    detectors = dict.fromkeys(detector for detector, _ in panels[0].lines)
+    variants = dict.fromkeys(variant for _, variant in panels[0].lines if variant)
+    return [
+        *(Line2D([], [], **look.point(name), label=look.names[name]) for name in detectors),
+        *(
+            Line2D([], [], color=INK, linestyle="--", label=f"dashed: {REMEDIES[each]}")
+            for each in variants
+        ),
+    ]
 
 
 def _panels(study: str, results: Sequence[Mapping[str, Any]]) -> Iterator[Panel]:
@@ -102,6 +112,8 @@ def _draw(axes: Axes, panel: Panel, name: str, look: Look) -> None:
     span = np.ptp(np.log(xs) if panel.logarithmic else xs) if xs else 0.0
     middle = (len(panel.lines) - 1) / 2
     for place, ((detector, variant), points) in enumerate(panel.lines.items()):
+        if name == "image_auroc" and variant == RESET:
+            continue  # no threshold changes a ranking
         shift = (place - middle) * span / 120
         x = np.array([point["x"] for point in points], float)
         x = x * np.exp(shift) if panel.logarithmic else x + shift
@@ -109,15 +121,17 @@ def _draw(axes: Axes, panel: Panel, name: str, look: Look) -> None:
         limits = np.array([point["intervals"][name] for point in points]).reshape(-1, 2)
         style = look.point(detector)
         axes.vlines(x, *limits.T, color=style["color"], linewidth=1, alpha=0.45)
-        label = look.names[detector] + (f", {REMEDIES[variant]}" if variant else "")
         line = {"linestyle": "--" if variant else "-", "linewidth": 1.4, "markersize": 5}
         fill = {"markerfacecolor": "white"} if variant else {}
-        axes.plot(x, y, **style, **line, **fill, label=label)
+        axes.plot(x, y, **style, **line, **fill)
     if panel.logarithmic and xs:
         axes.set_xscale("log")
         ticks = [size for size in (5, 10, 20, 50, 100, 200, 500, 1000) if size <= 1.2 * max(xs)]
         axes.set_xticks([tick for tick in ticks if tick >= min(xs) / 1.2])
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("")
-    axes.set_ylim(top=1.02, bottom=None if name == "image_auroc" else -0.02)
+    axes.set_ylim(
+        top=None if name == "false_positive_rate" else 1.02,
+        bottom=None if name == "image_auroc" else -0.02,
+    )
     axes.grid(axis="y")
