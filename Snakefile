@@ -44,6 +44,7 @@ localrules:
     table,
     decision,
     usage,
+    studies,
 
 
 rule all:

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from defectbench.evaluation.robustness import CLEAN, RESET
+from defectbench.evaluation.robustness import CLEAN, HALVES, RESET
+from defectbench.evaluation.thresholds import images_to_vouch_for
 from defectbench.reports import markdown
 from defectbench.reports.decision_words import short_names
 from defectbench.reports.page_figures import Look
@@ -172,11 +173,18 @@ def _bullets(lines: Sequence[str]) -> str:
 
 
 def _images_line(result: Mapping[str, Any]) -> str:
-    counts = result["images"]
-    return (
+    counts, rate = result["images"], result["false_positive_rate"]
+    line = (
         f"{counts['train']} defect-free images to train, {counts['test_good']} good and "
         f"{counts['test_defective']} defective ones to test."
     )
+    half, needed = counts["test_good"] // HALVES, images_to_vouch_for(rate)
+    if result["study"] == "robustness" and needed and half < needed:
+        line += (
+            f" A threshold set anew rests on {half} good images, too few to carry {rate:.0%}: that "
+            f"takes {needed}."
+        )
+    return line
 
 
 def _tables(results: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> str:
