@@ -86,3 +86,23 @@ def test_no_study_of_cached_features_asks_for_an_image(studied: Path):
         assert planned_jobs(studied, "--forcerun", f"study_{study}", "--", target) == {
             f"study_{study}": 1
         }
+
+
+def test_a_detector_is_taken_across_to_another_category(studied: Path):
+    pair = {"train": "plate", "test": "ring"}
+    target = "results/parts/plate/fre_small/efficientnet_lite0/studies/across.json"
+    try:
+        with_studies(studied, across=[pair])
+        assert planned_jobs(studied, REPORT)["study_across"] == 2
+        run = snakemake(studied, target)
+        assert run.returncode == 0, run.stdout + run.stderr
+        own, _, other, again = read_json(studied / target)["levels"]
+        assert [own["level"], other["level"], again["variant"]] == ["plate", "ring", "reset"]
+        clean = read_json(studied / target.replace("across", "training_size"))["levels"][-1]
+        assert own["recall"] == clean["recall"]
+        with_studies(studied, across=[{"train": "plate", "test": "rnig"}])
+        refused = snakemake(studied, "--dry-run", REPORT)
+        said = refused.stdout + refused.stderr
+        assert "studies.across.test: unknown value 'rnig'; did you mean ring?" in said
+    finally:
+        with_studies(studied)

@@ -3,7 +3,7 @@
 in:  index.tsv and features (training_size, contamination); images, weights, models and held-out
      scores (robustness, the only study that runs the backbone)
 out: results/{dataset}/{category}/{method}/{backbone}/studies/training_size.json, contamination.json,
-     results/{dataset}/{category}/studies/robustness/{backbone}.json,
+     across.json, results/{dataset}/{category}/studies/robustness/{backbone}.json,
      reports/{dataset}_studies.md, .csv, a folder of plots
 """
 
@@ -165,6 +165,75 @@ rule study_robustness:
         "../scripts/study_robustness.py"
 
 
+def judged_categories(wildcards):
+    """Parameter: whose test images a detector is shown, its own category's first."""
+    pairs = config.get("studies", {}).get("across", [])
+    known = all_categories(config, wildcards.dataset)
+    others = [pair["test"] for pair in pairs if pair["train"] == wildcards.category]
+    return [wildcards.category, *(other for other in others if other in known)]
+
+
+def of_judged(made):
+    """Input function: a file of each of those categories."""
+
+    def files(wildcards):
+        pattern = made(wildcards) if callable(made) else made
+        return [
+            pattern.format(dataset=wildcards.dataset, category=category)
+            for category in judged_categories(wildcards)
+        ]
+
+    return files
+
+
+def features_pattern(wildcards):
+    """The feature file of any category of the dataset."""
+    made_by = rules.import_features if features_are_given(wildcards) else rules.features
+    return made_by.output.features
+
+
+rule study_across:
+    input:
+        indices=of_judged(rules.index.output.index),
+        features=of_judged(features_pattern),
+        groups=groups_file,
+        model=rules.scores.output.model,
+        held_out=rules.scores.output.held_out,
+    output:
+        study="results/{dataset}/{category}/{method}/{backbone}/studies/across.json",
+    log:
+        "logs/{dataset}/{category}/{method}/{backbone}/study_across.log",
+    benchmark:
+        "benchmarks/{dataset}/{category}/{method}/{backbone}/study_across.jsonl"
+    conda:
+        "../../envs/numeric.yaml"
+    threads: 1
+    resources:
+        mem_mb=grows(4000),
+        runtime=grows(20),
+    params:
+        scorer=lookup("methods/{method}/scorer", within=config),
+        parameters=lambda wildcards: scorer_parameters(config, wildcards.method),
+        group=method_group,
+        layers=method_arrays,
+        seed=config["seed"],
+        folds=config["threshold"]["folds"],
+        false_positive_rate=config["threshold"]["false_positive_rate"],
+        groups=lambda wildcards: config["datasets"][wildcards.dataset].get("groups", ""),
+        study=judged_categories,
+        code=scorer_digest("study_across"),
+    script:
+        "../scripts/study_across.py"
+
+
+def crossing_cells(config, dataset):
+    """Detectors on those categories from which they are taken across."""
+    pairs = config.get("studies", {}).get("across", [])
+    known = all_categories(config, dataset)
+    trained = {pair["train"] for pair in pairs if pair["test"] in known}
+    return [cell for cell in cells(config, dataset) if cell.category in trained]
+
+
 def of_robustness(wildcards):
     """Input function: files of the robustness study; features made elsewhere have no images."""
     if features_are_given(wildcards):
@@ -184,6 +253,7 @@ rule studies:
         training_size=of_study("training_size", "study_training_size"),
         contamination=of_study("contamination", "study_contamination"),
         robustness=of_robustness,
+        across=of_cells("study_across", "study", only=crossing_cells),
     output:
         markdown="reports/{dataset}_studies.md",
         csv="reports/{dataset}_studies.csv",

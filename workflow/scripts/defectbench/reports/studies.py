@@ -21,7 +21,9 @@ QUESTIONS = {
     "training_size": "How many good parts must I photograph?",
     "contamination": "What if some of them were bad?",
     "robustness": "What happens when the pictures change?",
+    "across": "What if the line changes its product?",
 }
+PLOTTED = ("training_size", "contamination", "robustness")
 INTERVALS = (
     "Figures are means of the repeats. Their 95 % intervals hold for other test images and other "
     "draws of the training images: the variance of the first (the bootstrap's for AUROC, the "
@@ -45,6 +47,10 @@ NOTES = {
         "The detector and its threshold are those of the clean images; the test images change, "
         "at their original size, before they are resized. The remedy sets the threshold anew on "
         "changed good images: one half of the good test images for the other half."
+    ),
+    "across": (
+        "Detector and threshold are those of one category, the test images another's. Reset: the "
+        "threshold is set anew on one half of that category's good test images for the other half."
     ),
 }
 
@@ -73,6 +79,7 @@ def plots(studies: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
     return {
         f"{study}_{category}.svg": study_svg(study, own, look)
         for study, results in studies.items()
+        if study in PLOTTED
         for category, own in _by_category(results).items()
     }
 
@@ -93,7 +100,9 @@ def studies_report(dataset: str, studies: Mapping[str, Sequence[Mapping[str, Any
             parts += [
                 f"### {category}, {study.replace('_', ' ')}",
                 _images_line(own[0]),
-                f"![{study.replace('_', ' ')} of {category}]({plot.replace(' ', '%20')})",
+                f"![{study.replace('_', ' ')} of {category}]({plot.replace(' ', '%20')})"
+                if study in PLOTTED
+                else "",
                 _tables(own, names),
             ]
     return markdown.paragraphs(*parts) + "\n"
@@ -115,7 +124,7 @@ def studies_section(studies: Mapping[str, Sequence[Mapping[str, Any]]], folder: 
         parts.append(Markup("<h3>{}</h3>").format(QUESTIONS[study]))
         items = (Markup("<li>{}</li>").format(line) for line in ANSWERS[study](results, names))
         parts.append(Markup("<ul>{}</ul>").format(Markup("").join(items)))
-        for category in _by_category(results):
+        for category in _by_category(results) if study in PLOTTED else ():
             svg = (folder / f"{study}_{category}.svg").read_bytes()
             words = f"{study.replace('_', ' ')} of {category}"
             image = '<img alt="{}" src="data:image/svg+xml;base64,{}">'
@@ -229,6 +238,8 @@ def _place(level: Mapping[str, Any]) -> str:
     if "perturbation" in level:
         severity = "" if level["perturbation"] == CLEAN else f" {value:g}"
         return f"{level['perturbation']}{severity}, {level['variant']}"
+    if isinstance(value, str) and "variant" in level:
+        return f"{value}, {level['variant']}"
     return f"{value:.0%}, {level['variant']}" if "variant" in level else f"{value} images"
 
 

@@ -230,8 +230,31 @@ def _by_category(results: Sequence[Result]) -> dict[str, list[Result]]:
     return found
 
 
+def across_answers(results: Sequence[Result], names: Names) -> list[str]:
+    """Per pair and detector: what is left of its figures, and what a new threshold gives back."""
+    lines = []
+    for result in results:
+        home, *others = _measured(result, FROZEN)
+        reset = {level["level"]: level for level in _measured(result, RESET)}
+        for there in others:
+            text = (
+                f"from {home['level']} to {there['level']}, {names[result['detector']]}: AUROC "
+                f"goes from {home['image_auroc']:.3f} to {there['image_auroc']:.3f}, false alarms "
+                f"from {home['false_positive_rate']:.1%} to {there['false_positive_rate']:.1%}, "
+                f"the share found from {home['recall']:.0%} to {there['recall']:.0%}"
+            )
+            if again := reset.get(there["level"]):
+                text += (
+                    f"; a threshold set anew there gives {again['false_positive_rate']:.1%} and "
+                    f"finds {again['recall']:.0%}"
+                )
+            lines.append(f"{text}.")
+    return lines
+
+
 ANSWERS = {
     "training_size": training_size_answers,
     "contamination": contamination_answers,
     "robustness": robustness_answers,
+    "across": across_answers,
 }
