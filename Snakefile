@@ -33,6 +33,7 @@ include: "workflow/rules/decision.smk"
 include: "workflow/rules/table.smk"
 include: "workflow/rules/page.smk"
 include: "workflow/rules/usage.smk"
+include: "workflow/rules/studies.smk"
 
 
 # run where Snakemake runs: they need the network, or are over in a moment
@@ -43,6 +44,7 @@ localrules:
     table,
     decision,
     usage,
+    studies,
 
 
 rule all:

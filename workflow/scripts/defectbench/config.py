@@ -99,6 +99,9 @@ def check_config(config: Config) -> None:
     }
     for category in chosen or ():
         _known("categories", category, sorted(known))
+    for pair in config.get("studies", {}).get("across", ()):
+        for key, category in pair.items():
+            _known(f"studies.across.{key}", category, sorted(known))
 
 
 def all_categories(config: Config, dataset: str) -> list[str]:

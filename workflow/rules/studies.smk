@@ -1,0 +1,275 @@
+"""Studies: what if there are fewer images, bad ones among them, or another light?
+
+in:  index.tsv and features (training_size, contamination); images, weights, models and held-out
+     scores (robustness, the only study that runs the backbone)
+out: results/{dataset}/{category}/{method}/{backbone}/studies/training_size.json, contamination.json,
+     across.json, results/{dataset}/{category}/studies/robustness/{backbone}.json,
+     reports/{dataset}_studies.md, .csv, a folder of plots
+"""
+
+
+def study(name):
+    """Parameter: a study's block in the config."""
+    return lookup(f"studies/{name}", within=config, default=None)
+
+
+def of_study(name, rule):
+    """Input function: the files of a study that the config asks for, of all detectors."""
+
+    def files(wildcards):
+        return of_cells(rule, "study")(wildcards) if name in config.get("studies", {}) else []
+
+    return files
+
+
+rule study_training_size:
+    input:
+        index=rules.index.output.index,
+        features=method_features,
+        groups=groups_file,
+    output:
+        study="results/{dataset}/{category}/{method}/{backbone}/studies/training_size.json",
+    log:
+        "logs/{dataset}/{category}/{method}/{backbone}/study_training_size.log",
+    benchmark:
+        "benchmarks/{dataset}/{category}/{method}/{backbone}/study_training_size.jsonl"
+    conda:
+        "../../envs/numeric.yaml"
+    threads: 1
+    resources:
+        mem_mb=grows(500, per_mb=6, of="features"),
+        runtime=grows(20, per_mb=1, of="features"),
+    params:
+        scorer=lookup("methods/{method}/scorer", within=config),
+        parameters=lambda wildcards: scorer_parameters(config, wildcards.method),
+        group=method_group,
+        layers=method_arrays,
+        seed=config["seed"],
+        folds=config["threshold"]["folds"],
+        false_positive_rate=config["threshold"]["false_positive_rate"],
+        groups=lambda wildcards: config["datasets"][wildcards.dataset].get("groups", ""),
+        study=study("training_size"),
+        code=scorer_digest("study_training_size"),
+    script:
+        "../scripts/study_training_size.py"
+
+
+rule study_contamination:
+    input:
+        index=rules.index.output.index,
+        features=method_features,
+        groups=groups_file,
+    output:
+        study="results/{dataset}/{category}/{method}/{backbone}/studies/contamination.json",
+    log:
+        "logs/{dataset}/{category}/{method}/{backbone}/study_contamination.log",
+    benchmark:
+        "benchmarks/{dataset}/{category}/{method}/{backbone}/study_contamination.jsonl"
+    conda:
+        "../../envs/numeric.yaml"
+    threads: 1
+    resources:
+        mem_mb=grows(500, per_mb=6, of="features"),
+        runtime=grows(20, per_mb=1, of="features"),
+    params:
+        scorer=lookup("methods/{method}/scorer", within=config),
+        parameters=lambda wildcards: scorer_parameters(config, wildcards.method),
+        group=method_group,
+        layers=method_arrays,
+        seed=config["seed"],
+        folds=config["threshold"]["folds"],
+        false_positive_rate=config["threshold"]["false_positive_rate"],
+        groups=lambda wildcards: config["datasets"][wildcards.dataset].get("groups", ""),
+        study=study("contamination"),
+        code=scorer_digest("study_contamination"),
+    script:
+        "../scripts/study_contamination.py"
+
+
+def backbone_passes(wildcards):
+    """Parameter: what a category's methods read of one backbone."""
+    passes = extraction_passes(wildcards)
+    return [entry for entry in passes if entry["backbone"] == wildcards.backbone]
+
+
+def backbone_methods(wildcards):
+    """Parameter: the methods that read a backbone, with all that scoring needs to know."""
+    names = config["datasets"][wildcards.dataset]["methods"]
+    return {
+        name: {
+            "scorer": config["methods"][name]["scorer"],
+            "parameters": scorer_parameters(config, name),
+            "group": f"{config['methods'][name]['preprocessing']}/{wildcards.backbone}",
+            "layers": [
+                f"{layer}/pool{config['methods'][name]['pool']}"
+                for layer in method_layers(config["methods"][name])
+            ],
+        }
+        for name in names
+        if wildcards.backbone in config["methods"][name]["backbones"]
+    }
+
+
+def of_backbone(name):
+    """Input function: an output of rule `scores` of all methods that read a backbone."""
+
+    def files(wildcards):
+        pattern = rules.scores.output[name]
+        return [pattern.format(method=each, **wildcards) for each in backbone_methods(wildcards)]
+
+    return files
+
+
+def backbone_weights(wildcards):
+    """Weights of one backbone."""
+    backbones = [entry["backbone"] for entry in extraction_passes(wildcards)]
+    place = sorted(set(backbones)).index(wildcards.backbone)
+    return category_weights(wildcards)[place]
+
+
+# one job for all detectors of a backbone: an image is decoded once, and seen once in each light
+rule study_robustness:
+    input:
+        index=rules.index.output.index,
+        category=rules.source.output.category,
+        weights=backbone_weights,
+        groups=groups_file,
+        models=of_backbone("model"),
+        held_out=of_backbone("held_out"),
+        scores=of_backbone("scores"),
+    output:
+        study="results/{dataset}/{category}/studies/robustness/{backbone}.json",
+    log:
+        "logs/{dataset}/{category}/studies/robustness/{backbone}.log",
+    benchmark:
+        "benchmarks/{dataset}/{category}/studies/robustness/{backbone}.jsonl"
+    conda:
+        "../../envs/export.yaml"
+    threads: threads_side_by_side
+    resources:
+        gpu=gpus_per_extraction,
+        mem_mb=grows(8000 if config["device"] != "cpu" else 4000),
+        runtime=grows(240),
+    params:
+        passes=backbone_passes,
+        methods=backbone_methods,
+        precision=config["precision"],
+        bits=lookup("datasets/{dataset}/bits", within=config, default=None),
+        seed=config["seed"],
+        folds=config["threshold"]["folds"],
+        false_positive_rate=config["threshold"]["false_positive_rate"],
+        groups=lambda wildcards: config["datasets"][wildcards.dataset].get("groups", ""),
+        study=study("robustness"),
+        code=stage_digest("study_robustness"),
+    script:
+        "../scripts/study_robustness.py"
+
+
+def judged_categories(wildcards):
+    """Parameter: whose test images a detector is shown, its own category's first."""
+    pairs = config.get("studies", {}).get("across", [])
+    known = all_categories(config, wildcards.dataset)
+    others = [pair["test"] for pair in pairs if pair["train"] == wildcards.category]
+    return [wildcards.category, *(other for other in others if other in known)]
+
+
+def of_judged(made):
+    """Input function: a file of each of those categories."""
+
+    def files(wildcards):
+        pattern = made(wildcards) if callable(made) else made
+        return [
+            pattern.format(dataset=wildcards.dataset, category=category)
+            for category in judged_categories(wildcards)
+        ]
+
+    return files
+
+
+def features_pattern(wildcards):
+    """The feature file of any category of the dataset."""
+    made_by = rules.import_features if features_are_given(wildcards) else rules.features
+    return made_by.output.features
+
+
+rule study_across:
+    input:
+        indices=of_judged(rules.index.output.index),
+        features=of_judged(features_pattern),
+        groups=groups_file,
+        model=rules.scores.output.model,
+        held_out=rules.scores.output.held_out,
+    output:
+        study="results/{dataset}/{category}/{method}/{backbone}/studies/across.json",
+    log:
+        "logs/{dataset}/{category}/{method}/{backbone}/study_across.log",
+    benchmark:
+        "benchmarks/{dataset}/{category}/{method}/{backbone}/study_across.jsonl"
+    conda:
+        "../../envs/numeric.yaml"
+    threads: 1
+    resources:
+        mem_mb=grows(4000),
+        runtime=grows(20),
+    params:
+        scorer=lookup("methods/{method}/scorer", within=config),
+        parameters=lambda wildcards: scorer_parameters(config, wildcards.method),
+        group=method_group,
+        layers=method_arrays,
+        seed=config["seed"],
+        folds=config["threshold"]["folds"],
+        false_positive_rate=config["threshold"]["false_positive_rate"],
+        groups=lambda wildcards: config["datasets"][wildcards.dataset].get("groups", ""),
+        study=judged_categories,
+        code=scorer_digest("study_across"),
+    script:
+        "../scripts/study_across.py"
+
+
+def crossing_cells(config, dataset):
+    """Detectors on those categories from which they are taken across."""
+    pairs = config.get("studies", {}).get("across", [])
+    known = all_categories(config, dataset)
+    trained = {pair["train"] for pair in pairs if pair["test"] in known}
+    return [cell for cell in cells(config, dataset) if cell.category in trained]
+
+
+def of_robustness(wildcards):
+    """Input function: files of the robustness study; features made elsewhere have no images."""
+    if features_are_given(wildcards):
+        return []
+    return of_study("robustness", "study_robustness")(wildcards)
+
+
+def some_study(wildcards):
+    """Parameter: which studies there are; without one there is nothing to report."""
+    if "studies" not in config:
+        raise WorkflowError("config: studies: name a study, such as those of docs/studies.md")
+    return sorted(config["studies"])
+
+
+rule studies:
+    input:
+        training_size=of_study("training_size", "study_training_size"),
+        contamination=of_study("contamination", "study_contamination"),
+        robustness=of_robustness,
+        across=of_cells("study_across", "study", only=crossing_cells),
+    output:
+        markdown="reports/{dataset}_studies.md",
+        csv="reports/{dataset}_studies.csv",
+        plots=directory("reports/{dataset}_studies"),
+    log:
+        "logs/{dataset}/studies.log",
+    benchmark:
+        "benchmarks/{dataset}/studies.jsonl"
+    conda:
+        "../../envs/numeric.yaml"
+    threads: 1
+    resources:
+        mem_mb=grows(1000),
+        runtime=grows(10),
+    params:
+        studies=some_study,
+        code=stage_digest("write_studies"),
+    script:
+        "../scripts/write_studies.py"
