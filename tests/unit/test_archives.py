@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from defectbench.acquisition import archives
+from defectbench.acquisition import archives, downloads
 from defectbench.acquisition.archives import (
     WHOLE,
     Archive,
@@ -124,7 +124,8 @@ def test_an_address_of_ones_own_replaces_the_listed_one(tmp_path: Path):
         category_archive("plate", {}, nowhere)
 
 
-def test_a_failed_download_says_what_to_do(tmp_path: Path):
+def test_a_failed_download_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(downloads, "BACK_OFF_SECONDS", 0)
     with pytest.raises(InputError, match=r"(?s)category plate.*none\.tar.*source: folder"):
         get("plate", served(tmp_path / "none.tar", "plate"), tmp_path)
 

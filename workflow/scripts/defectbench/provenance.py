@@ -93,6 +93,7 @@ def _closure(script: str, modules: Iterable[str]) -> dict[str, Path]:
         if module not in found and module not in NEUTRAL:
             found[module] = _source(module)
             waiting += _own_imports(found[module])
+            waiting += [module.rpartition(".")[0]] if "." in module else []  # runs its __init__
     return found
 
 
