@@ -48,4 +48,8 @@ localrules:
 rule all:
     default_target: True
     input:
-        expand(["reports/{dataset}_table.md", "reports/{dataset}.html"], dataset=local_datasets()),
+        default_reports,
+
+
+onsuccess:
+    say_results()

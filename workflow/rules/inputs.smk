@@ -8,6 +8,7 @@ from defectbench.acquisition.fingerprints import content_fingerprint
 from defectbench.config import (
     all_categories,
     cells,
+    default_datasets,
     localizing_cells,
     method_layers,
     scorer_parameters,
@@ -25,10 +26,10 @@ def datasets_from(*sources):
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
-def local_datasets():
-    """Datasets whose files the config names; without any, the demo's. None is downloaded unasked."""
-    entries = config["datasets"].items()
-    return [name for name, entry in entries if "path" in entry] or ["elpv"]
+def default_reports(wildcards):
+    """Table and page of every dataset that runs when none is named."""
+    reports = ["reports/{dataset}_table.md", "reports/{dataset}.html"]
+    return expand(reports, dataset=default_datasets(config))
 
 
 def category_origin(wildcards):

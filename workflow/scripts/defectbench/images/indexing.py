@@ -15,6 +15,7 @@ from defectbench.images.masks import add_masks
 from defectbench.images.notes import orientation_notes, range_notes
 from defectbench.images.orientation import TURNS, open_image, orientation, upright_size
 from defectbench.images.png import may_be_turned, png_chunks
+from defectbench.images.wording import with_users_paths
 
 UNBOUNDED_MODES = frozenset({"I", "F"})
 
@@ -79,7 +80,7 @@ def index_category(
             notes += faults.notes()
     if problems:
         lines = "\n".join(f"  {_printable(line)}" for line in problems)
-        raise InputError(f"{folder}: mend or remove\n{lines}")
+        raise InputError(with_users_paths(f"{folder}: mend or remove\n{lines}", folder))
     return sorted(rows, key=lambda row: row.path), notes
 
 

@@ -1,0 +1,55 @@
+"""Folders and files in messages, as their user knows them."""
+
+import os
+from pathlib import Path
+
+from defectbench.images.layout import is_image, visible
+
+
+def with_users_paths(text: str, folder: Path) -> str:
+    """A message in which links below a category's folder are the files that they lead to."""
+    links = [
+        Path(parent, name)
+        for parent, folders, files in os.walk(folder)
+        for name in (*folders, *files)
+        if Path(parent, name).is_symlink()
+    ]
+    for link in sorted(links, key=lambda link: len(str(link)), reverse=True):
+        text = text.replace(str(link), str(link.resolve()))
+    return text.replace(str(folder), str(users_folder(folder)))
+
+
+def users_folder(folder: Path) -> Path:
+    """A category's folder as its user knows it: where its ``train`` leads to, or the folder."""
+    train = folder / "train"
+    return train.resolve().parent if train.is_symlink() else folder
+
+
+def no_categories(folder: Path) -> str:
+    """Why a folder holds no category: what was searched, what is there, what was expected."""
+    if (folder / "train" / "good").is_dir():
+        found = f"that is a category itself: set `path` to {folder.parent}"
+        return f"searched {folder} for folders that hold train/good; {found}"
+    found = _found_instead(folder)
+    return (
+        f"searched {folder} for folders that hold train/good; found {found}; expected "
+        f"{folder}/CATEGORY/train/good with the defect-free images, and test/good and test/DEFECT "
+        "beside train"
+    )
+
+
+def _found_instead(folder: Path) -> str:
+    """The nearest that a folder holds to a category: other training folders, folders, images."""
+    folders = [entry for entry in visible(folder) if entry.is_dir()]
+    inside = [inner for entry in (folder, *folders) for inner in visible(entry / "train")]
+    trained = [str(inner.relative_to(folder)) for inner in inside if inner.is_dir()]
+    if trained:
+        return _few(trained)
+    images = sum(is_image(entry) for entry in visible(folder))
+    parts = [f"{images} images" if images else "", _few([f"{entry.name}/" for entry in folders])]
+    return ", ".join(filter(None, parts)) or "nothing"
+
+
+def _few(names: list[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
