@@ -1,10 +1,12 @@
 """What a new user meets first: errors that name their own files, a run that can be watched."""
 
+import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import pytest
 import yaml
 from runs import ROOT, snakemake, write_config
@@ -110,3 +112,26 @@ def test_cores_need_not_be_named(finished: Path):
 def test_the_default_profile_is_the_one_that_names_cores():
     profile = yaml.safe_load((ROOT / "profiles" / "default" / "config.yaml").read_text())
     assert profile["cores"] == "all"
+
+
+def test_good_images_alone_give_thresholds_and_maps_and_say_why_there_is_no_accuracy(
+    dataset_copy: Path, tmp_path: Path
+):
+    folder, parts = tmp_path / "run", tmp_path / "parts"
+    folder.mkdir()
+    (dataset_copy / "plate" / "train" / "good").rename(parts)
+    write_config(folder, parts)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["datasets"]["parts"]["good"] = "*.png"
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    run = snakemake(folder)
+    assert run.returncode == 0, run.stdout + run.stderr
+    table = (folder / "reports" / "parts_table.md").read_text()
+    assert "parts: only 4 good test images and no defective test image" in table
+    assert "nan" not in table.lower()
+    cell = folder / "results" / "parts" / "parts" / "fre_small" / "efficientnet_lite0"
+    metrics = json.loads((cell / "metrics.json").read_text())
+    assert metrics["thresholds"]["honest"] > 0
+    assert metrics["metrics"]["honest_false_positive_rate"] is not None
+    with h5py.File(cell / "maps.h5") as maps:
+        assert maps["test"].shape[0] == 4

@@ -16,6 +16,7 @@ from defectbench.errors import InputError
 from defectbench.features.given import BACKBONE, feature_files
 from defectbench.images.groups import check_groups
 from defectbench.images.layout import image_files
+from defectbench.images.own_folders import own_categories, training_images
 from defectbench.images.wording import no_categories
 from defectbench.scorers import scorer_class, scorer_names
 
@@ -244,7 +245,11 @@ def _check_number_of_images(config: Config, dataset: str, category: str) -> None
     entry, folds = config["datasets"][dataset], config["threshold"]["folds"]
     if entry["source"] != "folder":
         return
-    images = len(image_files(Path(entry["path"], category), "train"))
+    folder = category_folder(entry, category)
+    if "good" in entry:
+        images = training_images(folder, entry)
+    else:
+        images = len(image_files(folder, "train"))
     if not images:
         return
     left = images - ceil(images / folds)
@@ -267,7 +272,16 @@ def _present_categories(entry: Mapping[str, Any]) -> list[str]:
     """Categories that lie in a local folder."""
     if entry["source"] == "features":
         return list(feature_files(entry["path"]))
+    if "good" in entry:
+        return list(own_categories(entry))
     return folder_categories(entry["path"])
+
+
+def category_folder(entry: Mapping[str, Any], category: str) -> Path:
+    """Where the images of a category of a local folder are."""
+    if "good" in entry:
+        return own_categories(entry).get(category, Path(entry["path"], category))
+    return Path(entry["path"], category)
 
 
 def split_names(chosen: str | list[str]) -> str | list[str]:

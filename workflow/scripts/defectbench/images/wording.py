@@ -8,21 +8,27 @@ from defectbench.images.layout import is_image, visible
 
 def with_users_paths(text: str, folder: Path) -> str:
     """A message in which links below a category's folder are the files that they lead to."""
-    links = [
-        Path(parent, name)
-        for parent, folders, files in os.walk(folder)
-        for name in (*folders, *files)
-        if Path(parent, name).is_symlink()
-    ]
-    for link in sorted(links, key=lambda link: len(str(link)), reverse=True):
+    for link in sorted(_links(folder), key=lambda link: len(str(link)), reverse=True):
         text = text.replace(str(link), str(link.resolve()))
     return text.replace(str(folder), str(users_folder(folder)))
 
 
 def users_folder(folder: Path) -> Path:
-    """A category's folder as its user knows it: where its ``train`` leads to, or the folder."""
+    """The folder with all that a category links to, or the category's own if it links nothing."""
     train = folder / "train"
-    return train.resolve().parent if train.is_symlink() else folder
+    if train.is_symlink():
+        return train.resolve().parent
+    leads_to = [str(link.resolve().parent) for link in _links(folder)]
+    return Path(os.path.commonpath(leads_to)) if leads_to else folder
+
+
+def _links(folder: Path) -> list[Path]:
+    return [
+        Path(parent, name)
+        for parent, folders, files in os.walk(folder)
+        for name in (*folders, *files)
+        if Path(parent, name).is_symlink()
+    ]
 
 
 def no_categories(folder: Path) -> str:
