@@ -1,6 +1,7 @@
 """What a new user meets first: errors that name their own files, a run that can be watched."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -135,3 +136,38 @@ def test_good_images_alone_give_thresholds_and_maps_and_say_why_there_is_no_accu
     assert metrics["metrics"]["honest_false_positive_rate"] is not None
     with h5py.File(cell / "maps.h5") as maps:
         assert maps["test"].shape[0] == 4
+
+
+def checked(folder: Path, *settings: str) -> subprocess.CompletedProcess[str]:
+    """What `make check` runs."""
+    script = ROOT / "workflow" / "scripts" / "check_datasets.py"
+    command = [sys.executable, str(script), *settings]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def test_a_look_before_computing_names_counts_jobs_time_and_disk(finished: Path):
+    before = sorted(finished.rglob("*"))
+    run = checked(finished)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "parts: dfkde_small, fre_small on images from" in run.stdout
+    (plate,) = [line for line in run.stdout.splitlines() if line.startswith("plate ")]
+    assert " ".join(plate.split()) == "plate 16 5 7 (4 scratch, 3 dent) 7 none 48×40 RGB"
+    assert "jobs: 1 decision, 1 page" in run.stdout
+    assert re.search(r"about [\d.]+ minutes of jobs.* and \d+ MB", run.stdout)
+    assert [path for path in sorted(finished.rglob("*")) if ".snakemake" not in path.parts] == [
+        path for path in before if ".snakemake" not in path.parts
+    ]
+
+
+def test_a_look_before_computing_lists_what_must_be_mended(dataset_copy: Path, tmp_path: Path):
+    broken = dataset_copy / "ring" / "test" / "dent" / "001.png"
+    broken.write_bytes(b"no image")
+    write_config(tmp_path, dataset_copy)
+    run = checked(tmp_path)
+    assert run.returncode == 1
+    assert f"error: {dataset_copy / 'ring'}: mend or remove\n  {broken}: cannot be" in run.stdout
+    assert "plate " in run.stdout
+    missing = checked(tmp_path, "nowhere.yaml")
+    assert missing.stdout.startswith("error: nowhere.yaml: cannot be read as settings")
+    assert missing.returncode == 1
+    assert "Traceback" not in missing.stderr
