@@ -28,7 +28,8 @@ def say_results():
 
     if "all" not in quietness:
         reports = [file for job in workflow.dag.jobs for file in job.output]
-        print(*closing_lines(map(str, reports)), sep="\n", file=sys.stderr)
+        for line in closing_lines(map(str, reports)):
+            print(line, file=sys.stderr)
 
 
 quietness = {item.name.lower() for item in workflow.output_settings.quiet or ()}
