@@ -35,8 +35,7 @@ def test_a_broken_image_is_named_where_its_user_put_it(
     lines = spoken(run)
     errors = lines[lines.index(f"error: {dataset_copy / 'plate'}: mend or remove") :]
     assert errors[1].startswith(f"  {broken}: cannot be read as an image")
-    assert errors[2] == "  log: logs/parts/plate/index.log"
-    assert all(line.startswith("Elapsed time") for line in errors[3:])
+    assert errors[2:] == ["  log: logs/parts/plate/index.log"]
     assert "resources/data" not in run.stdout + run.stderr
     assert "Traceback" not in run.stdout + run.stderr
 

@@ -47,6 +47,7 @@ CHATTER = (
     "Shutting down",
     "Using shell",
 )
+ELAPSED = "Elapsed time"
 FAILED = "At least one job did not complete successfully"
 
 
@@ -93,7 +94,7 @@ class WithoutChatter(logging.Filter):
 
     def __init__(self, dry: bool) -> None:
         super().__init__()
-        self._jobs_are_told = not dry
+        self._jobs_are_told, self._failed = not dry, False
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a message is shown."""
@@ -101,6 +102,9 @@ class WithoutChatter(logging.Filter):
         if event == "run_info":
             told, self._jobs_are_told = self._jobs_are_told, True
             return not told
+        self._failed |= record.levelno >= logging.ERROR
+        if self._failed and record.getMessage().startswith(ELAPSED):
+            return False  # the error is the last word
         return event not in OF_SNAKEMAKE and not record.getMessage().startswith(CHATTER)
 
 

@@ -17,6 +17,7 @@ from defectbench.images.orientation import TURNS, open_image, orientation, uprig
 from defectbench.images.png import may_be_turned, png_chunks
 from defectbench.images.wording import with_users_paths
 
+WITHOUT_TEST = "; `good: train/good` in the dataset's settings sets a quarter of those aside"
 UNBOUNDED_MODES = frozenset({"I", "F"})
 
 
@@ -87,8 +88,8 @@ def index_category(
 def _layout_problems(folder: Path, files: Sequence[Path]) -> list[str]:
     """Images where the layout has no place for them, or names that mislead."""
     problems = [
-        f"{folder / wanted}: no images"
-        for wanted in ("train/good", "test")
+        f"{folder / wanted}: no images{advice}"
+        for wanted, advice in (("train/good", ""), ("test", WITHOUT_TEST))
         if not any(file.is_relative_to(folder / wanted) for file in files)
     ]
     for split in ("train", "test"):

@@ -40,7 +40,7 @@ def no_categories(folder: Path) -> str:
     return (
         f"searched {folder} for folders that hold train/good; found {found}; expected "
         f"{folder}/CATEGORY/train/good with the defect-free images, and test/good and test/DEFECT "
-        "beside train"
+        "beside train; or name your own folders as `good` and `defective` of the dataset"
     )
 
 
