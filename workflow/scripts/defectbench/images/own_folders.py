@@ -215,7 +215,7 @@ def _with_test_images(
 
 def _link(link: Path, file: Path) -> None:
     link.parent.mkdir(parents=True, exist_ok=True)
-    link.symlink_to(file.resolve())
+    link.symlink_to(file.absolute())
 
 
 def _listed(patterns: str | Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from defectbench.images.layout import is_image, visible
 def with_users_paths(text: str, folder: Path) -> str:
     """A message in which links below a category's folder are the files that they lead to."""
     for link in sorted(_links(folder), key=lambda link: len(str(link)), reverse=True):
-        text = text.replace(str(link), str(link.resolve()))
+        text = text.replace(str(link), str(link.readlink()))
     return text.replace(str(folder), str(users_folder(folder)))
 
 
@@ -18,17 +18,19 @@ def users_folder(folder: Path) -> Path:
     train = folder / "train"
     if train.is_symlink():
         return train.resolve().parent
-    leads_to = [str(link.resolve().parent) for link in _links(folder)]
+    leads_to = [str(link.readlink().parent) for link in _links(folder)]
     return Path(os.path.commonpath(leads_to)) if leads_to else folder
 
 
 def _links(folder: Path) -> list[Path]:
-    return [
+    """Links that stage `source` made: absolute ones, to what is there."""
+    entries = [
         Path(parent, name)
         for parent, folders, files in os.walk(folder)
         for name in (*folders, *files)
-        if Path(parent, name).is_symlink()
     ]
+    links = [entry for entry in entries if entry.is_symlink()]
+    return [link for link in links if link.readlink().is_absolute() and link.exists()]
 
 
 def no_categories(folder: Path) -> str:
