@@ -5,21 +5,33 @@ ENV := .venv/.installed
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo compare score test test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-groups lint
+.PHONY: help demo run plan check compare score test test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-groups lint
 .DEFAULT_GOAL := help
+
+# settings of the user's own, merged over config.yaml
+CONFIGURED = $(if $(CONFIG),--configfile $(CONFIG))
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 demo: $(ENV) ## benchmark two detectors on real images; prints the table
-	snakemake --cores all --quiet rules -- reports/elpv_table.md reports/elpv.html
+	@snakemake -- reports/elpv_table.md reports/elpv.html
 	@cat reports/elpv_table.md
 	@echo
 	@echo "The table is reports/elpv_table.md; its tidy twin is reports/elpv_table.csv."
 	@echo "The page, with figures and pictures: $(CURDIR)/reports/elpv.html"
 
+run: $(CONFIG) $(ENV) ## benchmark your own images: make run CONFIG=my.yaml [TARGET=reports/…]
+	@snakemake $(CONFIGURED) -- $(TARGET)
+
+plan: $(CONFIG) $(ENV) ## count the jobs that a run would do, by stage: make plan CONFIG=my.yaml
+	@snakemake --dry-run $(CONFIGURED) -- $(TARGET)
+
+check: $(CONFIG) $(ENV) ## look before computing: categories, counts, problems: make check CONFIG=my.yaml
+	@python workflow/scripts/check_datasets.py $(CONFIG)
+
 compare: $(ENV) ## benchmark all detectors on the demo's images: hours on two cores
-	snakemake --cores all --quiet rules -- reports/elpv_family_table.md
+	snakemake -- reports/elpv_family_table.md
 
 score: $(ENV) ## score new images: make score DETECTOR=detector.onnx IMAGES=folder [OUTPUT=scores]
 	@test -f "$(DETECTOR)" && test -d "$(IMAGES)" || \
@@ -80,3 +92,8 @@ $(ENV): envs/requirements.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
 	@touch $(ENV)
+
+ifdef CONFIG
+$(CONFIG):
+	@echo "error: $(CONFIG): no such file; CONFIG names your settings, merged over config.yaml"; exit 2
+endif

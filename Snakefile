@@ -33,6 +33,7 @@ include: "workflow/rules/decision.smk"
 include: "workflow/rules/table.smk"
 include: "workflow/rules/page.smk"
 include: "workflow/rules/usage.smk"
+include: "workflow/rules/study_inputs.smk"
 include: "workflow/rules/studies.smk"
 
 
@@ -50,4 +51,8 @@ localrules:
 rule all:
     default_target: True
     input:
-        expand(["reports/{dataset}_table.md", "reports/{dataset}.html"], dataset=local_datasets()),
+        default_reports,
+
+
+onsuccess:
+    say_results()

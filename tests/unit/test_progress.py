@@ -23,12 +23,12 @@ def test_the_end_is_always_told(capsys: pytest.CaptureFixture[str]):
     assert lines[0].endswith("0 s left")
 
 
-def test_a_terminal_is_told_what_the_log_is(monkeypatch: pytest.MonkeyPatch):
+def test_a_terminal_shows_the_log_s_last_line_in_one_place(monkeypatch: pytest.MonkeyPatch):
     log, terminal = io.StringIO(), Terminal()
     monkeypatch.setattr(sys, "stderr", log)
     monkeypatch.setattr(sys, "__stderr__", terminal)
     Progress(2, "images parts/plate").advance(2)
-    assert terminal.getvalue() == f"images parts/plate: {log.getvalue()}"
+    assert terminal.getvalue() == f"\r\033[Kimages parts/plate: {log.getvalue().strip()}"
 
 
 def test_time_left_follows_the_rate(

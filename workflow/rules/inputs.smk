@@ -7,7 +7,9 @@ from defectbench.acquisition.archives import category_archive
 from defectbench.acquisition.fingerprints import content_fingerprint
 from defectbench.config import (
     all_categories,
+    category_folder,
     cells,
+    default_datasets,
     localizing_cells,
     method_layers,
     scorer_parameters,
@@ -17,7 +19,8 @@ from defectbench.deployment.graphs import check_exportable
 from defectbench.errors import InputError
 from defectbench.facts import FACTS
 from defectbench.features.given import feature_files
-from defectbench.provenance import library_versions, stage_digest
+from defectbench.images.own_folders import KEYS
+from defectbench.provenance import file_sha256, library_versions, stage_digest
 
 
 def datasets_from(*sources):
@@ -26,10 +29,10 @@ def datasets_from(*sources):
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
-def local_datasets():
-    """Datasets whose files the config names; without any, the demo's. None is downloaded unasked."""
-    entries = config["datasets"].items()
-    return [name for name, entry in entries if "path" in entry] or ["elpv"]
+def default_reports(wildcards):
+    """Table and page of every dataset that runs when none is named."""
+    reports = ["reports/{dataset}_table.md", "reports/{dataset}.html"]
+    return expand(reports, dataset=default_datasets(config))
 
 
 def category_origin(wildcards):
@@ -41,9 +44,25 @@ def category_origin(wildcards):
         listed = FACTS / f"{wildcards.dataset}_sources.csv"
         return category_archive(wildcards.category, entry, listed).identity
     inner = wildcards.category if entry["source"] == "folder" else ""
-    path = Path(entry["path"], inner).resolve()
+    path = category_folder(entry, inner).resolve() if inner else Path(entry["path"]).resolve()
     memory = Path("resources", "fingerprints", wildcards.dataset, f"{inner or 'archive'}.json")
-    return {"path": str(path), "content": content_fingerprint(path, memory)}
+    origin = {"path": str(path), "content": content_fingerprint(path, memory)}
+    return origin | own_layout(entry) if "good" in entry else origin
+
+
+def own_layout(entry):
+    """What decides how a user's own folders are laid out as train and test."""
+    groups = entry.get("groups", "")
+    if not isinstance(groups, str):
+        groups = file_sha256(Path(groups["csv"]))
+    keys = {key: entry[key] for key in KEYS if key in entry}
+    return keys | {"groups": groups, "seed": config["seed"]}
+
+
+def dataset_groups(wildcards):
+    """How images are grouped, as far as the index does not say so already."""
+    entry = config["datasets"][wildcards.dataset]
+    return "" if "good" in entry else entry.get("groups", "")
 
 
 def category_weights(wildcards):
@@ -104,7 +123,7 @@ def method_arrays(wildcards):
 
 def groups_file(wildcards):
     """The CSV that names the dataset's groups."""
-    groups = config["datasets"][wildcards.dataset].get("groups", "")
+    groups = dataset_groups(wildcards)
     return [] if isinstance(groups, str) else groups["csv"]
 
 

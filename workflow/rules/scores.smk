@@ -37,7 +37,7 @@ rule scores:
         layers=method_arrays,
         seed=config["seed"],
         folds=config["threshold"]["folds"],
-        groups=lambda wildcards: config["datasets"][wildcards.dataset].get("groups", ""),
+        groups=dataset_groups,
         code=scorer_digest("score_images"),
     script:
         "../scripts/score_images.py"

@@ -1,5 +1,6 @@
-"""The package on the path, and the config checked."""
+"""The package on the path, the terminal, and the config checked."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -10,8 +11,37 @@ sys.path.insert(0, str(Path(workflow.basedir, "workflow", "scripts")))
 from defectbench.config import check_config, check_schema, separate_seeds, split_names
 from defectbench.errors import InputError
 from defectbench.features.layers import check_layers
+from defectbench.terminal import take_over
 
 SCHEMA = Path(workflow.basedir, "workflow", "schemas", "config.schema.yaml")
+
+
+def planned_jobs():
+    """Jobs of this run, in the order in which the Snakefile names the rules."""
+    order = [rule.name for rule in workflow.rules]
+    return sorted(workflow.dag.needrun_jobs(), key=lambda job: order.index(job.rule.name))
+
+
+def say_results():
+    """At the end of a run: the verdict on each dataset, and where table and page are."""
+    from defectbench.reports.closing import closing_lines  # takes a second that planning can spare
+
+    if "all" not in quietness:
+        reports = [file for job in workflow.dag.jobs for file in job.output]
+        for line in closing_lines(map(str, reports)):
+            print(line, file=sys.stderr)
+
+
+quietness = {item.name.lower() for item in workflow.output_settings.quiet or ()}
+
+if workflow.is_main_process:
+    take_over(
+        logging.getLogger("snakemake.logging"),
+        planned_jobs,
+        quietness,
+        verbose=workflow.output_settings.verbose,
+        dry=workflow.output_settings.dryrun,
+    )
 
 try:
     check_schema(config, SCHEMA)

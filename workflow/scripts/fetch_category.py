@@ -11,6 +11,7 @@ from defectbench.acquisition.archives import (
 from defectbench.acquisition.sources import link_category, link_elpv
 from defectbench.errors import job_log
 from defectbench.facts import FACTS
+from defectbench.images.own_folders import lay_out, own_categories
 
 with job_log(snakemake.log[0]):
     dataset, category = snakemake.wildcards.dataset, snakemake.wildcards.category
@@ -20,6 +21,9 @@ with job_log(snakemake.log[0]):
     chosen = snakemake.config["categories"]
     if entry["source"] == "elpv":
         link_elpv(category, output)
+    elif "good" in entry:
+        folder = own_categories(entry)[category]
+        lay_out(folder, entry, category, snakemake.config["seed"], output)
     elif entry["source"] == "folder":
         link_category(Path(entry["path"], category), output)
     else:

@@ -8,6 +8,7 @@ from defectbench.images.groups import OWN, assign_groups
 from defectbench.images.index import write_index
 from defectbench.images.indexing import index_category
 from defectbench.images.notes import category_notes, write_notes
+from defectbench.images.wording import users_folder
 from defectbench.progress import warn
 
 with job_log(snakemake.log[0]):
@@ -18,6 +19,6 @@ with job_log(snakemake.log[0]):
     counts = FACTS / f"{snakemake.wildcards.dataset}_counts.csv"
     notes += category_notes(folder, rows, counts)
     for note in notes:
-        warn(f"{folder}: {note}")
+        warn(f"{users_folder(folder)}: {note}")
     write_notes(Path(snakemake.output.notes), notes)
     write_index(Path(snakemake.output.index), rows)

@@ -1,5 +1,6 @@
 """From the validated config to what has to be made; bad settings are refused with their key."""
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from math import ceil
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jsonschema
+import jsonschema.protocols
 import yaml
 
 from defectbench.acquisition.sources import folder_categories
@@ -14,8 +16,12 @@ from defectbench.errors import InputError
 from defectbench.features.given import BACKBONE, feature_files
 from defectbench.images.groups import check_groups
 from defectbench.images.layout import image_files
+from defectbench.images.own_folders import own_categories, training_images
+from defectbench.images.wording import no_categories
 from defectbench.scorers import scorer_class, scorer_names
 
+NUMBERS = {"integer": int, "number": float}
+DEMO = "elpv"
 LOCAL = ("folder", "features")
 METHOD_KEYS = frozenset(
     {"scorer", "layer", "layers", "pool", "preprocessing", "backbones", "resolution"}
@@ -35,19 +41,38 @@ class Cell(NamedTuple):
 def check_schema(config: Config, schema_file: Path) -> None:
     """Refuse what the schema forbids: unknown keys, missing ones, wrong types.
 
+    Numbers that arrive as strings, as in ``--config 'threshold={folds: 3}'``, are made numbers.
+
     Raises
     ------
     InputError
         Naming every key's path and what is wrong with it.
     """
-    schema = yaml.safe_load(schema_file.read_text(encoding="utf-8"))
-    errors = jsonschema.Draft202012Validator(schema).iter_errors(config)
+    validator = jsonschema.Draft202012Validator(
+        yaml.safe_load(schema_file.read_text(encoding="utf-8"))
+    )
+    _read_numbers(config, validator)
+    errors = validator.iter_errors(config)
     problems = [
         f"{'.'.join(map(str, error.absolute_path)) or 'top level'}: {_in_words(error)}"
         for error in errors
     ]
     if problems:
         raise InputError("config: " + "; ".join(problems))
+
+
+def _read_numbers(config: Config, validator: jsonschema.protocols.Validator) -> None:
+    """Make numbers of the strings that Snakemake makes of them in ``--config 'key={…: 0.01}'``."""
+    for error in list(validator.iter_errors(config)):
+        wanted, text = error.validator_value, error.instance
+        if error.validator != "type" or wanted not in NUMBERS or not isinstance(text, str):
+            continue
+        *parents, key = error.absolute_path
+        place: Any = config
+        for parent in parents:
+            place = place[parent]
+        with contextlib.suppress(ValueError):
+            place[key] = NUMBERS[wanted](text)
 
 
 def _in_words(error: jsonschema.ValidationError) -> str:
@@ -116,6 +141,8 @@ def chosen_categories(config: Config, dataset: str) -> list[str]:
     present = all_categories(config, dataset)
     if entry["source"] in LOCAL:
         found = _present_categories(entry)
+        if not found and entry["source"] == "folder":
+            raise InputError(f"dataset {dataset}: {no_categories(Path(entry['path']))}")
         present = [category for category in present if category in found]
     chosen = _chosen(config)
     selected = [category for category in present if chosen is None or category in chosen]
@@ -124,6 +151,27 @@ def chosen_categories(config: Config, dataset: str) -> list[str]:
             f"config: categories: dataset {dataset} has none of them; it has {', '.join(present)}"
         )
     return selected
+
+
+def default_datasets(config: Config) -> list[str]:
+    """Datasets whose files the config names; without any, the demo's. None is downloaded unasked.
+
+    Raises
+    ------
+    InputError
+        If the chosen categories are those of other datasets.
+    """
+    local = [name for name, entry in config["datasets"].items() if "path" in entry] or [DEMO]
+    chosen = set(_chosen(config) or ())
+    if not chosen:
+        return local
+    having = [name for name in config["datasets"] if chosen & {*_known_categories(config, name)}]
+    if not set(having) & set(local):
+        raise InputError(
+            f"config: categories: {', '.join(sorted(chosen))} is in the dataset {having[0]}, which "
+            f"runs only when it is asked for: snakemake reports/{having[0]}_table.md"
+        )
+    return [name for name in local if name in having]
 
 
 def cells(config: Config, dataset: str) -> list[Cell]:
@@ -202,7 +250,11 @@ def _check_number_of_images(config: Config, dataset: str, category: str) -> None
     entry, folds = config["datasets"][dataset], config["threshold"]["folds"]
     if entry["source"] != "folder":
         return
-    images = len(image_files(Path(entry["path"], category), "train"))
+    folder = category_folder(entry, category)
+    if "good" in entry:
+        images = training_images(folder, entry)
+    else:
+        images = len(image_files(folder, "train"))
     if not images:
         return
     left = images - ceil(images / folds)
@@ -225,7 +277,16 @@ def _present_categories(entry: Mapping[str, Any]) -> list[str]:
     """Categories that lie in a local folder."""
     if entry["source"] == "features":
         return list(feature_files(entry["path"]))
+    if "good" in entry:
+        return list(own_categories(entry))
     return folder_categories(entry["path"])
+
+
+def category_folder(entry: Mapping[str, Any], category: str) -> Path:
+    """Where the images of a category of a local folder are."""
+    if "good" in entry:
+        return own_categories(entry).get(category, Path(entry["path"], category))
+    return Path(entry["path"], category)
 
 
 def split_names(chosen: str | list[str]) -> str | list[str]:

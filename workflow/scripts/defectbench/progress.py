@@ -36,10 +36,13 @@ class Progress:
         print(line, file=sys.stderr)
         terminal = sys.__stderr__
         if terminal is not None and terminal is not sys.stderr and terminal.isatty():
-            print(f"{self.label}: {line}", file=terminal)
+            # over the last such line: a finished stage has a line of its own
+            terminal.write(f"\r\033[K{self.label}: {line}")
+            terminal.flush()
 
 
 def warn(line: str) -> None:
     """Say something worth knowing in the job's log and to whoever runs the workflow."""
     for stream in {sys.stderr, sys.__stderr__} - {None}:
-        print(f"warning: {line}", file=stream)
+        clear = "\r\033[K" if stream.isatty() else ""
+        print(f"{clear}warning: {line}", file=stream)

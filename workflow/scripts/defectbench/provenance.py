@@ -19,8 +19,10 @@ NEUTRAL = frozenset(
         "facts",
         "features.allocator",
         "features.gpus",
+        "images.wording",
         "progress",
         "provenance",
+        "terminal",
     }
 )
 """Modules that cannot change a result: how work is reported, and where and how it is done."""

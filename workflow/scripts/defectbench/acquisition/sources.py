@@ -26,7 +26,7 @@ def link_category(category_folder: Path, output: Path) -> None:
     InputError
         If it has no defect-free training images.
     """
-    with _folder_made_whole(output) as made:
+    with folder_made_whole(output) as made:
         _link_folder(category_folder, made)
 
 
@@ -38,7 +38,7 @@ def link_elpv(category: str, output: Path) -> None:
     InputError
         If the package is not installed or has no such type.
     """
-    with _folder_made_whole(output) as made:
+    with folder_made_whole(output) as made:
         link_cells(category, made)
 
 
@@ -51,7 +51,7 @@ def folder_categories(path: str | Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def _folder_made_whole(output: Path) -> Iterator[Path]:
+def folder_made_whole(output: Path) -> Iterator[Path]:
     """Place of a new folder that is renamed to `output` when the block ends without an error."""
     made = output.with_name(f".{output.name}.part")
     if made.exists():  # of a run that was killed

@@ -92,7 +92,7 @@ def load_image(file: Path, bits: int | None = None) -> Image.Image:
             turned = turn_upright(shallow, orientation(image))
             return turned.convert("L" if turned.mode in GREY_MODES else "RGB")
     except UNREADABLE as error:
-        raise InputError(f"{file}: cannot be decoded ({error})") from error
+        raise InputError(f"{file.resolve()}: cannot be decoded ({error})") from error
 
 
 def load_rgb(file: Path, bits: int | None = None) -> Image.Image:

@@ -52,14 +52,18 @@ def assign_groups(rows: Sequence[IndexRow], groups: Groups, category: str) -> li
     InputError
         As `check_groups`, or if a CSV gives an image two groups.
     """
+    names = group_names([row.path for row in rows], groups, category)
+    return [replace(row, group=name) for row, name in zip(rows, names, strict=True)]
+
+
+def group_names(paths: Sequence[str], groups: Groups, category: str) -> list[str]:
+    """Group of each path, as in `assign_groups`; empty for none."""
     check_groups(groups)
     if isinstance(groups, str):
         pattern = re.compile(groups)
-        names = [_matched(pattern, row.path) for row in rows]
-    else:
-        listed = _listed(Path(groups["csv"]))
-        names = [listed.get(f"{category}/{row.path}", listed.get(row.path, "")) for row in rows]
-    return [replace(row, group=name) for row, name in zip(rows, names, strict=True)]
+        return [_matched(pattern, path) for path in paths]
+    listed = _listed(Path(groups["csv"]))
+    return [listed.get(f"{category}/{path}", listed.get(path, "")) for path in paths]
 
 
 def group_notes(rows: Sequence[IndexRow]) -> list[str]:

@@ -15,7 +15,9 @@ from defectbench.images.masks import add_masks
 from defectbench.images.notes import orientation_notes, range_notes
 from defectbench.images.orientation import TURNS, open_image, orientation, upright_size
 from defectbench.images.png import may_be_turned, png_chunks
+from defectbench.images.wording import with_users_paths
 
+WITHOUT_TEST = "; `good: train/good` in the dataset's settings sets a quarter of those aside"
 UNBOUNDED_MODES = frozenset({"I", "F"})
 
 
@@ -79,15 +81,15 @@ def index_category(
             notes += faults.notes()
     if problems:
         lines = "\n".join(f"  {_printable(line)}" for line in problems)
-        raise InputError(f"{folder}: mend or remove\n{lines}")
+        raise InputError(with_users_paths(f"{folder}: mend or remove\n{lines}", folder))
     return sorted(rows, key=lambda row: row.path), notes
 
 
 def _layout_problems(folder: Path, files: Sequence[Path]) -> list[str]:
     """Images where the layout has no place for them, or names that mislead."""
     problems = [
-        f"{folder / wanted}: no images"
-        for wanted in ("train/good", "test")
+        f"{folder / wanted}: no images{advice}"
+        for wanted, advice in (("train/good", ""), ("test", WITHOUT_TEST))
         if not any(file.is_relative_to(folder / wanted) for file in files)
     ]
     for split in ("train", "test"):

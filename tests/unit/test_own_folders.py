@@ -1,0 +1,121 @@
+"""Folders as people have them end in the MVTec layout, split by the seed, groups whole."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from defectbench.errors import InputError
+from defectbench.images.indexing import index_category
+from defectbench.images.own_folders import lay_out, own_categories, training_images
+from defectbench.images.wording import users_folder
+
+
+@pytest.fixture
+def parts(category: Path, tmp_path: Path) -> Path:
+    """Sixteen good images in two folders with equal names, seven defective ones and their masks."""
+    parts = tmp_path / "own" / "parts"
+    for camera in ("a", "b"):
+        (parts / "ok" / camera).mkdir(parents=True)
+    for number, file in enumerate(sorted((category / "train" / "good").iterdir())):
+        file.rename(parts / "ok" / "ab"[number % 2] / f"tile{number // 2:02}.png")
+    for name in ("dent", "scratch"):
+        _moved(category / "test" / name, parts / "nok" / name)
+        _moved(category / "ground_truth" / name, parts / "masks" / name)
+    return parts
+
+
+def _moved(folder: Path, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(to)
+
+
+ENTRY = {"good": "ok", "defective": "nok", "masks": "masks/{defect}/{stem}_mask.png"}
+
+
+@pytest.fixture
+def laid_out(parts: Path, tmp_path: Path) -> Callable[..., Path]:
+    """The folders laid out by an entry of the config, `ENTRY` with changes."""
+
+    def make(seed: int = 42, **changes: object) -> Path:
+        output = tmp_path / "data" / f"parts{seed}"
+        entry = {key: value for key, value in (ENTRY | changes).items() if value is not None}
+        lay_out(parts, entry, "parts", seed, output)
+        return output
+
+    return make
+
+
+def paths(made: Path, split: str) -> list[str]:
+    return sorted(file.name for file in (made / split / "good").iterdir())
+
+
+def test_the_category_is_the_path_itself_or_each_of_its_folders(parts: Path):
+    assert own_categories({"path": str(parts), **ENTRY}) == {"parts": parts}
+    assert own_categories({"path": str(parts.parent), **ENTRY}) == {"parts": parts}
+    with pytest.raises(InputError, match=r"images in fine \(`good`\); found parts/"):
+        own_categories({"path": str(parts.parent), "good": "fine"})
+
+
+def test_images_of_equal_names_defect_types_and_masks_are_all_found(laid_out):
+    rows, notes = index_category(laid_out())
+    assert notes == []
+    assert sum(row.label == 0 for row in rows) == 16
+    assert {row.defect: row.mask for row in rows if row.label} == {
+        "dent": "ground_truth/dent/nok__dent__002_mask.png",
+        "scratch": "ground_truth/scratch/nok__scratch__003_mask.png",
+    }
+    assert all(row.mask for row in rows if row.label)
+
+
+def test_globs_find_what_folders_find(laid_out):
+    whole = index_category(laid_out())
+    assert index_category(laid_out(good="ok/**/*.png", defective=["nok/*"])) == whole
+
+
+def test_the_split_is_a_quarter_by_the_seed_and_keeps_groups_whole(laid_out, parts: Path):
+    made = laid_out(groups=r"tile\d+")
+    test, train = paths(made, "test"), paths(made, "train")
+    assert len(test) == 4
+    assert {name[-10:] for name in test}.isdisjoint(name[-10:] for name in train)
+    assert (made / "groups.csv").read_text().startswith("path,group\ntest/dent/")
+    assert "test/good/" + test[0] + ",tile" in (made / "groups.csv").read_text()
+    assert paths(laid_out(groups=r"tile\d+"), "test") == test
+    assert paths(laid_out(seed=7), "test") != paths(laid_out(seed=8), "test")
+    assert training_images(parts, ENTRY) == 12
+
+
+def test_images_set_aside_for_the_test_are_not_trained_on(laid_out):
+    made = laid_out(test_good="ok/b")
+    assert {name[:5] for name in paths(made, "test")} == {"ok__b"}
+    assert {name[:5] for name in paths(made, "train")} == {"ok__a"}
+
+
+def test_good_images_alone_are_enough(laid_out):
+    rows, _ = index_category(laid_out(defective=None, masks=None))
+    assert {(row.split, row.defect) for row in rows} == {("train", "good"), ("test", "good")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"defective": "broken"}, r"no images in broken \(`defective` of the dataset\)"),
+        ({"defective": "ok/a"}, "is both good and defective, and so are 7 others"),
+        ({"masks": "{image}.png"}, "in braces it may name stem, name, defect, folder"),
+        ({"groups": "ok"}, "all good images are of one group"),
+    ],
+    ids=lambda value: str(next(iter(value))) if isinstance(value, dict) else "",
+)
+def test_what_cannot_be_meant_is_refused(laid_out, changes: dict[str, str], told: str):
+    with pytest.raises(InputError, match=told):
+        laid_out(**changes)
+
+
+def test_messages_name_the_users_folder(laid_out, parts: Path):
+    assert users_folder(laid_out()) == parts
+    (parts / "ok" / "a" / "tile00.png").write_bytes(b"no image")
+    with pytest.raises(InputError) as raised:
+        index_category(laid_out())
+    told = str(raised.value).splitlines()
+    assert told[0] == f"{parts}: mend or remove"
+    assert told[1].startswith(f"  {parts}/ok/a/tile00.png: cannot be read")
