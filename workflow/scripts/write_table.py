@@ -54,6 +54,7 @@ with job_log(snakemake.log[0]):
     )
     write_text(snakemake.output.details, details(results))
     with atomic_path(snakemake.output.csv) as part:
-        results.tidy.to_csv(part, index=False, lineterminator="\n")
+        # six digits: the rest is rounding, which another number of threads changes
+        results.tidy.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
     if whole:
         keep_report(snakemake.output, kept / own)

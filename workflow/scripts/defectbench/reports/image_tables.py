@@ -87,7 +87,7 @@ def thresholds(results: Results) -> str:
         columns[named(results, detector)] = texts
     note = (
         "The honest one, in the unit of each detector's own anomaly score: an image from this "
-        "score on is called defective. The CSV has all digits."
+        "score on is called defective. All digits stand in metrics.json beside the scores."
     )
     return markdown.paragraphs("## Thresholds", note, matrix(results, columns, average=False))
 
