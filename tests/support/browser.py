@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from debian import install_packages
+
 PACKAGES = ("chromium", "chromium-driver", "fonts-dejavu-core")
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars "
@@ -29,15 +31,7 @@ def install() -> str:
         return ""
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return "installing Chromium needs root and Debian's apt-get"
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for step in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends"]):
-        packages = PACKAGES if step[0] == "install" else ()
-        run = subprocess.run(
-            ["apt-get", *step, *packages], env=environment, capture_output=True, text=True
-        )
-        if run.returncode:
-            return f"apt-get {step[0]} failed: {run.stderr.strip()[-300:]}"
-    return ""
+    return install_packages(PACKAGES)
 
 
 @contextlib.contextmanager

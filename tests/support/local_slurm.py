@@ -6,6 +6,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from debian import install_packages
+
 CONFIGURED = Path(__file__).parents[1] / "slurm"
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 CONFIGURATION = Path("/etc/slurm")
@@ -31,14 +33,7 @@ def install() -> str:
     if there.exists() and there.read_text() != ours:
         return f"{there} is of another SLURM, which is left alone"
     if any(shutil.which(name) is None for name in ("slurmctld", "slurmd", "sbatch", "munged")):
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for step in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends"]):
-            packages = PACKAGES if step[0] == "install" else ()
-            run = subprocess.run(
-                ["apt-get", *step, *packages], env=environment, capture_output=True, text=True
-            )
-            if run.returncode:
-                return f"apt-get {step[0]} failed: {run.stderr.strip()[-300:]}"
+        return install_packages(PACKAGES)
     return ""
 
 
