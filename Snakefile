@@ -29,7 +29,6 @@ include: "workflow/rules/metrics.smk"
 include: "workflow/rules/pixel_metrics.smk"
 include: "workflow/rules/overlays.smk"
 include: "workflow/rules/detector.smk"
-include: "workflow/rules/decision.smk"
 include: "workflow/rules/table.smk"
 include: "workflow/rules/page.smk"
 include: "workflow/rules/usage.smk"
@@ -43,7 +42,6 @@ localrules:
     source,
     weights,
     table,
-    decision,
     usage,
     studies,
 
