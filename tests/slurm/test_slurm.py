@@ -178,7 +178,8 @@ def kill_node() -> None:
     """Kill -9 the node's daemon and all that it runs, then start it anew."""
     for process in psutil.process_iter(["name"]):
         if process.info["name"] == "slurmstepd":
-            for job in (*process.children(recursive=True), process):
+            # the one first that would tell SLURM that its job has failed, not its node
+            for job in (process, *process.children(recursive=True)):
                 job.kill()
     psutil.Process(int(Path("/run/slurmd.pid").read_text())).kill()
     time.sleep(1)
