@@ -1,6 +1,5 @@
 """One job per category: every image decoded once, and only what is missing extracted."""
 
-import threading
 from pathlib import Path
 
 import h5py
@@ -238,7 +237,7 @@ def test_blocks_keep_the_order_of_the_files_and_wait_in_bounded_number(
     monkeypatch.setattr(blocks, "BLOCK", 3)
     monkeypatch.setattr(blocks, "AHEAD", 2)
     small = {"interpolation": "lanczos", "size": 8}
-    found = list(blocks.decode_ahead(files, {"small": small}, 2, threading.Lock()))
+    found = list(blocks.decode_ahead(files, {"small": small}, 2))
     assert [len(block["small"]) for block in found] == [3] * (len(files) // 3) + [len(files) % 3]
     expected = [decoding.preprocess(decoding.load_image(file), small) for file in files]
     np.testing.assert_array_equal(np.concatenate([b["small"] for b in found]), expected)

@@ -23,9 +23,9 @@ def images(count: int, side: int = 64) -> np.ndarray:
     return np.random.default_rng(42).integers(0, 256, (count, side, side, 3), np.uint8)
 
 
-def extractor(weights: Path, precision: str = "fp32") -> Extractor:
+def extractor(weights: Path, precision: str = "fp32", threads: int = 2) -> Extractor:
     made = Extractor(load_backbone("resnet18", weights), TAPS, side=64)
-    made.to(CPU, precision)
+    made.to(CPU, precision, threads)
     return made
 
 
@@ -49,6 +49,20 @@ def test_features_do_not_depend_on_the_batch(
     monkeypatch.setattr(extraction, "CPU_BATCH", 21)
     for name, values in extractor(resnet18_weights)(images(21)).items():
         np.testing.assert_allclose(found[name], values, atol=1e-5 * np.abs(values).max())
+
+
+def test_features_do_not_depend_on_the_number_of_threads():
+    import timm
+    torch.manual_seed(42)
+    network = timm.create_model("efficientnet_lite0").eval()
+    backbone = extraction.Backbone(network, (0.5,) * 3, (0.5,) * 3)
+    found = []
+    for threads in (1, 3):
+        made = Extractor(backbone, [Tap("blocks.4", 1), Tap("global_pool", 1)], side=128)
+        made.to(CPU, "fp32", threads)
+        found.append(made(images(21, side=128)))
+    for name, values in found[0].items():
+        np.testing.assert_array_equal(found[1][name], values)
 
 
 def test_bf16_features_are_close_and_float32(resnet18_weights: Path):
@@ -82,7 +96,7 @@ def out_of_memory(holds: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Extracto
     network = SmallMemory(holds)
     backbone = extraction.Backbone(network, (0.0,) * 3, (1.0,) * 3)
     made = Extractor(backbone, [Tap("pool", 1)], side=8)
-    made.to(CPU, "fp32")
+    made.to(CPU, "fp32", 1)
     return made, network
 
 
@@ -107,7 +121,7 @@ def test_features_that_are_not_finite_are_refused(resnet18_weights: Path):
     with torch.no_grad():
         backbone.network.layer1[0].conv1.weight[0] = float("nan")
     made = Extractor(backbone, [Tap("layer1", 1)], side=64)
-    made.to(CPU, "fp32")
+    made.to(CPU, "fp32", 1)
     with pytest.raises(InputError, match=r"layer1/pool1 are NaN or infinite for image 0 .*fp32"):
         made(images(6))
 

@@ -1,6 +1,5 @@
 """Images decoded ahead of their use, in blocks of a fixed size."""
 
-import contextlib
 import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +22,6 @@ def decode_ahead(
     files: Sequence[Path],
     preprocessings: Mapping[str, Mapping[str, Any]],
     threads: int,
-    turn: contextlib.AbstractContextManager[Any],
     bits: int | None = None,
 ) -> Iterator[Block]:
     """Start decoding at once, in threads of its own, and hand out blocks of images in order.
@@ -38,8 +36,6 @@ def decode_ahead(
         How many to decode at once.
     bits
         As in `images.decoding.load_image`.
-    turn
-        Held while a block is decoded: whoever computes on the same cores takes turns by it.
 
     Returns
     -------
@@ -53,8 +49,7 @@ def decode_ahead(
         try:
             decoded = decode_images(files, preprocessings, threads, bits)
             while True:
-                with turn:
-                    images = list(islice(decoded, BLOCK))
+                images = list(islice(decoded, BLOCK))
                 if not images:
                     break
                 waiting.put({name: np.stack([i[name] for i in images]) for name in preprocessings})

@@ -3,7 +3,6 @@
 import contextlib
 import gc
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -158,11 +157,9 @@ def _extraction(
         return
     print("runs:", *(wanted.name for wanted in missing), file=sys.stderr)
     preprocessings = {wanted.preprocessing: wanted.settings for wanted in missing}
-    turn = threading.Lock()
-    blocks = decode_ahead(files, preprocessings, machine.threads, turn, bits)
+    blocks = decode_ahead(files, preprocessings, machine.threads, bits)
     keep_freed_memory()
-    torch, extraction, load_backbone = _import_torch()
-    torch.set_num_threads(machine.threads)
+    extraction, load_backbone = _import_torch()
     extractors = {
         wanted.name: extraction.Extractor(
             load_backbone(wanted.backbone, wanted.weights), wanted.taps, wanted.side
@@ -172,18 +169,15 @@ def _extraction(
     with extraction.claimed_device(machine.device) as device:
         precision = extraction.select_precision(machine.precision, device)
         for extractor in extractors.values():
-            extractor.to(device, precision)
+            extractor.to(device, precision, machine.threads)
         made_on = {"device": extraction.device_name(device), "precision": precision}
-        # threads of a CPU pass wait for each other: one that is held up by a decoder holds up all
-        beside = turn if device.type == "cpu" else contextlib.nullcontext()
-        yield made_on, _extract(blocks, missing, extractors, beside, seconds)
+        yield made_on, _extract(blocks, missing, extractors, seconds)
 
 
 def _extract(
     blocks: Iterator[Block],
     missing: Sequence[Pass],
     extractors: Mapping[str, "Extractor"],
-    turn: contextlib.AbstractContextManager[Any],
     seconds: Counter[str],
 ) -> Iterator[Features]:
     """Features of each block; `seconds` counts what its decoding and each pass took."""
@@ -194,15 +188,14 @@ def _extract(
         if block is None:
             return
         features = {}
-        with turn:
-            for wanted in missing:
-                start = time.perf_counter()
-                features[wanted.name] = extractors[wanted.name](block[wanted.preprocessing])
-                seconds[wanted.name] += time.perf_counter() - start
+        for wanted in missing:
+            start = time.perf_counter()
+            features[wanted.name] = extractors[wanted.name](block[wanted.preprocessing])
+            seconds[wanted.name] += time.perf_counter() - start
         yield features
 
 
-def _import_torch() -> tuple[ModuleType, ModuleType, Callable[[str, Path], "Backbone"]]:
+def _import_torch() -> tuple[ModuleType, Callable[[str, Path], "Backbone"]]:
     """What needs PyTorch, imported late, and without looking for garbage: an import leaves none.
 
     The collector would walk through all that was imported so far again and again, a third of
@@ -210,11 +203,9 @@ def _import_torch() -> tuple[ModuleType, ModuleType, Callable[[str, Path], "Back
     """
     gc.disable()
     try:
-        import torch
-
         from defectbench.features import extraction
         from defectbench.features.backbones import load_backbone
     finally:
         gc.freeze()
         gc.enable()
-    return torch, extraction, load_backbone
+    return extraction, load_backbone

@@ -1,8 +1,11 @@
 """Forward passes of a category's backbones, tapped at every layer that a method asks for."""
 
 import contextlib
+import copy
+import queue
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,7 @@ from defectbench.features.gpus import claimed_gpu
 from defectbench.features.passes import Tap
 from defectbench.features.taps import TappedNetwork
 
-CPU_BATCH = 4  # activations should fit the cache
+CPU_BATCH = 4  # activations should fit the cache; it does not change a bit of any feature
 GPU_BATCH = 32
 """Fixed, not by the memory that is free: results must not depend on what else runs."""
 CPU = "CPU"
@@ -104,8 +107,13 @@ class Extractor:
             raise InputError(f"the network takes no images of {side}×{side}: {error}") from error
         self._seen = 0
 
-    def to(self, device: torch.device, precision: str) -> None:
+    def to(self, device: torch.device, precision: str, threads: int) -> None:
         """Move to where and how the network runs.
+
+        On a CPU every thread takes batches of its own through a copy of the network that shares
+        its weights. Threads within a layer would wait for each other at the end of each one,
+        for long where another process holds a core, and some layers then sum in another order:
+        features would depend on the number of threads.
 
         Parameters
         ----------
@@ -113,6 +121,8 @@ class Extractor:
             CPU or GPU.
         precision
             ``fp32``, or ``bf16`` for the network's weights and activations. Features are float32.
+        threads
+            Of a CPU.
         """
         exact = precision == "fp32"
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = not exact
@@ -121,7 +131,14 @@ class Extractor:
         self._batch = CPU_BATCH if device.type == "cpu" else GPU_BATCH
         dtype = DTYPES[precision]
         network = self._network.to(device, dtype, memory_format=torch.channels_last)
-        self._forward = TappedNetwork(network, self._taps)
+        others = range(1, threads if device.type == "cpu" else 1)
+        self._free: queue.SimpleQueue[TappedNetwork] = queue.SimpleQueue()
+        for each in (network, *(_sharing_weights(network) for _ in others)):
+            self._free.put(TappedNetwork(each, self._taps))
+        torch.set_num_threads(1)
+        self._threads = ThreadPoolExecutor(
+            self._free.qsize(), initializer=torch.set_num_threads, initargs=(1,)
+        )
         mean, std = (
             torch.tensor(values, device=device).view(1, 3, 1, 1)
             for values in (self._backbone.mean, self._backbone.std)
@@ -152,28 +169,29 @@ class Extractor:
             If a feature is not finite, or the GPU's memory does not hold a single image.
         """
         pixels = torch.from_numpy(images)
-        parts: list[dict[Tap, torch.Tensor]] = []
-        done = 0
-        while done < len(pixels):
-            batch = self._run(pixels[done : done + self._batch])
-            if batch is None:
-                self._halve_batch()
-                continue
-            parts.append(batch)
-            done += self._batch
+        while (parts := self._run_all(pixels)) is None:
+            self._halve_batch()
         features = {tap: torch.cat([part[tap] for part in parts]) for tap in self._taps}
         for tap, values in features.items():
             _check_finite(values, tap, self._seen, self._precision)
         self._seen += len(pixels)
         return {tap.name: values.numpy() for tap, values in features.items()}
 
-    def _run(self, pixels: torch.Tensor) -> dict[Tap, torch.Tensor] | None:
-        """Features of one batch; None if the GPU's memory does not hold it."""
+    def _run_all(self, pixels: torch.Tensor) -> list[dict[Tap, torch.Tensor]] | None:
+        """Features of all batches, in order; None if the GPU's memory does not hold one."""
         try:
-            with torch.inference_mode():
-                return self._forward(self._normalise(pixels.to(self._device)))
+            return list(self._threads.map(self._run, pixels.split(self._batch)))
         except torch.cuda.OutOfMemoryError:
             return None
+
+    def _run(self, pixels: torch.Tensor) -> dict[Tap, torch.Tensor]:
+        """Features of one batch."""
+        network = self._free.get()
+        try:
+            with torch.inference_mode():
+                return network(self._normalise(pixels.to(self._device)))
+        finally:
+            self._free.put(network)
 
     def _halve_batch(self) -> None:
         if self._batch == 1:
@@ -181,6 +199,12 @@ class Extractor:
         self._batch //= 2
         torch.cuda.empty_cache()
         print(f"out of GPU memory: batches of {self._batch} from here on", file=sys.stderr)
+
+
+def _sharing_weights(network: torch.nn.Module) -> torch.nn.Module:
+    """A copy whose layers can be watched apart from those of the other copies."""
+    shared = {id(tensor): tensor for tensor in (*network.parameters(), *network.buffers())}
+    return copy.deepcopy(network, shared)
 
 
 def _check_finite(values: torch.Tensor, tap: Tap, first: int, precision: str) -> None:

@@ -61,9 +61,7 @@ def perturbed_features(
     dict
         For the next images, by perturbation: features by a pass's and an array's name.
     """
-    import torch  # takes seconds
-
-    from defectbench.features import extraction
+    from defectbench.features import extraction  # imports PyTorch, which takes seconds
     from defectbench.features.backbones import load_backbone
 
     preprocessings = {wanted.preprocessing: wanted.settings for wanted in passes}
@@ -76,7 +74,6 @@ def perturbed_features(
             found[each] = {name: preprocess(changed, how) for name, how in preprocessings.items()}
         return found
 
-    torch.set_num_threads(machine.threads)
     with (
         extraction.claimed_device(machine.device) as device,
         ThreadPoolExecutor(machine.threads) as pool,
@@ -86,7 +83,7 @@ def perturbed_features(
         for wanted in passes:
             backbone = load_backbone(wanted.backbone, wanted.weights)
             extractor = extraction.Extractor(backbone, wanted.taps, wanted.side)
-            extractor.to(device, precision)
+            extractor.to(device, precision, machine.threads)
             extractors.append((wanted, extractor))
         for start in range(0, len(images), BLOCK):
             block = list(pool.map(squares, images[start : start + BLOCK]))
