@@ -61,6 +61,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("Makefile", "Snakefile", "config.yaml", "envs", "profiles", "tests", "workflow"):
         (folder / name).symlink_to(ROOT / name)
     images = [f"parts/plate/train/good/{number:02}.png" for number in range(40)]
+    images += [f"castings/ok/{number:02}.png" for number in range(40)]
     images += ["parts/plate/test/good/0.png", "parts/plate/test/scratch/0.png"]
     images += ["folder/bottle/train/good/0.png", "new/0.png", "folder/resnet18_seed42.pth"]
     for name in images:
