@@ -122,6 +122,7 @@ def test_one_pass_yields_every_layer_asked_for(config: dict):
         (("datasets", "parts", "path"), None, "datasets.parts.path"),
         (("datasets", "parts", "groups"), {"tsv": "x"}, "datasets.parts.groups"),
         (("preprocessings", "p", "size"), 0, "preprocessings.p.size"),
+        (("preprocessings", "p", "aspect"), "padd", "preprocessings.p.aspect: 'padd'.*'pad'"),
         (("methods", "a", "pool"), 0, "methods.a.pool"),
         (("methods", "a", "backbones"), [], "methods.a.backbones"),
     ],

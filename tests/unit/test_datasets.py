@@ -60,7 +60,7 @@ def test_all_damaged_images_are_listed_at_once(category: Path):
     assert "test/good/001.png" in str(error.value)
 
 
-SQUASHED = "48×40 images are squashed to a square"
+SQUASHED = "48×40 images are squashed to a square where no aspect is set"
 GOOD = "train/good/000.png"
 DENT = "test/dent/000.png"
 DENT_MASK = "ground_truth/dent/000_mask.png"

@@ -226,6 +226,7 @@ def test_a_probe_of_another_size_is_refused(made: dict, tmp_path: Path):
         {"side": 10**9},
         {"side": "24"},
         {"preprocessing": {"interpolation": "nearest", "size": SIDE}},
+        {"preprocessing": {"interpolation": "lanczos", "size": SIDE, "aspect": "stretch"}},
         {"threshold": {"value": None, "false_positive_rate": 0.05}},
         {"held_out_scores": []},
         {"held_out_scores": ["1"]},

@@ -47,12 +47,3 @@ def test_only_the_extraction_and_the_export_import_torch_at_the_start():
     extraction = {"backbones", "batch_norm", "taps", "extraction"}
     export = {"export_detector", "export", "modules", *exportable_scorers()}
     assert found == extraction | export
-
-
-def test_the_readme_shows_the_published_demo_report():
-    block = (ROOT / "README.md").read_text().split("<!-- demo table -->")[1]
-    block = block.split("<!-- end of demo table -->")[0]
-    shown = [line for line in block.splitlines() if line.startswith("|")]
-    report = (ROOT / "reports" / "elpv_table.md").read_text().splitlines()
-    assert len(shown) > 10
-    assert [line for line in shown if line not in report] == []

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from defectbench.images.aspect import to_square
 from defectbench.images.index import IndexRow, write_index
 from defectbench.storage import read_json, write_arrays, write_json, write_tsv
 
@@ -25,6 +26,7 @@ class Cell:
         rng = np.random.default_rng(0)
         self.folder = folder
         self.rows, maps = [], []
+        self.provenance, self.resolution = {"scorer": "pca_fre"}, "original"
         for number, (defect, width, height) in enumerate(
             [("dent", 40, 30), ("dent", 64, 64), ("good", 50, 20), ("good", 40, 30)]
         ):
@@ -47,6 +49,12 @@ class Cell:
         (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(self.folder / path)
 
+    def marked(self, row: IndexRow) -> np.ndarray:
+        """A map that is right."""
+        marked = np.zeros((row.height, row.width), np.float32)
+        marked[: row.height // 2, : row.width // 2] = 6 * bool(row.mask)
+        return marked
+
     def without_masks(self, *rows: int) -> None:
         for row in rows:
             self.rows[row] = IndexRow(**{**vars(self.rows[row]), "mask": ""})
@@ -61,7 +69,7 @@ class Cell:
         }
         inputs = {name: str(self.folder / file) for name, file in files.items()}
         write_index(Path(inputs["index"]), self.rows)
-        write_arrays(inputs["maps"], self.maps, {"provenance": {"scorer": "pca_fre"}})
+        write_arrays(inputs["maps"], self.maps, {"provenance": self.provenance})
         scores = [(row.path, row.label, row.defect, 5.0 * row.label) for row in self.rows]
         write_tsv(inputs["scores"], ["path", "label", "defect", "anomaly_score"], scores)
         write_json(inputs["metrics"], {"thresholds": {"honest": 1.0}})
@@ -71,7 +79,7 @@ class Cell:
             params=SimpleNamespace(
                 seed=42,
                 false_positive_rate=0.05,
-                resolution="original",
+                resolution=self.resolution,
                 every_image=True,
                 code={"code": "0"},
                 bits=None,
@@ -84,6 +92,17 @@ class Cell:
     def evaluate(self) -> dict:
         self.run("evaluate_maps.py", metrics="pixel_metrics.json")
         return read_json(self.folder / "pixel_metrics.json")
+
+
+def padded(marked: np.ndarray) -> np.ndarray:
+    """A square around a map, with a glow in all that is added."""
+    ends = [((max(marked.shape) - n) // 2, (max(marked.shape) - n + 1) // 2) for n in marked.shape]
+    return np.pad(marked, ends, constant_values=9)
+
+
+def to_side(square: np.ndarray, side: int = 640) -> np.ndarray:
+    """The map at the resolution that all maps have, its edges as sharp."""
+    return np.asarray(Image.fromarray(square).resize((side, side), Image.Resampling.NEAREST))
 
 
 @pytest.fixture
@@ -99,6 +118,28 @@ def test_images_of_different_sizes_are_measured_at_their_own(cell: Cell):
     assert result["metrics"]["pixel_auroc"] > 0.9
     assert [row["defect"] for row in result["defects"]] == ["dent"]
     assert result["provenance"]["scorer"] == "pca_fre"
+
+
+@pytest.mark.parametrize("resolution", ["original", 32])
+def test_maps_of_padded_images_are_measured_on_the_images_alone(cell: Cell, resolution: int | str):
+    """What glows in the padding alone is no false alarm: it is not in the image."""
+    cell.resolution = resolution
+    squashed = cell.evaluate()
+    cell.provenance["preprocessing"] = {"aspect": "pad"}
+    cell.maps["test"] = np.stack([to_side(padded(cell.marked(row))) for row in cell.rows])
+    result = cell.evaluate()
+    assert result["pixels"] == squashed["pixels"]
+    assert result["metrics"]["pixel_auroc"] == 1
+
+
+def test_defects_outside_a_crop_count_as_missed(cell: Cell):
+    cell.provenance["preprocessing"] = {"aspect": "crop"}
+    cell.maps["test"] = np.stack([to_side(to_square(cell.marked(r), "crop")) for r in cell.rows])
+    unseen, defective = 5 * 15, 20 * 15 + 32 * 32  # 5 of the 20 columns marked in the first image
+    result = cell.evaluate()
+    assert result["pixels"]["defective"] == defective
+    expected = 1 - unseen / defective / 2  # as high as all of the background
+    assert result["metrics"]["pixel_auroc"] == pytest.approx(expected)
 
 
 def test_a_defective_image_without_a_mask_is_left_out_and_counted(cell: Cell):

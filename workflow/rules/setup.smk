@@ -8,7 +8,13 @@ from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow", "scripts")))
 
-from defectbench.config import check_config, check_schema, separate_seeds, split_names
+from defectbench.config import (
+    check_config,
+    check_schema,
+    leave_out_default_aspect,
+    separate_seeds,
+    split_names,
+)
 from defectbench.errors import InputError
 from defectbench.features.layers import check_layers
 from defectbench.terminal import take_over
@@ -52,4 +58,5 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 config["categories"] = split_names(config["categories"])
+leave_out_default_aspect(config)
 separate_seeds(config)

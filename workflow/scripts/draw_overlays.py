@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from defectbench.errors import job_log
+from defectbench.images.aspect import SQUASH
 from defectbench.images.decoding import load_rgb
 from defectbench.images.index import read_index
 from defectbench.images.mask_pixels import read_mask
@@ -20,7 +21,9 @@ from defectbench.storage import atomic_path, read_arrays, read_json, read_tsv, w
 
 with job_log(snakemake.log[0]):
     test = [row for row in read_index(snakemake.input.index) if row.split == "test"]
-    maps = read_arrays(snakemake.input.maps)[0].get("test")
+    arrays, attributes = read_arrays(snakemake.input.maps)
+    maps = arrays.get("test")
+    aspect = attributes["provenance"].get("preprocessing", {}).get("aspect", SQUASH)
     pixel_figures = read_json(snakemake.input.pixel_metrics)
     threshold = read_json(snakemake.input.metrics)["thresholds"]["honest"]
     labels = np.array([row.label for row in test])
@@ -40,7 +43,7 @@ with job_log(snakemake.log[0]):
         scale = ColourScale(pixel_figures["typical_level"], pixel_figures["pixel_threshold"])
         mask = read_mask(category / row.mask, row.width, row.height) if row.mask else None
         image = load_rgb(category / row.path, snakemake.params.bits)
-        panels = draw_panels(image, maps[k], mask, scale)
+        panels = draw_panels(image, maps[k], mask, scale, aspect)
         with atomic_path(folder / name) as part:
             panels.save(part, "WEBP", quality=75, method=4)
         entries.append(

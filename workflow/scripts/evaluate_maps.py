@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from defectbench.errors import InputError, job_log
+from defectbench.evaluation.map_geometry import over_whole_image
 from defectbench.evaluation.pixel_metrics import (
     CURVE_RATES,
     collect_pixels,
@@ -17,6 +18,7 @@ from defectbench.evaluation.pixel_metrics import (
     rank_pixels,
 )
 from defectbench.evaluation.pixel_resampling import pixel_intervals
+from defectbench.images.aspect import SQUASH
 from defectbench.images.index import IndexRow, read_index
 from defectbench.images.mask_pixels import read_mask
 from defectbench.scorers.grids import bilinear
@@ -28,13 +30,15 @@ NO_BACKGROUND = "no pixel is free of defects"
 
 
 def read_images(
-    rows: list[IndexRow], maps: np.ndarray, folder: Path, resolution: int | str
+    rows: list[IndexRow], maps: np.ndarray, folder: Path, resolution: int | str, aspect: str
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Map and mask of each image at its own size, or at the square side asked for."""
+    """Map and mask of each image at its own size, or squashed to the side asked for."""
     side = None if resolution == "original" else int(resolution)
+    unseen = maps.min()  # what was cut off is never marked: its defects count as missed
     for row, anomaly_map in zip(rows, maps, strict=True):
         mask = read_mask(folder / row.mask, row.width, row.height, side) if row.mask else None
-        yield bilinear(anomaly_map, (side or row.height, side or row.width)), mask
+        whole = over_whole_image(anomaly_map, row.height, row.width, aspect, unseen)
+        yield bilinear(whole, (side or row.height, side or row.width)), mask
 
 
 def check_finite(file: str, maps: np.ndarray) -> None:
@@ -47,14 +51,14 @@ def check_finite(file: str, maps: np.ndarray) -> None:
         )
 
 
-def evaluate(rows: list[IndexRow], maps: np.ndarray, threshold: float | None) -> dict:
+def evaluate(rows: list[IndexRow], maps: np.ndarray, threshold: float | None, aspect: str) -> dict:
     """Metrics, intervals, defect types and curve of the images that can be measured."""
     measured = [k for k, row in enumerate(rows) if row.mask or not row.label]
     kept = [rows[k] for k in measured]
     if not any(row.mask for row in kept):
         return {"metrics": pixel_metrics(None), "reason": NO_MASKS}
-    folder = Path(snakemake.input.category)
-    pixels = collect_pixels(read_images(kept, maps[measured], folder, snakemake.params.resolution))
+    folder, resolution = Path(snakemake.input.category), snakemake.params.resolution
+    pixels = collect_pixels(read_images(kept, maps[measured], folder, resolution, aspect))
     ranked = rank_pixels(pixels)
     metrics = pixel_metrics(ranked)
     if ranked is None:
@@ -82,6 +86,8 @@ def evaluate(rows: list[IndexRow], maps: np.ndarray, threshold: float | None) ->
 with job_log(snakemake.log[0]):
     test = [row for row in read_index(snakemake.input.index) if row.split == "test"]
     arrays, attributes = read_arrays(snakemake.input.maps)
+    provenance = attributes.get("provenance", {})
+    aspect = provenance.get("preprocessing", {}).get("aspect", SQUASH)
     threshold = typical = None
     for stored in arrays.values():
         check_finite(snakemake.input.maps, stored)
@@ -89,7 +95,7 @@ with job_log(snakemake.log[0]):
         threshold = pixel_threshold(arrays["held_out"], snakemake.params.false_positive_rate)
         typical = float(np.median(arrays["held_out"]))
     figures = (
-        evaluate(test, arrays["test"], threshold)
+        evaluate(test, arrays["test"], threshold, aspect)
         if "test" in arrays
         else {"metrics": pixel_metrics(None), "reason": NO_MAPS}
     )
@@ -110,9 +116,6 @@ with job_log(snakemake.log[0]):
             "typical_level": typical,
             **empty,
             **figures,
-            "provenance": {
-                **attributes.get("provenance", {}),
-                "code_pixel_metrics": snakemake.params.code["code"],
-            },
+            "provenance": {**provenance, "code_pixel_metrics": snakemake.params.code["code"]},
         },
     )

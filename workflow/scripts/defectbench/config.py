@@ -14,6 +14,7 @@ import yaml
 from defectbench.acquisition.sources import folder_categories
 from defectbench.errors import InputError
 from defectbench.features.given import BACKBONE, feature_files
+from defectbench.images.aspect import SQUASH
 from defectbench.images.groups import check_groups
 from defectbench.images.layout import image_files
 from defectbench.images.own_folders import own_categories, training_images
@@ -287,6 +288,13 @@ def category_folder(entry: Mapping[str, Any], category: str) -> Path:
     if "good" in entry:
         return own_categories(entry).get(category, Path(entry["path"], category))
     return Path(entry["path"], category)
+
+
+def leave_out_default_aspect(config: Config) -> None:
+    """Make a preprocessing that spells the default out the one that does not: the same images."""
+    for preprocessing in config["preprocessings"].values():
+        if preprocessing.get("aspect") == SQUASH:
+            del preprocessing["aspect"]
 
 
 def split_names(chosen: str | list[str]) -> str | list[str]:

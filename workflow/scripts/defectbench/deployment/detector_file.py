@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from defectbench.deployment.image_statistics import ImageStatistics
 from defectbench.deployment.model_check import check_model
 from defectbench.errors import InputError
+from defectbench.images.aspect import ASPECTS, SQUASH
 
 FORMAT = 1
 KEY = "defectbench"
@@ -137,6 +138,7 @@ def _check_values(metadata: dict[str, Any]) -> None:
         and (bits is None or 9 <= bits <= 16)
         and all(_is_number(scale.get(key)) for key in ("typical", "threshold"))
         and preprocessing.get("interpolation") in ("bilinear", "lanczos")
+        and preprocessing.get("aspect", SQUASH) in ASPECTS
         and all(_is_number(threshold.get(key)) for key in ("value", "false_positive_rate"))
         and all(isinstance(row, dict) for row in metadata["thresholds"])
         and all(

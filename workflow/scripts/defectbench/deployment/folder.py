@@ -21,6 +21,7 @@ from defectbench.deployment.pipeline import (
     milliseconds_since,
 )
 from defectbench.errors import InputError
+from defectbench.images.aspect import CROP, SQUASH
 from defectbench.images.layout import is_image
 from defectbench.progress import Progress
 
@@ -164,10 +165,12 @@ class FolderScoring:
         self.statistics.append(image_statistics(image.pixels, image.size))
         if self.options.overlays == "all" or (self.options.overlays == "defective" and defective):
             path = self.options.output / OVERLAYS / f"{name}.jpg"
-            cropped = "crop" in self.detector.metadata["preprocessing"]
+            preprocessing = self.detector.metadata["preprocessing"]
+            aspect = preprocessing.get("aspect", SQUASH)
+            cropped = "crop" in preprocessing or aspect == CROP
             size = image.pixels.shape[:2] if cropped else image.size
             strength = map_strength(scored.maps[0], self.detector.metadata["map_scale"])
-            write_overlay(image.pixels, strength, size, path)
+            write_overlay(image.pixels, strength, size, path, aspect)
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.options.images).as_posix()

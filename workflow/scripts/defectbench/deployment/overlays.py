@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from defectbench.images.aspect import PAD, SQUASH
+
 LARGEST_SIDE = 1024
 QUALITY = 85
 
@@ -14,7 +16,11 @@ STOPS = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 
 
 
 def write_overlay(
-    pixels: np.ndarray, strength: np.ndarray, size: tuple[int, int], path: Path
+    pixels: np.ndarray,
+    strength: np.ndarray,
+    size: tuple[int, int],
+    path: Path,
+    aspect: str = SQUASH,
 ) -> None:
     """Write image and overlay side by side, as JPEG.
 
@@ -28,6 +34,8 @@ def write_overlay(
         Width and height of the picture; larger ones than `LARGEST_SIDE` are reduced.
     path
         Written, with its folders.
+    aspect
+        How the square was made of the image; what was padded is not drawn.
     """
     side = len(pixels)
     smooth = np.asarray(Image.fromarray(strength).resize((side, side), Image.Resampling.BILINEAR))
@@ -36,11 +44,19 @@ def write_overlay(
     pair = [Image.fromarray(pixels), Image.fromarray(blended.round().astype(np.uint8))]
     factor = min(1, LARGEST_SIDE / max(size))
     width, height = (max(1, round(length * factor)) for length in size)
+    part = _image_in_square(side, width, height) if aspect == PAD else None
     sheet = Image.new("RGB", (2 * width, height))
     for column, image in enumerate(pair):
-        sheet.paste(image.resize((width, height)), (column * width, 0))
+        sheet.paste(image.resize((width, height), box=part), (column * width, 0))
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path, "JPEG", quality=QUALITY)
+
+
+def _image_in_square(side: int, width: int, height: int) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of an image of these proportions, padded to a square."""
+    across, down = (side * length / max(width, height) for length in (width, height))
+    left, top = (side - across) / 2, (side - down) / 2
+    return left, top, left + across, top + down
 
 
 def map_strength(found: np.ndarray, scale: Mapping[str, float]) -> np.ndarray:

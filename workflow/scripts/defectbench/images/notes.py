@@ -78,7 +78,7 @@ def _size_notes(rows: Sequence[IndexRow]) -> list[str]:
         odd = next(row.path for row in rows if (row.width, row.height) != (width, height))
         notes.append(f"{len(rows) - usual} images are not {width}×{height}, the first is {odd}")
     if width != height:
-        notes.append(f"{width}×{height} images are squashed to a square")
+        notes.append(f"{width}×{height} images are squashed to a square where no aspect is set")
     return notes
 
 

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from defectbench.images.aspect import SQUASH, to_square
+
 UNIT = np.float32(2048)
 """OpenCV's fixed-point weights have 11 bits."""
 
 
 def preprocess(image: Image.Image, preprocessing: Mapping[str, Any]) -> np.ndarray:
-    """Resize an image to a square, then crop its centre if the preprocessing says so.
+    """Bring an image to a square and resize it, then crop its centre, as the preprocessing says.
 
     Parameters
     ----------
@@ -25,7 +27,9 @@ def preprocess(image: Image.Image, preprocessing: Mapping[str, Any]) -> np.ndarr
     ndarray
         uint8, (side, side, 3).
     """
-    size = preprocessing["size"]
+    size, aspect = preprocessing["size"], preprocessing.get("aspect", SQUASH)
+    if aspect != SQUASH and image.width != image.height:
+        image = Image.fromarray(to_square(np.asarray(image), aspect))
     if preprocessing["interpolation"] == "bilinear":
         pixels = resize_bilinear(np.asarray(image), size)
     else:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from defectbench.errors import InputError
+from defectbench.images.aspect import SQUASH
 from defectbench.images.decoding import load_rgb
 from defectbench.images.index import IndexRow
 from defectbench.images.mask_pixels import read_mask
@@ -126,14 +127,16 @@ def _picture(
     path = cell.paths[pick.row]
     if not (folder / path).is_file():
         return None
+    made = cell.metrics["provenance"]
     try:
-        image = load_rgb(folder / path, cell.metrics["provenance"].get("bits"))
+        image = load_rgb(folder / path, made.get("bits"))
     except InputError:
         return None
     if maps is not None:
         mask = masked and read_mask(folder / masked.mask, masked.width, masked.height)
         scale = ColourScale(cell.pixels["typical_level"], cell.pixels["pixel_threshold"])
-        image = draw_panels(image, maps[pick.row], mask, scale)
+        aspect = made.get("preprocessing", {}).get("aspect", SQUASH)
+        image = draw_panels(image, maps[pick.row], mask, scale, aspect)
     ratio = min(1.0, SIDE / (max(image.size) if maps is None else image.height))
     size = tuple(max(1, round(length * ratio)) for length in image.size)
     return {

@@ -9,6 +9,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from defectbench.evaluation.map_geometry import over_whole_image
+from defectbench.images.aspect import SQUASH
 from defectbench.scorers.grids import bilinear
 
 PANEL = 320
@@ -118,7 +120,11 @@ def picture_names(pictures: Sequence[Picture], paths: Sequence[str], defects: np
 
 
 def draw_panels(
-    image: Image.Image, anomaly_map: np.ndarray, mask: np.ndarray | None, scale: ColourScale
+    image: Image.Image,
+    anomaly_map: np.ndarray,
+    mask: np.ndarray | None,
+    scale: ColourScale,
+    aspect: str = SQUASH,
 ) -> Image.Image:
     """Image, map, and the map's marked part over the image with the mask's outline, side by side.
 
@@ -132,11 +138,14 @@ def draw_panels(
         bool, (height, width) of the image; None for no outline.
     scale
         Of the detector. What is below its threshold leaves the image as it is.
+    aspect
+        How the square that the map is of was made of the image.
     """
     ratio = PANEL / max(image.size)
     width, height = (max(1, round(length * ratio)) for length in image.size)
     photo = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS), np.float32)
-    levels = scale.levels(bilinear(anomaly_map, (height, width)))
+    whole = over_whole_image(anomaly_map, height, width, aspect, unseen=scale.typical)
+    levels = scale.levels(bilinear(whole, (height, width)))
     colours = colour(levels)
     opacity = np.where(levels >= 0.5, 0.45 + 0.7 * (levels - 0.5), 0)[..., None]
     overlay = photo * (1 - opacity) + colours * opacity

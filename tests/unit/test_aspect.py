@@ -1,0 +1,129 @@
+"""Images that are not square: what the network sees of them, and where its map then lies."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from defectbench.config import leave_out_default_aspect
+from defectbench.deployment.overlays import write_overlay
+from defectbench.deployment.pipeline import decoded_image
+from defectbench.evaluation.map_geometry import over_whole_image
+from defectbench.images.aspect import ASPECTS, to_square
+from defectbench.images.decoding import decode_images
+from defectbench.images.resizing import preprocess
+from defectbench.reports.overlays import GAP, PANEL, ColourScale, draw_panels
+
+SHAPES = [(20, 48), (48, 20), (21, 48), (20, 47), (33, 10)]
+LANCZOS = {"interpolation": "lanczos", "size": 24}
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(42).integers(0, 256, shape, np.uint8)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_padding_keeps_every_pixel_and_continues_the_border(shape: tuple[int, int]):
+    pixels = noise(*shape, 3)
+    padded = to_square(pixels, "pad")
+    assert padded.shape == (max(shape), max(shape), 3)
+    height, width = shape
+    top, left = (max(shape) - height) // 2, (max(shape) - width) // 2
+    np.testing.assert_array_equal(padded[top : top + height, left : left + width], pixels)
+    np.testing.assert_array_equal(padded[0, left], pixels[0, 0])
+    np.testing.assert_array_equal(padded[-1, left + width - 1], pixels[-1, -1])
+
+
+def test_the_crop_is_the_central_square():
+    pixels = noise(20, 48)
+    np.testing.assert_array_equal(to_square(pixels, "crop"), pixels[:, 14:34])
+    np.testing.assert_array_equal(to_square(pixels.T, "crop"), pixels.T[14:34])
+
+
+def test_without_an_aspect_an_image_is_squashed():
+    image = Image.fromarray(noise(20, 48, 3))
+    expected = np.asarray(image.resize((24, 24), Image.Resampling.LANCZOS))
+    for said in ({}, {"aspect": "squash"}):
+        np.testing.assert_array_equal(preprocess(image, LANCZOS | said), expected)
+    assert (preprocess(image, LANCZOS | {"aspect": "pad"}) != expected).any()
+
+
+@pytest.mark.parametrize("aspect", ASPECTS)
+def test_a_square_image_is_the_same_in_every_aspect(aspect: str):
+    image = Image.fromarray(noise(30, 30, 3))
+    np.testing.assert_array_equal(
+        preprocess(image, LANCZOS | {"aspect": aspect}), preprocess(image, LANCZOS)
+    )
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "lanczos"])
+@pytest.mark.parametrize("aspect", ASPECTS)
+def test_grey_is_padded_and_cut_as_colour_is(aspect: str, interpolation: str):
+    how = {"interpolation": interpolation, "size": 24, "aspect": aspect}
+    grey = Image.fromarray(noise(20, 47))
+    np.testing.assert_array_equal(preprocess(grey, how), preprocess(grey.convert("RGB"), how))
+
+
+def test_one_decoding_serves_every_aspect_and_the_detector_sees_the_same(tmp_path: Path):
+    file = tmp_path / "wide.png"
+    Image.fromarray(np.arange(20 * 48, dtype=np.uint16).reshape(20, 48) * 60).save(file)
+    ways = {aspect: LANCZOS | {"aspect": aspect} for aspect in ASPECTS}
+    (squares,) = decode_images([file], ways, threads=1)
+    for aspect, how in ways.items():
+        np.testing.assert_array_equal(decoded_image(file, how).pixels, squares[aspect])
+    assert len({square.tobytes() for square in squares.values()}) == len(ASPECTS)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("aspect", ["pad", "crop"])
+def test_a_map_lies_on_the_pixels_it_was_made_of(aspect: str, shape: tuple[int, int]):
+    image = noise(*shape).astype(np.float32)
+    whole = over_whole_image(to_square(image, aspect), *shape, aspect, unseen=-1)
+    seen = whole != -1
+    assert seen.all() == (aspect == "pad")
+    assert seen.sum() >= min(shape) ** 2
+    np.testing.assert_array_equal(whole[seen], image[seen])
+
+
+def test_the_map_of_a_squashed_image_is_the_image_s_own():
+    anomaly_map = noise(8, 8).astype(np.float32)
+    assert over_whole_image(anomaly_map, 20, 48, "squash", 0) is anomaly_map
+
+
+@pytest.mark.parametrize("aspect", ["pad", "crop"])
+def test_a_picture_glows_where_the_defect_is(aspect: str):
+    photograph = np.full((60, 160, 3), 90, np.uint8)
+    seen_by_map = np.zeros((60, 160), np.float32)
+    seen_by_map[20:40, 70:90] = 9
+    panels = draw_panels(
+        Image.fromarray(photograph),
+        to_square(seen_by_map, aspect),
+        None,
+        ColourScale(typical=0, threshold=4),
+        aspect,
+    )
+    overlay = np.asarray(panels)[:, 2 * (PANEL + GAP) :].astype(int)
+    glow = np.argwhere(np.abs(overlay - 90).sum(axis=-1) > 30)
+    np.testing.assert_allclose(glow.min(axis=0), [40, 140], atol=3)
+    np.testing.assert_allclose(glow.max(axis=0), [80, 180], atol=3)
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 80), (80, 40)])
+def test_an_overlay_of_a_detector_does_not_draw_the_padding(
+    tmp_path: Path, height: int, width: int
+):
+    photograph = np.full((height, width, 3), 200, np.uint8)
+    ends = [(20, 20), (0, 0)] if height < width else [(0, 0), (20, 20)]
+    square = np.pad(photograph, [*ends, (0, 0)])  # black bars, to see whether they are drawn
+    strength = np.zeros((80, 80), np.float32)
+    write_overlay(square, strength, (width, height), tmp_path / "a.jpg", "pad")
+    with Image.open(tmp_path / "a.jpg") as sheet:
+        assert sheet.size == (2 * width, height)
+        assert np.asarray(sheet.convert("L"))[2:-2, 2 : width - 2].min() > 190
+
+
+def test_the_default_spelt_out_is_the_default():
+    config = {"preprocessings": {"a": LANCZOS | {"aspect": "squash"}, "b": {"aspect": "pad"}}}
+    leave_out_default_aspect(config)
+    assert config["preprocessings"] == {"a": LANCZOS, "b": {"aspect": "pad"}}
