@@ -30,7 +30,6 @@ include: "workflow/rules/pixel_metrics.smk"
 include: "workflow/rules/overlays.smk"
 include: "workflow/rules/detector.smk"
 include: "workflow/rules/new_images.smk"
-include: "workflow/rules/decision.smk"
 include: "workflow/rules/table.smk"
 include: "workflow/rules/page.smk"
 include: "workflow/rules/usage.smk"
@@ -44,7 +43,6 @@ localrules:
     source,
     weights,
     table,
-    decision,
     usage,
     studies,
 

@@ -1,7 +1,7 @@
 """Results of detectors on generated scores, written by the project's own scripts."""
 
 import runpy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +23,9 @@ class Names(dict):
     """Names and values, as Snakemake gives them to a script."""
 
     __getattr__ = dict.__getitem__
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.values())
 
 
 def run_script(name: str, folder: Path, **given: Mapping[str, Any]) -> None:
@@ -124,20 +127,10 @@ def write_page(
     new_images: Sequence[Path] = (),
 ) -> Path:
     """The page of some cells and of their folders of images, by the rules' scripts."""
-    reports = root / "reports"
-    reports.mkdir(exist_ok=True)
     metrics = [str(cell / "metrics.json") for cell in cells]
     categories = list(categories or dict.fromkeys(cell.parents[1].name for cell in cells))
-    decision = reports / f"{dataset}_decision.json"
-    wildcards = {"dataset": dataset}
-    run_script(
-        "write_decision",
-        root,
-        input={"metrics": metrics},
-        output={"decision": decision, "points": reports / f"{dataset}_operating_points.csv"},
-        params={"rates": RATES, "costs": costs, "categories": categories},
-        wildcards=wildcards,
-    )
+    decision = run_table(root, dataset, metrics, categories, costs)
+    page = root / "reports" / f"{dataset}.html"
     run_script(
         "write_page",
         root,
@@ -147,8 +140,30 @@ def write_page(
             "images": [str(folder) for folder in folders],
             "new_images": [str(folder) for folder in new_images],
         },
-        output={"page": reports / f"{dataset}.html"},
+        output={"page": page},
         params={"categories": categories},
-        wildcards=wildcards,
+        wildcards={"dataset": dataset},
     )
-    return reports / f"{dataset}.html"
+    return page
+
+
+def run_table(
+    root: Path,
+    dataset: str,
+    metrics: Sequence[str],
+    categories: Sequence[str],
+    costs: Mapping[str, float] | None = None,
+) -> Path:
+    """Decision, table and their twins of some cells, by the rule's script; the decision's file."""
+    outputs = {"markdown": "table.md", "details": "details.md", "csv": "table.csv"}
+    outputs |= {"decision": "decision.json", "points": "operating_points.csv"}
+    files = {key: root / "reports" / f"{dataset}_{name}" for key, name in outputs.items()}
+    run_script(
+        "write_table",
+        root,
+        input={"metrics": metrics, "published": []},
+        output=files,
+        params={"rates": RATES, "costs": costs, "categories": categories},
+        wildcards={"dataset": dataset},
+    )
+    return files["decision"]

@@ -1,69 +1,49 @@
 """A run of some categories, or with other settings, loses no report."""
 
-import runpy
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from made_results import run_table
 from test_tables import metrics, replicates
 
-from defectbench.reports import decision_words
-from defectbench.storage import write_arrays, write_json
+from defectbench.storage import write_arrays, write_json, write_tsv
 
-SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "write_table.py"
 CATEGORIES = ["bottle", "cable"]
 
 
 def finish(folder: Path, category: str, **changes: object) -> None:
-    """Leave a finished cell, as the metrics stage does."""
+    """Leave a finished cell, as the stages of one detector do."""
     entry = metrics(category, "dfkde", {"bottle": 0.95, "cable": 0.75}[category]) | changes
     own = {"dataset_sha256": f"d{category}", "images_sha256": f"i{category}"}
     entry = entry | {"provenance": entry["provenance"] | own}
     cell = folder / "results" / "mvtec" / category / "dfkde" / "resnet18"
     write_json(cell / "metrics.json", entry)
     write_arrays(cell / "replicates.h5", replicates(entry), {})
+    columns = ["path", "label", "defect", "anomaly_score"]
+    write_tsv(cell / "scores.tsv", columns, [("a.png", 0, "good", 1.0), ("b.png", 1, "cut", 2.0)])
+    write_tsv(cell / "held_out_scores.tsv", ["path", "anomaly_score"], [("c.png", 1.0)])
 
 
 def write_table(folder: Path, *categories: str) -> str:
     """The table of a run of these categories."""
-    reports = folder / "reports"
     inputs = [
         folder / "results" / "mvtec" / category / "dfkde" / "resnet18" / "metrics.json"
         for category in categories
     ]
-    outputs = {"markdown": "table.md", "details": "details.md", "csv": "table.csv"}
-
-    class Output(list):
-        def __init__(self) -> None:
-            super().__init__(str(reports / f"mvtec_{name}") for name in outputs.values())
-            self.markdown, self.details, self.csv = self
-
-    decision = str(folder / "decision.json")
-    write_json(decision, "Take dfkde.")
-    job = SimpleNamespace(
-        input=SimpleNamespace(
-            decision=decision, metrics=[str(path) for path in inputs], published=[]
-        ),
-        output=Output(),
-        params=SimpleNamespace(categories=CATEGORIES),
-        wildcards=SimpleNamespace(dataset="mvtec"),
-        log=[str(folder / "table.log")],
-    )
-    runpy.run_path(str(SCRIPT), init_globals={"snakemake": job})
-    return (reports / "mvtec_table.md").read_text()
+    run_table(folder, "mvtec", [str(path) for path in inputs], CATEGORIES)
+    return (folder / "reports" / "mvtec_table.md").read_text()
 
 
 @pytest.fixture
-def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def whole(tmp_path: Path) -> str:
     """The report of a run of all categories in the test's folder."""
-    monkeypatch.setattr(decision_words, "decision_markdown", str)  # has tests of its own
     for category in CATEGORIES:
         finish(tmp_path, category)
     return write_table(tmp_path, *CATEGORIES)
 
 
 def test_the_decision_comes_before_all_figures(whole: str):
-    assert whole.index("Take dfkde.") < whole.index("## ")
+    assert 0 < whole.index("dfkde on resnet18, the only detector that was run") < whole.index("| ")
 
 
 def test_a_run_of_one_category_keeps_the_others(tmp_path: Path, whole: str):

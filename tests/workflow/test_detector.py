@@ -102,7 +102,6 @@ def today(
     run_folder = Path(shutil.copytree(exported, folder / "run", symlinks=True))
     new = Path(shutil.copytree(small_dataset / "plate" / "test", folder / "new" / "plate"))
     (new / "broken.png").write_bytes(b"no image")
-    write_config(run_folder, small_dataset)
     config = yaml.safe_load((run_folder / "config.yaml").read_text())
     config["datasets"]["parts"]["new"] = str(new.parent)
     (run_folder / "config.yaml").write_text(json.dumps(config))

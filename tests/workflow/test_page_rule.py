@@ -33,7 +33,7 @@ def test_the_page_is_a_target_and_costs_change_only_it_and_the_decision(folder: 
     assert "your costs imply" not in page.read_text()
     assert planned_jobs(folder, "reports/parts.html") == {}
     configure(folder, costs={"escape": 50, "false_alarm": 1, "defective_share": 0.02})
-    assert planned_jobs(folder, "reports/parts.html") == {"decision": 1, "page": 1}
+    assert planned_jobs(folder, "reports/parts.html") == {"table": 1, "page": 1}
     run = snakemake(folder, "reports/parts.html")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "The threshold that your costs imply" in page.read_text()

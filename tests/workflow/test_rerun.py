@@ -10,7 +10,7 @@ import yaml
 from runs import TABLE, planned_jobs, snakemake, write_config
 
 Config = dict[str, object]
-CELLS = {"scores": 1, "metrics": 1, "pixel_metrics": 1, "decision": 1, "table": 1}
+CELLS = {"scores": 1, "metrics": 1, "pixel_metrics": 1, "table": 1}
 
 
 def edited(folder: Path, edit: Callable[[Config], object]) -> None:
@@ -118,7 +118,6 @@ def test_an_added_method_neither_fetches_nor_extracts_what_is_there(
         "scores": 2,
         "metrics": 2,
         "pixel_metrics": 1,
-        "decision": 1,
         "table": 1,
     }
     edited(tmp_path, lambda config: config["datasets"]["parts"].update(keep_archive=True))

@@ -11,7 +11,7 @@ from defectbench.reports.page_templates import template_digest
 
 rule page:
     input:
-        decision=rules.decision.output.decision,
+        decision=rules.table.output.decision,
         metrics=of_cells("metrics", "metrics"),
         costs=of_cells("scores", "cost"),
         scores=of_cells("scores", "scores"),

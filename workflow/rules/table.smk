@@ -1,19 +1,21 @@
-"""Stage table: the report of one dataset.
+"""Stage table: which detector of a dataset, which threshold, what slips through; all figures.
 
-in:  decision.json; metrics.json and replicates.h5 of every category and detector,
-     pixel_metrics.json of those that localize, published figures if any;
+in:  metrics.json, replicates.h5, scores.tsv, held_out_scores.tsv, cost.json of every category and
+     detector, pixel_metrics.json of those that localize, published figures if any;
      and the same files of other categories, where an earlier run has left them
-out: reports/{dataset}_table.md, _table.csv (the same figures, tidy), _details.md;
-     of all categories also reports/{dataset}_kept/{settings}/, a copy that stays when a run
+out: reports/{dataset}_table.md, _table.csv (the same figures, tidy), _details.md, _decision.json,
+     _operating_points.csv; of all categories also reports/{dataset}_kept/{settings}/, a copy that stays when a run
      with other settings writes the report anew
 """
 
 
 rule table:
     input:
-        decision=rules.decision.output.decision,
         metrics=of_cells("metrics", "metrics"),
         replicates=of_cells("metrics", "replicates"),
+        scores=of_cells("scores", "scores"),
+        held_out=of_cells("scores", "held_out"),
+        costs=of_cells("scores", "cost"),
         pixel_metrics=of_cells("pixel_metrics", "metrics", only=localizing_cells),
         notes=of_cells("index", "notes"),
         held_out_checks=of_cells("scores", "check"),
@@ -37,6 +39,8 @@ rule table:
             category="Results",
             labels={"dataset": "{dataset}", "shows": "figures, tidy"},
         ),
+        decision="reports/{dataset}_decision.json",
+        points="reports/{dataset}_operating_points.csv",
     log:
         "logs/{dataset}/table.log",
     benchmark:
@@ -49,6 +53,8 @@ rule table:
         runtime=grows(10),
     params:
         categories=lambda wildcards: all_categories(config, wildcards.dataset),
+        rates=config["operating_points"],
+        costs=config.get("costs"),
         code=stage_digest("write_table"),
     script:
         "../scripts/write_table.py"

@@ -1,17 +1,15 @@
-"""Rule `table`: the report of one dataset, its details, and its tidy CSV twin."""
+"""Rule `table`: the decision on one dataset, its report, details, and their tidy CSV twins."""
 
 from pathlib import Path
 
+import pandas as pd
+
 from defectbench.errors import job_log
+from defectbench.reports.cells import collect_cells
 from defectbench.reports.decision_words import decision_markdown
+from defectbench.reports.decisions import decide, point_table
 from defectbench.reports.details import details
-from defectbench.reports.earlier import (
-    earlier_cells,
-    keep_report,
-    kept_reports,
-    read_cell,
-    variant,
-)
+from defectbench.reports.earlier import keep_report, kept_reports, variant
 from defectbench.reports.notes import notes_by_category
 from defectbench.reports.published import (
     NOTHING_PUBLISHED,
@@ -20,41 +18,42 @@ from defectbench.reports.published import (
     remarks,
 )
 from defectbench.reports.results import Results, paired_differences, tidy_results
-from defectbench.reports.seeds import average_seeds
 from defectbench.reports.tables import report
-from defectbench.storage import atomic_path, read_arrays, read_json, write_text
+from defectbench.storage import atomic_path, write_json, write_text
+
+
+def write_csv(file: str, table: pd.DataFrame, **how: str) -> None:
+    """Write a table whole or not at all."""
+    with atomic_path(file) as part:
+        table.to_csv(part, index=False, lineterminator="\n", **how)
+
 
 with job_log(snakemake.log[0]):
-    inputs, categories = snakemake.input, snakemake.params.categories
-    run = [read_cell(Path(path).parent) for path in inputs.metrics]
-    earlier, coverage = earlier_cells(run, categories)
-    cells = sorted([*run, *earlier], key=lambda cell: categories.index(cell.entry["category"]))
-    metrics, replicates = average_seeds(
-        [cell.entry for cell in cells],
-        [read_arrays(cell.folder / "replicates.h5")[0] for cell in cells],
-    )
+    inputs, output, params = snakemake.input, snakemake.output, snakemake.params
+    found = collect_cells(inputs.metrics, params.categories)
+    metrics = [cell.metrics for cell in found.cells]
     own = variant(metrics)
-    whole = {entry["category"] for entry in metrics} == set(categories)
-    kept = Path(snakemake.output.markdown).parent / f"{snakemake.wildcards.dataset}_kept"
+    whole = found.whole(params.categories)
+    kept = Path(output.markdown).parent / f"{snakemake.wildcards.dataset}_kept"
     publication = read_publication(*inputs.published) if inputs.published else NOTHING_PUBLISHED
     figures, incomparable = comparable(publication, metrics)
     results = Results(
         snakemake.wildcards.dataset,
-        categories,
+        params.categories,
         metrics,
         tidy_results(metrics, figures),
-        paired_differences(metrics, replicates),
+        paired_differences(metrics, found.replicates),
         incomparable,
-        notes_by_category([cell.folder for cell in cells]),
+        notes_by_category(found.folders),
         remarks(publication, figures),
-        [*coverage, *kept_reports(kept, own if whole else "")],
+        [*found.coverage, *kept_reports(kept, own if whole else "")],
     )
-    write_text(
-        snakemake.output.markdown, report(results, decision_markdown(read_json(inputs.decision)))
-    )
-    write_text(snakemake.output.details, details(results))
-    with atomic_path(snakemake.output.csv) as part:
-        # six digits: the rest is rounding, which another number of threads changes
-        results.tidy.to_csv(part, index=False, float_format="%.6g", lineterminator="\n")
+    decision = decide(found.cells, results.tidy, results.differences, params.rates, params.costs)
+    write_json(output.decision, decision)
+    write_csv(output.points, point_table(decision))
+    write_text(output.markdown, report(results, decision_markdown(decision)))
+    write_text(output.details, details(results))
+    # six digits: the rest is rounding, which another number of threads changes
+    write_csv(output.csv, results.tidy, float_format="%.6g")
     if whole:
-        keep_report(snakemake.output, kept / own)
+        keep_report(output, kept / own)
