@@ -5,7 +5,7 @@ ENV := .venv/.installed
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo run plan check compare score test test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-groups docs lint
+.PHONY: help demo run plan check compare score test test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-groups bench-detector docs lint
 .DEFAULT_GOAL := help
 
 # settings of the user's own, merged over config.yaml
@@ -79,6 +79,11 @@ bench-pixels: $(ENV) ## time the pixel metrics against a full sort, one thread; 
 
 bench-groups: $(ENV) ## false-positive rates on new parts with and without groups, and false alarms
 	PYTHONPATH=workflow/scripts:tests/support python tests/bench/groups.py
+
+bench-detector: DETECTOR ?= results/elpv/monocrystalline/fre_lite0/efficientnet_lite0/detector.onnx
+bench-detector: $(ENV) ## time an exported detector against PyTorch, image by image: DETECTOR=results/…
+	@snakemake --quiet all $(CONFIGURED) -- $(DETECTOR)
+	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/detector.py $(DETECTOR) $(BENCH)
 
 docs: ## insert what the reports say into README and docs
 	@$(PYTHON) docs/insert_reports.py

@@ -124,6 +124,7 @@ def write_page(
     folders: Sequence[Path],
     costs: Mapping[str, float] | None = None,
     categories: Sequence[str] = (),
+    new_images: Sequence[Path] = (),
 ) -> Path:
     """The page of some cells and of their folders of images, by the rules' scripts."""
     metrics = [str(cell / "metrics.json") for cell in cells]
@@ -137,6 +138,7 @@ def write_page(
             "metrics": metrics,
             "decision": decision,
             "images": [str(folder) for folder in folders],
+            "new_images": [str(folder) for folder in new_images],
         },
         output={"page": page},
         params={"categories": categories},

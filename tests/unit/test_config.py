@@ -13,6 +13,8 @@ from defectbench.config import (
     check_config,
     check_schema,
     chosen_categories,
+    new_folders,
+    new_image_cells,
     scorer_parameters,
     separate_seeds,
     taps,
@@ -181,3 +183,49 @@ def changed(config: dict, path: tuple, value: object) -> dict:
         entry = entry[key]
     entry[path[-1]] = value
     return config
+
+
+@pytest.fixture
+def with_new(config: dict, tmp_path: Path) -> dict:
+    """A dataset of two categories that names an empty folder of new images."""
+    (tmp_path / "today").mkdir()
+    config["datasets"]["parts"]["new"] = str(tmp_path / "today")
+    config["precision"] = "fp32"
+    return config
+
+
+def test_new_images_lie_in_folders_named_like_categories(with_new: dict, tmp_path: Path):
+    (tmp_path / "today" / "ring").mkdir()
+    assert new_folders(with_new, "parts") == {"ring": tmp_path / "today" / "ring"}
+    assert new_image_cells(with_new, "parts") == [
+        Cell("ring", method, backbone) for method, backbone in (("a", "x"), ("a", "y"), ("b", "x"))
+    ]
+
+
+def test_new_images_of_a_dataset_of_one_category_need_no_folder_of_its_name(
+    with_new: dict, tmp_path: Path
+):
+    with_new["datasets"]["parts"]["all_categories"] = ["ring"]
+    assert new_folders(with_new, "parts") == {"ring": tmp_path / "today"}
+
+
+def test_what_cannot_be_exported_scores_no_new_images(with_new: dict, tmp_path: Path):
+    (tmp_path / "today" / "ring").mkdir()
+    with_new["methods"]["a"] = PADIM | {"scorer": "tied_autoencoder", "seed": 42}
+    assert new_image_cells(with_new, "parts") == [Cell("ring", "b", "x")]
+    with_new["datasets"]["parts"]["methods"] = ["a"]
+    with pytest.raises(InputError, match=r"parts\.new: none of the .* can be exported; .*pca_fre"):
+        new_image_cells(with_new, "parts")
+
+
+def test_new_images_that_cannot_be_scored_are_refused_with_their_key(
+    with_new: dict, tmp_path: Path
+):
+    with pytest.raises(InputError, match=r"parts\.new: .*today has no folder .*: plate, ring"):
+        new_image_cells(with_new, "parts")
+    (tmp_path / "today" / "ring").mkdir()
+    with pytest.raises(InputError, match=r"parts\.new: exported .* set precision: fp32"):
+        new_image_cells(with_new | {"precision": "auto"}, "parts")
+    with_new["datasets"]["parts"]["new"] = "nowhere"
+    with pytest.raises(InputError, match=r"parts\.new: nowhere: no such folder"):
+        new_image_cells(with_new, "parts")

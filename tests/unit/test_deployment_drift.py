@@ -68,6 +68,14 @@ def test_another_light_is_noticed_though_scores_are_alike():
     assert "recalibrate" in world["advice"]
 
 
+def test_lower_scores_are_noticed_though_none_reaches_the_threshold():
+    world = compare(np.random.default_rng(42), shift=-6)
+    assert world["above"]["count"] == 0
+    (difference,) = world["differences"]
+    assert "not distributed" in difference
+    assert "a defect might not either" in world["advice"]
+
+
 def test_few_images_allow_no_conclusion():
     assert "too few" in compare(np.random.default_rng(42), n=5)["advice"]
 

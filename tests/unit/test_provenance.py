@@ -114,7 +114,12 @@ def codes(copied: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("module", "old", "new", "changed"),
     [
-        ("images/layout.py", '".png"', '".gif"', {"fetch_category", "index_images"}),
+        (
+            "images/layout.py",
+            '".png"',
+            '".gif"',
+            {"fetch_category", "index_images", "score_new_images"},
+        ),
         ("acquisition/elpv.py", "USUAL_CELLS = 60", "USUAL_CELLS = 59", {"fetch_category"}),
         ("scorers/pca.py", "BLOCK = 4096", "BLOCK = 1024", {"pca_fre"}),
         ("scorers/pca_kde.py", "bandwidth**2", "bandwidth", set()),

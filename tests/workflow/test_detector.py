@@ -14,6 +14,7 @@ from runs import ROOT, planned_jobs, snakemake, write_config
 from defectbench.storage import read_json, read_tsv
 
 FOLDER = "results/parts/plate/{}/efficientnet_lite0"
+PAGE = "reports/parts.html"
 SCRIPT = ROOT / "workflow" / "scripts" / "score_folder.py"
 
 
@@ -90,3 +91,40 @@ def test_what_cannot_be_exported_is_refused_before_any_work(small_dataset: Path,
 
 def test_a_finished_export_is_not_made_again(exported: Path):
     assert planned_jobs(exported, f"{FOLDER.format('fre_small')}/detector.onnx") == {}
+
+
+@pytest.fixture(scope="module")
+def today(
+    exported: Path, small_dataset: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    """A finished page with new images of one category, one of them broken; and their folder."""
+    folder = tmp_path_factory.mktemp("today")
+    run_folder = Path(shutil.copytree(exported, folder / "run", symlinks=True))
+    new = Path(shutil.copytree(small_dataset / "plate" / "test", folder / "new" / "plate"))
+    (new / "broken.png").write_bytes(b"no image")
+    config = yaml.safe_load((run_folder / "config.yaml").read_text())
+    config["datasets"]["parts"]["new"] = str(new.parent)
+    (run_folder / "config.yaml").write_text(json.dumps(config))
+    run = snakemake(run_folder, "--config", "categories=plate", "--", PAGE)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run_folder, new
+
+
+def test_new_images_score_in_the_workflow_as_labelled_ones(today: tuple[Path, Path]):
+    folder, _ = today
+    cell = folder / FOLDER.format("fre_small")
+    with open(cell / "new_images" / "scores.csv", encoding="utf-8") as stream:
+        found = {f"test/{row['path']}": float(row["score"]) for row in csv.DictReader(stream)}
+    expected = {row["path"]: float(row["anomaly_score"]) for row in read_tsv(cell / "scores.tsv")}
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-3)
+    assert "Unreadable, left out (1): broken.png" in (folder / PAGE).read_text()
+
+
+def test_an_added_image_is_scored_and_nothing_else_is_made(today: tuple[Path, Path]):
+    folder, new = today
+    target = ("--config", "categories=plate", "--", PAGE)
+    assert planned_jobs(folder, *target) == {}
+    shutil.copy(new / "good" / "000.png", new / "added.png")
+    assert planned_jobs(folder, *target) == {"new_images": 2, "page": 1}
+    (new / "added.png").unlink()
+    assert planned_jobs(folder, *target) == {}

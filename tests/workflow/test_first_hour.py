@@ -158,6 +158,22 @@ def test_a_look_before_computing_names_counts_jobs_time_and_disk(finished: Path)
     ]
 
 
+def test_a_look_before_computing_counts_new_images(small_dataset: Path, tmp_path: Path):
+    write_config(tmp_path, small_dataset)
+    shutil.copytree(small_dataset / "ring" / "test", tmp_path / "today" / "ring")
+    settings = tmp_path / "new.yaml"
+    settings.write_text("datasets: {parts: {new: today}}")
+    run = checked(tmp_path, str(settings))
+    assert run.returncode == 0, run.stdout + run.stderr
+    detectors = "dfkde_small efficientnet_lite0, fre_small efficientnet_lite0"
+    assert f"ring: 12 new images in today/ring, scored by {detectors}\n" in run.stdout
+    assert "2 detector, 2 new_images" in run.stdout
+    settings.write_text("datasets: {parts: {new: tomorrow}}")
+    run = checked(tmp_path, str(settings))
+    assert run.returncode == 1
+    assert "error: config: datasets.parts.new: tomorrow: no such folder\n" in run.stdout
+
+
 def test_a_look_before_computing_lists_what_must_be_mended(dataset_copy: Path, tmp_path: Path):
     broken = dataset_copy / "ring" / "test" / "dent" / "001.png"
     broken.write_bytes(b"no image")

@@ -12,6 +12,8 @@ from defectbench.config import (
     default_datasets,
     localizing_cells,
     method_layers,
+    new_folders,
+    new_image_cells,
     scorer_parameters,
     taps,
 )
@@ -179,3 +181,17 @@ def detector_digest(wildcards):
     """Digest of the export and of the graph of the method's scorer."""
     scorer = config["methods"][wildcards.method]["scorer"]
     return stage_digest("export_detector", f"deployment.graphs.{scorer}")
+
+
+def new_images(wildcards):
+    """Folder of a category's unlabelled images, and its content."""
+    dataset, category = wildcards.dataset, wildcards.category
+    try:
+        folders = new_folders(config, dataset)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    if category not in folders:
+        raise WorkflowError(f"dataset {dataset}: `new` names no images of {category}")
+    memory = Path("resources", "fingerprints", dataset, "new", f"{category}.json")
+    path = folders[category].resolve()
+    return {"path": str(path), "content": content_fingerprint(path, memory)}

@@ -2,7 +2,7 @@
 
 in:  decision.json; metrics.json, scores.tsv, held_out_scores.tsv and held_out_check.json of every
      category and detector; maps.h5 and pixel_metrics.json of those that localize; index.tsv,
-     notes.json and images of every category
+     notes.json and images of every category; new_images/ of those that have unlabelled images
 out: reports/{dataset}.html
 """
 
@@ -22,6 +22,7 @@ rule page:
         index=of_cells("index", "index"),
         notes=of_cells("index", "notes"),
         images=dataset_images,
+        new_images=of_cells("new_images", "scored", only=new_image_cells),
     output:
         page=report(
             "reports/{dataset}.html",

@@ -20,8 +20,11 @@ from defectbench.config import (
     check_schema,
     chosen_categories,
     default_datasets,
+    new_folders,
+    new_image_cells,
     split_names,
 )
+from defectbench.deployment.folder import images_below
 from defectbench.errors import InputError
 from defectbench.images.groups import OWN, assign_groups
 from defectbench.images.index import IndexRow
@@ -89,7 +92,21 @@ def check_dataset(config: Mapping[str, Any], dataset: str, problems: list[str]) 
         return 0
     if found:
         print(f"\n{preview_table(found)}\n")
+    check_new_images(config, dataset, problems)
     return sum(len(found.get(cell.category, ())) for cell in detectors)
+
+
+def check_new_images(config: Mapping[str, Any], dataset: str, problems: list[str]) -> None:
+    """Print how many unlabelled images there are, and what will score them."""
+    try:
+        cells_of_new = new_image_cells(config, dataset)
+    except InputError as error:
+        problems.append(str(error))
+        return
+    detectors = ", ".join(dict.fromkeys(f"{cell.method} {cell.backbone}" for cell in cells_of_new))
+    for category, folder in new_folders(config, dataset).items():
+        count = len(images_below(folder))
+        print(f"  {category}: {count} new images in {folder}, scored by {detectors}")
 
 
 def indexed(

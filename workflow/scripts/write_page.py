@@ -6,6 +6,7 @@ from defectbench.errors import job_log
 from defectbench.images.index import read_index
 from defectbench.reports.cells import collect_cells
 from defectbench.reports.earlier import keep_report, variant
+from defectbench.reports.new_images import read_new_images
 from defectbench.reports.notes import notes_by_category
 from defectbench.reports.page import render_page
 from defectbench.storage import read_json, write_text
@@ -33,14 +34,16 @@ with job_log(snakemake.log[0]):
         "operating points as CSV": f"{dataset}_operating_points.csv",
         "decision as JSON": f"{dataset}_decision.json",
     }
+    decision = read_json(given.decision)
     page = render_page(
         dataset,
         categories,
         found.cells,
-        read_json(given.decision),
+        decision,
         images,
         masks,
         notes_by_category(found.folders),
+        read_new_images([Path(folder) for folder in given.new_images], decision),
         found.coverage,
         links,
     )

@@ -12,6 +12,7 @@ import jsonschema.protocols
 import yaml
 
 from defectbench.acquisition.sources import folder_categories
+from defectbench.deployment.graphs import exportable_scorers
 from defectbench.errors import InputError
 from defectbench.features.given import BACKBONE, feature_files
 from defectbench.images.aspect import SQUASH
@@ -295,6 +296,58 @@ def leave_out_default_aspect(config: Config) -> None:
     for preprocessing in config["preprocessings"].values():
         if preprocessing.get("aspect") == SQUASH:
             del preprocessing["aspect"]
+
+
+def new_folders(config: Config, dataset: str) -> dict[str, Path]:
+    """Folder of the unlabelled images of each chosen category that has one; see `new`.
+
+    Raises
+    ------
+    InputError
+        If the dataset names a folder that is not there, or that has none for any category.
+    """
+    entry, key = config["datasets"][dataset], f"config: datasets.{dataset}.new"
+    if "new" not in entry:
+        return {}
+    new = Path(entry["new"])
+    if not new.is_dir():
+        raise InputError(f"{key}: {new}: no such folder")
+    chosen = chosen_categories(config, dataset)
+    found = {category: new / category for category in chosen if (new / category).is_dir()}
+    if not found and len(all_categories(config, dataset)) == 1:
+        return {chosen[0]: new}
+    if not found:
+        raise InputError(f"{key}: {new} has no folder named like a category: {', '.join(chosen)}")
+    return found
+
+
+def new_image_cells(config: Config, dataset: str) -> list[Cell]:
+    """Detectors that score new images: all that can be exported, on categories that have some.
+
+    Which of them is recommended is known only when all have run.
+
+    Raises
+    ------
+    InputError
+        If there are new images and no detector can be exported.
+    """
+    folders, key = new_folders(config, dataset), f"config: datasets.{dataset}.new"
+    if not folders:
+        return []
+    if config["precision"] != "fp32":
+        raise InputError(f"{key}: exported detectors compute in fp32, so set precision: fp32")
+    scorers = {name: method["scorer"] for name, method in config["methods"].items()}
+    can = exportable_scorers()
+    found = [
+        cell
+        for cell in cells(config, dataset)
+        if cell.category in folders and scorers[cell.method] in can
+    ]
+    if not found:
+        raise InputError(
+            f"{key}: none of the dataset's detectors can be exported; these can: {', '.join(can)}"
+        )
+    return found
 
 
 def split_names(chosen: str | list[str]) -> str | list[str]:

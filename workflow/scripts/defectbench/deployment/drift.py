@@ -107,18 +107,24 @@ def same_world(
         "scores": {"statistic": distance, "p_value": p_value},
         "outside": outside,
         "differences": differences,
-        "advice": _advice(total, differences),
+        "advice": _advice(total, count, differences),
     }
 
 
-def _advice(total: int, differences: list[str]) -> str:
+def _advice(total: int, count: int, differences: list[str]) -> str:
     if total < FEWEST:
         return f"too few images to tell whether anything has changed: {total} of {FEWEST}"
     if not differences:
         return "nothing speaks against the threshold: the images look like the held-out good ones"
+    recalibrate = "add good images of today to the training images and export the detector again"
+    if not count:
+        return (
+            "no image reaches the threshold, and a defect might not either: if parts, light or "
+            f"lens have changed, recalibrate: {recalibrate}"
+        )
     return (
-        "look at the images that were called defective; if most are good parts, recalibrate: add "
-        "good images of today to the training images and export the detector again"
+        "look at the images that were called defective; if most are good parts, recalibrate: "
+        f"{recalibrate}"
     )
 
 

@@ -60,6 +60,15 @@ class Options(NamedTuple):
     threads: int
 
 
+def images_below(folder: Path) -> list[Path]:
+    """Images of a folder and of its subfolders, sorted, without hidden ones."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if is_image(path) and path.is_file() and not path.name.startswith(".")
+    ]
+
+
 class FolderScoring:
     """Images of a folder scored by a detector.
 
@@ -94,14 +103,9 @@ class FolderScoring:
     def new_images(self) -> list[Path]:
         """Images that have not been scored, sorted."""
         ours = self.options.output.resolve()
-        found = (
-            path
-            for path in sorted(self.options.images.rglob("*"))
-            if is_image(path) and path.is_file() and not path.name.startswith(".")
-        )
         return [
             path
-            for path in found
+            for path in images_below(self.options.images)
             if self._name(path) not in self._done and ours not in path.resolve().parents
         ]
 

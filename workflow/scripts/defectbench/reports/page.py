@@ -16,6 +16,7 @@ from defectbench.reports import decision_words
 from defectbench.reports.cells import CellResults
 from defectbench.reports.decisions import cell_of
 from defectbench.reports.gallery import gallery
+from defectbench.reports.new_images import NewImages
 from defectbench.reports.page_figures import (
     Look,
     cost_figures,
@@ -37,6 +38,7 @@ def render_page(
     folders: Mapping[str, Path],
     masks: Mapping[str, Mapping[str, IndexRow]],
     notes: Mapping[str, Sequence[str]],
+    new_images: Sequence[NewImages],
     coverage: Sequence[str],
     links: Mapping[str, str],
 ) -> str:
@@ -58,6 +60,8 @@ def render_page(
         By category and path, the rows of its index that name a mask.
     notes
         What was found worth knowing, by category.
+    new_images
+        Unlabelled ones, of each category that has some.
     coverage
         What to say of results that earlier runs left.
     links
@@ -109,6 +113,7 @@ def render_page(
         seed=cells[0].metrics["seed"],
         notes={name: dict.fromkeys(notes[name]) for name in shown if notes.get(name)},
         cautions=_cautions(decision),
+        new_images=new_images,
         links=links,
         style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
         script=Markup(script),

@@ -1,0 +1,149 @@
+"""One image at a time: an exported detector against the workflow's own path through PyTorch.
+
+Both start in a fresh process, in turn, and score the same test images from the file to the verdict,
+with the map if the detector has one.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from measuring import ask
+from tabulate import tabulate
+
+PATHS = ("onnx", "torch")
+TITLES = {"onnx": "detector.onnx", "torch": "model.h5, PyTorch"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("detector", type=Path, help="results/…/detector.onnx")
+    parser.add_argument("--images", type=int, default=100, help="of the test images, spread evenly")
+    parser.add_argument("--rounds", type=int, default=5, help="processes of each path")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--path", choices=PATHS, help=argparse.SUPPRESS)  # of a child process
+    arguments = parser.parse_args()
+    if arguments.path:
+        print(json.dumps(one_process(arguments)))
+        return
+    options = ("--images", "--threads")
+    given = [str(value) for name in options for value in (name, vars(arguments)[name[2:]])]
+    rounds = [
+        {
+            path: ask("detector.py", str(arguments.detector), *given, "--path", path)
+            for path in PATHS
+        }
+        for _ in range(arguments.rounds)
+    ]
+    print(report(arguments.detector, arguments.threads, rounds))
+
+
+def one_process(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Seconds until a path is ready, imports included; milliseconds of each image; scores."""
+    start = time.perf_counter()
+    score = {"onnx": onnx_path, "torch": torch_path}[arguments.path](
+        arguments.detector, arguments.threads
+    )
+    ready_seconds = time.perf_counter() - start
+    images = some_images(arguments.detector.parent, arguments.images)
+    score(images[0])  # the first one is slower
+    milliseconds, scores = [], []
+    for image in images:
+        start = time.perf_counter()
+        scores.append(score(image))
+        milliseconds.append((time.perf_counter() - start) * 1000)
+    return {"ready_seconds": ready_seconds, "milliseconds": milliseconds, "scores": scores}
+
+
+def onnx_path(file: Path, threads: int) -> Callable[[Path], float]:
+    """From an image's file to its score, by the exported detector."""
+    from defectbench.deployment.detector import Detector
+    from defectbench.deployment.pipeline import decoded_image
+
+    detector = Detector(file, threads)
+    preprocessing, bits = detector.metadata["preprocessing"], detector.metadata["bits"]
+
+    def score(image: Path) -> float:
+        pixels = decoded_image(image, preprocessing, bits).pixels
+        return float(detector.score(pixels[None]).scores[0])
+
+    return score
+
+
+def torch_path(file: Path, threads: int) -> Callable[[Path], float]:
+    """From an image's file to its score, by the stages `features` and `scores`."""
+    import torch
+
+    from defectbench.deployment.pipeline import decoded_image
+    from defectbench.features.backbones import load_backbone
+    from defectbench.features.extraction import Extractor
+    from defectbench.features.passes import Tap
+    from defectbench.scorers import scorer_class
+    from defectbench.storage import read_arrays
+
+    torch.set_num_threads(threads)
+    arrays, attributes = read_arrays(file.with_name("model.h5"))
+    made = attributes["provenance"]
+    preprocessing, names = made["preprocessing"], made["layers"]
+    layers = [name.rsplit("/pool", 1) for name in names]
+    backbone = load_backbone(file.parent.name, Path("resources/weights", f"{file.parent.name}.pth"))
+    side = preprocessing.get("crop", preprocessing["size"])
+    extractor = Extractor(backbone, [Tap(layer, int(pool)) for layer, pool in layers], side)
+    extractor.to(torch.device("cpu"), "fp32")
+    scorer = scorer_class(made["scorer"])(**made["parameters"]).from_arrays(arrays)
+
+    def score(image: Path) -> float:
+        features = extractor(decoded_image(image, preprocessing, made["bits"]).pixels[None])
+        X = [features[name] for name in names]
+        X = X if len(X) > 1 else X[0]
+        if scorer.localizes:
+            scorer.anomaly_map(X)
+        return float(scorer.anomaly_score(X)[0])
+
+    return score
+
+
+def some_images(cell: Path, count: int) -> list[Path]:
+    """Some of the category's test images, by its index."""
+    from defectbench.images.index import read_index
+
+    dataset, category = cell.parts[-4:-2]
+    folder = Path("resources", "data", dataset, category)
+    rows = [row for row in read_index(cell.parents[1] / "index.tsv") if row.split == "test"]
+    count = min(count, len(rows))
+    return [folder / rows[k * len(rows) // count].path for k in range(count)]
+
+
+def report(file: Path, threads: int, rounds: list[dict[str, Any]]) -> str:
+    """Medians of the rounds, the ratio of the two paths in each, and how far scores lie apart."""
+    rows = []
+    for title, figure in (
+        ("ready, s, imports included", lambda one: one["ready_seconds"]),
+        ("one image, ms, median", lambda one: statistics.median(one["milliseconds"])),
+        (
+            "one image, ms, 95th percentile",
+            lambda one: statistics.quantiles(one["milliseconds"], n=20)[-1],
+        ),
+    ):
+        found = {path: [figure(one[path]) for one in rounds] for path in PATHS}
+        ratios = [slow / fast for slow, fast in zip(found["torch"], found["onnx"], strict=True)]
+        cells = [f"{statistics.median(found[path]):.3g}" for path in PATHS]
+        ratio = f"{statistics.median(ratios):.1f} ({min(ratios):.1f}–{max(ratios):.1f})"
+        rows.append([title, *cells, ratio])
+    ours, theirs = (rounds[0][path]["scores"] for path in PATHS)
+    apart = max(abs(a - b) / abs(b) for a, b in zip(ours, theirs, strict=True))
+    header = ["", *TITLES.values(), "times as long (lowest–highest round)"]
+    return (
+        f"{file}: {len(ours)} images, {len(rounds)} rounds, {threads} threads\n\n"
+        f"{tabulate(rows, header, tablefmt='github', disable_numparse=True)}\n\n"
+        f"Largest relative difference of a score: {apart:.1e}"
+    )
+
+
+if __name__ == "__main__":
+    main()
