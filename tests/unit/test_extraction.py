@@ -53,6 +53,7 @@ def test_features_do_not_depend_on_the_batch(
 
 def test_features_do_not_depend_on_the_number_of_threads():
     import timm
+
     torch.manual_seed(42)
     network = timm.create_model("efficientnet_lite0").eval()
     backbone = extraction.Backbone(network, (0.5,) * 3, (0.5,) * 3)
