@@ -2,7 +2,7 @@
 
 in:  metrics.json, replicates.h5, scores.tsv, held_out_scores.tsv of every category and detector;
      pixel_metrics.json of those that localize
-out: reports/{dataset}_decision.json, _operating_points.csv
+out: reports/{dataset}_decision.json, _operating_points.csv, _cost.md
 """
 
 
@@ -17,6 +17,7 @@ rule decision:
     output:
         decision="reports/{dataset}_decision.json",
         points="reports/{dataset}_operating_points.csv",
+        cost="reports/{dataset}_cost.md",
     log:
         "logs/{dataset}/decision.log",
     benchmark:
