@@ -50,8 +50,12 @@ with job_log(snakemake.log[0]):
         "code_scorer": params.code["code"],
     }
     write_arrays(output.model, scorer.to_arrays(), {"provenance": provenance})
+    has_place = scorer.localizes and has_maps(X_train)
     start = time.process_time()
-    scores = scorer.anomaly_score(X_test)
+    if has_place:
+        scores, maps = scorer.score_and_map(X_test)
+    else:
+        scores = scorer.anomaly_score(X_test)
     score_cpu_seconds = time.process_time() - start
     write_tsv(
         output.scores,
@@ -62,7 +66,6 @@ with job_log(snakemake.log[0]):
         ],
     )
 
-    has_place = scorer.localizes and has_maps(X_train)
     groups = [row.group for row in train]
     split = folds(groups, params.folds, params.seed)
     found = held_out(scorer, X_train, split, maps=has_place)
@@ -75,8 +78,8 @@ with job_log(snakemake.log[0]):
             for row in members
         ],
     )
-    maps = {"test": scorer.anomaly_map(X_test), "held_out": found.maps} if has_place else {}
-    write_arrays(output.maps, maps, {"provenance": provenance})
+    both = {"test": maps, "held_out": found.maps} if has_place else {}
+    write_arrays(output.maps, both, {"provenance": provenance})
     check = check_held_out(scorer, X_train, groups, found.scores, params.folds)
     if params.groups or any(groups):
         check["warnings"] += group_notes(index)

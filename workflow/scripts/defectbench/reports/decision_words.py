@@ -39,9 +39,10 @@ COSTS_MEAN = (
     "images: this threshold has seen the defects that it is judged on, and so flatters."
 )
 COST_MEANS = (
-    "Fitting and scoring are in processor time of one thread, whatever ran beside them. Extracting "
-    "features, from an image's file on, is by the clock, on the threads that the job had. Peak "
-    "memory is that of the job that fits, scores, and fits again for held-out images."
+    "Fitting and scoring are in processor time of one thread, whatever ran beside them: fitting "
+    "with the import of libraries that it needs, scoring with the map of a detector that has one. "
+    "Extracting features, from an image's file on, is by the clock, on the threads that the job "
+    "had. Peak memory is that of the job that fits, scores, and fits again for held-out images."
 )
 
 
