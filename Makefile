@@ -77,7 +77,7 @@ bench-coverage: $(ENV) ## simulate how often the intervals hold the truth: repor
 bench-pixels: $(ENV) ## time the pixel metrics against a full sort, one thread; peak memory
 	PYTHONPATH=workflow/scripts python tests/bench/pixel_metrics.py
 
-bench-patchcore: $(ENV) ## time PatchCore against a textbook and anomalib: make bench-patchcore CATEGORY=results/reference/bottle [ANOMALIB=its python]
+bench-patchcore: $(ENV) ## time PatchCore against a textbook and anomalib: CATEGORY=folder [ANOMALIB=its python]
 	@test -f "$(CATEGORY)/features.h5" || \
 		{ echo "make bench-patchcore CATEGORY=folder [ANOMALIB=python]: CATEGORY holds the index.tsv and features.h5" \
 		"of a run that reads layers 2 and 3 of a ResNet-18, such as results/reference/bottle of make parity"; exit 2; }

@@ -129,14 +129,10 @@ def this_project(folder: Path, choices: int) -> tuple[list[list[str]], str, dict
         ask(sys.executable, Path(__file__).name, folder, "--step", step, "--choices", choices)
         for step in ("fit", "score", "textbook")
     )
+    in_all = book["before"] + book["each"] * (own["choices"] - 1)
     rows = [
         row(FIT, "this project", own["seconds"], own),
-        row(
-            FIT,
-            "textbook, extrapolated",
-            book["before"] + book["each"] * (own["choices"] - 1),
-            book,
-        ),
+        row(FIT, "textbook, extrapolated", in_all, book),
         row(SCORE, "this project", scored["ms_per_image"], scored),
     ]
     note = f"Of the textbook's first {choices} choices {book['same']} are among as many of ours."
@@ -180,11 +176,12 @@ def main() -> None:
     header = ["what", "by", "processor time", "peak memory, GB"]
     text = f"""# PatchCore: time and memory
 
-{images["train"]} training and {images["test"]} test images of {arguments.category.name}, layers 2 and 3 of a
-ResNet-18 at 256×256; coreset of {CORESET:.0%}, {own["choices"]} patches. One thread of {processor()},
-NumPy {np.__version__}; peak memory with the features and all libraries that are imported. Made by
-`make bench-patchcore` (tests/bench/patchcore.py). The other selections renew all distances after each
-choice, so that each takes the same time: {choices} choices were measured, the rest is extrapolated.
+{images["train"]} training and {images["test"]} test images of {arguments.category.name}, layers 2
+and 3 of a ResNet-18 at 256×256; coreset of {CORESET:.0%}, {own["choices"]} patches. One thread of
+{processor()}, NumPy {np.__version__}; peak memory with the features and all libraries that are
+imported. Made by `make bench-patchcore` (tests/bench/patchcore.py). The other selections renew all
+distances after each choice, so that each takes the same time: {choices} choices were measured, the
+rest is extrapolated.
 
 {table(rows, header)}
 
