@@ -5,7 +5,7 @@ ENV := .venv/.installed
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo run plan check compare score test test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-groups bench-detector docs lint
+.PHONY: help demo run plan check compare score test test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-patchcore bench-groups bench-detector docs lint
 .DEFAULT_GOAL := help
 
 # settings of the user's own, merged over config.yaml
@@ -30,7 +30,7 @@ plan: $(CONFIG) $(ENV) ## count the jobs that a run would do, by stage: make pla
 check: $(CONFIG) $(ENV) ## look before computing: categories, counts, problems: make check CONFIG=my.yaml
 	@python workflow/scripts/check_datasets.py $(CONFIG)
 
-compare: $(ENV) ## benchmark all detectors on the demo's images: hours on two cores
+compare: $(ENV) ## benchmark all detectors on the demo's images: some ten minutes on two cores
 	snakemake -- reports/elpv_family_table.md
 
 score: $(ENV) ## score new images: make score DETECTOR=detector.onnx IMAGES=folder [OUTPUT=scores]
@@ -76,6 +76,13 @@ bench-coverage: $(ENV) ## simulate how often the intervals hold the truth: repor
 
 bench-pixels: $(ENV) ## time the pixel metrics against a full sort, one thread; peak memory
 	PYTHONPATH=workflow/scripts python tests/bench/pixel_metrics.py
+
+bench-patchcore: $(ENV) ## time PatchCore against a textbook and anomalib: CATEGORY=folder [ANOMALIB=its python]
+	@test -f "$(CATEGORY)/features.h5" || \
+		{ echo "make bench-patchcore CATEGORY=folder [ANOMALIB=python]: CATEGORY holds the index.tsv and features.h5" \
+		"of a run that reads layers 2 and 3 of a ResNet-18, such as results/reference/bottle of make parity"; exit 2; }
+	PYTHONPATH=workflow/scripts python tests/bench/patchcore.py "$(CATEGORY)" \
+		$(if $(ANOMALIB),--anomalib "$(ANOMALIB)")
 
 bench-groups: $(ENV) ## false-positive rates on new parts with and without groups, and false alarms
 	PYTHONPATH=workflow/scripts:tests/support python tests/bench/groups.py

@@ -111,6 +111,14 @@ def test_a_localizing_scorer_points_at_the_defect_and_others_decline(case: Case)
         assert abs((x + 0.5) * SIDE / width - 4.5) <= 1
 
 
+def test_score_and_map_together_are_those_of_each_alone(case: Case):
+    if not case.kind.localizes:
+        pytest.skip("has no map")
+    scores, found = case.fitted.score_and_map(case.normal)
+    np.testing.assert_array_equal(scores, case.fitted.anomaly_score(case.normal))
+    np.testing.assert_array_equal(found, case.fitted.anomaly_map(case.normal))
+
+
 def test_a_localizing_scorer_needs_a_place(case: Case):
     if not case.kind.localizes:
         pytest.skip("has no map")

@@ -8,6 +8,8 @@ The reference folder holds, for MVTec AD bottle and the weights ``resnet18_seed4
     path, label, prob_f32, logdensity_lse_f64: anomalib; resized to 256, or then cropped to 224.
 ``layer3_resnet18_bottle_first8.npz``
     ``features`` of the first eight training images, before PCA.
+
+What else it holds stands in maps.py and detectors.py.
 """
 
 import argparse

@@ -2,7 +2,20 @@
 
 The reference folder holds, for the weights ``resnet18_seed42.pth`` and images resized by LANCZOS to
 256×256, scores and maps of IntelLabs/dfm, anomalib and scikit-learn. The features are the project's
-own.
+own, those of whole images apart.
+
+``fre_maps_resnet18_bottle.npz``
+    By layer: map, ``…_score`` and PCA ``rank``: IntelLabs/dfm.
+``fre_three_layers_maps_first4.npz``, ``fre_three_layers_scores.csv``
+    Three layers combined: maps, ``training_mean`` per layer; mean and maximum of each map.
+``avgpool_lanczos256_resnet18_bottle.npz``, ``gaussian_kpca_resnet18_bottle.csv``
+    Pooled features; scores on them: scikit-learn.
+``padim_resnet18_bottle.npz``, ``patchcore_resnet18_bottle.npz``
+    Distances, maps, scores, and all that was drawn: channels, projection, coreset: anomalib.
+``kcenter_vector.npz``
+    ``points``, the ``indices`` chosen from them, and the ``radius`` after each: anomalib.
+``ae_scores_seed0.csv``, ``ae_training.npz``
+    Autoencoders: scores after 20 epochs, losses, initial weights: IntelLabs/dfm.
 """
 
 from collections.abc import Generator, Iterator, Mapping

@@ -4,7 +4,7 @@ in:  metrics.json, replicates.h5, scores.tsv, held_out_scores.tsv, cost.json of 
      detector, pixel_metrics.json of those that localize, published figures if any;
      and the same files of other categories, where an earlier run has left them
 out: reports/{dataset}_table.md, _table.csv (the same figures, tidy), _details.md, _decision.json,
-     _operating_points.csv; of all categories also reports/{dataset}_kept/{settings}/, a copy that stays when a run
+     _operating_points.csv, _cost.md; of all categories also reports/{dataset}_kept/{settings}/, a copy that stays when a run
      with other settings writes the report anew
 """
 
@@ -41,6 +41,7 @@ rule table:
         ),
         decision="reports/{dataset}_decision.json",
         points="reports/{dataset}_operating_points.csv",
+        cost="reports/{dataset}_cost.md",
     log:
         "logs/{dataset}/table.log",
     benchmark:

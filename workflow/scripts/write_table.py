@@ -1,4 +1,4 @@
-"""Rule `table`: the decision on one dataset, its report, details, and their tidy CSV twins."""
+"""Rule `table`: the decision on one dataset, its report, details, cost, and tidy CSV twins."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import pandas as pd
 
 from defectbench.errors import job_log
 from defectbench.reports.cells import collect_cells
+from defectbench.reports.cost_table import cost_markdown
 from defectbench.reports.decision_words import decision_markdown
 from defectbench.reports.decisions import decide, point_table
 from defectbench.reports.details import details
@@ -51,6 +52,7 @@ with job_log(snakemake.log[0]):
     decision = decide(found.cells, results.tidy, results.differences, params.rates, params.costs)
     write_json(output.decision, decision)
     write_csv(output.points, point_table(decision))
+    write_text(output.cost, cost_markdown(snakemake.wildcards.dataset, decision))
     write_text(output.markdown, report(results, decision_markdown(decision)))
     write_text(output.details, details(results))
     # six digits: the rest is rounding, which another number of threads changes

@@ -59,9 +59,12 @@ def held_out(
         rest = np.setdiff1d(np.arange(n_images), members)
         own = take_images(X, members)
         of_the_others.fit(take_images(X, rest))
-        scores[members] = of_the_others.held_out_score(own, scorer)
         if maps:
-            found.append(of_the_others.anomaly_map(own))
+            scores[members], own_maps = of_the_others.score_and_map(own)
+            found.append(own_maps)
+        else:
+            scores[members] = of_the_others.anomaly_score(own)
+        scores[members] += of_the_others.scale_shift(scorer)
     if not maps:
         return HeldOut(scores, None)
     order = np.argsort(np.concatenate(folds))

@@ -29,8 +29,9 @@ class CellResults:
     pixels
         Contents of its ``pixel_metrics.json``; empty for none.
     cost
-        Contents of its ``cost.json``: ``score_ms_per_image``, ``extract_ms_per_image``,
-        ``fit_seconds``, ``peak_mb``, ``model_bytes``, each optional; empty for none.
+        Contents of its ``cost.json``: ``extract_ms_per_image`` by the clock, with decoding;
+        ``score_cpu_ms_per_image`` and ``fit_cpu_seconds`` of processor time; ``peak_mb``,
+        ``model_bytes``; each optional, empty for none.
     maps
         Its ``maps.h5``; None for none.
     """
@@ -65,8 +66,11 @@ class CellResults:
 
     @property
     def milliseconds(self) -> float | None:
-        """Time from a prepared image to its score; None where a part of it was not measured."""
-        parts = [self.cost.get(f"{part}_ms_per_image") for part in ("extract", "score")]
+        """From an image's file to its score: extraction by the clock, scoring in processor time.
+
+        None where either was not measured.
+        """
+        parts = [self.cost.get(f"{part}_ms_per_image") for part in ("extract", "score_cpu")]
         return None if None in parts else float(sum(parts))
 
 

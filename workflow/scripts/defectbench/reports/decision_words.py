@@ -38,6 +38,12 @@ COSTS_MEAN = (
     "False alarms are expected from held-out training images, escapes from the defective test "
     "images: this threshold has seen the defects that it is judged on, and so flatters."
 )
+COST_MEANS = (
+    "Fitting and scoring are in processor time of one thread, whatever ran beside them: fitting "
+    "with the import of libraries that it needs, scoring with the map of a detector that has one. "
+    "Extracting features, from an image's file on, is by the clock, on the threads that the job "
+    "had. Peak memory is that of the job that fits, scores, and fits again for held-out images."
+)
 
 
 def title(detector: str) -> str:

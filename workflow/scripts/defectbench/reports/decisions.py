@@ -139,9 +139,10 @@ def _averages(results: pd.DataFrame, cells: Sequence[CellResults]) -> dict[str, 
                 "categories": int(auroc.get("categories") or 0),
                 "balanced_accuracy": accuracy.get("value"),
                 "milliseconds": _mean([other.milliseconds for other in own]),
+                "score_cpu_ms": _mean([other.cost.get("score_cpu_ms_per_image") for other in own]),
                 "peak_mb": _mean([other.cost.get("peak_mb") for other in own]),
                 "model_bytes": _mean([other.cost.get("model_bytes") for other in own]),
-                "fit_seconds": _mean([other.cost.get("fit_seconds") for other in own]),
+                "fit_cpu_seconds": _mean([other.cost.get("fit_cpu_seconds") for other in own]),
             },
         )
     return found

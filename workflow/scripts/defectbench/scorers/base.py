@@ -69,25 +69,18 @@ class Scorer(ABC):
             float64, (n_images,).
         """
 
-    def held_out_score(self, X: Features, reference: Self) -> np.ndarray:
-        """Anomaly score of images that were left out of the fit, on the scale of `reference`.
+    def scale_shift(self, reference: Self) -> float:
+        """What to add to this scorer's scores for the scale of `reference`.
 
         Scores of several folds become one distribution, from which a threshold for `reference` is
         taken; a scorer whose scale depends on what it was fitted on removes that here.
 
         Parameters
         ----------
-        X
-            As for `fit`.
         reference
             The scorer fitted on all training images.
-
-        Returns
-        -------
-        ndarray
-            float64, (n_images,).
         """
-        return self.anomaly_score(X)
+        return 0.0
 
     def anomaly_map(self, X: Features) -> np.ndarray:
         """Anomaly of each place of each image, higher where it is more anomalous.
@@ -103,6 +96,13 @@ class Scorer(ABC):
             If the scorer does not localize, or the features have no place.
         """
         raise InputError(f"{type(self).__name__} scores whole images and has no anomaly map")
+
+    def score_and_map(self, X: Features) -> tuple[np.ndarray, np.ndarray]:
+        """Both of the same images, as `anomaly_score` and `anomaly_map` give them.
+
+        A scorer whose score and map share most of the work does that once here.
+        """
+        return self.anomaly_score(X), self.anomaly_map(X)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Fitted attributes by name, for storage; a list's arrays get numbered names."""

@@ -129,6 +129,11 @@ class Padim(Scorer):
         maxima = [smooth_maps(image[None], self.map_size).max() for image in self.distances(X)]
         return np.array(maxima, np.float64)
 
+    def score_and_map(self, X: Features) -> tuple[np.ndarray, np.ndarray]:
+        """Both from one map; see `Scorer.score_and_map`."""
+        maps = self.anomaly_map(X)
+        return maps.max(axis=(1, 2)).astype(np.float64), maps
+
     def _row(self, layers: list[np.ndarray], row: int) -> np.ndarray:
         """Kept channels of one row of the finest grid: (width, n_images, n_channels)."""
         height, width = finest_grid(layers)

@@ -81,6 +81,11 @@ class PatchSubspace(Scorer):
 
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Mean of the map's largest hundredth; see `Scorer.anomaly_score`."""
-        values = np.sort(self.anomaly_map(X).reshape(len(map_list(X)[0]), -1), axis=1)
+        return self.score_and_map(X)[0]
+
+    def score_and_map(self, X: Features) -> tuple[np.ndarray, np.ndarray]:
+        """Both from one map; see `Scorer.score_and_map`."""
+        maps = self.anomaly_map(X)
+        values = np.sort(maps.reshape(len(maps), -1), axis=1)
         largest = values[:, -max(1, values.shape[1] // 100) :]
-        return largest.mean(axis=1, dtype=np.float64)
+        return largest.mean(axis=1, dtype=np.float64), maps

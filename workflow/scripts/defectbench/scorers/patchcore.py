@@ -100,6 +100,11 @@ class Patchcore(Scorer):
         """Largest distance, weighted; see `Scorer.anomaly_score`."""
         return self._compare(map_list(X))[1]
 
+    def score_and_map(self, X: Features) -> tuple[np.ndarray, np.ndarray]:
+        """Both from one search; see `Scorer.score_and_map`."""
+        distances, scores = self._compare(map_list(X))
+        return scores, smooth_maps(distances, self.map_size)
+
     def _compare(self, layers: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Distances at each position, and image scores."""
         n_images, grid = len(layers[0]), finest_grid(layers)

@@ -93,10 +93,8 @@ class PcaFre(Scorer):
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Sum or maximum of the map; see `Scorer.anomaly_score`."""
         layers = layer_list(X)
-        if self.image_score == "max":
-            return self.anomaly_map(X).max(axis=(1, 2)).astype(np.float64)
-        if len(layers) > 1:
-            return self.anomaly_map(X).sum(axis=(1, 2), dtype=np.float64)
+        if self._scores_the_map():
+            return self.score_and_map(X)[0]
         coordinates, squared_norm = project(_flat(layers[0]), self._analyses()[0])
         # rounding may leave a perfectly reconstructed feature just below 0
         return np.maximum(squared_norm - (coordinates**2).sum(axis=1), 0)
@@ -117,6 +115,19 @@ class PcaFre(Scorer):
             scale = layer.shape[1] * mean * len(layers)
             combined += bilinear((squared_residual(layer, analysis) / scale), grid)
         return combined
+
+    def score_and_map(self, X: Features) -> tuple[np.ndarray, np.ndarray]:
+        """Both from one map; see `Scorer.score_and_map`."""
+        if not self._scores_the_map():
+            return super().score_and_map(X)
+        maps = self.anomaly_map(X)
+        if self.image_score == "max":
+            return maps.max(axis=(1, 2)).astype(np.float64), maps
+        return maps.sum(axis=(1, 2), dtype=np.float64), maps
+
+    def _scores_the_map(self) -> bool:
+        """The sum of one layer's map is known without it."""
+        return self.image_score == "max" or len(self.mean_) > 1
 
     def _analyses(self) -> list[Components]:
         return list(map(Components, self.mean_, self.components_))

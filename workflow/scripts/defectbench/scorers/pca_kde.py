@@ -103,13 +103,10 @@ class PcaKde(Scorer):
         """Negative log density; see `Scorer.anomaly_score`."""
         return -self.log_density(X)
 
-    def held_out_score(self, X: np.ndarray, reference: Self) -> np.ndarray:
-        """Negative log density, as if the scale were that of `reference`; see `Scorer`.
-
-        The density of features divided by m is m^d times that of the features themselves.
-        """
+    def scale_shift(self, reference: Self) -> float:
+        """The density of features divided by m is m^d times theirs; see `Scorer.scale_shift`."""
         shift = np.log(self.max_norm_) - np.log(reference.max_norm_)
-        return self.anomaly_score(X) + len(self.components_) * shift
+        return float(len(self.components_) * shift)
 
     def _log_kernel_sum(self, queries: np.ndarray) -> np.ndarray:
         """Logarithm of the summed kernels, without underflow far from every training image."""

@@ -1,0 +1,94 @@
+"""What a detector costs is counted in processor time, and stands beside its AUROC."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_results import CODE, run_script
+
+from defectbench.images.index import IndexRow, write_index
+from defectbench.reports.cost_table import cost_markdown
+from defectbench.scorers.nearest_neighbour import NearestNeighbour
+from defectbench.storage import read_json, write_arrays, write_json
+
+WAIT = 0.5
+OUTPUTS = {
+    "model": "model.h5",
+    "scores": "scores.tsv",
+    "held_out": "held_out_scores.tsv",
+    "check": "held_out_check.json",
+    "maps": "maps.h5",
+    "cost": "cost.json",
+}
+
+
+def score_images(folder: Path) -> dict[str, float]:
+    """Run rule `scores` on a few generated vectors; its costs."""
+    splits = ["train"] * 10 + ["test"] * 4
+    rows = [
+        IndexRow(f"{split}/{k}.png", split, 0, "good", "", 8, 8, "L", "0")
+        for k, split in enumerate(splits)
+    ]
+    write_index(folder / "index.tsv", rows)
+    X = np.random.default_rng(0).normal(size=(len(rows), 3)).astype(np.float32)
+    write_arrays(folder / "features.h5", {"X": X}, {"provenance": {}})
+    write_json(folder / "extraction_cost.json", {"/": 12.0})
+    run_script(
+        "score_images",
+        folder,
+        input={
+            "index": folder / "index.tsv",
+            "features": folder / "features.h5",
+            "extraction_cost": folder / "extraction_cost.json",
+        },
+        output={name: folder / file for name, file in OUTPUTS.items()},
+        params={
+            "groups": "",
+            "group": "/",
+            "layers": ["X"],
+            "scorer": "nearest_neighbour",
+            "parameters": {},
+            "folds": 5,
+            "seed": 42,
+            "code": CODE,
+        },
+        wildcards={"category": "plate"},
+    )
+    return read_json(folder / "cost.json")
+
+
+def test_waiting_for_the_processor_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def wait_and(work):
+        def delayed(*given):
+            time.sleep(WAIT)
+            return work(*given)
+
+        return delayed
+
+    for name in ("fit", "anomaly_score"):
+        monkeypatch.setattr(NearestNeighbour, name, wait_and(getattr(NearestNeighbour, name)))
+    cost = score_images(tmp_path)
+    assert 0 < cost["fit_cpu_seconds"] < WAIT / 2
+    assert 0 < cost["score_cpu_ms_per_image"] < 1000 * WAIT / 2 / 4
+    assert cost["extract_ms_per_image"] == 12.0
+
+
+def test_each_detector_has_a_row_and_what_was_not_measured_a_dash():
+    measured = {
+        "detector": "fre net",
+        "auroc": 0.9,
+        "auroc_interval": [0.85, 0.95],
+        "fit_cpu_seconds": 0.25,
+        "score_cpu_ms": 1.5,
+        "milliseconds": 21.5,
+        "peak_mb": 140.2,
+        "model_bytes": 2_100_000,
+    }
+    unknown = dict.fromkeys(measured) | {"detector": "given net", "auroc_interval": [None, None]}
+    text = cost_markdown("parts", {"detectors": [measured, unknown]})
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[-2:]]
+    assert cells == [
+        ["fre net", "0.900 (0.850–0.950)", "0.25", "1.5", "21.5", "140", "2.1"],
+        ["given net", *["–"] * 6],
+    ]
