@@ -121,6 +121,7 @@ def write_page(
     folders: Sequence[Path],
     costs: Mapping[str, float] | None = None,
     categories: Sequence[str] = (),
+    studies: Sequence[Path] = (),
 ) -> Path:
     """The page of some cells and of their folders of images, by the rules' scripts."""
     reports = root / "reports"
@@ -144,6 +145,7 @@ def write_page(
             "metrics": metrics,
             "decision": decision,
             "images": [str(folder) for folder in folders],
+            "studies": [str(file) for file in studies],
         },
         output={"page": reports / f"{dataset}.html"},
         params={"categories": categories},

@@ -27,8 +27,9 @@ def studied(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
-def with_studies(folder: Path, **changes: object) -> None:
+def with_studies(folder: Path, shown: bool = False, **changes: object) -> None:
     config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["datasets"]["parts"]["studies"] = shown
     config["studies"] = STUDIES | changes
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
@@ -78,6 +79,22 @@ def test_another_severity_repeats_that_study_alone(studied: Path):
     finally:
         with_studies(studied)
     assert planned_jobs(studied, REPORT) == {}
+
+
+def test_the_page_shows_studies_only_where_the_dataset_asks_for_it(studied: Path):
+    page = "reports/parts.html"
+    assert not {job for job in planned_jobs(studied, page) if job.startswith("stud")}
+    try:
+        with_studies(studied, shown=True)
+        run = snakemake(studied, page)
+        assert run.returncode == 0, run.stdout + run.stderr
+        text = (studied / page).read_text()
+        for question in ("How many good parts", "What if some of them", "when the pictures change"):
+            assert text.count(question) == 1
+        assert planned_jobs(studied, page) == {}
+    finally:
+        with_studies(studied)
+    assert planned_jobs(studied, page) == {"page": 1}  # as it was, whatever lies there
 
 
 def test_no_study_of_cached_features_asks_for_an_image(studied: Path):

@@ -2,7 +2,7 @@
 
 in:  decision.json; metrics.json, scores.tsv, held_out_scores.tsv and held_out_check.json of every
      category and detector; maps.h5 and pixel_metrics.json of those that localize; index.tsv,
-     notes.json and images of every category
+     notes.json and images of every category; where the dataset's `studies` says so, its studies
 out: reports/{dataset}.html
 """
 
@@ -22,6 +22,8 @@ rule page:
         index=of_cells("index", "index"),
         notes=of_cells("index", "notes"),
         images=dataset_images,
+        studies=shown_studies,
+        studies_report=shown_studies_report,
     output:
         page=report(
             "reports/{dataset}.html",

@@ -145,10 +145,7 @@ rule study_across:
 
 rule studies:
     input:
-        training_size=of_study("training_size", "study_training_size"),
-        contamination=of_study("contamination", "study_contamination"),
-        robustness=of_robustness,
-        across=of_cells("study_across", "study", only=crossing_cells),
+        studies=all_studies,
     output:
         markdown="reports/{dataset}_studies.md",
         csv="reports/{dataset}_studies.csv",

@@ -101,6 +101,28 @@ def of_robustness(wildcards):
     return of_study("robustness", "study_robustness")(wildcards)
 
 
+def all_studies(wildcards):
+    """Input function: the files of all studies of a dataset."""
+    return [
+        *of_study("training_size", "study_training_size")(wildcards),
+        *of_study("contamination", "study_contamination")(wildcards),
+        *of_robustness(wildcards),
+        *of_cells("study_across", "study", only=crossing_cells)(wildcards),
+    ]
+
+
+def shown_studies(wildcards):
+    """Input function of the page: those files where the dataset's `studies` says so."""
+    shown = config["datasets"][wildcards.dataset]["studies"]
+    return all_studies(wildcards) if shown else []
+
+
+def shown_studies_report(wildcards):
+    """Input function of the page: the report that it then links to."""
+    shown = config["datasets"][wildcards.dataset]["studies"]
+    return rules.studies.output.markdown.format(**wildcards) if shown else []
+
+
 def some_study(wildcards):
     """Parameter: which studies there are; without one there is nothing to report."""
     if "studies" not in config:

@@ -8,6 +8,8 @@ from defectbench.reports.cells import collect_cells
 from defectbench.reports.earlier import keep_report, variant
 from defectbench.reports.notes import notes_by_category
 from defectbench.reports.page import render_page
+from defectbench.reports.studies import read_studies
+from defectbench.reports.study_section import study_section
 from defectbench.storage import read_json, write_text
 
 with job_log(snakemake.log[0]):
@@ -33,6 +35,10 @@ with job_log(snakemake.log[0]):
         "operating points as CSV": f"{dataset}_operating_points.csv",
         "decision as JSON": f"{dataset}_decision.json",
     }
+    what_if = None
+    if given.studies:
+        what_if = study_section(dataset, read_studies(given.studies))
+        links |= {"studies": f"{dataset}_studies.md"}
     page = render_page(
         dataset,
         categories,
@@ -43,6 +49,7 @@ with job_log(snakemake.log[0]):
         notes_by_category(found.folders),
         found.coverage,
         links,
+        what_if,
     )
     write_text(output.page, page)
     if found.whole(categories):

@@ -8,7 +8,7 @@ from defectbench.storage import atomic_path, write_text
 
 with job_log(snakemake.log[0]):
     output = snakemake.output
-    studies = read_studies(list(snakemake.input))
+    studies = read_studies(snakemake.input.studies)
     for name, svg in plots(studies).items():
         write_text(Path(output.plots, name), svg)
     with atomic_path(output.csv) as part:

@@ -1,7 +1,7 @@
 """From the validated config to what has to be made; bad settings are refused with their key."""
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from math import ceil
 from pathlib import Path
@@ -20,7 +20,12 @@ from defectbench.images.own_folders import own_categories, training_images
 from defectbench.images.wording import no_categories
 from defectbench.scorers import scorer_class, scorer_names
 
-NUMBERS = {"integer": int, "number": float}
+WORDS = {"true": True, "false": False}
+READ: Mapping[str, Callable[[str], Any]] = {
+    "integer": int,
+    "number": float,
+    "boolean": WORDS.__getitem__,
+}
 DEMO = "elpv"
 LOCAL = ("folder", "features")
 METHOD_KEYS = frozenset(
@@ -41,7 +46,8 @@ class Cell(NamedTuple):
 def check_schema(config: Config, schema_file: Path) -> None:
     """Refuse what the schema forbids: unknown keys, missing ones, wrong types.
 
-    Numbers that arrive as strings, as in ``--config 'threshold={folds: 3}'``, are made numbers.
+    Numbers and truth values that arrive as strings, as in ``--config 'threshold={folds: 3}'``, are
+    made what they say.
 
     Raises
     ------
@@ -51,7 +57,7 @@ def check_schema(config: Config, schema_file: Path) -> None:
     validator = jsonschema.Draft202012Validator(
         yaml.safe_load(schema_file.read_text(encoding="utf-8"))
     )
-    _read_numbers(config, validator)
+    _read_strings(config, validator)
     errors = validator.iter_errors(config)
     problems = [
         f"{'.'.join(map(str, error.absolute_path)) or 'top level'}: {_in_words(error)}"
@@ -61,18 +67,18 @@ def check_schema(config: Config, schema_file: Path) -> None:
         raise InputError("config: " + "; ".join(problems))
 
 
-def _read_numbers(config: Config, validator: jsonschema.protocols.Validator) -> None:
-    """Make numbers of the strings that Snakemake makes of them in ``--config 'key={…: 0.01}'``."""
+def _read_strings(config: Config, validator: jsonschema.protocols.Validator) -> None:
+    """Read the strings that Snakemake makes of numbers in ``--config 'key={…: 0.01}'``."""
     for error in list(validator.iter_errors(config)):
         wanted, text = error.validator_value, error.instance
-        if error.validator != "type" or wanted not in NUMBERS or not isinstance(text, str):
+        if error.validator != "type" or wanted not in READ or not isinstance(text, str):
             continue
         *parents, key = error.absolute_path
         place: Any = config
         for parent in parents:
             place = place[parent]
-        with contextlib.suppress(ValueError):
-            place[key] = NUMBERS[wanted](text)
+        with contextlib.suppress(ValueError, KeyError):
+            place[key] = READ[wanted](text)
 
 
 def _in_words(error: jsonschema.ValidationError) -> str:
@@ -116,6 +122,11 @@ def check_config(config: Config) -> None:
             check_groups(dataset.get("groups", ""))
         except InputError as error:
             raise InputError(f"config: datasets.{name}.groups: {error}") from error
+        if dataset.get("studies") and "studies" not in config:
+            raise InputError(
+                f"config: datasets.{name}.studies: there are none to show; name some in `studies`, "
+                "such as those of docs/studies.md"
+            )
     chosen = _chosen(config)
     known = {
         category
