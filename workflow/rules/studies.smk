@@ -28,6 +28,7 @@ rule study_training_size:
     params:
         scorer=lookup("methods/{method}/scorer", within=config),
         parameters=lambda wildcards: scorer_parameters(config, wildcards.method),
+        trimmed=lookup("methods/{method}/trimmed", within=config, default=0),
         group=method_group,
         layers=method_arrays,
         seed=config["seed"],
@@ -60,6 +61,7 @@ rule study_contamination:
     params:
         scorer=lookup("methods/{method}/scorer", within=config),
         parameters=lambda wildcards: scorer_parameters(config, wildcards.method),
+        trimmed=lookup("methods/{method}/trimmed", within=config, default=0),
         group=method_group,
         layers=method_arrays,
         seed=config["seed"],
@@ -131,6 +133,7 @@ rule study_across:
     params:
         scorer=lookup("methods/{method}/scorer", within=config),
         parameters=lambda wildcards: scorer_parameters(config, wildcards.method),
+        trimmed=lookup("methods/{method}/trimmed", within=config, default=0),
         group=method_group,
         layers=method_arrays,
         seed=config["seed"],

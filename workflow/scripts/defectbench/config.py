@@ -29,7 +29,7 @@ READ: Mapping[str, Callable[[str], Any]] = {
 DEMO = "elpv"
 LOCAL = ("folder", "features")
 METHOD_KEYS = frozenset(
-    {"scorer", "layer", "layers", "pool", "preprocessing", "backbones", "resolution"}
+    {"scorer", "layer", "layers", "pool", "preprocessing", "backbones", "resolution", "trimmed"}
 )
 
 Config = Mapping[str, Any]
@@ -268,13 +268,16 @@ def _check_number_of_images(config: Config, dataset: str, category: str) -> None
         images = len(image_files(folder, "train"))
     if not images:
         return
-    left = images - ceil(images / folds)
     for name in entry["methods"]:
-        scorer = scorer_class(config["methods"][name]["scorer"])(**scorer_parameters(config, name))
+        method = config["methods"][name]
+        untrimmed = images - int(images * method.get("trimmed", 0))
+        left = untrimmed - ceil(untrimmed / folds)
+        scorer = scorer_class(method["scorer"])(**scorer_parameters(config, name))
         if left < scorer.fewest_images:
             raise InputError(
                 f"config: methods.{name} needs {scorer.fewest_images} training images; {dataset}/"
-                f"{category} has {images}, of which {folds} folds leave {left}"
+                f"{category} has {images}, of which {'trimming and ' * ('trimmed' in method)}"
+                f"{folds} folds leave {left}"
             )
 
 
