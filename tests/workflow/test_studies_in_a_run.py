@@ -19,9 +19,12 @@ STUDIES = {
 
 @pytest.fixture(scope="module")
 def studied(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of all studies on one category."""
+    """A finished run of all studies on one category, of which one detector trims."""
     folder = tmp_path_factory.mktemp("studied")
     write_config(folder, small_dataset, studies=STUDIES, categories=["plate"])
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["methods"]["fre_small"]["trimmed"] = 0.1
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
     run = snakemake(folder, REPORT)
     assert run.returncode == 0, run.stdout + run.stderr
     return folder
@@ -53,16 +56,15 @@ def test_the_report_answers_shows_and_lists_every_point(studied: Path):
         assert low <= value <= high
 
 
-def test_all_images_and_clean_images_give_what_the_benchmark_gives(studied: Path):
-    cell = studied / "results/parts/plate/fre_small/efficientnet_lite0"
+@pytest.mark.parametrize("method", ["dfkde_small", "fre_small"])
+def test_all_images_and_clean_images_give_what_the_benchmark_gives(studied: Path, method: str):
+    cell = studied / "results/parts/plate" / method / "efficientnet_lite0"
     snakemake(studied, f"{cell.relative_to(studied)}/metrics.json")
     figures = read_json(cell / "metrics.json")
     everything = read_json(cell / "studies" / "training_size.json")["levels"][-1]
     light = studied / "results/parts/plate/studies/robustness/efficientnet_lite0.json"
     methods = read_json(light)["methods"]
-    clean = next(
-        level for level in methods["fre_small"]["levels"] if level["perturbation"] == "clean"
-    )
+    clean = next(level for level in methods[method]["levels"] if level["perturbation"] == "clean")
     for level in (everything, clean):
         assert level["image_auroc"] == figures["metrics"]["image_auroc"]
         assert level["repeats"][0]["threshold"] == figures["thresholds"]["honest"]

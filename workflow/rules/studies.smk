@@ -34,7 +34,7 @@ rule study_training_size:
         seed=config["seed"],
         folds=config["threshold"]["folds"],
         false_positive_rate=config["threshold"]["false_positive_rate"],
-        groups=lambda wildcards: config["datasets"][wildcards.dataset].get("groups", ""),
+        groups=dataset_groups,
         study=study("training_size"),
         code=scorer_digest("study_training_size"),
     script:
@@ -67,7 +67,7 @@ rule study_contamination:
         seed=config["seed"],
         folds=config["threshold"]["folds"],
         false_positive_rate=config["threshold"]["false_positive_rate"],
-        groups=lambda wildcards: config["datasets"][wildcards.dataset].get("groups", ""),
+        groups=dataset_groups,
         study=study("contamination"),
         code=scorer_digest("study_contamination"),
     script:
@@ -104,7 +104,7 @@ rule study_robustness:
         seed=config["seed"],
         folds=config["threshold"]["folds"],
         false_positive_rate=config["threshold"]["false_positive_rate"],
-        groups=lambda wildcards: config["datasets"][wildcards.dataset].get("groups", ""),
+        groups=dataset_groups,
         study=study("robustness"),
         code=stage_digest("study_robustness"),
     script:
@@ -139,7 +139,7 @@ rule study_across:
         seed=config["seed"],
         folds=config["threshold"]["folds"],
         false_positive_rate=config["threshold"]["false_positive_rate"],
-        groups=lambda wildcards: config["datasets"][wildcards.dataset].get("groups", ""),
+        groups=dataset_groups,
         study=judged_categories,
         code=scorer_digest("study_across"),
     script:
