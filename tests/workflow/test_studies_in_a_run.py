@@ -119,6 +119,8 @@ def test_a_detector_is_taken_across_to_another_category(studied: Path):
         assert [own["level"], other["level"], again["variant"]] == ["plate", "ring", "reset"]
         clean = read_json(studied / target.replace("across", "training_size"))["levels"][-1]
         assert own["recall"] == clean["recall"]
+        with_studies(studied, across=[{"train": "parts/plate", "test": "parts/ring"}])
+        assert planned_jobs(studied, target) == {}  # the same, spelled out
         with_studies(studied, across=[{"train": "plate", "test": "rnig"}])
         refused = snakemake(studied, "--dry-run", REPORT)
         said = refused.stdout + refused.stderr

@@ -9,6 +9,7 @@ from snakemake.utils import validate
 sys.path.insert(0, str(Path(workflow.basedir, "workflow", "scripts")))
 
 from defectbench.config import check_config, check_schema, separate_seeds, split_names
+from defectbench.crossings import check_crossings
 from defectbench.errors import InputError
 from defectbench.features.layers import check_layers
 from defectbench.terminal import take_over
@@ -47,6 +48,7 @@ try:
     check_schema(config, SCHEMA)
     validate(config, str(SCHEMA))  # fills in the defaults
     check_config(config)
+    check_crossings(config)
     check_layers(config, Path("resources/layers"))
 except InputError as error:
     raise WorkflowError(str(error)) from None

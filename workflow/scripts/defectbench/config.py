@@ -104,20 +104,22 @@ def check_config(config: Config) -> None:
         if preprocessing.get("crop", 1) > preprocessing["size"]:
             raise InputError(f"config: preprocessings.{name}.crop: larger than size")
     for name, method in config["methods"].items():
-        _known(f"methods.{name}.scorer", method["scorer"], scorer_names())
-        _known(f"methods.{name}.preprocessing", method["preprocessing"], config["preprocessings"])
+        check_known(f"methods.{name}.scorer", method["scorer"], scorer_names())
+        check_known(
+            f"methods.{name}.preprocessing", method["preprocessing"], config["preprocessings"]
+        )
         if scorer_class(method["scorer"]).localizes:
             _whole_image(config, name)
         schema = scorer_class(method["scorer"]).parameter_schema
         for key, value in _given_parameters(method).items():
-            _known(f"methods.{name}", key, [*sorted(METHOD_KEYS), *schema], "key")
+            check_known(f"methods.{name}", key, [*sorted(METHOD_KEYS), *schema], "key")
             try:
                 jsonschema.validate(value, schema[key])
             except jsonschema.ValidationError as error:
                 raise InputError(f"config: methods.{name}.{key}: {error.message}") from error
     for name, dataset in config["datasets"].items():
         for method in dataset["methods"]:
-            _known(f"datasets.{name}.methods", method, config["methods"])
+            check_known(f"datasets.{name}.methods", method, config["methods"])
         try:
             check_groups(dataset.get("groups", ""))
         except InputError as error:
@@ -129,15 +131,10 @@ def check_config(config: Config) -> None:
             )
     chosen = _chosen(config)
     known = {
-        category
-        for dataset in config["datasets"]
-        for category in _known_categories(config, dataset)
+        category for dataset in config["datasets"] for category in known_categories(config, dataset)
     }
     for category in chosen or ():
-        _known("categories", category, sorted(known))
-    for pair in config.get("studies", {}).get("across", ()):
-        for key, category in pair.items():
-            _known(f"studies.across.{key}", category, sorted(known))
+        check_known("categories", category, sorted(known))
 
 
 def all_categories(config: Config, dataset: str) -> list[str]:
@@ -176,7 +173,7 @@ def default_datasets(config: Config) -> list[str]:
     chosen = set(_chosen(config) or ())
     if not chosen:
         return local
-    having = [name for name in config["datasets"] if chosen & {*_known_categories(config, name)}]
+    having = [name for name in config["datasets"] if chosen & {*known_categories(config, name)}]
     if not set(having) & set(local):
         raise InputError(
             f"config: categories: {', '.join(sorted(chosen))} is in the dataset {having[0]}, which "
@@ -187,7 +184,7 @@ def default_datasets(config: Config) -> list[str]:
 
 def cells(config: Config, dataset: str) -> list[Cell]:
     """Detectors on categories that make up a dataset's table."""
-    _known("datasets", dataset, config["datasets"], "dataset")
+    check_known("datasets", dataset, config["datasets"], "dataset")
     for category in chosen_categories(config, dataset):
         _check_number_of_images(config, dataset, category)
     return [
@@ -315,7 +312,7 @@ def _chosen(config: Config) -> list[str] | None:
     return None if chosen == "all" else chosen
 
 
-def _known_categories(config: Config, dataset: str) -> list[str]:
+def known_categories(config: Config, dataset: str) -> list[str]:
     """Categories a dataset may have; a folder that is not there (yet) has none."""
     entry = config["datasets"][dataset]
     if "all_categories" in entry or entry["source"] not in LOCAL or Path(entry["path"]).is_dir():
@@ -333,7 +330,8 @@ def _whole_image(config: Config, method: str) -> None:
         )
 
 
-def _known(path: str, value: str, allowed: Iterable[str], kind: str = "value") -> None:
+def check_known(path: str, value: str, allowed: Iterable[str], kind: str = "value") -> None:
+    """Refuse a value that is not among those allowed, with the nearest of them."""
     if value not in allowed:
         raise InputError(f"config: {path}: {_unknown(kind, value, allowed)}")
 

@@ -17,7 +17,7 @@ QUESTIONS = {
     "training_size": "How many good parts must I photograph?",
     "contamination": "What if some of them were bad?",
     "robustness": "What happens when the pictures change?",
-    "across": "What if the line changes its product?",
+    "across": "What if the line changes its product or its camera?",
 }
 PLOTTED = ("training_size", "contamination", "robustness")
 INTERVALS = (
@@ -45,8 +45,9 @@ NOTES = {
         "changed good images: one half of the good test images for the other half."
     ),
     "across": (
-        "Detector and threshold are those of one category, the test images another's. Reset: the "
-        "threshold is set anew on one half of that category's good test images for the other half."
+        "Detector and threshold are those of one category, or of some groups of its images; the "
+        "test images are of another, or of other groups. Reset: the threshold is set anew on one "
+        "half of those good test images for the other half."
     ),
 }
 
@@ -121,6 +122,7 @@ def tidy_studies(studies: Mapping[str, Sequence[Mapping[str, Any]]]) -> pd.DataF
                         "study": study,
                         **{key: result[key] for key in ("category", "method", "backbone")},
                         "perturbation": level.get("perturbation", ""),
+                        "train": level.get("train", ""),
                         "level": level["level"],
                         "variant": level.get("variant", ""),
                         "images": level["images"],

@@ -91,8 +91,8 @@ def _point(level: Mapping[str, Any]) -> str:
     if "perturbation" in level:
         severity = "" if level["perturbation"] == CLEAN else f" {value:g}"
         return f"{level['perturbation']}{severity}, {level['variant']}"
-    if isinstance(value, str) and "variant" in level:
-        return f"{value}, {level['variant']}"
+    if "train" in level:
+        return f"{level['train']} → {value}, {level['variant']}"
     return f"{value:.0%}, {level['variant']}" if "variant" in level else f"{value} images"
 
 
