@@ -5,7 +5,7 @@ ENV := .venv/.installed
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo run plan check compare score test test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-groups lint
+.PHONY: help demo run plan check compare score test test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-groups bench-studies lint
 .DEFAULT_GOAL := help
 
 # settings of the user's own, merged over config.yaml
@@ -79,6 +79,9 @@ bench-pixels: $(ENV) ## time the pixel metrics against a full sort, one thread; 
 
 bench-groups: $(ENV) ## false-positive rates on new parts with and without groups, and false alarms
 	PYTHONPATH=workflow/scripts:tests/support python tests/bench/groups.py
+
+bench-studies: $(ENV) ## jobs, points, wall and CPU seconds of the demo's studies
+	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/studies.py
 
 lint: $(ENV) ## run ruff, snakefmt and snakemake --lint
 	ruff check .
