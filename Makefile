@@ -5,7 +5,7 @@ ENV := .venv/.installed
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo run plan check compare score test test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-patchcore bench-groups bench-detector docs lint
+.PHONY: help demo run plan check compare score test test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-patchcore bench-groups bench-detector bench-studies docs lint
 .DEFAULT_GOAL := help
 
 # settings of the user's own, merged over config.yaml
@@ -91,6 +91,9 @@ bench-detector: DETECTOR ?= results/elpv/monocrystalline/fre_lite0/efficientnet_
 bench-detector: $(ENV) ## time an exported detector against PyTorch, image by image: DETECTOR=results/…
 	@snakemake --quiet all $(CONFIGURED) -- $(DETECTOR)
 	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/detector.py $(DETECTOR) $(BENCH)
+
+bench-studies: $(ENV) ## jobs, points, wall and CPU seconds of the demo's studies
+	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/studies.py
 
 docs: ## insert what the reports say into README and docs
 	@$(PYTHON) docs/insert_reports.py

@@ -31,10 +31,10 @@ include: "workflow/rules/overlays.smk"
 include: "workflow/rules/detector.smk"
 include: "workflow/rules/new_images.smk"
 include: "workflow/rules/table.smk"
-include: "workflow/rules/page.smk"
-include: "workflow/rules/usage.smk"
 include: "workflow/rules/study_inputs.smk"
 include: "workflow/rules/studies.smk"
+include: "workflow/rules/page.smk"
+include: "workflow/rules/usage.smk"
 
 
 # run where Snakemake runs: they need the network, or are over in a moment

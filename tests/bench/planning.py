@@ -24,6 +24,12 @@ BACKBONES = {
     "resnet18d.ra2_in1k": "layer3",
     "resnet34d.ra2_in1k": "layer3",
 }
+SEVERITIES = list(range(-15, 0)) + list(range(1, 16))
+STUDIES = {
+    "training_size": {"images": [5, 10, 15, 20, 25, "all"]},
+    "contamination": {"shares": [0, 0.02, 0.05, 0.1, 0.2]},
+    "robustness": {"brightness": SEVERITIES},
+}
 PROFILE = yaml.safe_load((ROOT / "workflow" / "profiles" / "slurm" / "config.yaml").read_text())
 GROUPS = ["--groups", *PROFILE["groups"], "--group-components", *PROFILE["group-components"]]
 
@@ -50,6 +56,7 @@ def write_grid(folder: Path, categories: int, backbones: int, methods: int) -> N
         for number in range(methods)
         for layer in sorted(set(names.values()))
     }
+    config["studies"] = STUDIES
     config["datasets"] = {
         "grid": {
             "source": "folder",
@@ -60,10 +67,10 @@ def write_grid(folder: Path, categories: int, backbones: int, methods: int) -> N
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
 
-def plan(folder: Path, *arguments: str) -> tuple[int, Usage]:
+def plan(folder: Path, *arguments: str, report: str = "table") -> tuple[int, Usage]:
     """Number of jobs of a dry run and what planning it took."""
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "-d", str(folder)]
-    command += ["-n", "--quiet", "rules", *arguments, "--", "reports/grid_table.md"]
+    command += ["-n", "--quiet", "rules", *arguments, "--", f"reports/grid_{report}.md"]
     usage = measure(command, folder)
     output = (folder / "output.log").read_text()
     return int(re.findall(r"^total +(\d+)$", output, re.M)[-1]), usage
@@ -74,14 +81,19 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("reports/planning.md"))
     arguments = parser.parse_args()
     rows = []
-    for categories, backbones, methods in ((15, 3, 2), (15, 12, 8), (300, 1, 1)):
+    for report, categories, backbones, methods in (
+        ("table", 15, 3, 2),
+        ("studies", 15, 3, 2),
+        ("table", 15, 12, 8),
+        ("table", 300, 1, 1),
+    ):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             write_grid(folder, categories, backbones, methods)
             plan(folder)  # the first one lists the layers of timm's models
             for label, options in (("", []), (", grouped", GROUPS)):
-                jobs, usage = plan(folder, *options)
-                grid = f"{categories} × {backbones} × {methods}{label}"
+                jobs, usage = plan(folder, *options, report=report)
+                grid = f"{categories} × {backbones} × {methods}, {report}{label}"
                 per_thousand = (usage.wall * 1000 / jobs, usage.memory * 1000 / jobs)
                 rows.append(
                     [
@@ -94,9 +106,11 @@ def main() -> None:
                 )
                 print(rows[-1], file=sys.stderr)
     header = ["categories × backbones × methods", "jobs", "s", "peak MB", "s / 1000", "MB / 1000"]
+    table = tabulate(rows, header, "github", disable_numparse=True)
     text = (
         f"# Planning\n\n`make bench-planning` on {processor()}: dry runs of a dataset of which "
-        f"nothing is done yet.\n\n{tabulate(rows, header, 'github', disable_numparse=True)}\n"
+        "nothing is done yet: its table, or training size, contamination and robustness (30 "
+        f"severities) of all its detectors.\n\n{table}\n"
     )
     arguments.output.write_text(text)
     print(text)

@@ -125,6 +125,7 @@ def write_page(
     costs: Mapping[str, float] | None = None,
     categories: Sequence[str] = (),
     new_images: Sequence[Path] = (),
+    studies: Sequence[Path] = (),
 ) -> Path:
     """The page of some cells and of their folders of images, by the rules' scripts."""
     metrics = [str(cell / "metrics.json") for cell in cells]
@@ -139,6 +140,7 @@ def write_page(
             "decision": decision,
             "images": [str(folder) for folder in folders],
             "new_images": [str(folder) for folder in new_images],
+            "studies": [str(file) for file in studies],
         },
         output={"page": page},
         params={"categories": categories},

@@ -127,6 +127,9 @@ def test_one_pass_yields_every_layer_asked_for(config: dict):
         (("preprocessings", "p", "aspect"), "padd", "preprocessings.p.aspect: 'padd'.*'pad'"),
         (("methods", "a", "pool"), 0, "methods.a.pool"),
         (("methods", "a", "backbones"), [], "methods.a.backbones"),
+        (("methods", "a", "trimmed"), 0.6, "methods.a.trimmed: 0.6 is greater than .* 0.5"),
+        (("methods", "a", "trimmed"), 0, "methods.a.trimmed: 0 is less than or equal to"),
+        (("datasets", "parts", "studies"), "yes", "datasets.parts.studies: 'yes' is not of type"),
     ],
 )
 def test_the_schema_names_the_key(config: dict, path: tuple, value: object, message: str):
@@ -145,6 +148,7 @@ def test_the_schema_names_the_key(config: dict, path: tuple, value: object, mess
         (("methods", "a", "components"), 0, "methods.a.components: 0"),
         (("methods", "b", "variance"), 97, "methods.b.variance: 97"),
         (("preprocessings", "p", "crop"), 65, "preprocessings.p.crop: larger"),
+        (("datasets", "parts", "studies"), True, "parts.studies: there are none to show"),
         (("datasets", "parts", "groups"), "t(", "datasets.parts.groups: 't.' is no regular"),
         (
             ("datasets", "parts", "groups"),
@@ -168,6 +172,20 @@ def test_more_components_than_images_allow_are_refused(config: dict, components:
     ) as error:
         cells(config, "parts")
     assert message in str(error.value)
+
+
+def test_trimming_counts_in_how_many_images_are_left(config: dict):
+    config["methods"]["a"] |= {"components": 8, "trimmed": 0.3}
+    with pytest.raises(InputError, match="plate has 16, of which trimming and 5 folds leave 9"):
+        cells(config, "parts")
+    del config["methods"]["a"]["trimmed"]
+    assert cells(config, "parts")
+
+
+def test_truth_values_from_the_command_line_are_read(config: dict):
+    config["datasets"]["parts"]["studies"] = "true"
+    check_schema(config, SCHEMA)
+    assert config["datasets"]["parts"]["studies"] is True
 
 
 def test_an_unknown_dataset_is_refused(config: dict):

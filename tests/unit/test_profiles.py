@@ -13,7 +13,8 @@ RULES = {
     for file in (ROOT / "workflow" / "rules").glob("*.smk")
     for name in re.findall(r"^rule (\w+):", file.read_text(), re.M)
 }
-LIGHT = {"index", "scores", "metrics", "pixel_metrics"}
+STUDIES = {"study_training_size", "study_contamination", "study_across"}
+LIGHT = {"index", "scores", "metrics", "pixel_metrics", *STUDIES}
 
 
 def settings(profile: Path) -> dict:
@@ -47,6 +48,12 @@ def test_on_a_cluster_light_jobs_travel_in_groups_and_extractions_alone(profile:
 @pytest.mark.parametrize("profile", PROFILES[1:], ids=lambda profile: profile.parent.name)
 def test_on_a_cluster_failed_jobs_are_tried_again(profile: Path):
     assert settings(profile)["retries"] >= 1
+
+
+@pytest.mark.parametrize("name", ["slurm", "kubernetes"])
+def test_what_runs_a_backbone_goes_where_the_gpus_are(name: str):
+    own = settings(ROOT / "workflow" / "profiles" / name / "config.yaml")["set-resources"]
+    assert own["study_robustness"] == own["features"]
 
 
 def test_settings_of_snakemake_itself_are_its_own():

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from tiles import tile_features
 
-from defectbench.evaluation.contamination import contamination, defective_images, trim
+from defectbench.evaluation.contamination import contamination, defective_images
 from defectbench.evaluation.studies import Category, Settings, level, trial
 from defectbench.evaluation.training_size import nested_subsets, training_size
+from defectbench.evaluation.trimming import rows_left, trim
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.nearest_neighbour import NearestNeighbour
 from defectbench.scorers.pca_kde import PcaKde
@@ -121,6 +122,36 @@ def test_trimming_leaves_out_the_highest_scores():
     scores = np.array([3.0, 9.0, 1.0, 7.0, 5.0])
     assert trim(scores, 0.4).tolist() == [0, 2, 4]
     assert trim(scores, 0.19).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_trimming_holds_groups_out_whole_so_that_no_part_vouches_for_itself():
+    # three photographs of a bad part, each of which knows the two others
+    X = np.concatenate([np.random.default_rng(0).normal(size=(27, 4)), np.full((3, 4), 9.0)])
+    X[27:] += np.arange(3)[:, None] / 100
+    parts = [f"part{row // 3}" for row in range(30)]
+    left = rows_left(NearestNeighbour(), X, parts, 0.1, 5, 42)
+    assert left.tolist() == list(range(27))
+    assert not set(rows_left(NearestNeighbour(), X, [""] * 30, 0.1, 5, 42)) >= set(range(27))
+
+
+def test_a_trimmed_method_is_the_remedy_of_the_contamination_study():
+    studied = blobs(4)
+    fitted_on = np.concatenate([studied.train, studied.test[-7:]])
+    judged_on = studied.test[:-7]
+    found = trial(NearestNeighbour(), studied, fitted_on, judged_on, SETTINGS._replace(trimmed=0.1))
+    plain = trial(NearestNeighbour(), studied, fitted_on, judged_on, SETTINGS)
+    left = plain.fitted_on[trim(plain.held_out_scores, 0.1)]
+    again = trial(NearestNeighbour(), studied, left, judged_on, SETTINGS)
+    assert found.fitted_on.tolist() == again.fitted_on.tolist()
+    assert found.threshold == again.threshold < plain.threshold
+    assert (found.scores == again.scores).all()
+
+
+def test_the_training_size_of_a_trimmed_method_counts_what_was_photographed():
+    settings = SETTINGS._replace(trimmed=0.1)
+    (point,) = training_size(NearestNeighbour(), blobs(1), [20], 2, settings, nothing)
+    assert point["images"] == 20
+    assert {repeat["images"] for repeat in point["repeats"]} == {18}
 
 
 def test_contamination_in_a_case_worked_out_by_hand():

@@ -1,15 +1,22 @@
 """What the studies' answers say of figures made by hand."""
 
+from pathlib import Path
 from typing import Any
 
-from defectbench.reports.studies import studies_section
+import numpy as np
+import pytest
+from made_results import write_cell, write_page
+
 from defectbench.reports.study_answers import (
     contamination_answers,
     robustness_answers,
     training_size_answers,
 )
+from defectbench.reports.study_section import study_section
+from defectbench.storage import write_json
 
 NAMES = {"a net": "a", "b net": "b"}
+IMAGES = {"train": 200, "test_good": 50, "test_defective": 50}
 
 
 def level(auroc: float, rate: float = 0.05, recall: float = 0.5, **varied: Any) -> dict[str, Any]:
@@ -108,10 +115,48 @@ def test_a_threshold_that_finds_nothing_gets_no_praise_for_raising_no_alarm():
     assert "AUROC loses nothing" in holds
 
 
-def test_the_pages_section_is_safe_whatever_the_names_hold(tmp_path):
-    (tmp_path / "training_size_<b>.svg").write_text("<svg/>")
-    entry = of_sizes(0.80, 0.935, 0.94, 0.942) | {"category": "<b>"}
-    section = studies_section({"training_size": [entry]}, tmp_path)
-    assert "<b>" not in section
-    assert "&lt;b&gt;" in section
-    assert "data:image/svg+xml;base64,PHN2Zy8+" in section
+def test_the_section_shows_answers_plot_and_tables_of_each_category():
+    entry = of_sizes(0.80, 0.935, 0.94, 0.942) | {"study": "training_size", "images": IMAGES}
+    found = study_section("parts", {"training_size": [entry]})
+    (study,) = found["studies"]
+    assert "the smallest number within one point of all is 50" in study["answers"][0]
+    (category,) = study["categories"]
+    assert category["name"] == "plate"
+    assert str(category["drawing"]).startswith("<svg")
+    auroc, shares = category["tables"]
+    assert auroc.texts == {
+        "a net": [
+            "0.800 (0.780–0.820)",
+            "0.935 (0.915–0.955)",
+            "0.940 (0.920–0.960)",
+            "0.942 (0.922–0.962)",
+        ]
+    }
+    assert shares.points[0] == "10 images"
+
+
+def test_plots_beyond_the_pages_room_are_linked_to(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("defectbench.reports.study_section.BUDGET", 10)
+    entry = of_sizes(0.80, 0.935, 0.94, 0.942) | {"study": "training_size", "images": IMAGES}
+    entries = [entry | {"category": category} for category in ("plate", "ring")]
+    (study,) = study_section("parts", {"training_size": entries})["studies"]
+    plate, ring = study["categories"]
+    assert plate["drawing"]
+    assert ring["drawing"] is None
+    assert ring["plot"] == "parts_studies/training_size_ring.svg"
+
+
+def test_the_page_shows_studies_where_it_is_given_some_and_no_name_is_markup(tmp_path: Path):
+    images = [(f"test/{k}.png", k % 2, "good") for k in range(20)]
+    scores = np.arange(20.0)
+    cell = write_cell(tmp_path, "parts", "plate", ("a", "net"), images, scores, scores)
+    assert "What if?" not in write_page(tmp_path, "parts", [cell], []).read_text()
+    file = tmp_path / "training_size.json"
+    made = {"method": "a", "backbone": "net", "category": "<b>plate", "study": "training_size"}
+    entry = of_sizes(0.80, 0.935, 0.94, 0.942) | made | {"images": IMAGES, "seed": 42}
+    write_json(file, entry)
+    page = write_page(tmp_path, "parts", [cell], [], studies=[file]).read_text()
+    assert '<a href="#studies">What if?</a>' in page
+    assert "&lt;b&gt;plate, a: the smallest number within one point of all is 50" in page
+    assert "<b>plate" not in page
+    assert '<a href="parts_studies.md">studies</a>' in page

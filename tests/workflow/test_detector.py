@@ -11,7 +11,8 @@ import pytest
 import yaml
 from runs import ROOT, planned_jobs, snakemake, write_config
 
-from defectbench.storage import read_json, read_tsv
+from defectbench.deployment.detector import Detector
+from defectbench.storage import read_arrays, read_json, read_tsv
 
 FOLDER = "results/parts/plate/{}/efficientnet_lite0"
 PAGE = "reports/parts.html"
@@ -20,9 +21,12 @@ SCRIPT = ROOT / "workflow" / "scripts" / "score_folder.py"
 
 @pytest.fixture(scope="module")
 def exported(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that ends in the detectors of one category."""
+    """A run that ends in the detectors of one category, one of which trims its images."""
     folder = tmp_path_factory.mktemp("exported")
     write_config(folder, small_dataset)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["methods"]["fre_small"]["trimmed"] = 0.1
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
     detectors = [f"{FOLDER.format(name)}/detector.onnx" for name in ("dfkde_small", "fre_small")]
     run = snakemake(folder, *detectors)
     assert run.returncode == 0, run.stdout + run.stderr
@@ -48,6 +52,19 @@ def test_new_images_score_as_in_the_workflow(
         assert float(found[row["path"]]["score"]) == pytest.approx(score, rel=1e-4, abs=1e-3)
         verdict = "defective" if score >= threshold else "good"
         assert found[row["path"]]["verdict"] == verdict
+
+
+def test_what_trimming_left_out_is_neither_fitted_nor_held_out_and_is_named(exported: Path):
+    plain, trimmed = (exported / FOLDER.format(name) for name in ("dfkde_small", "fre_small"))
+    paths = [
+        {row["path"] for row in read_tsv(cell / "held_out_scores.tsv")} for cell in (plain, trimmed)
+    ]
+    assert [len(each) for each in paths] == [16, 15]
+    left_out = read_json(trimmed / "held_out_check.json")["left_out"]
+    assert set(left_out) == paths[0] - paths[1]
+    assert read_json(plain / "held_out_check.json")["left_out"] == []
+    assert read_arrays(trimmed / "model.h5")[1]["provenance"]["parameters"] == {"trimmed": 0.1}
+    assert len(Detector(trimmed / "detector.onnx", 1).metadata["held_out_scores"]) == 15
 
 
 def test_the_card_tells_proof_and_cost(exported: Path):

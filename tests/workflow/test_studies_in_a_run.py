@@ -19,16 +19,20 @@ STUDIES = {
 
 @pytest.fixture(scope="module")
 def studied(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of all studies on one category."""
+    """A finished run of all studies on one category, of which one detector trims."""
     folder = tmp_path_factory.mktemp("studied")
     write_config(folder, small_dataset, studies=STUDIES, categories=["plate"])
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["methods"]["fre_small"]["trimmed"] = 0.1
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
     run = snakemake(folder, REPORT)
     assert run.returncode == 0, run.stdout + run.stderr
     return folder
 
 
-def with_studies(folder: Path, **changes: object) -> None:
+def with_studies(folder: Path, shown: bool = False, **changes: object) -> None:
     config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["datasets"]["parts"]["studies"] = shown
     config["studies"] = STUDIES | changes
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
@@ -52,16 +56,15 @@ def test_the_report_answers_shows_and_lists_every_point(studied: Path):
         assert low <= value <= high
 
 
-def test_all_images_and_clean_images_give_what_the_benchmark_gives(studied: Path):
-    cell = studied / "results/parts/plate/fre_small/efficientnet_lite0"
+@pytest.mark.parametrize("method", ["dfkde_small", "fre_small"])
+def test_all_images_and_clean_images_give_what_the_benchmark_gives(studied: Path, method: str):
+    cell = studied / "results/parts/plate" / method / "efficientnet_lite0"
     snakemake(studied, f"{cell.relative_to(studied)}/metrics.json")
     figures = read_json(cell / "metrics.json")
     everything = read_json(cell / "studies" / "training_size.json")["levels"][-1]
     light = studied / "results/parts/plate/studies/robustness/efficientnet_lite0.json"
     methods = read_json(light)["methods"]
-    clean = next(
-        level for level in methods["fre_small"]["levels"] if level["perturbation"] == "clean"
-    )
+    clean = next(level for level in methods[method]["levels"] if level["perturbation"] == "clean")
     for level in (everything, clean):
         assert level["image_auroc"] == figures["metrics"]["image_auroc"]
         assert level["repeats"][0]["threshold"] == figures["thresholds"]["honest"]
@@ -78,6 +81,22 @@ def test_another_severity_repeats_that_study_alone(studied: Path):
     finally:
         with_studies(studied)
     assert planned_jobs(studied, REPORT) == {}
+
+
+def test_the_page_shows_studies_only_where_the_dataset_asks_for_it(studied: Path):
+    page = "reports/parts.html"
+    assert not {job for job in planned_jobs(studied, page) if job.startswith("stud")}
+    try:
+        with_studies(studied, shown=True)
+        run = snakemake(studied, page)
+        assert run.returncode == 0, run.stdout + run.stderr
+        text = (studied / page).read_text()
+        for question in ("How many good parts", "What if some of them", "when the pictures change"):
+            assert text.count(question) == 1
+        assert planned_jobs(studied, page) == {}
+    finally:
+        with_studies(studied)
+    assert planned_jobs(studied, page) == {"page": 1}  # as it was, whatever lies there
 
 
 def test_no_study_of_cached_features_asks_for_an_image(studied: Path):
@@ -100,6 +119,8 @@ def test_a_detector_is_taken_across_to_another_category(studied: Path):
         assert [own["level"], other["level"], again["variant"]] == ["plate", "ring", "reset"]
         clean = read_json(studied / target.replace("across", "training_size"))["levels"][-1]
         assert own["recall"] == clean["recall"]
+        with_studies(studied, across=[{"train": "parts/plate", "test": "parts/ring"}])
+        assert planned_jobs(studied, target) == {}  # the same, spelled out
         with_studies(studied, across=[{"train": "plate", "test": "rnig"}])
         refused = snakemake(studied, "--dry-run", REPORT)
         said = refused.stdout + refused.stderr

@@ -2,7 +2,8 @@
 
 in:  decision.json; metrics.json, scores.tsv, held_out_scores.tsv and held_out_check.json of every
      category and detector; maps.h5 and pixel_metrics.json of those that localize; index.tsv,
-     notes.json and images of every category; new_images/ of those that have unlabelled images
+     notes.json and images of every category; new_images/ of those that have unlabelled images;
+     where the dataset's `studies` says so, its studies
 out: reports/{dataset}.html
 """
 
@@ -23,6 +24,8 @@ rule page:
         notes=of_cells("index", "notes"),
         images=dataset_images,
         new_images=of_cells("new_images", "scored", only=new_image_cells),
+        studies=shown_studies,
+        studies_report=shown_studies_report,
     output:
         page=report(
             "reports/{dataset}.html",

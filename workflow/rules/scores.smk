@@ -2,8 +2,8 @@
 
 in:  index.tsv, features, the dataset's CSV of groups if the config names one
 out: results/{dataset}/{category}/{method}/{backbone}/model.h5, scores.tsv (test images),
-     held_out_scores.tsv (every training image, held out once), held_out_check.json (what speaks
-     for groups), maps.h5 (of both; empty for a detector that does not localize), cost.json
+     held_out_scores.tsv (every training image that trimming leaves, held out once),
+     held_out_check.json (what speaks for groups; what trimming left out), maps.h5 (of both; empty for a detector that does not localize), cost.json
 """
 
 
@@ -33,6 +33,7 @@ rule scores:
     params:
         scorer=lookup("methods/{method}/scorer", within=config),
         parameters=lambda wildcards: scorer_parameters(config, wildcards.method),
+        trimmed=lookup("methods/{method}/trimmed", within=config, default=0),
         group=method_group,
         layers=method_arrays,
         seed=config["seed"],

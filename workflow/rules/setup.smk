@@ -15,6 +15,7 @@ from defectbench.config import (
     separate_seeds,
     split_names,
 )
+from defectbench.crossings import check_crossings
 from defectbench.errors import InputError
 from defectbench.features.layers import check_layers
 from defectbench.terminal import take_over
@@ -53,6 +54,7 @@ try:
     check_schema(config, SCHEMA)
     validate(config, str(SCHEMA))  # fills in the defaults
     check_config(config)
+    check_crossings(config)
     check_layers(config, Path("resources/layers"))
 except InputError as error:
     raise WorkflowError(str(error)) from None

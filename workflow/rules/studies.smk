@@ -1,7 +1,7 @@
 """Studies: what if there are fewer images, bad ones among them, or another light?
 
-in:  index.tsv and features (training_size, contamination); images, weights, models and held-out
-     scores (robustness, the only study that runs the backbone)
+in:  index.tsv and features (training_size, contamination, across); images, weights, models and
+     held-out scores (robustness, the only study that runs the backbone)
 out: results/{dataset}/{category}/{method}/{backbone}/studies/training_size.json, contamination.json,
      across.json, results/{dataset}/{category}/studies/robustness/{backbone}.json,
      reports/{dataset}_studies.md, .csv, a folder of plots
@@ -28,12 +28,13 @@ rule study_training_size:
     params:
         scorer=lookup("methods/{method}/scorer", within=config),
         parameters=lambda wildcards: scorer_parameters(config, wildcards.method),
+        trimmed=lookup("methods/{method}/trimmed", within=config, default=0),
         group=method_group,
         layers=method_arrays,
         seed=config["seed"],
         folds=config["threshold"]["folds"],
         false_positive_rate=config["threshold"]["false_positive_rate"],
-        groups=lambda wildcards: config["datasets"][wildcards.dataset].get("groups", ""),
+        groups=dataset_groups,
         study=study("training_size"),
         code=scorer_digest("study_training_size"),
     script:
@@ -60,12 +61,13 @@ rule study_contamination:
     params:
         scorer=lookup("methods/{method}/scorer", within=config),
         parameters=lambda wildcards: scorer_parameters(config, wildcards.method),
+        trimmed=lookup("methods/{method}/trimmed", within=config, default=0),
         group=method_group,
         layers=method_arrays,
         seed=config["seed"],
         folds=config["threshold"]["folds"],
         false_positive_rate=config["threshold"]["false_positive_rate"],
-        groups=lambda wildcards: config["datasets"][wildcards.dataset].get("groups", ""),
+        groups=dataset_groups,
         study=study("contamination"),
         code=scorer_digest("study_contamination"),
     script:
@@ -102,7 +104,7 @@ rule study_robustness:
         seed=config["seed"],
         folds=config["threshold"]["folds"],
         false_positive_rate=config["threshold"]["false_positive_rate"],
-        groups=lambda wildcards: config["datasets"][wildcards.dataset].get("groups", ""),
+        groups=dataset_groups,
         study=study("robustness"),
         code=stage_digest("study_robustness"),
     script:
@@ -111,11 +113,12 @@ rule study_robustness:
 
 rule study_across:
     input:
-        indices=of_judged(rules.index.output.index),
-        features=of_judged(features_pattern),
+        index=rules.index.output.index,
+        features=method_features,
         groups=groups_file,
-        model=rules.scores.output.model,
-        held_out=rules.scores.output.held_out,
+        indices=of_shown(rules.index.output.index),
+        judged=of_shown(features_pattern),
+        judged_groups=of_shown(groups_file),
     output:
         study="results/{dataset}/{category}/{method}/{backbone}/studies/across.json",
     log:
@@ -126,18 +129,19 @@ rule study_across:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=grows(4000),
-        runtime=grows(20),
+        mem_mb=grows(1000, per_mb=10, of="features"),
+        runtime=grows(20, per_mb=1, of="features"),
     params:
         scorer=lookup("methods/{method}/scorer", within=config),
         parameters=lambda wildcards: scorer_parameters(config, wildcards.method),
+        trimmed=lookup("methods/{method}/trimmed", within=config, default=0),
         group=method_group,
         layers=method_arrays,
         seed=config["seed"],
         folds=config["threshold"]["folds"],
         false_positive_rate=config["threshold"]["false_positive_rate"],
-        groups=lambda wildcards: config["datasets"][wildcards.dataset].get("groups", ""),
-        study=judged_categories,
+        groups=dataset_groups,
+        study=study_of_crossings,
         code=scorer_digest("study_across"),
     script:
         "../scripts/study_across.py"
@@ -145,10 +149,7 @@ rule study_across:
 
 rule studies:
     input:
-        training_size=of_study("training_size", "study_training_size"),
-        contamination=of_study("contamination", "study_contamination"),
-        robustness=of_robustness,
-        across=of_cells("study_across", "study", only=crossing_cells),
+        studies=all_studies,
     output:
         markdown="reports/{dataset}_studies.md",
         csv="reports/{dataset}_studies.csv",

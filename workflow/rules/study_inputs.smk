@@ -1,5 +1,7 @@
 """Input functions and parameters of the studies."""
 
+from defectbench.crossings import crossings
+
 
 def study(name):
     """Parameter: a study's block in the config."""
@@ -56,42 +58,55 @@ def backbone_weights(wildcards):
     return category_weights(wildcards)[place]
 
 
-# one job for all detectors of a backbone: an image is decoded once, and seen once in each light
+def crossings_by_train(wildcards):
+    """Places that detectors of a category are fitted on, and those that each is shown."""
+    found = {}
+    for crossing in crossings(config, wildcards.dataset, wildcards.category):
+        found.setdefault(crossing.train, []).append(crossing.test)
+    return found
 
 
-def judged_categories(wildcards):
-    """Parameter: whose test images a detector is shown, its own category's first."""
-    pairs = config.get("studies", {}).get("across", [])
-    known = all_categories(config, wildcards.dataset)
-    others = [pair["test"] for pair in pairs if pair["train"] == wildcards.category]
-    return [wildcards.category, *(other for other in others if other in known)]
+def study_of_crossings(wildcards):
+    """Parameter: the same with all that reading and naming their images needs."""
+    return [
+        {
+            "title": train.title(wildcards.dataset),
+            "groups": list(train.groups),
+            "tests": [
+                {
+                    "title": test.title(wildcards.dataset),
+                    "category": test.category,
+                    "groups": list(test.groups),
+                    "groups_by": dataset_groups(test),
+                }
+                for test in tests
+            ],
+        }
+        for train, tests in crossings_by_train(wildcards).items()
+    ]
 
 
-def of_judged(made):
-    """Input function: a file of each of those categories."""
+def of_shown(made):
+    """Input function: a file of each of the places shown, in the order of `study_of_crossings`."""
 
     def files(wildcards):
-        pattern = made(wildcards) if callable(made) else made
-        return [
-            pattern.format(dataset=wildcards.dataset, category=category)
-            for category in judged_categories(wildcards)
-        ]
+        shown = [test for tests in crossings_by_train(wildcards).values() for test in tests]
+        found = [made(place) if callable(made) else made for place in shown]
+        pairs = zip(found, shown, strict=True)
+        return [file.format(**place._asdict()) for file, place in pairs if file]
 
     return files
 
 
-def features_pattern(wildcards):
-    """The feature file of any category of the dataset."""
-    made_by = rules.import_features if features_are_given(wildcards) else rules.features
+def features_pattern(place):
+    """The feature file of any category of a place's dataset."""
+    made_by = rules.import_features if features_are_given(place) else rules.features
     return made_by.output.features
 
 
 def crossing_cells(config, dataset):
     """Detectors on those categories from which they are taken across."""
-    pairs = config.get("studies", {}).get("across", [])
-    known = all_categories(config, dataset)
-    trained = {pair["train"] for pair in pairs if pair["test"] in known}
-    return [cell for cell in cells(config, dataset) if cell.category in trained]
+    return [cell for cell in cells(config, dataset) if crossings(config, dataset, cell.category)]
 
 
 def of_robustness(wildcards):
@@ -99,6 +114,28 @@ def of_robustness(wildcards):
     if features_are_given(wildcards):
         return []
     return of_study("robustness", "study_robustness")(wildcards)
+
+
+def all_studies(wildcards):
+    """Input function: the files of all studies of a dataset."""
+    return [
+        *of_study("training_size", "study_training_size")(wildcards),
+        *of_study("contamination", "study_contamination")(wildcards),
+        *of_robustness(wildcards),
+        *of_cells("study_across", "study", only=crossing_cells)(wildcards),
+    ]
+
+
+def shown_studies(wildcards):
+    """Input function of the page: those files where the dataset's `studies` says so."""
+    shown = config["datasets"][wildcards.dataset]["studies"]
+    return all_studies(wildcards) if shown else []
+
+
+def shown_studies_report(wildcards):
+    """Input function of the page: the report that it then links to."""
+    shown = config["datasets"][wildcards.dataset]["studies"]
+    return rules.studies.output.markdown.format(**wildcards) if shown else []
 
 
 def some_study(wildcards):

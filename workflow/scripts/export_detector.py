@@ -66,7 +66,7 @@ with job_log(snakemake.log[0]):
         raise InputError(f"{given.weights}: not the weights that the model was fitted with")
     category = Path(given.category)
     rows = read_index(given.index)
-    train = [category / row.path for row in rows if row.split == "train"]
+    train = [category / row["path"] for row in read_tsv(given.held_out)]  # those left by trimming
     tests = [row for row in rows if row.split == "test"]
     test = [category / row.path for row in tests]
     scores, held_out = anomaly_scores(given.scores), anomaly_scores(given.held_out)

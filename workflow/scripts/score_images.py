@@ -4,10 +4,13 @@ import resource
 import time
 from pathlib import Path
 
+import numpy as np
+
 from defectbench.errors import job_log
 from defectbench.evaluation.folds import folds
 from defectbench.evaluation.held_out import held_out
 from defectbench.evaluation.held_out_check import check_held_out
+from defectbench.evaluation.trimming import rows_left
 from defectbench.images.groups import assign_groups, group_notes
 from defectbench.images.index import dataset_digest, read_index
 from defectbench.progress import warn
@@ -38,13 +41,22 @@ with job_log(snakemake.log[0]):
     del X, layers
 
     start = time.process_time()  # the clock would also count what runs beside this job
-    scorer = scorer_class(params.scorer)(**params.parameters).fit(X_train)
+    scorer = scorer_class(params.scorer)(**params.parameters)
+    parameters, left_out = params.parameters, []
+    if params.trimmed:
+        groups = [row.group for row in train]
+        left = rows_left(scorer, X_train, groups, params.trimmed, params.folds, params.seed)
+        X_train = take_images(X_train, left)
+        left_out = [train[row].path for row in np.setdiff1d(np.arange(len(train)), left)]
+        train = [train[row] for row in left]
+        parameters = parameters | {"trimmed": params.trimmed}
+    scorer.fit(X_train)
     fit_cpu_seconds = time.process_time() - start
     provenance |= {
         "dataset_sha256": dataset_digest(index),
         "layers": params.layers,
         "scorer": params.scorer,
-        "parameters": params.parameters,
+        "parameters": parameters,
         "folds": params.folds,
         "groups": params.groups,
         "code_scorer": params.code["code"],
@@ -85,7 +97,7 @@ with job_log(snakemake.log[0]):
         check["warnings"] += group_notes(index)
     for warning in check["warnings"]:
         warn(f"{'/'.join(snakemake.wildcards)}: {warning}")
-    write_json(output.check, check)
+    write_json(output.check, check | {"left_out": left_out})
     write_json(
         output.cost,
         {

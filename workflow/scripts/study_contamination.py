@@ -13,7 +13,7 @@ with job_log(snakemake.log[0]):
         given.index, given.features, params.group, params.layers, params.groups, wildcards.category
     )
     settings = Settings(params.false_positive_rate, params.folds, params.seed)
-    study = params.study
+    study = params.study | ({"trimmed": params.trimmed} if params.trimmed else {})
     levels = contamination(
         scorer_class(params.scorer)(**params.parameters),
         category,

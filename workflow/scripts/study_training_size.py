@@ -12,7 +12,7 @@ with job_log(snakemake.log[0]):
     category, provenance = read_category(
         given.index, given.features, params.group, params.layers, params.groups, wildcards.category
     )
-    settings = Settings(params.false_positive_rate, params.folds, params.seed)
+    settings = Settings(params.false_positive_rate, params.folds, params.seed, params.trimmed)
     study = params.study
     levels = training_size(
         scorer_class(params.scorer)(**params.parameters),

@@ -9,6 +9,8 @@ from defectbench.reports.earlier import keep_report, variant
 from defectbench.reports.new_images import read_new_images
 from defectbench.reports.notes import notes_by_category
 from defectbench.reports.page import render_page
+from defectbench.reports.studies import read_studies
+from defectbench.reports.study_section import study_section
 from defectbench.storage import read_json, write_text
 
 with job_log(snakemake.log[0]):
@@ -35,6 +37,10 @@ with job_log(snakemake.log[0]):
         "decision as JSON": f"{dataset}_decision.json",
     }
     decision = read_json(given.decision)
+    what_if = None
+    if given.studies:
+        what_if = study_section(dataset, read_studies(given.studies))
+        links |= {"studies": f"{dataset}_studies.md"}
     page = render_page(
         dataset,
         categories,
@@ -46,6 +52,7 @@ with job_log(snakemake.log[0]):
         read_new_images([Path(folder) for folder in given.new_images], decision),
         found.coverage,
         links,
+        what_if,
     )
     write_text(output.page, page)
     if found.whole(categories):

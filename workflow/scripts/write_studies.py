@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
-from defectbench.errors import job_log
+from defectbench.errors import InputError, job_log
 from defectbench.reports.studies import plots, read_studies, studies_report, tidy_studies
 from defectbench.storage import atomic_path, write_text
 
 with job_log(snakemake.log[0]):
-    output = snakemake.output
-    studies = read_studies(list(snakemake.input))
+    output, dataset = snakemake.output, snakemake.wildcards.dataset
+    studies = read_studies(snakemake.input.studies)
+    if not studies:
+        raise InputError(f"config: studies: none of them is of {dataset}; name one that is")
+    Path(output.plots).mkdir(exist_ok=True)  # not every study has a plot
     for name, svg in plots(studies).items():
         write_text(Path(output.plots, name), svg)
     with atomic_path(output.csv) as part:
         tidy_studies(studies).to_csv(part, index=False, lineterminator="\n")
-    write_text(output.markdown, studies_report(snakemake.wildcards.dataset, studies))
+    write_text(output.markdown, studies_report(dataset, studies))

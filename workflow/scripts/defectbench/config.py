@@ -1,7 +1,7 @@
 """From the validated config to what has to be made; bad settings are refused with their key."""
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from math import ceil
 from pathlib import Path
@@ -22,11 +22,16 @@ from defectbench.images.own_folders import own_categories, training_images
 from defectbench.images.wording import no_categories
 from defectbench.scorers import scorer_class, scorer_names
 
-NUMBERS = {"integer": int, "number": float}
+WORDS = {"true": True, "false": False}
+READ: Mapping[str, Callable[[str], Any]] = {
+    "integer": int,
+    "number": float,
+    "boolean": WORDS.__getitem__,
+}
 DEMO = "elpv"
 LOCAL = ("folder", "features")
 METHOD_KEYS = frozenset(
-    {"scorer", "layer", "layers", "pool", "preprocessing", "backbones", "resolution"}
+    {"scorer", "layer", "layers", "pool", "preprocessing", "backbones", "resolution", "trimmed"}
 )
 
 Config = Mapping[str, Any]
@@ -43,7 +48,8 @@ class Cell(NamedTuple):
 def check_schema(config: Config, schema_file: Path) -> None:
     """Refuse what the schema forbids: unknown keys, missing ones, wrong types.
 
-    Numbers that arrive as strings, as in ``--config 'threshold={folds: 3}'``, are made numbers.
+    Numbers and truth values that arrive as strings, as in ``--config 'threshold={folds: 3}'``, are
+    made what they say.
 
     Raises
     ------
@@ -53,7 +59,7 @@ def check_schema(config: Config, schema_file: Path) -> None:
     validator = jsonschema.Draft202012Validator(
         yaml.safe_load(schema_file.read_text(encoding="utf-8"))
     )
-    _read_numbers(config, validator)
+    _read_strings(config, validator)
     errors = validator.iter_errors(config)
     problems = [
         f"{'.'.join(map(str, error.absolute_path)) or 'top level'}: {_in_words(error)}"
@@ -63,18 +69,18 @@ def check_schema(config: Config, schema_file: Path) -> None:
         raise InputError("config: " + "; ".join(problems))
 
 
-def _read_numbers(config: Config, validator: jsonschema.protocols.Validator) -> None:
-    """Make numbers of the strings that Snakemake makes of them in ``--config 'key={…: 0.01}'``."""
+def _read_strings(config: Config, validator: jsonschema.protocols.Validator) -> None:
+    """Read the strings that Snakemake makes of numbers in ``--config 'key={…: 0.01}'``."""
     for error in list(validator.iter_errors(config)):
         wanted, text = error.validator_value, error.instance
-        if error.validator != "type" or wanted not in NUMBERS or not isinstance(text, str):
+        if error.validator != "type" or wanted not in READ or not isinstance(text, str):
             continue
         *parents, key = error.absolute_path
         place: Any = config
         for parent in parents:
             place = place[parent]
-        with contextlib.suppress(ValueError):
-            place[key] = NUMBERS[wanted](text)
+        with contextlib.suppress(ValueError, KeyError):
+            place[key] = READ[wanted](text)
 
 
 def _in_words(error: jsonschema.ValidationError) -> str:
@@ -100,35 +106,37 @@ def check_config(config: Config) -> None:
         if preprocessing.get("crop", 1) > preprocessing["size"]:
             raise InputError(f"config: preprocessings.{name}.crop: larger than size")
     for name, method in config["methods"].items():
-        _known(f"methods.{name}.scorer", method["scorer"], scorer_names())
-        _known(f"methods.{name}.preprocessing", method["preprocessing"], config["preprocessings"])
+        check_known(f"methods.{name}.scorer", method["scorer"], scorer_names())
+        check_known(
+            f"methods.{name}.preprocessing", method["preprocessing"], config["preprocessings"]
+        )
         if scorer_class(method["scorer"]).localizes:
             _whole_image(config, name)
         schema = scorer_class(method["scorer"]).parameter_schema
         for key, value in _given_parameters(method).items():
-            _known(f"methods.{name}", key, [*sorted(METHOD_KEYS), *schema], "key")
+            check_known(f"methods.{name}", key, [*sorted(METHOD_KEYS), *schema], "key")
             try:
                 jsonschema.validate(value, schema[key])
             except jsonschema.ValidationError as error:
                 raise InputError(f"config: methods.{name}.{key}: {error.message}") from error
     for name, dataset in config["datasets"].items():
         for method in dataset["methods"]:
-            _known(f"datasets.{name}.methods", method, config["methods"])
+            check_known(f"datasets.{name}.methods", method, config["methods"])
         try:
             check_groups(dataset.get("groups", ""))
         except InputError as error:
             raise InputError(f"config: datasets.{name}.groups: {error}") from error
+        if dataset.get("studies") and "studies" not in config:
+            raise InputError(
+                f"config: datasets.{name}.studies: there are none to show; name some in `studies`, "
+                "such as those of docs/studies.md"
+            )
     chosen = _chosen(config)
     known = {
-        category
-        for dataset in config["datasets"]
-        for category in _known_categories(config, dataset)
+        category for dataset in config["datasets"] for category in known_categories(config, dataset)
     }
     for category in chosen or ():
-        _known("categories", category, sorted(known))
-    for pair in config.get("studies", {}).get("across", ()):
-        for key, category in pair.items():
-            _known(f"studies.across.{key}", category, sorted(known))
+        check_known("categories", category, sorted(known))
 
 
 def all_categories(config: Config, dataset: str) -> list[str]:
@@ -167,7 +175,7 @@ def default_datasets(config: Config) -> list[str]:
     chosen = set(_chosen(config) or ())
     if not chosen:
         return local
-    having = [name for name in config["datasets"] if chosen & {*_known_categories(config, name)}]
+    having = [name for name in config["datasets"] if chosen & {*known_categories(config, name)}]
     if not set(having) & set(local):
         raise InputError(
             f"config: categories: {', '.join(sorted(chosen))} is in the dataset {having[0]}, which "
@@ -178,7 +186,7 @@ def default_datasets(config: Config) -> list[str]:
 
 def cells(config: Config, dataset: str) -> list[Cell]:
     """Detectors on categories that make up a dataset's table."""
-    _known("datasets", dataset, config["datasets"], "dataset")
+    check_known("datasets", dataset, config["datasets"], "dataset")
     for category in chosen_categories(config, dataset):
         _check_number_of_images(config, dataset, category)
     return [
@@ -259,13 +267,16 @@ def _check_number_of_images(config: Config, dataset: str, category: str) -> None
         images = len(image_files(folder, "train"))
     if not images:
         return
-    left = images - ceil(images / folds)
     for name in entry["methods"]:
-        scorer = scorer_class(config["methods"][name]["scorer"])(**scorer_parameters(config, name))
+        method = config["methods"][name]
+        untrimmed = images - int(images * method.get("trimmed", 0))
+        left = untrimmed - ceil(untrimmed / folds)
+        scorer = scorer_class(method["scorer"])(**scorer_parameters(config, name))
         if left < scorer.fewest_images:
             raise InputError(
                 f"config: methods.{name} needs {scorer.fewest_images} training images; {dataset}/"
-                f"{category} has {images}, of which {folds} folds leave {left}"
+                f"{category} has {images}, of which {'trimming and ' * ('trimmed' in method)}"
+                f"{folds} folds leave {left}"
             )
 
 
@@ -362,7 +373,7 @@ def _chosen(config: Config) -> list[str] | None:
     return None if chosen == "all" else chosen
 
 
-def _known_categories(config: Config, dataset: str) -> list[str]:
+def known_categories(config: Config, dataset: str) -> list[str]:
     """Categories a dataset may have; a folder that is not there (yet) has none."""
     entry = config["datasets"][dataset]
     if "all_categories" in entry or entry["source"] not in LOCAL or Path(entry["path"]).is_dir():
@@ -380,7 +391,8 @@ def _whole_image(config: Config, method: str) -> None:
         )
 
 
-def _known(path: str, value: str, allowed: Iterable[str], kind: str = "value") -> None:
+def check_known(path: str, value: str, allowed: Iterable[str], kind: str = "value") -> None:
+    """Refuse a value that is not among those allowed, with the nearest of them."""
     if value not in allowed:
         raise InputError(f"config: {path}: {_unknown(kind, value, allowed)}")
 

@@ -14,6 +14,7 @@ from defectbench.evaluation.studies import (
     missing_level,
     trial,
 )
+from defectbench.evaluation.trimming import trim
 from defectbench.scorers.base import Scorer
 
 PLAIN, TRIMMED = "plain", "trimmed"
@@ -50,7 +51,7 @@ def contamination(
     trimmed
         Share of the training images that the remedy leaves out.
     settings
-        Threshold and seed.
+        Threshold and seed; their `trimmed` does not count, both ways are shown.
     done
         Called with a number of finished fits.
 
@@ -98,6 +99,7 @@ def _pair(
     settings: Settings,
 ) -> tuple[Trial | str, Trial | str]:
     """Without and with the remedy; a reason in place of what cannot be fitted."""
+    settings = settings._replace(trimmed=0)
     try:
         plain = trial(scorer, category, fitted_on, judged_on, settings)
     except InputError as error:
@@ -124,20 +126,3 @@ def _level(
 def defective_images(good: int, share: float) -> int:
     """Defective images that make up a share of a training set with so many good ones."""
     return round(share * good / (1 - share))
-
-
-def trim(held_out_scores: np.ndarray, share: float) -> np.ndarray:
-    """Rows that are left without the share of the highest scores; of any scorer.
-
-    The scores are held-out ones: a detector that was fitted on a defective image as well may find
-    nothing odd about it, as the distance to the nearest neighbour does, which is 0.
-
-    Parameters
-    ----------
-    held_out_scores
-        Of the training images.
-    share
-        0 to 1; of fractions of an image, the smaller number is left out.
-    """
-    order = np.argsort(held_out_scores, kind="stable")
-    return np.sort(order[: len(order) - int(share * len(order))])

@@ -17,6 +17,7 @@ from defectbench.evaluation.intervals import (
 )
 from defectbench.evaluation.resampling import bootstrap_replicates, group_numbers
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
+from defectbench.evaluation.trimming import rows_left
 from defectbench.images.groups import Groups, assign_groups
 from defectbench.images.index import read_index
 from defectbench.scorers.base import Features, Scorer, take_images
@@ -65,11 +66,14 @@ class Settings(NamedTuple):
         Of the honest threshold.
     seed
         Of all random choices.
+    trimmed
+        Share of the training images that the method leaves out.
     """
 
     false_positive_rate: float
     folds: int
     seed: int
+    trimmed: float = 0
 
 
 class Trial(NamedTuple):
@@ -78,7 +82,7 @@ class Trial(NamedTuple):
     Attributes
     ----------
     fitted_on, judged_on
-        Rows of the category.
+        Rows of the category; of the first those that trimming left.
     held_out_scores
         Of `fitted_on`, in its order.
     scores
@@ -156,8 +160,11 @@ def trial(
         If the images are too few for the scorer.
     """
     rows = np.sort(fitted_on)  # where neighbours are held out together, they are the index's
-    X = take_images(category.X, rows)
-    split = folds(category.groups[rows].tolist(), settings.folds, settings.seed)
+    X, groups = take_images(category.X, rows), category.groups[rows].tolist()
+    if settings.trimmed:
+        left = rows_left(scorer, X, groups, settings.trimmed, settings.folds, settings.seed)
+        rows, X, groups = rows[left], take_images(X, left), [groups[row] for row in left]
+    split = folds(groups, settings.folds, settings.seed)
     held_out_scores = held_out(scorer.fit(X), X, split).scores
     threshold = threshold_at_false_positive_rate(held_out_scores, settings.false_positive_rate)
     scores = scorer.anomaly_score(take_images(category.X, judged_on))

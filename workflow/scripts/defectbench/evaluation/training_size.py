@@ -86,7 +86,8 @@ def _level(
             trials.append(trial(scorer, category, rows, category.test, settings))
         except InputError as error:  # too few for the scorer, which is an answer too
             return missing_level({"level": size}, len(rows), str(error))
-    return level({"level": size}, trials, category, settings.seed)
+    point = level({"level": size}, trials, category, settings.seed)
+    return point | {"images": float(np.mean([len(rows) for rows in subsets]))}  # before trimming
 
 
 def nested_subsets(

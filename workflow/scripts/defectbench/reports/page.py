@@ -41,6 +41,7 @@ def render_page(
     new_images: Sequence[NewImages],
     coverage: Sequence[str],
     links: Mapping[str, str],
+    what_if: Mapping[str, Any] | None = None,
 ) -> str:
     """The whole page as HTML text.
 
@@ -66,6 +67,8 @@ def render_page(
         What to say of results that earlier runs left.
     links
         Title and relative address of the files beside the page.
+    what_if
+        From `study_section.study_section`; None where the page shows no studies.
     """
     shown = [entry["category"] for entry in decision["categories"]]
     detectors = [entry["detector"] for entry in decision["detectors"]]
@@ -115,6 +118,7 @@ def render_page(
         cautions=_cautions(decision),
         new_images=new_images,
         links=links,
+        what_if=what_if,
         style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

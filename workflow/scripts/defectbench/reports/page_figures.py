@@ -118,7 +118,7 @@ def ranking_figure(detectors: Sequence[Mapping[str, Any]], look: Look) -> Markup
         axes.set_xlabel("AUROC, mean, with 95 % interval")
         axes.margins(x=0.15)
         axes.grid(axis="x")
-        return _svg(figure, "ranking")
+        return page_svg(figure, "ranking")
 
 
 def cost_figures(detectors: Sequence[Mapping[str, Any]], look: Look) -> list[Drawing]:
@@ -148,7 +148,7 @@ def cost_figures(detectors: Sequence[Mapping[str, Any]], look: Look) -> list[Dra
             axes.margins(x=0.25, y=0.2)
             axes.grid()
             told = ", ".join(f"{look.names[e['detector']]} {e[key]:.3g}" for e in entries)
-            drawings.append(Drawing(_svg(figure, key), f"AUROC against {unit}: {told}."))
+            drawings.append(Drawing(page_svg(figure, key), f"AUROC against {unit}: {told}."))
     return drawings
 
 
@@ -223,7 +223,7 @@ def _panel(
         axes.set_xlim(low, high)
         axes.set_ylim(0, 1.02)
         axes.grid()
-        return _svg(figure, name)
+        return page_svg(figure, name)
 
 
 def histogram_figure(
@@ -257,7 +257,7 @@ def histogram_figure(
             axes.axvline(threshold, color=INK, linestyle="--", linewidth=1.4)
             axes.set_title(f"threshold {threshold:.4g}", fontsize=9)
         axes.set_xlabel("anomaly score")
-        return _svg(figure, name)
+        return page_svg(figure, name)
 
 
 def _histogram_edges(scores: np.ndarray, threshold: float | None) -> np.ndarray:
@@ -279,7 +279,7 @@ def _note(
     axes.annotate(text, place, offset, textcoords="offset points", fontsize=9, **style)
 
 
-def _svg(figure: Figure, name: str) -> Markup:
+def page_svg(figure: Figure, name: str) -> Markup:
     """A figure as an element to stand in a page: no header, no date, ids of its own."""
     stream = io.BytesIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))

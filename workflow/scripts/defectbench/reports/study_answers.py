@@ -234,22 +234,33 @@ def across_answers(results: Sequence[Result], names: Names) -> list[str]:
     """Per pair and detector: what is left of its figures, and what a new threshold gives back."""
     lines = []
     for result in results:
-        home, *others = _measured(result, FROZEN)
-        reset = {level["level"]: level for level in _measured(result, RESET)}
-        for there in others:
-            text = (
-                f"from {home['level']} to {there['level']}, {names[result['detector']]}: AUROC "
-                f"goes from {home['image_auroc']:.3f} to {there['image_auroc']:.3f}, false alarms "
-                f"from {home['false_positive_rate']:.1%} to {there['false_positive_rate']:.1%}, "
-                f"the share found from {home['recall']:.0%} to {there['recall']:.0%}"
-            )
-            if again := reset.get(there["level"]):
-                text += (
-                    f"; a threshold set anew there gives {again['false_positive_rate']:.1%} and "
-                    f"finds {again['recall']:.0%}"
-                )
-            lines.append(f"{text}.")
+        trained = dict.fromkeys(level["train"] for level in result["levels"])
+        for train in trained:
+            own = [level for level in _measured(result, FROZEN) if level["train"] == train]
+            again = [level for level in _measured(result, RESET) if level["train"] == train]
+            reset = {level["level"]: level for level in again}
+            lines += [
+                f"from {train} to {there['level']}, {names[result['detector']]}: "
+                + _taken_across(own[0], there, reset.get(there["level"]))
+                for there in own[1:]
+            ]
     return lines
+
+
+def _taken_across(
+    home: Mapping[str, Any], there: Mapping[str, Any], reset: Mapping[str, Any] | None
+) -> str:
+    text = (
+        f"AUROC goes from {home['image_auroc']:.3f} to {there['image_auroc']:.3f}, false alarms "
+        f"from {home['false_positive_rate']:.1%} to {there['false_positive_rate']:.1%}, "
+        f"the share found from {home['recall']:.0%} to {there['recall']:.0%}"
+    )
+    if reset is None:
+        return f"{text}."
+    return (
+        f"{text}; a threshold set anew there gives {reset['false_positive_rate']:.1%} and finds "
+        f"{reset['recall']:.0%}."
+    )
 
 
 ANSWERS = {

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -13,7 +14,7 @@ from matplotlib.lines import Line2D
 from defectbench.evaluation.contamination import TRIMMED
 from defectbench.evaluation.robustness import CLEAN, RESET
 from defectbench.images.perturbations import UNITS
-from defectbench.reports.page_figures import INK, STYLE, Look
+from defectbench.reports.page_figures import INK, STYLE, Look, page_svg
 
 FIGURES = {
     "image_auroc": "AUROC",
@@ -32,7 +33,7 @@ class Panel(NamedTuple):
 
 
 def study_svg(study: str, results: Sequence[Mapping[str, Any]], look: Look) -> str:
-    """A study of one category as SVG, the same for the same results.
+    """A study of one category as a file's SVG, the same for the same results.
 
     Parameters
     ----------
@@ -43,22 +44,42 @@ def study_svg(study: str, results: Sequence[Mapping[str, Any]], look: Look) -> s
     look
         Of all detectors.
     """
-    panels = list(_panels(study, results))
-    asked = results[0]["false_positive_rate"]
     with matplotlib.rc_context({**STYLE, "savefig.transparent": False}):
-        figure = Figure((11, 0.7 + 2.7 * len(panels)), layout="constrained", facecolor="white")
-        grid = figure.subplots(len(panels), len(FIGURES), squeeze=False)
-        for row, panel in zip(grid, panels, strict=True):
-            for axes, (name, title) in zip(row, FIGURES.items(), strict=True):
-                _draw(axes, panel, name, look)
-                axes.set(xlabel=panel.axis, ylabel=title)
-                if name == "false_positive_rate":
-                    axes.axhline(asked, color="#808080", linewidth=1, linestyle=":")
-        handles = _legend(panels, look)
-        figure.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)))
-        stream = io.BytesIO()
+        figure, stream = _figure(study, results, look), io.BytesIO()
         figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator")))
     return stream.getvalue().decode()
+
+
+def study_drawing(
+    study: str, results: Sequence[Mapping[str, Any]], look: Look, name: str
+) -> Markup:
+    """The same to stand in a page, in its colours.
+
+    Parameters
+    ----------
+    study, results, look
+        As for `study_svg`.
+    name
+        By which this drawing's ids differ from those of the page's others.
+    """
+    with matplotlib.rc_context(STYLE):
+        return page_svg(_figure(study, results, look), name)
+
+
+def _figure(study: str, results: Sequence[Mapping[str, Any]], look: Look) -> Figure:
+    panels = list(_panels(study, results))
+    asked = results[0]["false_positive_rate"]
+    figure = Figure((11, 0.7 + 2.7 * len(panels)), layout="constrained", facecolor="white")
+    grid = figure.subplots(len(panels), len(FIGURES), squeeze=False)
+    for row, panel in zip(grid, panels, strict=True):
+        for axes, (name, title) in zip(row, FIGURES.items(), strict=True):
+            _draw(axes, panel, name, look)
+            axes.set(xlabel=panel.axis, ylabel=title)
+            if name == "false_positive_rate":
+                axes.axhline(asked, color="#808080", linewidth=1, linestyle=":")
+    handles = _legend(panels, look)
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)))
+    return figure
 
 
 def _legend(panels: Sequence[Panel], look: Look) -> list[Line2D]:

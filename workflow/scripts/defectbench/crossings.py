@@ -1,0 +1,108 @@
+"""The study `across` in the config: fitted on which images, and shown which others."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from defectbench.config import (
+    Config,
+    all_categories,
+    check_known,
+    known_categories,
+    method_layers,
+    taps,
+)
+from defectbench.errors import InputError
+
+FEATURES = "features"
+
+
+class Place(NamedTuple):
+    """Images of a category, or of some of its groups."""
+
+    dataset: str
+    category: str
+    groups: tuple[str, ...] = ()
+
+    def title(self, dataset: str) -> str:
+        """What a report of this dataset calls it."""
+        name = self.category if self.dataset == dataset else f"{self.dataset}/{self.category}"
+        return f"{name} ({', '.join(self.groups)})" if self.groups else name
+
+
+class Crossing(NamedTuple):
+    """A detector of one place, and a place whose test images it is shown."""
+
+    train: Place
+    test: Place
+
+
+def crossings(config: Config, dataset: str, category: str) -> list[Crossing]:
+    """Those that begin at a category, in the config's order.
+
+    Pairs that name no dataset are of every dataset that has both categories.
+    """
+    found = [
+        Crossing(*(_place(pair[key], dataset) for key in ("train", "test")))
+        for pair in config.get("studies", {}).get("across", ())
+    ]
+    return [
+        crossing
+        for crossing in found
+        if crossing.train[:2] == (dataset, category)
+        and crossing.test.category in all_categories(config, crossing.test.dataset)
+    ]
+
+
+def check_crossings(config: Config) -> None:
+    """Refuse what refers to nothing, and datasets whose features cannot be compared.
+
+    Raises
+    ------
+    InputError
+        Naming the key and what to change.
+    """
+    every = sorted({name for each in config["datasets"] for name in known_categories(config, each)})
+    for pair in config.get("studies", {}).get("across", ()):
+        train, test = (_place(pair[key], "") for key in ("train", "test"))
+        if bool(train.dataset) != bool(test.dataset):
+            raise InputError(
+                f"config: studies.across: {train.title('')} and {test.title('')}: name the dataset "
+                "of both, as in elpv/monocrystalline, or of neither"
+            )
+        for key, place in (("train", train), ("test", test)):
+            path, having = f"studies.across.{key}", every
+            if place.dataset:
+                check_known(path, place.dataset, config["datasets"], "dataset")
+                having = known_categories(config, place.dataset)
+            check_known(path, place.category, having)
+        if train.dataset != test.dataset:
+            _check_features(config, train.dataset, test.dataset)
+
+
+def _place(spelled: str | Mapping[str, Any], dataset: str) -> Place:
+    """A place as the config spells it; without a dataset's name, of this one."""
+    given = {"category": spelled} if isinstance(spelled, str) else spelled
+    owner, _, category = given["category"].rpartition("/")
+    return Place(owner or dataset, category, tuple(given.get("groups", ())))
+
+
+def _check_features(config: Config, train: str, test: str) -> None:
+    """Refuse a dataset that lacks features which the detectors of another one read."""
+    sources = [config["datasets"][name]["source"] for name in (train, test)]
+    if FEATURES in sources:
+        if sources[0] != sources[1]:
+            raise InputError(
+                f"config: studies.across: features of one of {train} and {test} were made "
+                "elsewhere, so the other's detectors cannot read them"
+            )
+        return
+    for name in config["datasets"][train]["methods"]:
+        method = config["methods"][name]
+        for backbone in method["backbones"]:
+            place = (backbone, method["preprocessing"])
+            own = {(layer, method["pool"]) for layer in method_layers(method)}
+            if own - set(taps(config, test, *place)):
+                raise InputError(
+                    f"config: studies.across: {test} has no features for {name} of {train}; add it "
+                    f"to datasets.{test}.methods"
+                )
