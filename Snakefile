@@ -55,3 +55,4 @@ rule all:
 
 onsuccess:
     say_results()
+    end_at_once()

@@ -94,7 +94,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def forget() -> None:
     """A process sees the sources as they were when it first asked."""
-    for function in (stage_digest, provenance._imported, provenance._meaning):
+    for function in (stage_digest, provenance._syntax):
         function.cache_clear()
 
 
@@ -193,3 +193,16 @@ def test_no_class_is_longer_than_150_lines():
 
 def _beside() -> set[str]:
     return {path.stem for path in provenance.PACKAGE.glob("*.py")}
+
+
+def test_syntax_is_parsed_once_and_a_damaged_or_foreign_memory_is_not_believed(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+):
+    expected = codes(copied)
+    with monkeypatch.context() as patched:
+        patched.setattr(provenance.ast, "parse", None)
+        assert codes(copied) == expected
+    first, second = sorted((copied / "defectbench" / "__pycache__").glob("*.syntax.json"))[:2]
+    first.write_text("{")
+    second.write_text('{"content": "of another text", "digest": "", "imported": []}')
+    assert codes(copied) == expected

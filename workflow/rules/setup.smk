@@ -2,9 +2,8 @@
 
 import logging
 import sys
+import threading
 from pathlib import Path
-
-from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow", "scripts")))
 
@@ -39,6 +38,13 @@ def say_results():
             print(line, file=sys.stderr)
 
 
+def end_at_once():
+    """Cancel the timers that Snakemake leaves running, which hold up its exit by a second."""
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()
+
+
 quietness = {item.name.lower() for item in workflow.output_settings.quiet or ()}
 
 if workflow.is_main_process:
@@ -52,7 +58,6 @@ if workflow.is_main_process:
 
 try:
     check_schema(config, SCHEMA)
-    validate(config, str(SCHEMA))  # fills in the defaults
     check_config(config)
     check_crossings(config)
     check_layers(config, Path("resources/layers"))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from snakemake.utils import update_config, validate
+from snakemake.utils import update_config
 
 from defectbench.acquisition.sources import link_category, link_elpv
 from defectbench.config import (
@@ -65,7 +65,6 @@ def merged_config(settings: Sequence[str]) -> dict[str, Any]:
             raise InputError(f"{file}: cannot be read as settings ({error})") from error
         update_config(config, loaded or {})
     check_schema(config, SCHEMA)
-    validate(config, str(SCHEMA))  # fills in the defaults
     check_config(config)
     config["categories"] = split_names(config["categories"])
     return config

@@ -1,7 +1,8 @@
 """From the validated config to what has to be made; bad settings are refused with their key."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from math import ceil
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jsonschema
 import jsonschema.protocols
+import jsonschema.validators
 import yaml
 
 from defectbench.acquisition.sources import folder_categories
@@ -46,7 +48,7 @@ class Cell(NamedTuple):
 
 
 def check_schema(config: Config, schema_file: Path) -> None:
-    """Refuse what the schema forbids: unknown keys, missing ones, wrong types.
+    """Refuse what the schema forbids: unknown keys, missing ones, wrong types; fill in defaults.
 
     Numbers and truth values that arrive as strings, as in ``--config 'threshold={folds: 3}'``, are
     made what they say.
@@ -56,9 +58,9 @@ def check_schema(config: Config, schema_file: Path) -> None:
     InputError
         Naming every key's path and what is wrong with it.
     """
-    validator = jsonschema.Draft202012Validator(
-        yaml.safe_load(schema_file.read_text(encoding="utf-8"))
-    )
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    schema = yaml.load(schema_file.read_text(encoding="utf-8"), loader)
+    validator = jsonschema.Draft202012Validator(schema)
     _read_strings(config, validator)
     errors = validator.iter_errors(config)
     problems = [
@@ -67,6 +69,28 @@ def check_schema(config: Config, schema_file: Path) -> None:
     ]
     if problems:
         raise InputError("config: " + "; ".join(problems))
+    # `snakemake.utils.validate` does the same, and imports pandas for it
+    list(_FillingIn(schema).iter_errors(config))
+
+
+def _with_defaults(
+    validator: jsonschema.protocols.Validator,
+    properties: Mapping[str, Any],
+    instance: Any,
+    schema: Mapping[str, Any],
+) -> Iterator[jsonschema.ValidationError]:
+    """The keyword ``properties``, which first sets what is missing and has a ``default``."""
+    if isinstance(instance, dict):
+        for key, entry in properties.items():
+            if "default" in entry:
+                instance.setdefault(key, copy.deepcopy(entry["default"]))
+    check = jsonschema.Draft202012Validator.VALIDATORS["properties"]
+    yield from check(validator, properties, instance, schema)
+
+
+_FillingIn = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator, {"properties": _with_defaults}
+)
 
 
 def _read_strings(config: Config, validator: jsonschema.protocols.Validator) -> None:

@@ -1,13 +1,17 @@
 """What made an artefact: digests of code and files, versions of libraries."""
 
 import ast
+import contextlib
 import hashlib
 import importlib.metadata
+import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from defectbench.storage import write_text
 
 PACKAGE = Path(__file__).parent
 SCRIPTS = PACKAGE.parent
@@ -62,7 +66,7 @@ def stage_digest(script: str, *modules: str) -> dict[str, str]:
     sources = {script: SCRIPTS / f"{script}.py", **_closure(script, modules)}
     digest = hashlib.sha256()
     for name in sorted(sources):
-        digest.update(name.encode() + b"\0" + _meaning(sources[name]) + b"\0")
+        digest.update(f"{name}\0{_syntax(sources[name]).digest}\0".encode())
     libraries = {library for source in sources.values() for library in _libraries(source)}
     return {"code": digest.hexdigest()[:16], **library_versions(*(libraries - LOSSLESS))}
 
@@ -104,37 +108,54 @@ def _source(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-@cache
-def _imported(source: Path) -> frozenset[str]:
-    """Full names in a file's import statements, wherever they stand; of both module and member."""
-    names: set[str] = set()
-    for node in ast.walk(_tree(source)):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-    return frozenset(names)
-
-
 def _own_imports(source: Path) -> list[str]:
     prefix = f"{PACKAGE.name}."
-    own = [name.removeprefix(prefix) for name in _imported(source) if name.startswith(prefix)]
+    own = [
+        name.removeprefix(prefix) for name in _syntax(source).imported if name.startswith(prefix)
+    ]
     return [name for name in own if _source(name).is_file()]
 
 
 def _libraries(source: Path) -> set[str]:
-    top = {name.split(".")[0] for name in _imported(source)}
+    top = {name.split(".")[0] for name in _syntax(source).imported}
     return top - sys.stdlib_module_names - {PACKAGE.name}
 
 
-def _tree(source: Path) -> ast.Module:
-    return ast.parse(source.read_text(encoding="utf-8"))
+class _Syntax(NamedTuple):
+    """What a source file says: digest of its syntax, and the full names that it imports."""
+
+    digest: str
+    imported: Sequence[str]
 
 
 @cache
-def _meaning(source: Path) -> bytes:
-    """Syntax of a file without what is only said."""
-    return ast.dump(_Silent().visit(_tree(source))).encode()
+def _syntax(source: Path) -> _Syntax:
+    """Syntax of a file, parsed once: it is kept beside Python's own compiled form of the module."""
+    text = source.read_bytes()
+    content = hashlib.sha256(Path(__file__).read_bytes() + text).hexdigest()
+    cache_name = f"{source.stem}.{sys.implementation.cache_tag}.syntax.json"
+    kept = source.parent / "__pycache__" / cache_name
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        known = json.loads(kept.read_bytes())
+        if known["content"] == content:
+            return _Syntax(known["digest"], known["imported"])
+    tree = ast.parse(text)
+    imported = sorted(_imported(tree))
+    digest = hashlib.sha256(ast.dump(_Silent().visit(tree)).encode()).hexdigest()
+    with contextlib.suppress(OSError):  # in a folder that is not ours to write, it is parsed anew
+        write_text(kept, json.dumps({"content": content, "digest": digest, "imported": imported}))
+    return _Syntax(digest, imported)
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    """Full names in import statements, wherever they stand; of both module and member."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
 
 
 class _Silent(ast.NodeTransformer):

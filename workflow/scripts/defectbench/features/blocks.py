@@ -12,7 +12,7 @@ import numpy as np
 from defectbench.images.decoding import decode_images
 
 BLOCK = 32
-AHEAD = 4
+AHEAD = 8
 """Blocks that may wait, which bounds memory: at 456×456 one takes 20 MB."""
 
 Block = Mapping[str, np.ndarray]
