@@ -45,6 +45,7 @@ localrules:
     table,
     usage,
     studies,
+    detectors,
 
 
 rule all:

@@ -76,13 +76,17 @@ def onnx_path(file: Path, threads: int) -> Callable[[Path], float]:
 
 
 def torch_path(file: Path, threads: int) -> Callable[[Path], float]:
-    """From an image's file to its score, by the stages `features` and `scores`."""
+    """From an image's file to its score and map, by PyTorch and the scorer itself.
+
+    The threads share each layer, as suits one image; the stage `features` has many.
+    """
     import torch
 
     from defectbench.deployment.pipeline import decoded_image
     from defectbench.features.backbones import load_backbone
-    from defectbench.features.extraction import Extractor
+    from defectbench.features.batch_norm import fold_batch_norm
     from defectbench.features.passes import Tap
+    from defectbench.features.taps import TappedNetwork
     from defectbench.scorers import scorer_class
     from defectbench.storage import read_arrays
 
@@ -91,19 +95,23 @@ def torch_path(file: Path, threads: int) -> Callable[[Path], float]:
     made = attributes["provenance"]
     preprocessing, names = made["preprocessing"], made["layers"]
     layers = [name.rsplit("/pool", 1) for name in names]
+    taps = [Tap(layer, int(pool)) for layer, pool in layers]
     backbone = load_backbone(file.parent.name, Path("resources/weights", f"{file.parent.name}.pth"))
     side = preprocessing.get("crop", preprocessing["size"])
-    extractor = Extractor(backbone, [Tap(layer, int(pool)) for layer, pool in layers], side)
-    extractor.to(torch.device("cpu"), "fp32")
+    folded = fold_batch_norm(backbone.network, taps, side)
+    network = TappedNetwork(folded.to(memory_format=torch.channels_last), taps)
+    mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (backbone.mean, backbone.std))
     scorer = scorer_class(made["scorer"])(**made["parameters"]).from_arrays(arrays)
 
     def score(image: Path) -> float:
-        features = extractor(decoded_image(image, preprocessing, made["bits"]).pixels[None])
-        X = [features[name] for name in names]
+        pixels = decoded_image(image, preprocessing, made["bits"]).pixels[None]
+        with torch.inference_mode():
+            batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(255)
+            found = network(batch.sub(mean).div(std))
+        X = [found[tap].numpy() for tap in taps]
         X = X if len(X) > 1 else X[0]
-        if scorer.localizes:
-            scorer.anomaly_map(X)
-        return float(scorer.anomaly_score(X)[0])
+        scores = scorer.score_and_map(X)[0] if scorer.localizes else scorer.anomaly_score(X)
+        return float(scores[0])
 
     return score
 

@@ -1,4 +1,4 @@
-"""What the comparisons with reference outputs print."""
+"""What the comparisons with reference outputs found."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,13 +14,21 @@ class Item(NamedTuple):
     tolerance: float
 
 
-def print_items(items: Sequence[Item]) -> bool:
-    """Print a table of items; tell whether all are within their tolerances."""
-    within = [bool(item.deviation <= item.tolerance) for item in items]
+def all_within(items: Sequence[Item]) -> bool:
+    """Whether every deviation is within its tolerance."""
+    return all(item.deviation <= item.tolerance for item in items)
+
+
+def table(items: Sequence[Item]) -> str:
+    """A row for each item."""
     rows = [
-        [item.name, f"{item.deviation:.1e}", f"{item.tolerance:.0e}", "yes" if good else "NO"]
-        for item, good in zip(items, within, strict=True)
+        [
+            item.name,
+            f"{item.deviation:.1e}",
+            f"{item.tolerance:.0e}",
+            "yes" if all_within([item]) else "NO",
+        ]
+        for item in items
     ]
     header = ["item", "largest deviation", "tolerance", "within"]
-    print(tabulate(rows, header, "github", disable_numparse=True))
-    return all(within)
+    return tabulate(rows, header, "github", disable_numparse=True)

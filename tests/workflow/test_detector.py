@@ -27,8 +27,7 @@ def exported(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     config = yaml.safe_load((folder / "config.yaml").read_text())
     config["methods"]["fre_small"]["trimmed"] = 0.1
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    detectors = [f"{FOLDER.format(name)}/detector.onnx" for name in ("dfkde_small", "fre_small")]
-    run = snakemake(folder, *detectors)
+    run = snakemake(folder, "--config", "categories=plate", "--", "reports/parts_detectors.md")
     assert run.returncode == 0, run.stdout + run.stderr
     return folder
 
@@ -75,6 +74,15 @@ def test_the_card_tells_proof_and_cost(exported: Path):
     assert 0 < card["milliseconds_median"] <= card["milliseconds_95th_percentile"]
     for figure in ("fit_job_seconds", "load_seconds", "images_per_second", "peak_memory_mb"):
         assert card[figure] > 0
+
+
+def test_all_that_can_be_exported_stands_in_one_table(exported: Path):
+    lines = (exported / "reports" / "parts_detectors.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "| plate" in line]
+    assert [row[:3] for row in rows] == [
+        ["plate", f"{name} efficientnet_lite0", "10"] for name in ("dfkde_small", "fre_small")
+    ]
+    assert all(row[5] == "0" and float(row[6]) > 1 for row in rows)  # flips, size of the file
 
 
 def test_an_export_that_does_not_prove_itself_leaves_no_file(

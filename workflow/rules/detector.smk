@@ -2,7 +2,8 @@
 
 in:  index.tsv, the images, the backbone's weights, model.h5, scores.tsv, held_out_scores.tsv,
      maps.h5, metrics.json
-out: results/{dataset}/{category}/{method}/{backbone}/detector.onnx, detector_cost.json
+out: results/{dataset}/{category}/{method}/{backbone}/detector.onnx, detector_cost.json;
+     of all that can be exported: reports/{dataset}_detectors.md
 """
 
 
@@ -36,3 +37,23 @@ rule detector:
         code=detector_digest,
     script:
         "../scripts/export_detector.py"
+
+
+rule detectors:
+    """Every detector of a dataset that can be exported, and what each costs as a file."""
+    input:
+        cards=of_cells("detector", "cost", only=exportable_cells),
+    output:
+        markdown="reports/{dataset}_detectors.md",
+    log:
+        "logs/{dataset}/detectors.log",
+    conda:
+        "../../envs/numeric.yaml"
+    threads: 1
+    resources:
+        mem_mb=grows(500),
+        runtime=grows(5),
+    params:
+        code=stage_digest("write_detectors"),
+    script:
+        "../scripts/write_detectors.py"

@@ -10,6 +10,7 @@ from defectbench.config import (
     category_folder,
     cells,
     default_datasets,
+    exportable_cells,
     localizing_cells,
     method_layers,
     new_folders,

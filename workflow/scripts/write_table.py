@@ -55,7 +55,7 @@ with job_log(snakemake.log[0]):
     write_text(output.cost, cost_markdown(snakemake.wildcards.dataset, decision))
     write_text(output.markdown, report(results, decision_markdown(decision)))
     write_text(output.details, details(results))
-    # six digits: the rest is rounding, which another number of threads changes
+    # six digits: the rest is rounding, which differs from one processor to another
     write_csv(output.csv, results.tidy, float_format="%.6g")
     if whole:
         keep_report(output, kept / own)

@@ -279,6 +279,24 @@ def localizing_cells(config: Config, dataset: str) -> list[Cell]:
     return [cell for cell in cells(config, dataset) if scorers[cell.method].localizes]
 
 
+def exportable_cells(config: Config, dataset: str) -> list[Cell]:
+    """Those of a dataset's detectors on categories that can leave the workflow.
+
+    Raises
+    ------
+    InputError
+        If none can.
+    """
+    can = exportable_scorers()
+    scorers = {name: method["scorer"] for name, method in config["methods"].items()}
+    given = config["datasets"][dataset]["source"] == "features"
+    found = [cell for cell in cells(config, dataset) if scorers[cell.method] in can and not given]
+    if not found:
+        reason = "features made elsewhere" if given else f"these can: {', '.join(can)}"
+        raise InputError(f"none of the detectors of {dataset} can be exported; {reason}")
+    return found
+
+
 def _check_number_of_images(config: Config, dataset: str, category: str) -> None:
     """Refuse a local category too small for a scorer, also when a fold is held out."""
     entry, folds = config["datasets"][dataset], config["threshold"]["folds"]
@@ -371,18 +389,10 @@ def new_image_cells(config: Config, dataset: str) -> list[Cell]:
         return []
     if config["precision"] != "fp32":
         raise InputError(f"{key}: exported detectors compute in fp32, so set precision: fp32")
-    scorers = {name: method["scorer"] for name, method in config["methods"].items()}
-    can = exportable_scorers()
-    found = [
-        cell
-        for cell in cells(config, dataset)
-        if cell.category in folders and scorers[cell.method] in can
-    ]
-    if not found:
-        raise InputError(
-            f"{key}: none of the dataset's detectors can be exported; these can: {', '.join(can)}"
-        )
-    return found
+    try:
+        return [cell for cell in exportable_cells(config, dataset) if cell.category in folders]
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from None
 
 
 def split_names(chosen: str | list[str]) -> str | list[str]:
