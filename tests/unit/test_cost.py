@@ -50,6 +50,7 @@ def score_images(folder: Path) -> dict[str, float]:
             "scorer": "nearest_neighbour",
             "parameters": {},
             "folds": 5,
+            "trimmed": None,
             "seed": 42,
             "code": CODE,
         },

@@ -80,7 +80,7 @@ def test_all_that_can_be_exported_stands_in_one_table(exported: Path):
     lines = (exported / "reports" / "parts_detectors.md").read_text().splitlines()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "| plate" in line]
     assert [row[:3] for row in rows] == [
-        ["plate", f"{name} efficientnet_lite0", "10"] for name in ("dfkde_small", "fre_small")
+        ["plate", f"{name} efficientnet_lite0", "12"] for name in ("dfkde_small", "fre_small")
     ]
     assert all(row[5] == "0" and float(row[6]) > 1 for row in rows)  # flips, size of the file
 

@@ -92,11 +92,9 @@ def test_a_run_is_a_line_per_stage_and_category_and_ends_with_the_answer(finishe
     target = ["reports/parts_table.md", "reports/parts.html"]
     lines = spoken(snakemake(finished_copy, "--", *target))
     assert lines[0].endswith("jobs: 1 index, 1 features, 2 scores, 2 metrics, 1 pixel_metrics, "
-                             "1 decision, 1 table, 1 page")  # fmt: skip
+                             "1 table, 1 page")  # fmt: skip
     (features,) = [line for line in lines if line.startswith("features parts/ring: ")]
-    assert features.endswith(
-        "left: 2 scores, 2 metrics, 1 pixel_metrics, 1 decision, 1 table, 1 page"
-    )
+    assert features.endswith("left: 2 scores, 2 metrics, 1 pixel_metrics, 1 table, 1 page")
     assert sum(line.startswith("scores parts/ring (2 jobs): ") for line in lines) == 1
     assert any("slip through" in line and "rejected" in line for line in lines)
     assert f"page: {finished_copy / 'reports' / 'parts.html'}" in lines
@@ -167,7 +165,7 @@ def test_a_look_before_computing_counts_new_images(small_dataset: Path, tmp_path
     assert run.returncode == 0, run.stdout + run.stderr
     detectors = "dfkde_small efficientnet_lite0, fre_small efficientnet_lite0"
     assert f"ring: 12 new images in today/ring, scored by {detectors}\n" in run.stdout
-    assert "2 detector, 2 new_images" in run.stdout
+    assert "2 detector, 1 table, 2 new_images" in run.stdout
     settings.write_text("datasets: {parts: {new: tomorrow}}")
     run = checked(tmp_path, str(settings))
     assert run.returncode == 1
