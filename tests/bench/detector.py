@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from measuring import ask
+from measuring import ask, processor
 from tabulate import tabulate
 
 PATHS = ("onnx", "torch")
@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100, help="of the test images, spread evenly")
     parser.add_argument("--rounds", type=int, default=5, help="processes of each path")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--output", type=Path, default=Path("reports/detector_benchmark.md"))
     parser.add_argument("--path", choices=PATHS, help=argparse.SUPPRESS)  # of a child process
     arguments = parser.parse_args()
     if arguments.path:
@@ -40,7 +41,8 @@ def main() -> None:
         }
         for _ in range(arguments.rounds)
     ]
-    print(report(arguments.detector, arguments.threads, rounds))
+    arguments.output.write_text(report(arguments.detector, arguments.threads, rounds))
+    print(arguments.output.read_text())
 
 
 def one_process(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -147,9 +149,10 @@ def report(file: Path, threads: int, rounds: list[dict[str, Any]]) -> str:
     apart = max(abs(a - b) / abs(b) for a, b in zip(ours, theirs, strict=True))
     header = ["", *TITLES.values(), "times as long (lowest–highest round)"]
     return (
-        f"{file}: {len(ours)} images, {len(rounds)} rounds, {threads} threads\n\n"
+        f"# One image at a time\n\n`make bench-detector` on {processor()}: {file}, "
+        f"{len(ours)} images, {len(rounds)} rounds in turn, {threads} threads.\n\n"
         f"{tabulate(rows, header, tablefmt='github', disable_numparse=True)}\n\n"
-        f"Largest relative difference of a score: {apart:.1e}"
+        f"Largest relative difference of a score: {apart:.1e}\n"
     )
 
 

@@ -344,6 +344,28 @@ def test_errors_on_the_same_images_narrow_a_difference():
     assert wide[0] < narrow[0] < 0.1 < narrow[1] < wide[1]
 
 
+def test_without_correlation_a_difference_has_movers_interval():
+    low, high = difference_interval((0.9, 0.8), ((0.7, 0.95), (0.6, 0.9)), 0.0)
+    assert (low, high) == pytest.approx((0.1 - np.hypot(0.2, 0.1), 0.1 + np.hypot(0.05, 0.2)))
+
+
+def test_a_detector_does_not_differ_from_itself_however_skewed_its_interval():
+    limits = ((0.7, 0.99), (0.7, 0.99))
+    assert difference_interval((0.95, 0.95), limits, 1.0) == pytest.approx((0, 0), abs=1e-12)
+
+
+@pytest.mark.parametrize("correlation", [-0.9, 0.3, 0.8, 0.99])
+def test_a_difference_covers_the_ellipse_of_both_errors(correlation: float):
+    angle = np.linspace(0, 2 * np.pi, 100_001)
+    first = np.cos(angle)
+    second = correlation * first + (1 - correlation**2) ** 0.5 * np.sin(angle)
+    of_first = np.where(first > 0, 0.25, 0.04) * first
+    of_second = np.where(second > 0, 0.1, 0.05) * second
+    expected = 0.05 - (of_first - of_second).max(), 0.05 - (of_first - of_second).min()
+    found = difference_interval((0.95, 0.9), ((0.7, 0.99), (0.8, 0.95)), correlation)
+    assert found == pytest.approx(expected, abs=1e-5)  # the sampling's
+
+
 @pytest.mark.parametrize(("rate", "needed"), [(0.05, 59), (0.01, 299), (0.001, 2995), (0, None)])
 def test_a_rate_needs_enough_held_out_images(rate: float, needed: int | None):
     assert images_to_vouch_for(rate) == needed

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Sequence
-from math import exp, lgamma, log, log1p
+from math import atan2, cos, exp, lgamma, log, log1p, pi, sin
 from statistics import NormalDist
 
 import numpy as np
@@ -212,18 +212,26 @@ def difference_interval(
 ) -> Interval:
     """Interval of the first estimate minus the second, which were made on the same images.
 
-    MOVER with the correlation of the two (Zou and Donner, 2008).
+    The two errors lie in an ellipse of their correlation, stretched along each axis to the
+    estimate's own interval, on its lower and on its upper side. Without correlation that is MOVER
+    (Zou and Donner, 2008). MOVER with correlation would set the lower side of one against the
+    upper side of the other where errors go the same way, which is far too wide for detectors
+    that nearly coincide.
     """
     (first, second), ((low_1, high_1), (low_2, high_2)) = values, limits
+    of_first, of_second = (first - low_1, high_1 - first), (second - low_2, high_2 - second)
+    own = max(1 - correlation**2, 0.0) ** 0.5
 
-    def distance(one: float, other: float) -> float:
-        return max(one**2 + other**2 - 2 * correlation * one * other, 0.0) ** 0.5
+    def error(angle: float) -> float:
+        """Of the difference, at a point on the ellipse; an estimate too high errs upwards."""
+        one, other = cos(angle), correlation * cos(angle) + own * sin(angle)
+        return one * of_first[one < 0] - other * of_second[other < 0]
 
-    difference = first - second
-    return (
-        difference - distance(first - low_1, high_2 - second),
-        difference + distance(high_1 - first, second - low_2),
-    )
+    # on each quarter it is a sinusoid: the extremes are its own or lie where quarters meet
+    extremes = [atan2(-own * b, a - correlation * b) for a in of_first for b in of_second]
+    extremes += [pi / 2, atan2(-correlation, own)]
+    errors = [error(angle + turn) for angle in extremes for turn in (0, pi)]
+    return first - second - max(errors), first - second - min(errors)
 
 
 def percentile_interval(replicates: np.ndarray) -> Interval:
