@@ -5,6 +5,7 @@ import sys
 
 M_TRIM_THRESHOLD = -1  # glibc's malloc.h
 M_MMAP_THRESHOLD = -3
+M_ARENA_MAX = -8
 KEEP_BYTES = 1 << 30
 
 
@@ -19,3 +20,4 @@ def keep_freed_memory() -> None:
         if hasattr(library, "mallopt"):
             library.mallopt(M_MMAP_THRESHOLD, KEEP_BYTES)
             library.mallopt(M_TRIM_THRESHOLD, KEEP_BYTES)
+            library.mallopt(M_ARENA_MAX, 1)  # the others, one per thread, keep less
