@@ -113,8 +113,7 @@ class Extractor:
 
         On a CPU every thread takes batches of its own through a copy of the network that shares
         its weights. Threads within a layer would wait for each other at the end of each one,
-        for long where another process holds a core, and some layers then sum in another order:
-        features would depend on the number of threads.
+        for long where another process holds a core.
 
         Parameters
         ----------
@@ -207,8 +206,8 @@ class Extractor:
 def _use_onednn(network: torch.nn.Module) -> None:
     """Have oneDNN compute 1×1 convolutions, too.
 
-    On one thread PyTorch takes a way of its own for them, which was written long ago: it is up
-    to four times slower than oneDNN on one thread, and rounds in another way.
+    On one thread alone PyTorch takes a way of its own for them: up to four times slower than
+    oneDNN, and rounded in another way, so that features depended on the number of threads.
     """
     for module in network.modules():
         if type(module) is torch.nn.Conv2d and module.kernel_size == (1, 1) == module.stride:
