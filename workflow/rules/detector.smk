@@ -47,6 +47,8 @@ rule detectors:
         markdown="reports/{dataset}_detectors.md",
     log:
         "logs/{dataset}/detectors.log",
+    benchmark:
+        "benchmarks/{dataset}/detectors.jsonl"
     conda:
         "../../envs/numeric.yaml"
     threads: 1
