@@ -122,7 +122,7 @@ def test_the_slurm_profile_gives_the_same_bytes_in_few_submissions(folder: Path,
     jobs = int(re.findall(r"^(\d+) jobs: ", text, re.M)[0])
     numbers = submitted(text)
     print(f"{jobs} jobs, {len(numbers)} submissions: SLURM jobs {', '.join(numbers)}")
-    assert jobs == 19
+    assert jobs == 18
     assert len(numbers) == 2 + 2 + 1  # of each category index and features, then all detectors
     described = [description(number) for number in numbers]
     on_gpu = [text for text in described if "Partition=gpu" in text]
