@@ -13,8 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from measuring import ask, processor
-from tabulate import tabulate
+from measuring import ask, processor, table
 
 PATHS = ("onnx", "torch")
 TITLES = {"onnx": "detector.onnx", "torch": "model.h5, PyTorch"}
@@ -151,7 +150,7 @@ def report(file: Path, threads: int, rounds: list[dict[str, Any]]) -> str:
     return (
         f"# One image at a time\n\n`make bench-detector` on {processor()}: {file}, "
         f"{len(ours)} images, {len(rounds)} rounds in turn, {threads} threads.\n\n"
-        f"{tabulate(rows, header, tablefmt='github', disable_numparse=True)}\n\n"
+        f"{table(rows, header)}\n\n"
         f"Largest relative difference of a score: {apart:.1e}\n"
     )
 

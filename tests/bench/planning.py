@@ -7,8 +7,7 @@ import tempfile
 from pathlib import Path
 
 import yaml
-from measuring import ROOT, Usage, measure, processor
-from tabulate import tabulate
+from measuring import ROOT, Usage, measure, processor, table
 
 BACKBONES = {
     "resnet18": "layer3",
@@ -106,11 +105,10 @@ def main() -> None:
                 )
                 print(rows[-1], file=sys.stderr)
     header = ["categories × backbones × methods", "jobs", "s", "peak MB", "s / 1000", "MB / 1000"]
-    table = tabulate(rows, header, "github", disable_numparse=True)
     text = (
         f"# Planning\n\n`make bench-planning` on {processor()}: dry runs of a dataset of which "
         "nothing is done yet: its table, or training size, contamination and robustness (30 "
-        f"severities) of all its detectors.\n\n{table}\n"
+        f"severities) of all its detectors.\n\n{table(rows, header)}\n"
     )
     arguments.output.write_text(text)
     print(text)

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
-from measuring import ROOT, Usage, measure, processor
-from tabulate import tabulate
+from measuring import ROOT, Usage, measure, processor, table
 
 METHODS = ("dfkde", "fre", "pca_gaussian", "mahalanobis", "nearest_neighbour")
 REPORT = "reports/elpv_studies.md"
@@ -72,7 +71,7 @@ def main() -> None:
         f"{' and '.join(arguments.categories)}, detectors {', '.join(arguments.methods)} on "
         "EfficientNet-Lite0, features and models already there. A point is one repeat of one "
         "detector on one category; seconds include Snakemake's own and the report's.\n\n"
-        f"{tabulate(rows, HEADER, 'github', disable_numparse=True)}\n"
+        f"{table(rows, HEADER)}\n"
     )
     arguments.output.write_text(text)
     print(text)

@@ -280,7 +280,10 @@ def test_the_interval_of_an_auroc_follows_the_variance_but_not_below_what_is_exp
         assert abs(0.9 - end) == pytest.approx(1.959964 * variance**0.5, abs=1e-6)
 
 
-@pytest.mark.parametrize(("hits", "of"), [(0, 20), (1, 20), (7, 60), (60, 60), (0, 1)])
+@pytest.mark.parametrize(
+    ("hits", "of"),
+    [(0, 20), (1, 20), (20, 20), (7, 60), (60, 60), (0, 1), (7, 300), (150, 3000)],
+)
 def test_the_interval_of_a_rate_is_clopper_and_pearsons(hits: int, of: int):
     expected = binomtest(hits, of).proportion_ci(method="exact")
     assert rate_interval(hits / of, of) == pytest.approx(tuple(expected), abs=1e-9)

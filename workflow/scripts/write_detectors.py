@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from defectbench.errors import job_log
-from defectbench.reports.markdown import table
+from defectbench.reports.markdown import MISSING, table
 from defectbench.storage import read_json, write_text
 
 HEADER = (
@@ -31,14 +31,14 @@ def row(card: dict[str, Any]) -> list[str]:
         f"{card['method']} {card['backbone']}",
         str(proof["images"]),
         f"{100 * proof['largest_share_of_tolerance']:.2g}",
-        "–" if map_deviation is None else f"{map_deviation:.0e}",
+        MISSING if map_deviation is None else f"{map_deviation:.0e}",
         str(proof["verdict_flips"]),
         f"{card['file_mb']:.1f}",
         f"{card['load_seconds']:.2f}",
         f"{card['milliseconds_median']:.1f}",
         f"{card['milliseconds_95th_percentile']:.1f}",
         f"{card['images_per_second']:.0f}",
-        str(card["peak_memory_mb"] or "–"),
+        str(card["peak_memory_mb"] or MISSING),
     ]
 
 

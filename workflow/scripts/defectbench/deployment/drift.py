@@ -1,31 +1,19 @@
 """Do new images look like the defect-free ones that a detector's threshold was set on?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import exp, sqrt
 from typing import Any
 
 import numpy as np
 
 from defectbench.deployment.image_statistics import ImageStatistics
+from defectbench.evaluation.intervals import rate_interval
 
-LEVEL = 0.95
 SIGNIFICANT = 0.01
 """p-value below which scores are said to differ: one day in a hundred like the others is named."""
 
 FEWEST = 20
 """Images below which nothing is concluded."""
-
-
-def clopper_pearson(count: int, total: int, level: float = LEVEL) -> tuple[float, float]:
-    """Exact interval of a share, from `count` of `total`.
-
-    Clopper, Pearson, "The use of confidence or fiducial limits illustrated in the case of the
-    binomial", Biometrika 1934. The limits are found by bisection on the binomial tail.
-    """
-    tail = (1 - level) / 2
-    low = _bisect(lambda share: _at_least(count, total, share) < tail) if count else 0.0
-    high = _bisect(lambda share: _at_least(count + 1, total, share) < 1 - tail)
-    return low, (high if count < total else 1.0)
 
 
 def kolmogorov_smirnov(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
@@ -79,7 +67,7 @@ def same_world(
     """
     total = len(scores)
     count = int((np.asarray(scores) >= threshold).sum())
-    interval = clopper_pearson(count, total)
+    interval = rate_interval(count / total, total)
     distance, p_value = kolmogorov_smirnov(scores, held_out)
     outside = {
         name: sum(
@@ -100,7 +88,7 @@ def same_world(
     differences += [
         f"{name}: {number} of {total} images are outside the training images' range"
         for name, number in outside.items()
-        if clopper_pearson(number, total)[0] > expected
+        if rate_interval(number / total, total)[0] > expected
     ]
     return {
         "above": {"count": count, "share": count / total, "interval": interval, "rate": rate},
@@ -126,28 +114,3 @@ def _advice(total: int, count: int, differences: list[str]) -> str:
         "look at the images that were called defective; if most are good parts, recalibrate: "
         f"{recalibrate}"
     )
-
-
-def _at_least(count: int, total: int, share: float) -> float:
-    """Probability of `count` or more of `total`, each with probability `share`."""
-    if share in (0, 1):
-        return float(share == 1 or count <= 0)
-    log_terms = _log_binomial(total, share)[max(count, 0) :]
-    return float(np.exp(log_terms).sum()) if len(log_terms) else 0.0
-
-
-def _log_binomial(total: int, share: float) -> np.ndarray:
-    """Logarithms of the probabilities of 0 to `total`."""
-    k = np.arange(1, total + 1)
-    log_choose = np.concatenate([[0], np.cumsum(np.log((total - k + 1) / k))])
-    k = np.arange(total + 1)
-    return log_choose + k * np.log(share) + (total - k) * np.log1p(-share)
-
-
-def _bisect(is_below: Callable[[float], bool]) -> float:
-    """Where a condition on 0 to 1 ceases to hold."""
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if is_below(middle) else (low, middle)
-    return high
