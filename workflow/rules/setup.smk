@@ -1,9 +1,14 @@
 """The package on the path, the terminal, and the config checked."""
 
+import gc
 import logging
 import sys
 import threading
 from pathlib import Path
+
+# Snakemake's own modules stay: the garbage collector need not walk through them again and again,
+# a fifth of the time that planning a small run takes
+gc.freeze()
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow", "scripts")))
 
@@ -39,7 +44,11 @@ def say_results():
 
 
 def end_at_once():
-    """Cancel the timers that Snakemake leaves running, which hold up its exit by a second."""
+    """Cancel the timers that Snakemake leaves running, which hold up its exit by a second.
+
+    And leave what the exit frees anyway to it: collecting that takes another fifth of a second.
+    """
+    gc.freeze()
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
             thread.cancel()

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import os
 import re
 import sys
@@ -63,6 +64,7 @@ def job_log(path: str | Path) -> Iterator[None]:
     path
         The rule's log file. Standard error goes there; any other exception leaves its traceback.
     """
+    gc.freeze()  # what was imported stays: the collector need not walk through it, nor the exit
     with open(path, "w", buffering=1, encoding="utf-8") as log, contextlib.redirect_stderr(log):
         try:
             yield

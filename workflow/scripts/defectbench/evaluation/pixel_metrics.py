@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 
@@ -104,6 +103,8 @@ def collect_pixels(images: Iterable[tuple[np.ndarray, np.ndarray | None]]) -> Pi
     ValueError
         If a mask has another shape than its map, or a score is not finite.
     """
+    from scipy import ndimage  # where no image has a mask, half of what the job would import
+
     background, scores, regions, sizes, owners = [], [], [], [], []
     n_regions = 0
     for image, (anomaly_map, mask) in enumerate(images):

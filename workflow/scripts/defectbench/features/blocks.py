@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from defectbench.features.allocator import keep_freed_memory
 from defectbench.images.decoding import decode_images
 
 BLOCK = 32
@@ -57,6 +58,7 @@ def decode_ahead(
         except Exception as error:
             waiting.put(error)
 
+    keep_freed_memory()  # before the threads that would get memory of their own
     threading.Thread(target=decode, daemon=True).start()
     return _until_none(waiting)
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from defectbench.features.allocator import keep_freed_memory
 from defectbench.features.blocks import Block, decode_ahead
 from defectbench.features.feature_file import (
     create_group,
@@ -158,7 +157,6 @@ def _extraction(
     print("runs:", *(wanted.name for wanted in missing), file=sys.stderr)
     preprocessings = {wanted.preprocessing: wanted.settings for wanted in missing}
     blocks = decode_ahead(files, preprocessings, machine.threads, bits)
-    keep_freed_memory()
     extraction, load_backbone = _import_torch()
     extractors = {
         wanted.name: extraction.Extractor(

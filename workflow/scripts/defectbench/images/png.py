@@ -1,9 +1,13 @@
-"""PNG files that imagecodecs decodes to the pixels that Pillow does, in half the time."""
+"""PNG files that imagecodecs decodes to the pixels that Pillow does, in less than half the time.
+
+Its PNG decoder spends most of its time in zlib. libdeflate, which imagecodecs has too, takes three
+fifths of that, so it decompresses, and the decoder is given the rows as they then are.
+"""
 
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -24,6 +28,7 @@ ORIENTATION = re.compile(rb"exif\0|tiff:Orientation|XML:com\.adobe\.xmp\0[^\0]")
 """In a text: EXIF, an orientation in XMP, or XMP that is compressed."""
 
 GREY, RGB = 0, 2
+CHANNELS = {GREY: 1, RGB: 3}
 
 
 def decode_plain_png(data: bytes) -> np.ndarray | None:
@@ -45,11 +50,37 @@ def decode_plain_png(data: bytes) -> np.ndarray | None:
     chunks = list(png_chunks(data))
     if not all(kind in IMAGE or _is_harmless(kind, chunk) for kind, chunk in chunks):
         return None
-    image = b"".join([SIGNATURE, *(chunk for kind, chunk in chunks if kind in IMAGE)])
+    image = [(kind, chunk) for kind, chunk in chunks if kind in IMAGE]
     try:
-        return imagecodecs.png_decode(image)
+        return imagecodecs.png_decode(_decompressed(image))
     except (RuntimeError, ValueError):
         return None
+
+
+def _decompressed(chunks: Sequence[tuple[bytes, memoryview]]) -> bytes:
+    """The same PNG with its rows stored, not compressed.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        If it ends early, a checksum is wrong, or there are more or fewer rows than it says.
+    """
+    if chunks[-1][0] != b"IEND" or not all(_has_its_checksum(chunk) for _, chunk in chunks):
+        raise ValueError("damaged")
+    header = chunks[0][1]
+    width, height, _, colour = struct.unpack_from(">II2B", header, 8)
+    size = height * (1 + width * CHANNELS[colour])
+    body = b"".join(chunk[8:-4] for kind, chunk in chunks if kind == b"IDAT")
+    rows = imagecodecs.deflate_decode(body, raw=False, out=size)
+    if len(rows) != size:
+        raise ValueError("rows are missing")
+    return b"".join([SIGNATURE, header, *_chunk(b"IDAT", zlib.compress(rows, 0)), chunks[-1][1]])
+
+
+def _chunk(kind: bytes, body: bytes) -> tuple[bytes, ...]:
+    """Length, type, content and checksum of a chunk."""
+    checksum = zlib.crc32(body, zlib.crc32(kind))
+    return struct.pack(">I", len(body)), kind, body, struct.pack(">I", checksum)
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
@@ -74,12 +105,15 @@ def _is_plain(data: bytes) -> bool:
     width, height, depth, colour, _, _, interlace = struct.unpack_from(">II5B", data, 16)
     return (
         (depth, interlace) == (8, 0)
-        and colour in (GREY, RGB)
+        and colour in CHANNELS
         and width * height <= (Image.MAX_IMAGE_PIXELS or 0)
     )
 
 
 def _is_harmless(kind: bytes, chunk: memoryview) -> bool:
     """Whether a chunk is whole and has no say in the pixels."""
-    body, checksum = chunk[4:-4], int.from_bytes(chunk[-4:], "big")
-    return kind in HARMLESS and not may_be_turned(kind, chunk) and zlib.crc32(body) == checksum
+    return kind in HARMLESS and not may_be_turned(kind, chunk) and _has_its_checksum(chunk)
+
+
+def _has_its_checksum(chunk: memoryview) -> bool:
+    return zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
