@@ -31,7 +31,7 @@ class Sizes(NamedTuple):
     light: tuple[int, int]
 
 
-SIZES = Sizes((209, 20, 63, 900), (24, 6, 6, 400), 4, 3, (16, 4, 4, 1024), (5, 4))
+SIZES = Sizes((209, 20, 63, 900), (24, 6, 6, 400), 4, 3, (64, 8, 8, 1024), (5, 4))
 """As many and as large images as MVTec AD's bottle, and small categories."""
 TINY = Sizes((24, 3, 3, 300), (24, 2, 2, 300), 2, 2, (4, 2, 2, 300), (2, 2))
 """To try the benchmark itself."""

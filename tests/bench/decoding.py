@@ -5,7 +5,6 @@ itself.
 """
 
 import argparse
-import inspect
 import json
 import os
 import time
@@ -14,9 +13,11 @@ from pathlib import Path
 from inputs import PREPROCESSINGS
 
 try:
-    from defectbench.images.decoding import decode_images
+    from defectbench.features.blocks import decode_ahead
 except ModuleNotFoundError:
     from defectbench.images import decode_images
+
+    decode_ahead = None
 
 
 def main() -> None:
@@ -25,11 +26,13 @@ def main() -> None:
     arguments = parser.parse_args()
     files = sorted(arguments.category.glob("t*/*/*.png"))
     threads = len(os.sched_getaffinity(0))
-    together = "preprocessings" in inspect.signature(decode_images).parameters
-    wanted = [PREPROCESSINGS] if together else PREPROCESSINGS.values()
     begin = time.process_time()
-    for preprocessing in wanted:
-        for _ in decode_images(files, preprocessing, threads):
+    if decode_ahead:
+        decoded = [decode_ahead(files, PREPROCESSINGS, threads)]
+    else:
+        decoded = [decode_images(files, each, threads) for each in PREPROCESSINGS.values()]
+    for images in decoded:
+        for _ in images:
             pass
     print(json.dumps({"cpu": (time.process_time() - begin) / len(files)}))
 

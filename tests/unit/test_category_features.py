@@ -8,8 +8,9 @@ import pytest
 
 from defectbench.errors import InputError
 from defectbench.features import blocks, category, feature_file
-from defectbench.features.category import Machine, write_features
+from defectbench.features.category import write_features
 from defectbench.features.feature_file import kept_name
+from defectbench.features.machine import Machine
 from defectbench.features.passes import Pass, Tap
 from defectbench.images import decoding
 from defectbench.storage import open_h5, read_attributes
@@ -139,7 +140,7 @@ def test_if_nothing_is_missing_no_image_is_decoded_and_no_network_loaded(
     run(files, [lanczos(weights)], output)
     content = output.read_bytes()
     output.unlink()  # as Snakemake does before the job
-    monkeypatch.setattr(category, "_import_torch", lambda: pytest.fail("PyTorch was imported"))
+    monkeypatch.setattr(category, "prepared_extractors", lambda *_: pytest.fail("networks loaded"))
     monkeypatch.setattr(category, "decode_ahead", lambda *_: pytest.fail("images were decoded"))
     run(files, [lanczos(weights)], output, Machine("auto", "auto", 1))
     assert output.read_bytes() == content

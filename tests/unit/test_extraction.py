@@ -71,6 +71,28 @@ def test_features_do_not_depend_on_the_number_of_threads():
         np.testing.assert_allclose(found[0][tap.name], plain, atol=1e-5 * plain.abs().max().item())
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"padding": "same"},
+        {"padding": 1, "padding_mode": "reflect"},
+        {"padding": 2, "dilation": 2, "groups": 4, "stride": 2},
+        {"bias": False},
+    ],
+    ids=str,
+)
+def test_convolutions_of_every_kind_are_those_of_the_plain_network(options: dict[str, object]):
+    torch.manual_seed(42)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 1), torch.nn.Conv2d(8, 8, 3, **options), torch.nn.ReLU()
+    )
+    made = Extractor(extraction.Backbone(network, (0.0,) * 3, (1.0,) * 3), [Tap("2", 1)], side=32)
+    made.to(CPU, "fp32", 2)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(images(5, side=32)).permute(0, 3, 1, 2) / 255)
+    np.testing.assert_allclose(made(images(5, side=32))["2"], expected, atol=1e-6)
+
+
 def test_bf16_features_are_close_and_float32(resnet18_weights: Path):
     exact = extractor(resnet18_weights)(images(8))
     for name, values in extractor(resnet18_weights, "bf16")(images(8)).items():

@@ -7,7 +7,8 @@ import pytest
 
 from defectbench.evaluation.robustness import frozen_level, reset_level
 from defectbench.evaluation.studies import Settings
-from defectbench.features.category import Machine, write_features
+from defectbench.features.category import write_features
+from defectbench.features.machine import Machine
 from defectbench.features.passes import Pass, Tap
 from defectbench.features.perturbed import Image, Perturbation, perturbed_features
 from defectbench.provenance import file_sha256

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 from defectbench.errors import job_log
-from defectbench.features.category import Machine, write_features
+from defectbench.features.category import write_features
 from defectbench.features.feature_file import kept_name
+from defectbench.features.machine import Machine
 from defectbench.features.passes import Pass, Tap
 from defectbench.images.index import images_digest, read_index
 from defectbench.provenance import file_sha256, library_versions

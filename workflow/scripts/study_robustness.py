@@ -8,7 +8,7 @@ from defectbench.errors import job_log
 from defectbench.evaluation.robustness import CLEAN, frozen_level, reset_level
 from defectbench.evaluation.studies import Settings
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
-from defectbench.features.category import Machine
+from defectbench.features.machine import Machine
 from defectbench.features.passes import Pass, Tap
 from defectbench.features.perturbed import Image, Perturbation, perturbed_features
 from defectbench.images.groups import assign_groups

@@ -1,15 +1,12 @@
 """All features of one category: what an earlier job left is kept, only the rest is extracted."""
 
 import contextlib
-import gc
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -23,12 +20,12 @@ from defectbench.features.feature_file import (
     open_kept,
     read_blocks,
 )
+from defectbench.features.machine import Machine, prepared_extractors
 from defectbench.features.passes import Pass, Tap
 from defectbench.progress import Progress
 from defectbench.storage import create_h5, read_attributes
 
 if TYPE_CHECKING:
-    from defectbench.features.backbones import Backbone
     from defectbench.features.extraction import Extractor
 
 DECODING = "decoding"
@@ -36,25 +33,6 @@ DECODING = "decoding"
 
 Features = dict[str, dict[str, np.ndarray]]
 """By a pass's and an array's name: float32, one row per image."""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where and how features are computed.
-
-    Attributes
-    ----------
-    device
-        ``auto``, ``cpu`` or ``cuda``.
-    precision
-        ``auto``, ``fp32`` or ``bf16``.
-    threads
-        For decoding and for the network.
-    """
-
-    device: str
-    precision: str
-    threads: int
 
 
 def write_features(
@@ -157,18 +135,7 @@ def _extraction(
     print("runs:", *(wanted.name for wanted in missing), file=sys.stderr)
     preprocessings = {wanted.preprocessing: wanted.settings for wanted in missing}
     blocks = decode_ahead(files, preprocessings, machine.threads, bits)
-    extraction, load_backbone = _import_torch()
-    extractors = {
-        wanted.name: extraction.Extractor(
-            load_backbone(wanted.backbone, wanted.weights), wanted.taps, wanted.side
-        )
-        for wanted in missing
-    }
-    with extraction.claimed_device(machine.device) as device:
-        precision = extraction.select_precision(machine.precision, device)
-        for extractor in extractors.values():
-            extractor.to(device, precision, machine.threads)
-        made_on = {"device": extraction.device_name(device), "precision": precision}
+    with prepared_extractors(missing, machine) as (made_on, extractors):
         yield made_on, _extract(blocks, missing, extractors, seconds)
 
 
@@ -191,19 +158,3 @@ def _extract(
             features[wanted.name] = extractors[wanted.name](block[wanted.preprocessing])
             seconds[wanted.name] += time.perf_counter() - start
         yield features
-
-
-def _import_torch() -> tuple[ModuleType, Callable[[str, Path], "Backbone"]]:
-    """What needs PyTorch, imported late, and without looking for garbage: an import leaves none.
-
-    The collector would walk through all that was imported so far again and again, a third of
-    the time that the import takes.
-    """
-    gc.disable()
-    try:
-        from defectbench.features import extraction
-        from defectbench.features.backbones import load_backbone
-    finally:
-        gc.freeze()
-        gc.enable()
-    return extraction, load_backbone

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from defectbench.features.category import Features, Machine
+from defectbench.features.allocator import keep_freed_memory
+from defectbench.features.category import Features
+from defectbench.features.machine import Machine, prepared_extractors
 from defectbench.features.passes import Pass
 from defectbench.images.decoding import load_image
 from defectbench.images.perturbations import perturb
@@ -61,9 +63,6 @@ def perturbed_features(
     dict
         For the next images, by perturbation: features by a pass's and an array's name.
     """
-    from defectbench.features import extraction  # imports PyTorch, which takes seconds
-    from defectbench.features.backbones import load_backbone
-
     preprocessings = {wanted.preprocessing: wanted.settings for wanted in passes}
 
     def squares(image: Image) -> dict[Perturbation, Mapping[str, np.ndarray]]:
@@ -74,23 +73,19 @@ def perturbed_features(
             found[each] = {name: preprocess(changed, how) for name, how in preprocessings.items()}
         return found
 
+    keep_freed_memory()
     with (
-        extraction.claimed_device(machine.device) as device,
+        prepared_extractors(passes, machine) as (_, extractors),
         ThreadPoolExecutor(machine.threads) as pool,
     ):
-        precision = extraction.select_precision(machine.precision, device)
-        extractors = []
-        for wanted in passes:
-            backbone = load_backbone(wanted.backbone, wanted.weights)
-            extractor = extraction.Extractor(backbone, wanted.taps, wanted.side)
-            extractor.to(device, precision, machine.threads)
-            extractors.append((wanted, extractor))
         for start in range(0, len(images), BLOCK):
             block = list(pool.map(squares, images[start : start + BLOCK]))
             yield {
                 each: {
-                    wanted.name: extractor(np.stack([i[each][wanted.preprocessing] for i in block]))
-                    for wanted, extractor in extractors
+                    wanted.name: extractors[wanted.name](
+                        np.stack([i[each][wanted.preprocessing] for i in block])
+                    )
+                    for wanted in passes
                 }
                 for each in perturbations
             }

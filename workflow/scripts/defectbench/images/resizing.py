@@ -61,19 +61,23 @@ def resize_bilinear(pixels: np.ndarray, size: int) -> np.ndarray:
         uint8, (size, size) or (size, size, channels).
     """
     height, width = pixels.shape[:2]
-    channels = pixels.reshape(height, width, -1)
+    samples = pixels.reshape(height, -1)  # channels side by side: single bytes are taken fastest
+    depth = samples.shape[1] // width
     row, below = _positions(height, size)
     column, right = _positions(width, size)
     right[(column < 0) | (column >= width - 1)] = 0
-    before, after = (weights[:, None] for weights in _fixed_point(right))
-    columns, next_columns = (c.clip(0, width - 1) for c in (column, column + 1))
+    before, after = (weights.repeat(depth) for weights in _fixed_point(right))
+    taken, next_taken = (
+        (c.clip(0, width - 1)[:, None] * depth + np.arange(depth)).ravel()
+        for c in (column, column + 1)
+    )
 
     def horizontal(rows: np.ndarray) -> np.ndarray:
-        source = channels[rows.clip(0, height - 1)]
-        return source.take(columns, axis=1) * before + source.take(next_columns, axis=1) * after
+        source = samples[rows.clip(0, height - 1)]
+        return source.take(taken, axis=1) * before + source.take(next_taken, axis=1) * after
 
     upper, lower = (
-        (weights[:, None, None] * (horizontal(rows) >> 4)) >> 16
+        (weights[:, None] * (horizontal(rows) >> 4)) >> 16
         for rows, weights in zip((row, row + 1), _fixed_point(below), strict=True)
     )
     return ((upper + lower + 2) >> 2).astype(np.uint8).reshape(size, size, *pixels.shape[2:])

@@ -1,0 +1,82 @@
+"""Networks made ready on the device that is asked for."""
+
+import contextlib
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from defectbench.features.passes import Pass
+
+if TYPE_CHECKING:
+    from defectbench.features.backbones import Backbone
+    from defectbench.features.extraction import Extractor
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how features are computed.
+
+    Attributes
+    ----------
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    precision
+        ``auto``, ``fp32`` or ``bf16``.
+    threads
+        For decoding and for the network.
+    """
+
+    device: str
+    precision: str
+    threads: int
+
+
+@contextlib.contextmanager
+def prepared_extractors(
+    passes: Sequence[Pass], machine: Machine
+) -> Iterator[tuple[dict[str, str], dict[str, "Extractor"]]]:
+    """Networks loaded and moved to their device; a GPU is claimed last, until the block ends.
+
+    Yields
+    ------
+    made_on : dict of str to str
+        Name of the device, and the precision.
+    extractors : dict of str to Extractor
+        By the pass's name.
+
+    Raises
+    ------
+    InputError
+        If weights do not fit, a layer cannot be read, or a GPU is asked for and there is none.
+    """
+    extraction, load_backbone = _import_torch()
+    extractors = {
+        wanted.name: extraction.Extractor(
+            load_backbone(wanted.backbone, wanted.weights), wanted.taps, wanted.side
+        )
+        for wanted in passes
+    }
+    with extraction.claimed_device(machine.device) as device:
+        precision = extraction.select_precision(machine.precision, device)
+        for extractor in extractors.values():
+            extractor.to(device, precision, machine.threads)
+        yield {"device": extraction.device_name(device), "precision": precision}, extractors
+
+
+def _import_torch() -> tuple[ModuleType, Callable[[str, Path], "Backbone"]]:
+    """What needs PyTorch, imported late, and without looking for garbage: an import leaves none.
+
+    The collector would walk through all that was imported so far again and again, a third of
+    the time that the import takes.
+    """
+    gc.disable()
+    try:
+        from defectbench.features import extraction
+        from defectbench.features.backbones import load_backbone
+    finally:
+        gc.freeze()
+        gc.enable()
+    return extraction, load_backbone
