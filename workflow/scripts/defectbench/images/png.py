@@ -53,7 +53,7 @@ def decode_plain_png(data: bytes) -> np.ndarray | None:
     image = [(kind, chunk) for kind, chunk in chunks if kind in IMAGE]
     try:
         return imagecodecs.png_decode(_decompressed(image))
-    except (RuntimeError, ValueError):
+    except (RuntimeError, ValueError, struct.error):
         return None
 
 
