@@ -8,8 +8,11 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from inputs import PREPROCESSINGS
 
 try:
@@ -17,7 +20,11 @@ try:
 except ModuleNotFoundError:
     from defectbench.images import decode_images
 
-    decode_ahead = None
+    def decode_ahead(
+        files: list[Path], preprocessings: Mapping[str, Mapping[str, Any]], threads: int
+    ) -> Iterator[np.ndarray]:
+        for preprocessing in preprocessings.values():
+            yield from decode_images(files, preprocessing, threads)
 
 
 def main() -> None:
@@ -27,13 +34,8 @@ def main() -> None:
     files = sorted(arguments.category.glob("t*/*/*.png"))
     threads = len(os.sched_getaffinity(0))
     begin = time.process_time()
-    if decode_ahead:
-        decoded = [decode_ahead(files, PREPROCESSINGS, threads)]
-    else:
-        decoded = [decode_images(files, each, threads) for each in PREPROCESSINGS.values()]
-    for images in decoded:
-        for _ in images:
-            pass
+    for _ in decode_ahead(files, PREPROCESSINGS, threads):
+        pass
     print(json.dumps({"cpu": (time.process_time() - begin) / len(files)}))
 
 

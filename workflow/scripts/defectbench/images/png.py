@@ -1,4 +1,4 @@
-"""PNG files that imagecodecs decodes to the pixels that Pillow does, in less than half the time.
+"""PNG files that imagecodecs decodes to Pillow's pixels, in two thirds to five sixths of its time.
 
 Its PNG decoder spends most of its time in zlib. libdeflate, which imagecodecs has too, takes three
 fifths of that, so it decompresses, and the decoder is given the rows as they then are.
@@ -27,8 +27,8 @@ HARMLESS = frozenset(
 ORIENTATION = re.compile(rb"exif\0|tiff:Orientation|XML:com\.adobe\.xmp\0[^\0]")
 """In a text: EXIF, an orientation in XMP, or XMP that is compressed."""
 
-GREY, RGB = 0, 2
-CHANNELS = {GREY: 1, RGB: 3}
+CHANNELS = {0: 1, 2: 3}
+"""By PNG's number of a kind of colour: of grey and of RGB."""
 
 
 def decode_plain_png(data: bytes) -> np.ndarray | None:
@@ -52,13 +52,13 @@ def decode_plain_png(data: bytes) -> np.ndarray | None:
         return None
     image = [(kind, chunk) for kind, chunk in chunks if kind in IMAGE]
     try:
-        return imagecodecs.png_decode(_decompressed(image))
-    except (RuntimeError, ValueError, struct.error):
+        return imagecodecs.png_decode(_decompressed(data, image))
+    except (RuntimeError, ValueError):
         return None
 
 
-def _decompressed(chunks: Sequence[tuple[bytes, memoryview]]) -> bytes:
-    """The same PNG with its rows stored, not compressed.
+def _decompressed(data: bytes, chunks: Sequence[tuple[bytes, memoryview]]) -> bytes:
+    """A plain PNG, of those chunks alone that make its pixels, with its rows not compressed.
 
     Raises
     ------
@@ -67,14 +67,14 @@ def _decompressed(chunks: Sequence[tuple[bytes, memoryview]]) -> bytes:
     """
     if chunks[-1][0] != b"IEND" or not all(_has_its_checksum(chunk) for _, chunk in chunks):
         raise ValueError("damaged")
-    header = chunks[0][1]
-    width, height, _, colour = struct.unpack_from(">II2B", header, 8)
+    width, height, _, colour = struct.unpack_from(">II2B", data, 16)
     size = height * (1 + width * CHANNELS[colour])
     body = b"".join(chunk[8:-4] for kind, chunk in chunks if kind == b"IDAT")
     rows = imagecodecs.deflate_decode(body, raw=False, out=size)
     if len(rows) != size:
         raise ValueError("rows are missing")
-    return b"".join([SIGNATURE, header, *_chunk(b"IDAT", zlib.compress(rows, 0)), chunks[-1][1]])
+    stored = _chunk(b"IDAT", zlib.compress(rows, 0))
+    return b"".join([SIGNATURE, chunks[0][1], *stored, chunks[-1][1]])
 
 
 def _chunk(kind: bytes, body: bytes) -> tuple[bytes, ...]:
