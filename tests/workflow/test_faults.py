@@ -435,19 +435,19 @@ def test_a_write_that_is_killed_leaves_the_old_file(tmp_path: Path):
     target = tmp_path / "table.md"
     target.write_text("old")
     code = (
-        "import time; from defectbench.storage import atomic_path\n"
+        "import sys, time; from defectbench.storage import atomic_path\n"
         f"with atomic_path({str(target)!r}) as part:\n"
-        "    part.write_text('half'); print('writing', flush=True); time.sleep(60)"
+        "    part.write_text('half'); print('writing', flush=True); time.sleep(int(sys.argv[1]))"
     )
     scripts = ROOT / "workflow" / "scripts"
     command = [sys.executable, "-c", code]
-    writer = subprocess.Popen(command, cwd=scripts, stdout=subprocess.PIPE, text=True)
+    writer = subprocess.Popen([*command, "60"], cwd=scripts, stdout=subprocess.PIPE, text=True)
     assert writer.stdout is not None
     assert writer.stdout.readline() == "writing\n"
     writer.kill()
     writer.wait()
     assert target.read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 2
-    subprocess.run([sys.executable, "-c", code.replace("60", "0")], cwd=scripts, check=True)
+    subprocess.run([*command, "0"], cwd=scripts, check=True)
     assert target.read_text() == "half"
     assert list(tmp_path.iterdir()) == [target]
