@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 from defectbench.acquisition.archives import category_archive
-from defectbench.acquisition.fingerprints import content_fingerprint
 from defectbench.config import (
     all_categories,
     category_folder,
@@ -48,8 +47,7 @@ def category_origin(wildcards):
         return category_archive(wildcards.category, entry, listed).identity
     inner = wildcards.category if entry["source"] == "folder" else ""
     path = category_folder(entry, inner).resolve() if inner else Path(entry["path"]).resolve()
-    memory = Path("resources", "fingerprints", wildcards.dataset, f"{inner or 'archive'}.json")
-    origin = {"path": str(path), "content": content_fingerprint(path, memory)}
+    origin = {"path": str(path), "content": CONTENTS.digest(path)}
     return origin | own_layout(entry) if "good" in entry else origin
 
 
@@ -193,6 +191,5 @@ def new_images(wildcards):
         raise WorkflowError(str(error)) from None
     if category not in folders:
         raise WorkflowError(f"dataset {dataset}: `new` names no images of {category}")
-    memory = Path("resources", "fingerprints", dataset, "new", f"{category}.json")
     path = folders[category].resolve()
-    return {"path": str(path), "content": content_fingerprint(path, memory)}
+    return {"path": str(path), "content": CONTENTS.digest(path)}

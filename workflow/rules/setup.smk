@@ -1,5 +1,6 @@
-"""The package on the path, the terminal, and the config checked."""
+"""The package on the path, the terminal, what decides that a job is current, the config checked."""
 
+import atexit
 import gc
 import logging
 import sys
@@ -19,11 +20,15 @@ from defectbench.config import (
     separate_seeds,
     split_names,
 )
+from defectbench.contents import Contents
 from defectbench.crossings import check_crossings
 from defectbench.errors import InputError
 from defectbench.features.layers import check_layers
+from defectbench.planning import Planner, let_receipts_decide
 from defectbench.terminal import take_over
 
+SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
+CONTENTS = Contents(Path("resources", "contents.json"))
 SCHEMA = Path(workflow.basedir, "workflow", "schemas", "config.schema.yaml")
 
 
@@ -64,6 +69,8 @@ if workflow.is_main_process:
         verbose=workflow.output_settings.verbose,
         dry=workflow.output_settings.dryrun,
     )
+    let_receipts_decide(Planner(SCRIPTS, CONTENTS))
+    atexit.register(CONTENTS.save)
 
 try:
     check_schema(config, SCHEMA)

@@ -1,52 +1,43 @@
-"""What made an artefact: digests of code and files, versions of libraries."""
+"""What makes an artefact: digests of code, versions of libraries, SHA-256 of files."""
 
-import ast
-import contextlib
 import hashlib
 import importlib.metadata
-import json
-import sys
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from defectbench.storage import write_text
 
 PACKAGE = Path(__file__).parent
 SCRIPTS = PACKAGE.parent
 
-NEUTRAL = frozenset(
-    {
-        "acquisition.downloads",  # what arrives is checked, however it was fetched
-        "errors",
-        "facts",
-        "features.allocator",
-        "features.gpus",
-        "images.wording",
-        "progress",
-        "provenance",
-        "terminal",
-    }
-)
-"""Modules that cannot change a result: how work is reported, and where and how it is done."""
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "imagecodecs": "imagecodecs",
+    "jinja2": "jinja2",
+    "matplotlib": "matplotlib",
+    "numpy": "numpy",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
+    "pandas": "pandas",
+    "scipy": "scipy",
+    "sklearn": "scikit-learn",
+    "tabulate": "tabulate",
+    "timm": "timm",
+    "torch": "torch",
+    "torchvision": "torchvision",
+}
+"""Modules whose version decides what comes out, and the distributions that hold them."""
 
-SPOKEN = frozenset({"InputError", "print", "warn"})
-"""Calls whose arguments are words for the user."""
-
-LOSSLESS = frozenset({"h5py"})
-"""Libraries that give back what they were given, whatever their version."""
-
-DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+OWN = re.compile(rf"^\s*from ({PACKAGE.name}[\w.]*) import (\([^)]*\)|.*)", re.MULTILINE)
+ANY = re.compile(r"^\s*(?:from|import) (\w+)", re.MULTILINE)
 
 
 @cache
 def stage_digest(script: str, *modules: str) -> dict[str, str]:
     """What decides the numbers of a stage beside its inputs and parameters.
 
-    Snakemake sees neither a change in an imported module nor another version of a library; as a
-    rule parameter this digest makes it rerun exactly the stages that it touches. The digest is of
-    the syntax, so that comments, docstrings, layout and the texts of errors do not count.
+    The digest is of bytes, which are the same for every version of Python, and of whole files:
+    a comment counts.
 
     Parameters
     ----------
@@ -60,15 +51,17 @@ def stage_digest(script: str, *modules: str) -> dict[str, str]:
     -------
     dict of str to str
         ``code``: the first 16 hexadecimal digits of a SHA-256 over the script and all modules of
-        this package that it imports, directly or not, `NEUTRAL` ones apart; and the version of
-        each library that those import.
+        this package that it imports, directly or not; and the version of each library that those
+        import.
     """
     sources = {script: SCRIPTS / f"{script}.py", **_closure(script, modules)}
     digest = hashlib.sha256()
+    libraries: set[str] = set()
     for name in sorted(sources):
-        digest.update(f"{name}\0{_syntax(sources[name]).digest}\0".encode())
-    libraries = {library for source in sources.values() for library in _libraries(source)}
-    return {"code": digest.hexdigest()[:16], **library_versions(*(libraries - LOSSLESS))}
+        digest.update(f"{name}\0".encode() + hashlib.sha256(sources[name].read_bytes()).digest())
+        libraries |= DISTRIBUTIONS.keys() & set(ANY.findall(_text(sources[name])))
+    versions = library_versions(*(DISTRIBUTIONS[name] for name in libraries))
+    return {"code": digest.hexdigest()[:16], **versions}
 
 
 def file_sha256(path: str | Path) -> str:
@@ -77,9 +70,9 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def library_versions(*names: str) -> dict[str, str]:
-    """Installed versions by distribution, sorted; empty for one that is not installed here."""
-    return {name: _version(name) for name in sorted(DISTRIBUTIONS.get(n, n) for n in names)}
+def library_versions(*distributions: str) -> dict[str, str]:
+    """Installed versions, sorted by name; empty for one that is not installed here."""
+    return {name: _version(name) for name in sorted(distributions)}
 
 
 @cache
@@ -96,7 +89,7 @@ def _closure(script: str, modules: Iterable[str]) -> dict[str, Path]:
     waiting = [*modules, *_own_imports(SCRIPTS / f"{script}.py")]
     while waiting:
         module = waiting.pop()
-        if module not in found and module not in NEUTRAL:
+        if module not in found:
             found[module] = _source(module)
             waiting += _own_imports(found[module])
             waiting += [module.rpartition(".")[0]] if "." in module else []  # runs its __init__
@@ -108,65 +101,15 @@ def _source(module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-def _own_imports(source: Path) -> list[str]:
-    prefix = f"{PACKAGE.name}."
-    own = [
-        name.removeprefix(prefix) for name in _syntax(source).imported if name.startswith(prefix)
-    ]
-    return [name for name in own if _source(name).is_file()]
-
-
-def _libraries(source: Path) -> set[str]:
-    top = {name.split(".")[0] for name in _syntax(source).imported}
-    return top - sys.stdlib_module_names - {PACKAGE.name}
-
-
-class _Syntax(NamedTuple):
-    """What a source file says: digest of its syntax, and the full names that it imports."""
-
-    digest: str
-    imported: Sequence[str]
+def _own_imports(source: Path) -> Iterator[str]:
+    """Modules of this package that a file imports; a member may be a module itself."""
+    for module, members in OWN.findall(_text(source)):
+        for name in [module, *(f"{module}.{member}" for member in re.findall(r"\w+", members))]:
+            inner = name.removeprefix(PACKAGE.name).removeprefix(".")
+            if inner and _source(inner).is_file():
+                yield inner
 
 
 @cache
-def _syntax(source: Path) -> _Syntax:
-    """Syntax of a file, parsed once: it is kept beside Python's own compiled form of the module."""
-    text = source.read_bytes()
-    content = hashlib.sha256(Path(__file__).read_bytes() + text).hexdigest()
-    cache_name = f"{source.stem}.{sys.implementation.cache_tag}.syntax.json"
-    kept = source.parent / "__pycache__" / cache_name
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        known = json.loads(kept.read_bytes())
-        if known["content"] == content:
-            return _Syntax(known["digest"], known["imported"])
-    tree = ast.parse(text)
-    imported = sorted(_imported(tree))
-    digest = hashlib.sha256(ast.dump(_Silent().visit(tree)).encode()).hexdigest()
-    with contextlib.suppress(OSError):  # in a folder that is not ours to write, it is parsed anew
-        write_text(kept, json.dumps({"content": content, "digest": digest, "imported": imported}))
-    return _Syntax(digest, imported)
-
-
-def _imported(tree: ast.Module) -> set[str]:
-    """Full names in import statements, wherever they stand; of both module and member."""
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-    return names
-
-
-class _Silent(ast.NodeTransformer):
-    """Drops docstrings and the arguments of `SPOKEN` calls."""
-
-    def visit_Expr(self, node: ast.Expr) -> Any:
-        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            return ast.Pass()
-        return self.generic_visit(node)
-
-    def visit_Call(self, node: ast.Call) -> Any:
-        if isinstance(node.func, ast.Name) and node.func.id in SPOKEN:
-            return ast.Call(node.func, [], [])
-        return self.generic_visit(node)
+def _text(source: Path) -> str:
+    return source.read_text(encoding="utf-8")

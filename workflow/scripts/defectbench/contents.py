@@ -1,0 +1,125 @@
+"""Digests of files and folders by their content, quick where nothing has changed."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from defectbench.storage import read_json, write_json
+
+ABSENT = "absent"
+UNREADABLE = "unreadable"
+
+State = list[int] | None
+"""What changes when a file is written or replaced; None where there is no file."""
+
+
+class Contents:
+    """Contents of files, read again only where size, times or place on the disk have changed.
+
+    Times alone prove nothing: a file restored from a backup is older than the one it replaces. No
+    program can set the time at which a file's entry last changed (ctime), so that it tells.
+
+    Parameters
+    ----------
+    memory
+        JSON file that remembers digests between runs. Where it cannot be written, everything is
+        read again the next time.
+    """
+
+    def __init__(self, memory: Path) -> None:
+        self._memory = memory
+        self._known: dict[str, list[Any]] | None = None
+        self._news = False
+
+    def digest(self, path: str | Path) -> str:
+        """Digest of a file, or of the names and contents of all files below a folder.
+
+        Links are followed.
+
+        Returns
+        -------
+        str
+            32 hexadecimal digits, or ``absent``.
+        """
+        files = sorted(_files(Path(path)))
+        if not files and not os.path.isdir(path):
+            return ABSENT
+        digests = self._digests([file for _, file in files])
+        if files[:1] and files[0][0] == "":
+            return digests[0]
+        lines = (f"{name}\0{found}\n" for (name, _), found in zip(files, digests, strict=True))
+        return hashlib.blake2b("".join(lines).encode(), digest_size=16).hexdigest()
+
+    def _digests(self, files: Sequence[Path]) -> list[str]:
+        """Digest of each file, remembered or read."""
+        known, states = self._remembered(), [_state(file) for file in files]
+        unknown = {
+            str(file): state
+            for file, state in zip(files, states, strict=True)
+            if state is not None and known.get(str(file), [None])[:-1] != state
+        }
+        if unknown:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                for file, digest in zip(unknown, pool.map(_digest, unknown), strict=True):
+                    known[file] = [*unknown[file], digest]
+            self._news = True
+        return [
+            ABSENT if state is None else known[str(file)][-1]
+            for file, state in zip(files, states, strict=True)
+        ]
+
+    def save(self) -> None:
+        """Remember what was read, for the next run."""
+        if self._news:
+            with contextlib.suppress(OSError):
+                write_json(self._memory, self._known)
+            self._news = False
+
+    def _remembered(self) -> dict[str, list[Any]]:
+        if self._known is None:
+            try:
+                self._known = dict(read_json(self._memory))
+            except (OSError, ValueError, TypeError):
+                self._known = {}
+        return self._known
+
+
+def states(path: str | Path) -> dict[str, State]:
+    """State of a file, or of every file below a folder, by name; links are followed."""
+    return {name: _state(file) for name, file in _files(Path(path))}
+
+
+def _files(path: Path) -> Iterator[tuple[str, Path]]:
+    """Every file, under its name relative to `path`; a folder is entered once on each way down."""
+    if path.is_file():
+        yield "", Path(os.path.realpath(path))
+    entered: set[str] = set()
+    for folder, subfolders, names in os.walk(path, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in entered:
+            subfolders.clear()  # links in a circle
+            continue
+        entered.add(real)
+        for name in names:
+            relative = os.path.relpath(os.path.join(folder, name), path)
+            yield os.fsencode(relative).decode(errors="backslashreplace"), Path(real, name)
+
+
+def _state(file: Path) -> State:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def _digest(file: str) -> str:
+    try:
+        with open(file, "rb") as stream:
+            return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError:
+        return UNREADABLE  # the stage that reads it says so

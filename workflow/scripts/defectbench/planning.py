@@ -1,0 +1,192 @@
+"""Snakemake asks receipts, not its own records and not the times of files, what must be made again.
+
+This replaces three private parts of Snakemake (its record of finished jobs, the time of a job's
+oldest output, and the question which of the two has changed), because no option, plugin or
+directive lets a workflow decide by content. `envs/requirements.txt` pins the version that is
+tested. It may go when Snakemake keeps its records beside the results, by content.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import snakemake.workflow
+from snakemake.exceptions import WorkflowError
+from snakemake.jobs import Job
+from snakemake.persistence import NO_PARAMS_CHANGE, ParamsChange
+
+from defectbench.contents import Contents, State, states
+from defectbench.receipts import Receipt, as_json, differences, key_of, receipt_path
+
+NO_RECEIPT = "nothing says what it was made of"
+
+
+class Planner:
+    """Compares jobs with their receipts, and writes the receipts of those that finish.
+
+    Parameters
+    ----------
+    scripts
+        Folder of the workflow's scripts. Jobs that run others (a user's own rules beside this
+        workflow), or whose files are in remote storage, are left to Snakemake.
+    contents
+        Digests of files.
+    """
+
+    def __init__(self, scripts: Path, contents: Contents) -> None:
+        self._scripts, self._contents = scripts.resolve(), contents
+        self._made_of: dict[Job, dict[str, Any]] = {}
+        self._begun: dict[Job, dict[str, dict[str, State]]] = {}
+
+    def keeps(self, job: Job) -> bool:
+        """Whether the job is one whose receipt is kept."""
+        script = job.rule.script
+        if not script or any(file.is_storage for file in (*job.input, *job.output)):
+            return False
+        folder = Path(str(job.rule.basedir.get_path_or_uri(secret_free=False)), script).parent
+        return folder.resolve() == self._scripts
+
+    def reasons(self, job: Job) -> list[str]:
+        """Why a job is not current; empty for one that is, or that has left nothing to compare."""
+        there = [file for file in job.output if os.path.lexists(file)]
+        if not there:
+            return []  # whether it is needed is for Snakemake to see
+        receipt = Receipt.read(receipt_path(job.output))
+        if receipt is None:
+            return [NO_RECEIPT]
+        changed = [f for f in there if receipt.outputs.get(f) != self._contents.digest(f)]
+        return [*differences(receipt.made_of, self.made_of(job)), *changed]
+
+    def made_of(self, job: Job) -> dict[str, Any]:
+        """What the job's outputs are made of today, as in `Receipt`."""
+        if job not in self._made_of:
+            inputs = {
+                name: [self._identity(job, file) for file in _files(value)]
+                for name, value in job.input.items()
+            }
+            self._made_of[job] = as_json(
+                {
+                    "script": Path(job.rule.script).stem,
+                    "wildcards": job.wildcards_dict,
+                    "params": dict(job.params.items()),
+                    "inputs": inputs,
+                }
+            )
+        return self._made_of[job]
+
+    def begin(self, job: Job) -> None:
+        """Remember the state of a job's inputs; its old outputs are no longer vouched for."""
+        receipt_path(job.output).unlink(missing_ok=True)
+        self._begun[job] = {file: states(file) for file in job.input}
+
+    def finish(self, job: Job) -> None:
+        """Write the receipt of a job that has made all its outputs.
+
+        Raises
+        ------
+        WorkflowError
+            If an input is not what it was when the job was planned, or was written meanwhile.
+        """
+        begun = self._begun.pop(job, None)
+        if begun is None or not all(os.path.lexists(file) for file in job.output):
+            return  # it failed
+        for file in job.input:
+            changed = _first_difference(begun[file], states(file))
+            if changed is not None or not self._is_as_planned(job, file):
+                name = os.path.realpath(os.path.join(file, changed or ""))
+                raise WorkflowError(
+                    f"{name}: changed while {job.rule.name} or a stage before it read it, so that "
+                    "its results cannot be trusted; run the same command again"
+                )
+        made_by = {
+            str(file): key_of(self.made_of(maker)) for file, maker in self._makers(job).items()
+        }
+        outputs = {str(file): self._contents.digest(file) for file in job.output}
+        Receipt(job.rule.name, self.made_of(job), made_by, outputs).write()
+
+    def _identity(self, job: Job, file: str) -> str:
+        maker = self._makers(job).get(file)
+        if maker is None:
+            return self._contents.digest(file)
+        return f"{Path(file).name} {key_of(self.made_of(maker))}"
+
+    def _is_as_planned(self, job: Job, file: str) -> bool:
+        found = self._contents.digest(file)
+        maker = self._makers(job).get(file)
+        if maker is None:
+            return any(found in planned for planned in self.made_of(job)["inputs"].values())
+        receipt = Receipt.read(receipt_path(maker.output))
+        return receipt is not None and receipt.outputs.get(file) == found
+
+    def _makers(self, job: Job) -> dict[str, Job]:
+        """Of a job's inputs, those that other jobs with receipts make."""
+        return {
+            file: maker
+            for maker, files in job.dag.dependencies[job].items()
+            for file in files
+            if self.keeps(maker)
+        }
+
+
+def let_receipts_decide(planner: Planner) -> None:
+    """Make Snakemake ask a planner which of its jobs have changed, whatever files' times say."""
+    for name in ("FilePersistence", "DbPersistence"):
+        records = getattr(snakemake.workflow, name)
+        setattr(snakemake.workflow, name, _asking(planner, records))
+    oldest_output = Job.output_mintime.fget
+
+    async def output_mintime(job: Job) -> float | None:
+        return None if planner.keeps(job) else await oldest_output(job)
+
+    Job.output_mintime = property(output_mintime)
+
+
+def _asking(planner: Planner, records: type) -> type:
+    """Snakemake's class of records, of which jobs with receipts ask the planner."""
+
+    class Records(records):
+        def has_metadata(self, job: Job) -> bool:
+            return planner.keeps(job) or super().has_metadata(job)
+
+        def has_outdated_metadata(self, job: Job) -> bool:
+            return not planner.keeps(job) and super().has_outdated_metadata(job)
+
+        def params_changed(self, job: Job, file: str | None = None) -> ParamsChange:
+            if not planner.keeps(job):
+                return super().params_changed(job, file)
+            reasons = planner.reasons(job)
+            if not reasons:
+                return NO_PARAMS_CHANGE
+            return ParamsChange(only_new=set(reasons), files=set(job.output))
+
+        def code_changed(self, job: Job, file: str | None = None) -> Any:
+            return () if planner.keeps(job) else super().code_changed(job, file)
+
+        def input_changed(self, job: Job, file: str | None = None) -> Any:
+            return () if planner.keeps(job) else super().input_changed(job, file)
+
+        def software_stack_changed(self, job: Job, file: str | None = None) -> Any:
+            return () if planner.keeps(job) else super().software_stack_changed(job, file)
+
+        def started(self, job: Job, external_jobid: str | None = None) -> None:
+            super().started(job, external_jobid)
+            if planner.keeps(job) and not self.dag.workflow.touch:
+                planner.begin(job)
+
+        async def finished(self, job: Job) -> None:
+            if planner.keeps(job):
+                await asyncio.to_thread(planner.finish, job)
+            await super().finished(job)
+
+    return Records
+
+
+def _files(value: Any) -> Iterator[str]:
+    yield from [value] if isinstance(value, str) else value
+
+
+def _first_difference(old: dict[str, State], new: dict[str, State]) -> str | None:
+    changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+    return changed[0] if changed else None
