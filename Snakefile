@@ -56,4 +56,9 @@ rule all:
 
 onsuccess:
     say_results()
+    say_what_is_removed()
     end_at_once()
+
+
+onerror:
+    say_what_is_removed()

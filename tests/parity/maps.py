@@ -26,7 +26,7 @@ from defectbench.evaluation.pixel_metrics import (
     rank_pixels,
 )
 from defectbench.images.index import read_index
-from defectbench.images.mask_pixels import read_mask
+from defectbench.images.masks import read_mask
 from defectbench.scorers.grids import bilinear
 from defectbench.storage import read_arrays, read_json
 

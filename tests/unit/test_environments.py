@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rules import rules
+from snakemake.rules import Rule
 
 from defectbench.deployment.graphs import exportable_scorers
 
@@ -26,16 +28,18 @@ def test_conda_and_pip_agree(file: Path):
         assert pins()[name] == version
 
 
-@pytest.mark.parametrize(
-    "file", sorted((ROOT / "workflow" / "rules").glob("*.smk")), ids=lambda file: file.name
-)
-def test_every_rule_logs_and_states_what_it_needs(file: Path):
-    rules = re.split(r"^rule ", file.read_text(), flags=re.M)[1:]
-    for rule in rules:
-        for directive in ("output", "log", "benchmark", "threads", "resources", "conda", "script"):
-            assert f"\n    {directive}:" in rule, (rule.splitlines()[0], directive)
-        for path in re.findall(r'"(\.\./\.\./envs/.*?|\.\./scripts/.*?)"', rule):
-            assert (file.parent / path).is_file()
+@pytest.mark.parametrize("rule", [r for r in rules() if r.script], ids=lambda rule: rule.name)
+def test_every_rule_logs_and_states_what_it_needs(rule: Rule):
+    assert list(rule.output)
+    assert list(rule.log)
+    assert rule.benchmark
+    assert {"mem_mb", "runtime", "_cores"} <= rule.resources.keys()
+    for path in (rule.conda_env, rule.script):
+        assert (ROOT / "workflow" / "rules" / path).is_file()
+
+
+def test_every_rule_but_the_default_target_runs_a_script():
+    assert [rule.name for rule in rules() if not rule.script] == ["all"]
 
 
 def test_only_the_extraction_and_the_export_import_torch_at_the_start():

@@ -18,7 +18,7 @@ from defectbench.evaluation.pixel_metrics import (
     rank_pixels,
 )
 from defectbench.evaluation.pixel_resampling import LevelCurves, curve_levels, pixel_intervals
-from defectbench.images.mask_pixels import read_mask
+from defectbench.images.masks import read_mask
 from defectbench.scorers.grids import bilinear
 
 ImageSet = list[tuple[np.ndarray, np.ndarray | None]]

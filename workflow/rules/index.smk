@@ -1,6 +1,6 @@
 """Stage index: every image of a category, checked.
 
-in:  resources/data/{dataset}/{category}/
+in:  resources/data/{dataset}/{category}/, the official counts of images if there are any
 out: results/{dataset}/{category}/index.tsv, notes.json
 """
 
@@ -8,6 +8,7 @@ out: results/{dataset}/{category}/index.tsv, notes.json
 rule index:
     input:
         category=rules.source.output.category,
+        counts=image_counts,
     output:
         index="results/{dataset}/{category}/index.tsv",
         notes="results/{dataset}/{category}/notes.json",

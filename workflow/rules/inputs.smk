@@ -149,6 +149,12 @@ def dataset_images(wildcards):
     return [] if given else of_cells("source", "category")(wildcards)
 
 
+def image_counts(wildcards):
+    """The official number of images of a dataset's categories, if there is one."""
+    file = FACTS / f"{wildcards.dataset}_counts.csv"
+    return str(file) if file.is_file() else []
+
+
 def published_figures(wildcards):
     """Published figures with the settings, images and weights they were made of, if any."""
     names = ("published.csv", "published_settings.json", "counts.csv")

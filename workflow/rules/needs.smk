@@ -46,10 +46,10 @@ def grows(base, per_mb=0, of=""):
 
 
 def weights_digest(wildcards):
-    """Of the libraries, timm decides weights, those apart that are listed with their hash."""
+    """What decides a backbone's weights: their entry in the list, or else the version of timm."""
     digest = stage_digest("fetch_weights")
-    listed = wildcards.backbone in listed_weights(FACTS / "weights.csv")
-    return {name: digest[name] for name in (["code"] if listed else ["code", "timm"])}
+    listed = listed_weights(FACTS / "weights.csv").get(wildcards.backbone)
+    return {"code": digest["code"]} | (listed or {"timm": digest["timm"]})
 
 
 def scorer_digest(script):

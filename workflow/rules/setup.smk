@@ -25,6 +25,7 @@ from defectbench.crossings import check_crossings
 from defectbench.errors import InputError
 from defectbench.features.layers import check_layers
 from defectbench.planning import Planner, let_receipts_decide
+from defectbench.receipts import remove_outdated
 from defectbench.terminal import take_over
 
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
@@ -46,6 +47,17 @@ def say_results():
         reports = [file for job in workflow.dag.jobs for file in job.output]
         for line in closing_lines(map(str, reports)):
             print(line, file=sys.stderr)
+
+
+def say_what_is_removed():
+    """At the end of a run: reports and detectors of earlier ones must not outlive what they show."""
+    current = {str(file) for job in workflow.dag.jobs for file in job.output}
+    for file in remove_outdated(current):
+        print(
+            f"removed {file}: it was made of results that this run has made anew; to have it "
+            f"again: snakemake … {file}",
+            file=sys.stderr,
+        )
 
 
 def end_at_once():

@@ -26,6 +26,7 @@ from defectbench.config import (
 )
 from defectbench.deployment.folder import images_below
 from defectbench.errors import InputError
+from defectbench.facts import FACTS
 from defectbench.images.groups import OWN, assign_groups
 from defectbench.images.index import IndexRow
 from defectbench.images.indexing import index_category
@@ -122,7 +123,8 @@ def indexed(
         else:
             link_category(category_folder(entry, category), linked)
         rows, notes = index_category(linked, bits=entry.get("bits"))
-        notes += category_notes(linked, rows, ROOT / "workflow/facts" / f"{dataset}_counts.csv")
+        counts = FACTS / f"{dataset}_counts.csv"
+        notes += category_notes(linked, rows, counts if counts.is_file() else None)
         if (linked / OWN).is_file():
             rows = assign_groups(rows, {"csv": str(linked / OWN)}, category)
         elif "groups" in entry:

@@ -8,7 +8,7 @@ from defectbench.errors import job_log
 from defectbench.images.aspect import SQUASH
 from defectbench.images.decoding import load_rgb
 from defectbench.images.index import read_index
-from defectbench.images.mask_pixels import read_mask
+from defectbench.images.masks import read_mask
 from defectbench.reports.overlays import (
     ColourScale,
     draw_panels,

@@ -20,7 +20,7 @@ from defectbench.evaluation.pixel_metrics import (
 from defectbench.evaluation.pixel_resampling import pixel_intervals
 from defectbench.images.aspect import SQUASH
 from defectbench.images.index import IndexRow, read_index
-from defectbench.images.mask_pixels import read_mask
+from defectbench.images.masks import read_mask
 from defectbench.scorers.grids import bilinear
 from defectbench.storage import read_arrays, write_json
 

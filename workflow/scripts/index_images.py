@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from defectbench.errors import job_log
-from defectbench.facts import FACTS
 from defectbench.images.groups import OWN, assign_groups
 from defectbench.images.index import write_index
 from defectbench.images.indexing import index_category
@@ -16,8 +15,7 @@ with job_log(snakemake.log[0]):
     rows, notes = index_category(folder, bits=snakemake.params.bits)
     if (folder / OWN).is_file():
         rows = assign_groups(rows, {"csv": str(folder / OWN)}, folder.name)
-    counts = FACTS / f"{snakemake.wildcards.dataset}_counts.csv"
-    notes += category_notes(folder, rows, counts)
+    notes += category_notes(folder, rows, snakemake.input.get("counts"))
     for note in notes:
         warn(f"{users_folder(folder)}: {note}")
     write_notes(Path(snakemake.output.notes), notes)

@@ -18,9 +18,9 @@ from defectbench.deployment.graphs import exportable_scorers
 from defectbench.errors import InputError
 from defectbench.features.given import BACKBONE, feature_files
 from defectbench.images.aspect import SQUASH
-from defectbench.images.groups import check_groups
+from defectbench.images.groups import check_groups, group_names
 from defectbench.images.layout import image_files
-from defectbench.images.own_folders import own_categories, training_images
+from defectbench.images.own_folders import own_categories, own_paths, training_images
 from defectbench.images.wording import no_categories
 from defectbench.scorers import scorer_class, scorer_names
 
@@ -155,6 +155,12 @@ def check_config(config: Config) -> None:
                 f"config: datasets.{name}.studies: there are none to show; name some in `studies`, "
                 "such as those of docs/studies.md"
             )
+    used = sorted({name for method in config["methods"].values() for name in method["backbones"]})
+    for name, backbone in config["backbones"].items():
+        check_known("backbones", name, used, "backbone of a method")
+        weights = backbone.get("weights")
+        if weights is not None and not Path(weights).is_file():
+            raise InputError(f"config: backbones.{name}.weights: {weights}: no such file")
     chosen = _chosen(config)
     known = {
         category for dataset in config["datasets"] for category in known_categories(config, dataset)
@@ -213,6 +219,7 @@ def cells(config: Config, dataset: str) -> list[Cell]:
     check_known("datasets", dataset, config["datasets"], "dataset")
     for category in chosen_categories(config, dataset):
         _check_number_of_images(config, dataset, category)
+    _check_groups_are_found(config, dataset)
     return [
         Cell(category, method, backbone)
         for category in chosen_categories(config, dataset)
@@ -320,6 +327,28 @@ def _check_number_of_images(config: Config, dataset: str, category: str) -> None
                 f"{category} has {images}, of which {'trimming and ' * ('trimmed' in method)}"
                 f"{folds} folds leave {left}"
             )
+
+
+def _check_groups_are_found(config: Config, dataset: str) -> None:
+    """Refuse groups that name no image of a local folder: every image would count as its own."""
+    entry = config["datasets"][dataset]
+    if entry["source"] != "folder" or not entry.get("groups"):
+        return
+    example = ""
+    for category in chosen_categories(config, dataset):
+        folder = category_folder(entry, category)
+        if "good" in entry:
+            paths = own_paths(folder, entry)
+        else:
+            files = [*image_files(folder, "train"), *image_files(folder, "test")]
+            paths = [file.relative_to(folder).as_posix() for file in files]
+        if any(group_names(paths, entry["groups"], category)):
+            return
+        example = example or next(iter(paths), "")
+    raise InputError(
+        f"config: datasets.{dataset}.groups: {entry['groups']!r} names the group of no image; "
+        f"paths look like {example}"
+    )
 
 
 def _backbones(config: Config, dataset: str, method: str) -> list[str]:

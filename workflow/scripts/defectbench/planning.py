@@ -100,11 +100,10 @@ class Planner:
                     f"{name}: changed while {job.rule.name} or a stage before it read it, so that "
                     "its results cannot be trusted; run the same command again"
                 )
-        made_by = {
-            str(file): key_of(self.made_of(maker)) for file, maker in self._makers(job).items()
-        }
+        makers = self._makers(job)
+        made_by = {str(file): key_of(self.made_of(makers[file])) for file in sorted(makers)}
         outputs = {str(file): self._contents.digest(file) for file in job.output}
-        Receipt(job.rule.name, self.made_of(job), made_by, outputs).write()
+        Receipt(self.made_of(job), made_by, outputs).write()
 
     def _identity(self, job: Job, file: str) -> str:
         maker = self._makers(job).get(file)

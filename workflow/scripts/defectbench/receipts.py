@@ -14,12 +14,20 @@ that it names. Times are never compared.
 
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from defectbench.storage import read_json, write_json
+
+SUFFIX = ".receipt.json"
+PRODUCTS = frozenset({"export_detector", "score_new_images", "draw_overlays"})
+"""Scripts whose outputs are taken away or looked at, those in ``reports/`` apart."""
+
+GONE = "removed"
 
 
 @dataclass(frozen=True)
@@ -28,8 +36,6 @@ class Receipt:
 
     Attributes
     ----------
-    rule
-        The job's rule.
     made_of
         Script, wildcards, parameters and, by the inputs' names, the key of the receipt of whoever
         made each file, or the digest of its content.
@@ -39,7 +45,6 @@ class Receipt:
         Digests of contents by path.
     """
 
-    rule: str
     made_of: Mapping[str, Any]
     made_by: Mapping[str, str]
     outputs: Mapping[str, str]
@@ -62,10 +67,69 @@ class Receipt:
             return None
 
 
+def receipts_below(*folders: str) -> dict[Path, Receipt]:
+    """All receipts in some folders, by their files, sorted; links are not entered."""
+    files = [
+        Path(folder, name)
+        for root in folders
+        for folder, _, names in os.walk(root)
+        for name in names
+        if name.endswith(SUFFIX)
+    ]
+    read = {file: Receipt.read(file) for file in sorted(files)}
+    return {file: receipt for file, receipt in read.items() if receipt is not None}
+
+
+def remove_outdated(current: Collection[str]) -> list[str]:
+    """Remove what people read or take away, and what it shows is no longer so.
+
+    A run makes its targets. Reports, exported detectors, verdicts and overlays of earlier runs that
+    are none of them would go on showing results that this run has made anew.
+
+    Parameters
+    ----------
+    current
+        Outputs of the jobs of this run, which are as they should be.
+
+    Returns
+    -------
+    list of str
+        First output of each receipt that was outdated; all its outputs are gone.
+    """
+    receipts = receipts_below("results", "reports", "resources/data", "resources/weights")
+    keys = {output: receipt.key for receipt in receipts.values() for output in receipt.outputs}
+    removed: list[str] = []
+    before = None
+    while before != len(removed):  # what was made of something removed is outdated, too
+        before = len(removed)
+        for file, receipt in receipts.items():
+            first = next(iter(receipt.outputs))
+            of_others = any(keys.get(name, key) != key for name, key in receipt.made_by.items())
+            if of_others and first not in removed and first not in current and _is_product(receipt):
+                for output in receipt.outputs:
+                    _remove(Path(output))
+                    keys[output] = GONE
+                file.unlink()
+                removed.append(first)
+    return removed
+
+
+def _is_product(receipt: Receipt) -> bool:
+    in_reports = all(output.startswith("reports/") for output in receipt.outputs)
+    return in_reports or receipt.made_of["script"] in PRODUCTS
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def receipt_path(outputs: Collection[str]) -> Path:
     """Where the receipt of a job with these outputs lies."""
     first = Path(next(iter(outputs)))
-    return first.with_name(f".{first.name}.receipt.json")
+    return first.with_name(f".{first.name}{SUFFIX}")
 
 
 def key_of(made_of: Mapping[str, Any]) -> str:

@@ -12,7 +12,9 @@ from defectbench.storage import write_json
 CAMERA_BITS = (10, 12, 14)
 
 
-def category_notes(folder: Path, rows: Sequence[IndexRow], counts_csv: Path) -> list[str]:
+def category_notes(
+    folder: Path, rows: Sequence[IndexRow], counts_csv: str | Path | None
+) -> list[str]:
     """What an index and its folder tell: odd sizes and modes, copies, missing images.
 
     Parameters
@@ -22,7 +24,7 @@ def category_notes(folder: Path, rows: Sequence[IndexRow], counts_csv: Path) -> 
     rows
         Its index.
     counts_csv
-        Official image counts of the dataset's categories; need not exist.
+        Official image counts of the dataset's categories, if there are any.
     """
     notes = [*_count_notes(folder.name, rows, counts_csv), *_size_notes(rows), *_mode_notes(rows)]
     first_with: dict[str, str] = {}
@@ -94,9 +96,11 @@ def _mode_notes(rows: Sequence[IndexRow]) -> list[str]:
     return notes
 
 
-def _count_notes(category: str, rows: Sequence[IndexRow], counts_csv: Path) -> list[str]:
+def _count_notes(
+    category: str, rows: Sequence[IndexRow], counts_csv: str | Path | None
+) -> list[str]:
     """How the number of images differs from the official one."""
-    if not counts_csv.is_file():
+    if not counts_csv:
         return []
     with open(counts_csv, encoding="utf-8", newline="") as stream:
         official = {row["category"]: row for row in csv.DictReader(stream)}.get(category)

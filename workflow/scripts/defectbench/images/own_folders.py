@@ -124,6 +124,13 @@ def training_images(folder: Path, entry: Mapping[str, Any]) -> int:
     return len(kept) if tested else len(kept) - round(TEST_SHARE * len(kept))
 
 
+def own_paths(folder: Path, entry: Mapping[str, Any]) -> list[str]:
+    """Paths of a category's images below its folder, where its dataset has the key `good`."""
+    keys = ("good", "test_good", "defective")
+    files = {file for key in keys for _, file in _matching(folder, entry.get(key, ()))}
+    return sorted(file.relative_to(folder).as_posix() for file in files)
+
+
 def _matching(folder: Path, patterns: str | Sequence[str]) -> list[tuple[str, Path]]:
     """Images that patterns name, with their defect: the first folder below what is named."""
     found: dict[Path, str] = {}

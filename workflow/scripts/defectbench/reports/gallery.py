@@ -13,7 +13,7 @@ from defectbench.errors import InputError
 from defectbench.images.aspect import SQUASH
 from defectbench.images.decoding import load_rgb
 from defectbench.images.index import IndexRow
-from defectbench.images.mask_pixels import read_mask
+from defectbench.images.masks import read_mask
 from defectbench.reports.cells import CellResults
 from defectbench.reports.overlays import ColourScale, draw_panels
 from defectbench.storage import read_arrays
