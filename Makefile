@@ -5,7 +5,7 @@ ENV := .venv/.installed
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo run plan check compare score test test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-patchcore bench-groups bench-detector bench-studies docs lint
+.PHONY: help demo run plan check compare score test test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-patchcore bench-groups bench-detector bench-studies docs lint
 .DEFAULT_GOAL := help
 
 # settings of the user's own, merged over config.yaml
@@ -42,6 +42,9 @@ score: $(ENV) ## score new images: make score DETECTOR=detector.onnx IMAGES=fold
 
 test: $(ENV) ## run all tests
 	python -m pytest
+
+test-staleness: $(ENV) ## change one thing behind a finished run, a hundred times: all of it is noticed
+	python -m pytest tests/staleness
 
 test-slurm: $(ENV) ## install a SLURM of one machine (Debian, root) and run the workflow on it
 	python -m pip install --quiet --disable-pip-version-check --upgrade --target .venv/cluster \

@@ -54,11 +54,10 @@ rule all:
         default_reports,
 
 
+onstart:
+    remove_outdated_products()
+
+
 onsuccess:
     say_results()
-    say_what_is_removed()
     end_at_once()
-
-
-onerror:
-    say_what_is_removed()

@@ -30,6 +30,7 @@ from defectbench.terminal import take_over
 
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
 CONTENTS = Contents(Path("resources", "contents.json"))
+PLANNER = Planner(SCRIPTS, CONTENTS)
 SCHEMA = Path(workflow.basedir, "workflow", "schemas", "config.schema.yaml")
 
 
@@ -49,13 +50,12 @@ def say_results():
             print(line, file=sys.stderr)
 
 
-def say_what_is_removed():
-    """At the end of a run: reports and detectors of earlier ones must not outlive what they show."""
-    current = {str(file) for job in workflow.dag.jobs for file in job.output}
-    for file in remove_outdated(current):
+def remove_outdated_products():
+    """At the start of a run: reports and detectors must not outlive the results that they show."""
+    for file in remove_outdated(PLANNER.planned(workflow.dag.jobs)):
         print(
-            f"removed {file}: it was made of results that this run has made anew; to have it "
-            f"again: snakemake … {file}",
+            f"removed {file}: this run makes anew what it was made of; to have it again: "
+            f"snakemake … {file}",
             file=sys.stderr,
         )
 
@@ -81,7 +81,7 @@ if workflow.is_main_process:
         verbose=workflow.output_settings.verbose,
         dry=workflow.output_settings.dryrun,
     )
-    let_receipts_decide(Planner(SCRIPTS, CONTENTS))
+    let_receipts_decide(PLANNER)
     atexit.register(CONTENTS.save)
 
 try:

@@ -8,7 +8,7 @@ tested. It may go when Snakemake keeps its records beside the results, by conten
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,15 @@ class Planner:
                 }
             )
         return self._made_of[job]
+
+    def planned(self, jobs: Iterable[Job]) -> dict[str, str]:
+        """Of the jobs' outputs, the key of the receipt that they have or will have."""
+        return {
+            str(file): key_of(self.made_of(job))
+            for job in jobs
+            if self.keeps(job)
+            for file in job.output
+        }
 
     def begin(self, job: Job) -> None:
         """Remember the state of a job's inputs; its old outputs are no longer vouched for."""

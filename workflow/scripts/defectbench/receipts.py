@@ -80,16 +80,17 @@ def receipts_below(*folders: str) -> dict[Path, Receipt]:
     return {file: receipt for file, receipt in read.items() if receipt is not None}
 
 
-def remove_outdated(current: Collection[str]) -> list[str]:
-    """Remove what people read or take away, and what it shows is no longer so.
+def remove_outdated(planned: Mapping[str, str]) -> list[str]:
+    """Remove what people read or take away, where a run is about to replace what it was made of.
 
     A run makes its targets. Reports, exported detectors, verdicts and overlays of earlier runs that
-    are none of them would go on showing results that this run has made anew.
+    are none of them would go on showing results that are there no more.
 
     Parameters
     ----------
-    current
-        Outputs of the jobs of this run, which are as they should be.
+    planned
+        Of all outputs of the run's jobs, those that are current included: the key of the receipt
+        that they have or will have.
 
     Returns
     -------
@@ -97,21 +98,27 @@ def remove_outdated(current: Collection[str]) -> list[str]:
         First output of each receipt that was outdated; all its outputs are gone.
     """
     receipts = receipts_below("results", "reports", "resources/data", "resources/weights")
-    keys = {output: receipt.key for receipt in receipts.values() for output in receipt.outputs}
+    made = {output: receipt.key for receipt in receipts.values() for output in receipt.outputs}
+    keys = made | dict(planned)
+    others = {
+        file: receipt
+        for file, receipt in receipts.items()
+        if _is_product(receipt) and planned.keys().isdisjoint(receipt.outputs)
+    }
     removed: list[str] = []
-    before = None
-    while before != len(removed):  # what was made of something removed is outdated, too
-        before = len(removed)
-        for file, receipt in receipts.items():
-            first = next(iter(receipt.outputs))
-            of_others = any(keys.get(name, key) != key for name, key in receipt.made_by.items())
-            if of_others and first not in removed and first not in current and _is_product(receipt):
-                for output in receipt.outputs:
-                    _remove(Path(output))
-                    keys[output] = GONE
-                file.unlink()
-                removed.append(first)
+    while outdated := [file for file in others if _is_outdated(others[file], keys)]:
+        for file in outdated:
+            receipt = others.pop(file)
+            for output in receipt.outputs:
+                _remove(Path(output))
+                keys[output] = GONE  # what was made of it is outdated, too
+            file.unlink()
+            removed.append(next(iter(receipt.outputs)))
     return removed
+
+
+def _is_outdated(receipt: Receipt, keys: Mapping[str, str]) -> bool:
+    return any(keys.get(file, key) != key for file, key in receipt.made_by.items())
 
 
 def _is_product(receipt: Receipt) -> bool:
