@@ -1,13 +1,20 @@
 """Measure how long Snakemake plans a large grid, and in how much memory, by dry runs."""
 
 import argparse
+import csv
 import re
+import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import yaml
 from measuring import ROOT, Usage, measure, processor, table
+from PIL import Image
+
+from defectbench.facts import FACTS
 
 BACKBONES = {
     "resnet18": "layer3",
@@ -29,6 +36,14 @@ STUDIES = {
     "contamination": {"shares": [0, 0.02, 0.05, 0.1, 0.2]},
     "robustness": {"brightness": SEVERITIES},
 }
+PARTS = {
+    "train/good": "train_good",
+    "test/good": "test_good",
+    "test/defective": "test_defective",
+}
+SIDE = 180
+"""Of the images in pixels: 97 kB each."""
+
 PROFILE = yaml.safe_load((ROOT / "workflow" / "profiles" / "slurm" / "config.yaml").read_text())
 GROUPS = ["--groups", *PROFILE["groups"], "--group-components", *PROFILE["group-components"]]
 
@@ -75,6 +90,49 @@ def plan(folder: Path, *arguments: str, report: str = "table") -> tuple[int, Usa
     return int(re.findall(r"^total +(\d+)$", output, re.M)[-1]), usage
 
 
+def write_images(folder: Path) -> int:
+    """Photographs of noise, as many as MVTec AD has in each category; how many in all."""
+    with open(FACTS / "mvtec_counts.csv", encoding="utf-8", newline="") as stream:
+        counts = list(csv.DictReader(stream))
+    rng, total = np.random.default_rng(42), 0
+    for row in counts:
+        for part, key in PARTS.items():
+            target = folder / "data" / row["category"] / part
+            target.mkdir(parents=True)
+            for number in range(int(row[key])):
+                pixels = rng.integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+                Image.fromarray(pixels).save(target / f"{number:03}.png", compress_level=0)
+                total += 1
+    method = {"scorer": "pca_kde", "layer": "global_pool", "preprocessing": "small"}
+    config = {
+        "datasets": {
+            "grid": {"source": "folder", "path": str(folder / "data"), "methods": ["dfkde"]}
+        },
+        "preprocessings": {"small": {"interpolation": "bilinear", "size": 64}},
+        "methods": {"dfkde": {**method, "components": 16, "backbones": ["efficientnet_lite0"]}},
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    return total
+
+
+def image_rows() -> Iterator[list[str]]:
+    """What planning costs as images are read, looked at, and have results."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        images = write_images(folder)
+        size = sum(file.stat().st_size for file in folder.rglob("*.png")) / 1e6
+        for label in ("every image is read", "images are looked at"):
+            jobs, usage = plan(folder)
+            yield [label, str(images), f"{size:.0f}", str(jobs), f"{usage.wall:.1f}"]
+        command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile")]
+        measure([*command, "-d", str(folder), "--", "reports/grid_table.md"], folder)
+        for label in ("all is done: results are looked at", "the same without .snakemake"):
+            usage = measure([*command, "-d", str(folder), "-n", "reports/grid_table.md"], folder)
+            assert "Nothing to be done" in (folder / "output.log").read_text()
+            yield [label, str(images), f"{size:.0f}", "0", f"{usage.wall:.1f}"]
+            shutil.rmtree(folder / ".snakemake")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("reports/planning.md"))
@@ -105,10 +163,15 @@ def main() -> None:
                 )
                 print(rows[-1], file=sys.stderr)
     header = ["categories × backbones × methods", "jobs", "s", "peak MB", "s / 1000", "MB / 1000"]
+    looked_at = list(image_rows())
     text = (
         f"# Planning\n\n`make bench-planning` on {processor()}: dry runs of a dataset of which "
         "nothing is done yet: its table, or training size, contamination and robustness (30 "
-        f"severities) of all its detectors.\n\n{table(rows, header)}\n"
+        f"severities) of all its detectors.\n\n{table(rows, header)}\n\n"
+        "## Images\n\nBy content: of each file size, times and place on the disk are looked at, "
+        "and it is read where one of them differs. As many images as MVTec AD has, of noise, "
+        "without compression.\n\n"
+        f"{table(looked_at, ['what the plan finds', 'images', 'MB', 'jobs', 's'])}\n"
     )
     arguments.output.write_text(text)
     print(text)

@@ -287,7 +287,10 @@ CASES: dict[str, tuple[Edit, set[str]]] = {
         ),
         {"table", "page"},
     ),
-    "categories": (configured(lambda c: c.update(categories=["plate", "cells"])), {"table", "page"}),
+    "categories": (
+        configured(lambda c: c.update(categories=["plate", "cells"])),
+        {"table", "page"},
+    ),
     "precision": (configured(lambda c: c.update(precision="bf16")), {"refused"}),
     "variance": (in_method("fre", variance=0.5), FROM_SCORES),
     "components": (in_method("dfkde", components=2), FROM_SCORES),

@@ -1,18 +1,14 @@
 """Profiles name rules that there are, and settings that Snakemake and its plugins know."""
 
-import re
 from pathlib import Path
 
 import pytest
 import yaml
+from rules import rules
 
 ROOT = Path(__file__).parents[2]
 PROFILES = sorted((ROOT / "workflow" / "profiles").glob("*/config.yaml"))
-RULES = {
-    name
-    for file in (ROOT / "workflow" / "rules").glob("*.smk")
-    for name in re.findall(r"^rule (\w+):", file.read_text(), re.M)
-}
+RULES = {rule.name for rule in rules()}
 STUDIES = {"study_training_size", "study_contamination", "study_across"}
 LIGHT = {"index", "scores", "metrics", "pixel_metrics", *STUDIES}
 

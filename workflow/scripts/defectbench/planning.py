@@ -16,6 +16,7 @@ import snakemake.workflow
 from snakemake.exceptions import WorkflowError
 from snakemake.jobs import Job
 from snakemake.persistence import NO_PARAMS_CHANGE, ParamsChange
+from snakemake.settings.enums import RerunTrigger
 
 from defectbench.contents import Contents, State, states
 from defectbench.receipts import Receipt, as_json, differences, key_of, receipt_path
@@ -155,6 +156,14 @@ def _asking(planner: Planner, records: type) -> type:
     """Snakemake's class of records, of which jobs with receipts ask the planner."""
 
     class Records(records):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            if RerunTrigger.PARAMS not in self.dag.workflow.rerun_triggers:
+                raise WorkflowError(
+                    "--rerun-triggers: name params among them: under that name Snakemake asks "
+                    "whether results are those of today's images, settings and code"
+                )
+
         def has_metadata(self, job: Job) -> bool:
             return planner.keeps(job) or super().has_metadata(job)
 

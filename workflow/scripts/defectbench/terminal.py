@@ -44,7 +44,9 @@ CHATTER = (
     "Removing output files of failed job",
     "Rules claiming more threads",
     "Select jobs to execute",
+    "Rules with provenance triggered jobs",
     "Shutting down",
+    "Some jobs were triggered by provenance information",  # whose advice does not reach receipts
     "Using shell",
 )
 ELAPSED = "Elapsed time"
