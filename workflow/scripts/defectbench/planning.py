@@ -89,7 +89,10 @@ class Planner:
     def begin(self, job: Job) -> None:
         """Remember the state of a job's inputs; its old outputs are no longer vouched for."""
         receipt_path(job.output).unlink(missing_ok=True)
-        self._begun[job] = {file: states(file) for file in job.input}
+        makers = self._makers(job)
+        # a group of jobs is submitted at once: the first ones' outputs are still to come
+        to_come = {f for f, maker in makers.items() if _is_to_come(maker)}
+        self._begun[job] = {f: states(f) for f in job.input if f not in to_come}
 
     def finish(self, job: Job) -> None:
         """Write the receipt of a job that has made all its outputs.
@@ -103,7 +106,7 @@ class Planner:
         if begun is None or not all(os.path.lexists(file) for file in job.output):
             return  # it failed
         for file in job.input:
-            changed = _first_difference(begun[file], states(file))
+            changed = _first_difference(begun[file], states(file)) if file in begun else None
             if changed is not None or not self._is_as_planned(job, file):
                 name = os.path.realpath(os.path.join(file, changed or ""))
                 raise WorkflowError(
@@ -202,6 +205,10 @@ def _asking(planner: Planner, records: type) -> type:
 
 def _files(value: Any) -> Iterator[str]:
     yield from [value] if isinstance(value, str) else value
+
+
+def _is_to_come(maker: Job) -> bool:
+    return maker.dag.needrun(maker) and not maker.dag.finished(maker)
 
 
 def _first_difference(old: dict[str, State], new: dict[str, State]) -> str | None:
