@@ -104,6 +104,15 @@ def test_an_export_that_does_not_prove_itself_leaves_no_file(
     assert not list(cell.glob("*detector*"))
 
 
+def test_two_exports_are_the_same_to_the_byte(exported: Path, tmp_path: Path):
+    folder = Path(shutil.copytree(exported, tmp_path / "run", symlinks=True))
+    detector = f"{FOLDER.format('fre_small')}/detector.onnx"
+    (folder / detector).unlink()
+    run = snakemake(folder, "--", detector)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (folder / detector).read_bytes() == (exported / detector).read_bytes()
+
+
 def test_what_cannot_be_exported_is_refused_before_any_work(small_dataset: Path, tmp_path: Path):
     write_config(tmp_path, small_dataset)
     config = yaml.safe_load((tmp_path / "config.yaml").read_text())
