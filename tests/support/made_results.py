@@ -70,6 +70,9 @@ def write_cell(
         "dataset_sha256": "d1" * 8,
     }
     write_arrays(folder / "model.h5", {}, {"provenance": provenance})
+    write_json(folder / "held_out_check.json", {"warnings": []})
+    write_json(folder.parents[1] / "notes.json", [])
+    write_cost(folder)
     files = ("model.h5", "scores.tsv", "held_out_scores.tsv")
     run_script(
         "evaluate_scores",
@@ -87,7 +90,7 @@ def write_cell(
     return folder
 
 
-def write_cost(folder: Path, milliseconds: float) -> None:
+def write_cost(folder: Path, milliseconds: float = 1.0) -> None:
     cost = {
         "fit_cpu_seconds": 1.5,
         "extract_ms_per_image": 20.0,
@@ -128,16 +131,14 @@ def write_page(
     studies: Sequence[Path] = (),
 ) -> Path:
     """The page of some cells and of their folders of images, by the rules' scripts."""
-    metrics = [str(cell / "metrics.json") for cell in cells]
     categories = list(categories or dict.fromkeys(cell.parents[1].name for cell in cells))
-    decision = run_table(root, dataset, metrics, categories, costs)
     page = root / "reports" / f"{dataset}.html"
     run_script(
         "write_page",
         root,
         input={
-            "metrics": metrics,
-            "decision": decision,
+            **inputs_of(cells),
+            "decision": run_table(root, dataset, cells, categories, costs),
             "images": [str(folder) for folder in folders],
             "new_images": [str(folder) for folder in new_images],
             "studies": [str(file) for file in studies],
@@ -152,7 +153,7 @@ def write_page(
 def run_table(
     root: Path,
     dataset: str,
-    metrics: Sequence[str],
+    cells: Sequence[Path],
     categories: Sequence[str],
     costs: Mapping[str, float] | None = None,
 ) -> Path:
@@ -163,9 +164,30 @@ def run_table(
     run_script(
         "write_table",
         root,
-        input={"metrics": metrics, "published": []},
+        input=inputs_of(cells) | {"published": []},
         output=files,
         params={"rates": RATES, "costs": costs, "categories": categories},
         wildcards={"dataset": dataset},
     )
     return files["decision"]
+
+
+def inputs_of(cells: Sequence[Path]) -> dict[str, list[str]]:
+    """What the rules `table` and `page` name of some cells, as far as it was written."""
+    categories = list(dict.fromkeys(cell.parents[1] for cell in cells))
+    files = {
+        "metrics": (cells, "metrics.json"),
+        "replicates": (cells, "replicates.h5"),
+        "scores": (cells, "scores.tsv"),
+        "held_out": (cells, "held_out_scores.tsv"),
+        "held_out_checks": (cells, "held_out_check.json"),
+        "costs": (cells, "cost.json"),
+        "pixel_metrics": (cells, "pixel_metrics.json"),
+        "maps": (cells, "maps.h5"),
+        "index": (categories, "index.tsv"),
+        "notes": (categories, "notes.json"),
+    }
+    return {
+        key: [str(folder / name) for folder in folders if (folder / name).is_file()]
+        for key, (folders, name) in files.items()
+    }

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from made_results import CODE, run_script
 
+from defectbench.evaluation.operating_points import ScoredImages
 from defectbench.images.index import IndexRow, write_index
-from defectbench.reports.cost_table import cost_markdown
+from defectbench.reports.cells import CellResults
+from defectbench.reports.cost_table import cost_markdown, with_costs
 from defectbench.scorers.nearest_neighbour import NearestNeighbour
 from defectbench.storage import read_json, write_arrays, write_json
 
@@ -75,21 +77,31 @@ def test_waiting_for_the_processor_costs_nothing(tmp_path: Path, monkeypatch: py
     assert cost["extract_ms_per_image"] == 12.0
 
 
-def test_each_detector_has_a_row_and_what_was_not_measured_a_dash():
-    measured = {
-        "detector": "fre net",
-        "auroc": 0.9,
-        "auroc_interval": [0.85, 0.95],
+def cell(method: str, extraction: float | None, scoring: float) -> CellResults:
+    """A cell that has nothing but its cost."""
+    cost = {
+        "extract_ms_per_image": extraction,
+        "score_cpu_ms_per_image": scoring,
         "fit_cpu_seconds": 0.25,
-        "score_cpu_ms": 1.5,
-        "milliseconds": 21.5,
         "peak_mb": 140.2,
         "model_bytes": 2_100_000,
     }
-    unknown = dict.fromkeys(measured) | {"detector": "given net", "auroc_interval": [None, None]}
-    text = cost_markdown("parts", {"detectors": [measured, unknown]})
-    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[-2:]]
-    assert cells == [
-        ["fre net", "0.900 (0.850–0.950)", "0.25", "1.5", "21.5", "140", "2.1"],
-        ["given net", *["–"] * 6],
+    nothing = ScoredImages(*[np.array([])] * 5)
+    return CellResults(
+        {"method": method, "backbone": "net"}, [], np.array([]), nothing, cost, None, {}
+    )
+
+
+def test_each_detector_has_a_row_of_means_and_what_was_not_measured_a_dash():
+    cells = [cell("fre", 20, 1), cell("knn", None, 3), cell("fre", 21, 2), cell("knn", 20, 3)]
+    ranking = [
+        {"detector": "fre net", "auroc": 0.9, "auroc_interval": [0.85, 0.95]},
+        {"detector": "knn net", "auroc": None, "auroc_interval": [None, None]},
     ]
+    text = cost_markdown("parts", "Covers it.", with_costs({"detectors": ranking}, cells))
+    rows = [[text.strip() for text in line.split("|")[1:-1]] for line in text.splitlines()[-2:]]
+    assert rows == [
+        ["fre net", "0.900 (0.850–0.950)", "0.25", "1.5", "22", "140", "2.1"],
+        ["knn net", "–", "0.25", "3", "–", "140", "2.1"],
+    ]
+    assert text.splitlines()[2] == "Covers it."

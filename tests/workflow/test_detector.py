@@ -78,6 +78,7 @@ def test_the_card_tells_proof_and_cost(exported: Path):
 
 def test_all_that_can_be_exported_stands_in_one_table(exported: Path):
     lines = (exported / "reports" / "parts_detectors.md").read_text().splitlines()
+    assert lines[2].startswith("Covers 1 of 2 categories: plate.")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "| plate" in line]
     assert [row[:3] for row in rows] == [
         ["plate", f"{name} efficientnet_lite0", "12"] for name in ("dfkde_small", "fre_small")
@@ -102,6 +103,15 @@ def test_an_export_that_does_not_prove_itself_leaves_no_file(
     assert run.returncode != 0
     assert "the exported detector scores test image 0" in run.stdout + run.stderr
     assert not list(cell.glob("*detector*"))
+
+
+def test_two_exports_are_the_same_to_the_byte(exported: Path, tmp_path: Path):
+    folder = Path(shutil.copytree(exported, tmp_path / "run", symlinks=True))
+    detector = f"{FOLDER.format('fre_small')}/detector.onnx"
+    (folder / detector).unlink()
+    run = snakemake(folder, "--", detector)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (folder / detector).read_bytes() == (exported / detector).read_bytes()
 
 
 def test_what_cannot_be_exported_is_refused_before_any_work(small_dataset: Path, tmp_path: Path):

@@ -39,6 +39,7 @@ def with_studies(folder: Path, shown: bool = False, **changes: object) -> None:
 
 def test_the_report_answers_shows_and_lists_every_point(studied: Path):
     text = (studied / REPORT).read_text()
+    assert text.splitlines()[2].startswith("Covers 1 of 2 categories: plate.")
     for question in ("How many good parts", "What if some of them", "when the pictures change"):
         assert question in text
     for study in STUDIES:

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from runs import ROOT, TABLE, planned_jobs, snakemake, write_config
+from runs import ROOT, TABLE, planned_jobs, reports, snakemake, write_config
 from sklearn.metrics import roc_auc_score
 
 from defectbench.storage import open_h5, read_attributes, read_tsv
 
+PAGE = "reports/parts.html"
+MEASURED = ("cost.json", "cost.kept.json", "_cost.md", ".html")
 REPORT = {"table": 1}
 CELLS = [
     (category, method) for category in ("plate", "ring") for method in ("dfkde_small", "fre_small")
@@ -30,7 +32,7 @@ def table_rows(text: str, heading: str) -> list[list[str]]:
 
 def test_table_counts_images_and_shows_intervals(finished: Path):
     text = (finished / TABLE).read_text()
-    assert "2 of 2 categories" in text
+    assert text.splitlines()[2] == "Covers all 2 categories."
     assert "(32/10/14)" in text
     header, _, average, *shown = table_rows(text, "Image AUROC")
     assert header == ["", "dfkde_small efficientnet_lite0", "fre_small efficientnet_lite0"]
@@ -170,28 +172,21 @@ def test_one_category_can_be_redone(finished: Path):
     }
 
 
-def test_a_single_category_renews_its_part_of_the_table(finished_copy: Path):
-    whole = (finished_copy / TABLE).read_text()
-    assert planned_jobs(finished_copy, TABLE, "--config", "categories=ring") == REPORT
-    assert snakemake(finished_copy, TABLE, "--config", "categories=ring").returncode == 0
+def test_a_run_of_one_category_reports_it_alone_and_the_next_of_all_computes_nothing(
+    finished_copy: Path,
+):
+    whole = reports(finished_copy)
+    one = (TABLE, "--config", "categories=ring")
+    assert planned_jobs(finished_copy, *one) == REPORT
+    assert snakemake(finished_copy, *one).returncode == 0
     text = (finished_copy / TABLE).read_text()
-    assert "2 of 2 categories" in text
-    assert "From earlier runs, made in the same way: plate." in text
-    assert text.split("## Images")[1] == whole.split("## Images")[1]
-
-
-def test_a_single_category_with_other_settings_makes_a_table_that_says_so(finished_copy: Path):
-    whole = (finished_copy / TABLE).read_text()
-    config = yaml.safe_load((finished_copy / "config.yaml").read_text())
-    config["threshold"] = {"false_positive_rate": 0.2}
-    (finished_copy / "config.yaml").write_text(yaml.safe_dump(config))
-    assert snakemake(finished_copy, TABLE, "--config", "categories=ring").returncode == 0
-    text = (finished_copy / TABLE).read_text()
-    assert "1 of 2 categories" in text
-    assert "not in this report (plate)" in text
-    kept = finished_copy / "reports" / "parts_kept" / "rate0.05_fp32_seed42"
-    assert f"in reports/parts_kept: {kept.name}." in text
-    assert (kept / "parts_table.md").read_text() == whole
+    assert text.splitlines()[2].startswith("Covers 1 of 2 categories: ring.")
+    plate, ring = table_rows(text, "Image AUROC")[-2:]
+    assert plate == ["plate", "–", "–"]
+    assert ring[1] != "–"
+    assert planned_jobs(finished_copy, TABLE) == REPORT
+    assert snakemake(finished_copy, TABLE).returncode == 0
+    assert reports(finished_copy) == whole
 
 
 def test_a_new_image_in_the_users_folder_is_noticed(dataset_copy: Path, finished_copy: Path):
@@ -204,19 +199,32 @@ def test_a_new_image_in_the_users_folder_is_noticed(dataset_copy: Path, finished
     assert jobs["source"] == jobs["index"] == jobs["features"] == 1
 
 
+def made(folder: Path) -> dict[Path, bytes]:
+    """Every file of a run's results and reports but those that hold times."""
+    files = [*folder.glob("results/**/*"), *folder.glob("reports/**/*")]
+    return {
+        file.relative_to(folder): file.read_bytes()
+        for file in files
+        if file.is_file() and not file.name.endswith(MEASURED)
+    }
+
+
 def test_the_same_inputs_give_the_same_bytes_elsewhere(
-    finished: Path, small_dataset: Path, tmp_path: Path
+    finished_copy: Path, small_dataset: Path, tmp_path: Path
 ):
-    write_config(tmp_path, small_dataset)
-    assert snakemake(tmp_path, TABLE).returncode == 0
-    for name in ("parts_table.md", "parts_table.csv", "parts_details.md"):
-        assert (tmp_path / "reports" / name).read_bytes() == (
-            finished / "reports" / name
-        ).read_bytes()
-    for file in finished.glob("results/**/*.*"):
-        measured = file.name.endswith(("cost.json", "cost.kept.json"))
-        if file.suffix in {".h5", ".tsv", ".json"} and not measured:
-            assert (tmp_path / file.relative_to(finished)).read_bytes() == file.read_bytes(), file
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    write_config(elsewhere, small_dataset)
+    for folder in (finished_copy, elsewhere):
+        assert snakemake(folder, TABLE, PAGE).returncode == 0
+    assert made(elsewhere) == made(finished_copy)
+    # with the same times, what shows them is the same too
+    for file in finished_copy.glob("results/*/*/*/*/cost.json"):
+        shutil.copyfile(file, elsewhere / file.relative_to(finished_copy))
+    assert planned_jobs(elsewhere, TABLE, PAGE) == {**REPORT, "page": 1}
+    assert snakemake(elsewhere, TABLE, PAGE).returncode == 0
+    for name in (PAGE, "reports/parts_cost.md"):
+        assert (elsewhere / name).read_bytes() == (finished_copy / name).read_bytes()
 
 
 def test_an_archive_gives_the_same_scores_as_its_folder(

@@ -56,6 +56,7 @@ rule detectors:
         mem_mb=grows(500),
         runtime=grows(5),
     params:
+        categories=dataset_categories,
         code=stage_digest("write_detectors"),
     script:
         "../scripts/write_detectors.py"

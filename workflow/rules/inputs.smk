@@ -143,6 +143,11 @@ def of_cells(rule, name, only=cells):
     return files
 
 
+def dataset_categories(wildcards):
+    """Parameter: all categories of a dataset, of which a report covers those that are chosen."""
+    return all_categories(config, wildcards.dataset)
+
+
 def dataset_images(wildcards):
     """Image folders of a dataset's categories; none where its features are given."""
     given = features_are_given(wildcards)

@@ -1,7 +1,7 @@
 """Stage page: the decision, figures and pictures of one dataset in one file.
 
-in:  decision.json; metrics.json, scores.tsv, held_out_scores.tsv and held_out_check.json of every
-     category and detector; maps.h5 and pixel_metrics.json of those that localize; index.tsv,
+in:  decision.json; metrics.json, scores.tsv, held_out_scores.tsv, held_out_check.json and cost.json
+     of every category and detector; maps.h5 and pixel_metrics.json of those that localize; index.tsv,
      notes.json and images of every category; new_images/ of those that have unlabelled images;
      where the dataset's `studies` says so, its studies
 out: reports/{dataset}.html
@@ -44,7 +44,7 @@ rule page:
         mem_mb=grows(1500),
         runtime=grows(15),
     params:
-        categories=lambda wildcards: all_categories(config, wildcards.dataset),
+        categories=dataset_categories,
         templates=template_digest(),
         code=stage_digest("write_page"),
     script:

@@ -166,6 +166,7 @@ rule studies:
         runtime=grows(10),
     params:
         studies=some_study,
+        categories=dataset_categories,
         code=stage_digest("write_studies"),
     script:
         "../scripts/write_studies.py"

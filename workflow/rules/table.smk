@@ -1,11 +1,10 @@
 """Stage table: which detector of a dataset, which threshold, what slips through; all figures.
 
-in:  metrics.json, replicates.h5, scores.tsv, held_out_scores.tsv, cost.json of every category and
-     detector, pixel_metrics.json of those that localize, published figures if any;
-     and the same files of other categories, where an earlier run has left them
+in:  of every category and detector metrics.json, replicates.h5, scores.tsv, held_out_scores.tsv,
+     held_out_check.json, cost.json, and pixel_metrics.json if it localizes; notes.json of every
+     category; published figures, if any
 out: reports/{dataset}_table.md, _table.csv (the same figures, tidy), _details.md, _decision.json,
-     _operating_points.csv, _cost.md; of all categories also reports/{dataset}_kept/{settings}/, a copy that stays when a run
-     with other settings writes the report anew
+     _operating_points.csv; _cost.md, the only one with times
 """
 
 
@@ -53,7 +52,7 @@ rule table:
         mem_mb=grows(1000),
         runtime=grows(10),
     params:
-        categories=lambda wildcards: all_categories(config, wildcards.dataset),
+        categories=dataset_categories,
         rates=config["operating_points"],
         costs=config.get("costs"),
         code=stage_digest("write_table"),

@@ -5,6 +5,7 @@ from typing import Any
 
 from defectbench.errors import job_log
 from defectbench.reports.markdown import MISSING, table
+from defectbench.reports.scope import scope_line
 from defectbench.storage import read_json, write_text
 
 HEADER = (
@@ -44,10 +45,12 @@ def row(card: dict[str, Any]) -> list[str]:
 
 with job_log(snakemake.log[0]):
     cards = [read_json(Path(file)) for file in snakemake.input.cards]
+    covered = list(dict.fromkeys(card["category"] for card in cards))
     threads = sorted({card["threads"] for card in cards})
     write_text(
         snakemake.output.markdown,
         f"# {snakemake.wildcards.dataset}: detectors as files\n\n"
+        f"{scope_line(covered, snakemake.params.categories)}\n\n"
         "Each scored all test images through onnxruntime before it was written: the largest "
         "deviation of a score from the benchmark's, as a share of what is allowed, of a map, as a "
         "share of the largest value, and verdicts that differ. Then, in a process of its own: "

@@ -5,7 +5,6 @@ from pathlib import Path
 from defectbench.errors import job_log
 from defectbench.images.index import read_index
 from defectbench.reports.cells import collect_cells
-from defectbench.reports.earlier import keep_report, variant
 from defectbench.reports.new_images import read_new_images
 from defectbench.reports.notes import notes_by_category
 from defectbench.reports.page import render_page
@@ -15,19 +14,12 @@ from defectbench.storage import read_json, write_text
 
 with job_log(snakemake.log[0]):
     given, dataset = snakemake.input, snakemake.wildcards.dataset
-    categories, output = snakemake.params.categories, snakemake.output
-    found = collect_cells(given.metrics, categories)
-    # what this run did not make may lie beside it, from an earlier one
-    images = {
-        cell.category: Path(given.images[0]).parent / cell.category
-        for cell in found.cells
-        if given.images
-    }
-    indices = {folder.parents[1] / "index.tsv" for folder in found.folders}
+    cells = collect_cells(
+        given.metrics, given.scores, given.held_out, given.costs, given.pixel_metrics, given.maps
+    )
     masks = {
-        index.parent.name: {row.path: row for row in read_index(index) if row.mask}
-        for index in indices
-        if index.is_file()
+        Path(file).parent.name: {row.path: row for row in read_index(file) if row.mask}
+        for file in given.index
     }
     links = {
         "table": f"{dataset}_table.md",
@@ -43,18 +35,14 @@ with job_log(snakemake.log[0]):
         links |= {"studies": f"{dataset}_studies.md"}
     page = render_page(
         dataset,
-        categories,
-        found.cells,
+        snakemake.params.categories,
+        cells,
         decision,
-        images,
+        {Path(folder).name: Path(folder) for folder in given.images},
         masks,
-        notes_by_category(found.folders),
+        notes_by_category(given.notes, given.held_out_checks),
         read_new_images([Path(folder) for folder in given.new_images], decision),
-        found.coverage,
         links,
         what_if,
     )
-    write_text(output.page, page)
-    if found.whole(categories):
-        kept = Path(output.page).parent / f"{dataset}_kept"
-        keep_report([output.page], kept / variant([cell.metrics for cell in found.cells]))
+    write_text(snakemake.output.page, page)

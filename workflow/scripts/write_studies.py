@@ -16,4 +16,5 @@ with job_log(snakemake.log[0]):
         write_text(Path(output.plots, name), svg)
     with atomic_path(output.csv) as part:
         tidy_studies(studies).to_csv(part, index=False, lineterminator="\n")
-    write_text(output.markdown, studies_report(dataset, studies))
+    report = studies_report(dataset, snakemake.params.categories, studies)
+    write_text(output.markdown, report)

@@ -1,16 +1,14 @@
-"""One detector on one category, with all that its page shows; optional parts may be absent."""
+"""One detector on one category, with all that a report shows of it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from defectbench.evaluation.operating_points import ScoredImages
-from defectbench.reports.earlier import earlier_cells, read_cell
-from defectbench.reports.results import Replicates
-from defectbench.reports.seeds import SEPARATOR, average_seeds
+from defectbench.reports.seeds import average_seeds, without_seed
 from defectbench.storage import read_arrays, read_json, read_tsv
 
 
@@ -21,28 +19,29 @@ class CellResults:
     Attributes
     ----------
     metrics
-        Contents of its ``metrics.json``.
+        Contents of its ``metrics.json``; ``pixels``, if it localizes: of its
+        ``pixel_metrics.json``.
     paths, defects
         Of the test images, (n_images,).
     images
         Their labels, scores and groups, and those held out.
-    pixels
-        Contents of its ``pixel_metrics.json``; empty for none.
     cost
-        Contents of its ``cost.json``: ``extract_ms_per_image`` by the clock, with decoding;
-        ``score_cpu_ms_per_image`` and ``fit_cpu_seconds`` of processor time; ``peak_mb``,
-        ``model_bytes``; each optional, empty for none.
+        Contents of its ``cost.json``: ``extract_ms_per_image`` by the clock, with decoding, None
+        where it was not measured; ``score_cpu_ms_per_image`` and ``fit_cpu_seconds`` of processor
+        time; ``peak_mb``, ``model_bytes``.
     maps
         Its ``maps.h5``; None for none.
+    replicates
+        Bootstrap replicates of its figures, by metric.
     """
 
     metrics: Mapping[str, Any]
     paths: list[str]
     defects: np.ndarray
     images: ScoredImages
-    pixels: Mapping[str, Any]
-    cost: Mapping[str, Any]
-    maps: Path | None
+    cost: Mapping[str, float | None]
+    maps: str | None
+    replicates: Mapping[str, np.ndarray]
 
     @property
     def labels(self) -> np.ndarray:
@@ -53,6 +52,11 @@ class CellResults:
     def scores(self) -> np.ndarray:
         """Anomaly score of each test image."""
         return self.images.scores
+
+    @property
+    def pixels(self) -> Mapping[str, Any]:
+        """Pixel metrics; empty for none."""
+        return self.metrics.get("pixels", {})
 
     @property
     def category(self) -> str:
@@ -68,85 +72,80 @@ class CellResults:
     def milliseconds(self) -> float | None:
         """From an image's file to its score: extraction by the clock, scoring in processor time.
 
-        None where either was not measured.
+        None where the extraction was not measured.
         """
-        parts = [self.cost.get(f"{part}_ms_per_image") for part in ("extract", "score_cpu")]
-        return None if None in parts else float(sum(parts))
+        extraction = self.cost["extract_ms_per_image"]
+        return None if extraction is None else extraction + self.cost["score_cpu_ms_per_image"]
 
 
-class Cells(NamedTuple):
-    """All cells of a report.
-
-    Attributes
-    ----------
-    cells
-        In the order of the categories; of a detector with several seeds, the mean figures and the
-        first seed's scores.
-    replicates
-        Bootstrap replicates of each.
-    folders
-        Of all that went into them.
-    coverage
-        What to say of those that earlier runs left.
-    """
-
-    cells: list[CellResults]
-    replicates: Replicates
-    folders: list[Path]
-    coverage: list[str]
-
-    def whole(self, categories: Sequence[str]) -> bool:
-        """Whether every category has results."""
-        return {cell.category for cell in self.cells} == set(categories)
-
-
-def collect_cells(metrics: Iterable[str], categories: Sequence[str]) -> Cells:
-    """The cells of a run, as the table has them: with those of earlier runs made in the same way.
+def collect_cells(
+    metrics: Iterable[str],
+    scores: Iterable[str],
+    held_out: Iterable[str],
+    costs: Iterable[str],
+    pixel_metrics: Iterable[str],
+    maps: Iterable[str] = (),
+    replicates: Iterable[str] = (),
+) -> list[CellResults]:
+    """The cells of a report, from the files that its rule names: others beside them may be old.
 
     Parameters
     ----------
-    metrics
-        The ``metrics.json`` of every cell; what else a cell has lies beside it.
-    categories
-        All of the dataset, in order.
+    metrics, scores, held_out, costs
+        One of each per cell, in the same order.
+    pixel_metrics, maps, replicates
+        Of those cells that have them and where the report shows them; a file belongs to the cell
+        in whose folder it is.
+
+    Returns
+    -------
+    list of CellResults
+        In the order of the files; of a detector with several seeds, the mean figures and
+        replicates, all else of the first seed.
     """
-    run = [read_cell(Path(path).parent) for path in metrics]
-    earlier, coverage = earlier_cells(run, categories)
-    found = sorted([*run, *earlier], key=lambda cell: categories.index(cell.entry["category"]))
-    entries, replicates = average_seeds(
-        [cell.entry for cell in found],
-        [read_arrays(cell.folder / "replicates.h5")[0] for cell in found],
-    )
-    first: dict[tuple[str, ...], Path] = {}
-    for cell in found:
-        method = cell.entry["method"].partition(SEPARATOR)[0]
-        first.setdefault((cell.entry["category"], method, cell.entry["backbone"]), cell.folder)
-    cells = [_cell(*pair) for pair in zip(entries, first.values(), strict=True)]
-    return Cells(cells, replicates, [cell.folder for cell in found], coverage)
+    files = list(zip(metrics, scores, held_out, costs, strict=True))
+    folders = [Path(own[0]).parent for own in files]
+    pixels, spread, of_maps = map(_by_folder, (pixel_metrics, replicates, maps))
+    entries = [read_json(own[0]) for own in files]
+    for entry, folder in zip(entries, folders, strict=True):
+        if folder in pixels:
+            entry["pixels"] = read_json(pixels[folder])
+    drawn = [read_arrays(spread[folder])[0] if folder in spread else {} for folder in folders]
+    first: dict[tuple[str, ...], int] = {}
+    for place, entry in enumerate(entries):
+        first.setdefault(without_seed(entry), place)
+    return [
+        _cell(entry, *files[place][1:], of_maps.get(folders[place]), own)
+        for entry, own, place in zip(*average_seeds(entries, drawn), first.values(), strict=True)
+    ]
 
 
-def _cell(entry: Mapping[str, Any], folder: Path) -> CellResults:
-    cost, maps = folder / "cost.json", folder / "maps.h5"
+def _by_folder(files: Iterable[str]) -> dict[Path, str]:
+    return {Path(file).parent: file for file in files}
+
+
+def _cell(
+    entry: Mapping[str, Any],
+    scores: str,
+    held_out: str,
+    cost: str,
+    maps: str | None,
+    replicates: Mapping[str, np.ndarray],
+) -> CellResults:
+    rows = read_tsv(scores)
     return CellResults(
         metrics=entry,
-        **_scores(folder / "scores.tsv", folder / "held_out_scores.tsv"),
-        pixels=entry.get("pixels", {}),
-        cost=read_json(cost) if cost.is_file() else {},
-        maps=maps if maps.is_file() else None,
-    )
-
-
-def _scores(scores: Path, held_out: Path) -> dict[str, Any]:
-    rows, held_out_rows = read_tsv(scores), read_tsv(held_out)
-    return {
-        "paths": [row["path"] for row in rows],
-        "defects": np.array([row["defect"] for row in rows], str),
-        "images": ScoredImages(
+        paths=[row["path"] for row in rows],
+        defects=np.array([row["defect"] for row in rows], str),
+        images=ScoredImages(
             np.array([int(row["label"]) for row in rows], int),
             *_scores_and_groups(rows),
-            *_scores_and_groups(held_out_rows),
+            *_scores_and_groups(read_tsv(held_out)),
         ),
-    }
+        cost=read_json(cost),
+        maps=maps,
+        replicates=replicates,
+    )
 
 
 def _scores_and_groups(rows: list[dict[str, str]]) -> tuple[np.ndarray, np.ndarray]:

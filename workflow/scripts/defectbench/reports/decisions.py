@@ -19,6 +19,7 @@ from defectbench.reports.results import AVERAGE
 
 
 def decide(
+    categories: Sequence[str],
     cells: Sequence[CellResults],
     results: pd.DataFrame,
     differences: pd.DataFrame,
@@ -27,8 +28,12 @@ def decide(
 ) -> dict[str, Any]:
     """Everything that the decision says, as plain data.
 
+    Times are not in it: they differ from run to run.
+
     Parameters
     ----------
+    categories
+        All of the dataset.
     cells
         Every detector on every category of the run.
     results, differences
@@ -41,31 +46,32 @@ def decide(
     Returns
     -------
     dict
-        ``asked`` rate, ``costs``, ``overall`` (a choice, and what its thresholds do to all test
-        images together), ``categories`` (a choice each, with its cell), ``detectors`` in the
-        order of the average, ``cells`` with their operating points.
+        ``covers`` (the ``categories`` of the run, ``of`` how many), ``asked`` rate, ``costs``,
+        ``overall`` (a choice, and what its thresholds do to all test images together),
+        ``categories`` (a choice each, with its cell), ``detectors`` in the order of the average,
+        ``cells`` with their operating points.
     """
     figures = [_cell_figures(cell, rates, costs) for cell in cells]
     by_key = {(entry["detector"], entry["category"]): entry for entry in figures}
     averages = _averages(results, cells)
-    speed = {name: entry["milliseconds"] for name, entry in averages.items()}
     accuracy = {name: entry["balanced_accuracy"] for name, entry in averages.items()}
     everywhere = max((entry["categories"] for entry in averages.values()), default=0)
     compared = {name: e for name, e in averages.items() if e["categories"] == everywhere}
     prefer = preference(accuracy)
     overall = _choice(compared, _pairs(differences, AVERAGE), prefer)
     chosen = overall["recommended"]
-    categories = [
-        _category(category, figures, _pairs(differences, category), chosen)
-        for category in dict.fromkeys(entry["category"] for entry in figures)
-    ]
+    covered = list(dict.fromkeys(entry["category"] for entry in figures))
     taken = chosen or (overall["tied"] or list(averages))[0]
     points = [e["honest"] for (name, _), e in by_key.items() if name == taken]
     return {
+        "covers": {"categories": covered, "of": len(categories)},
         "asked": cells[0].metrics["false_positive_rate"],
         "costs": dict(costs) if costs else None,
-        "overall": overall | {"shown": taken, "milliseconds": speed[taken], **together(points)},
-        "categories": categories,
+        "overall": overall | {"shown": taken, **together(points)},
+        "categories": [
+            _category(category, figures, _pairs(differences, category), chosen)
+            for category in covered
+        ],
         "detectors": sorted(averages.values(), key=lambda e: -(e["auroc"] or 0)),
         "cells": figures,
     }
@@ -89,8 +95,6 @@ def _cell_figures(
         "aupr": metrics["aupr"],
         "balanced_accuracy": metrics["honest_balanced_accuracy"],
         "pixel": dict(cell.pixels.get("metrics", {})),
-        "cost": dict(cell.cost),
-        "milliseconds": cell.milliseconds,
         "oracle_threshold": cell.metrics["thresholds"]["oracle"],
         "honest": honest,
         "flags": _flags(cell, honest),
@@ -124,7 +128,6 @@ def _averages(results: pd.DataFrame, cells: Sequence[CellResults]) -> dict[str, 
     of_average = results[results["category"] == AVERAGE].set_index(["method", "backbone", "metric"])
     found: dict[str, dict[str, Any]] = {}
     for cell in cells:
-        own = [other for other in cells if other.detector == cell.detector]
         key = cell.metrics["method"], cell.metrics["backbone"]
         auroc = _row(of_average, (*key, "image_auroc"))
         accuracy = _row(of_average, (*key, "honest_balanced_accuracy"))
@@ -138,11 +141,6 @@ def _averages(results: pd.DataFrame, cells: Sequence[CellResults]) -> dict[str, 
                 "auroc_interval": [auroc.get("low"), auroc.get("high")],
                 "categories": int(auroc.get("categories") or 0),
                 "balanced_accuracy": accuracy.get("value"),
-                "milliseconds": _mean([other.milliseconds for other in own]),
-                "score_cpu_ms": _mean([other.cost.get("score_cpu_ms_per_image") for other in own]),
-                "peak_mb": _mean([other.cost.get("peak_mb") for other in own]),
-                "model_bytes": _mean([other.cost.get("model_bytes") for other in own]),
-                "fit_cpu_seconds": _mean([other.cost.get("fit_cpu_seconds") for other in own]),
             },
         )
     return found
@@ -158,10 +156,6 @@ def _row(table: pd.DataFrame, key: tuple[str, ...]) -> dict[str, Any]:
 
 def _known(value: Any) -> float | None:
     return None if pd.isna(value) else float(value)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    return None if None in values or not values else sum(values) / len(values)
 
 
 def _pairs(differences: pd.DataFrame, category: str) -> dict[tuple[str, str], Difference]:
@@ -236,7 +230,6 @@ def point_table(decision: Mapping[str, Any]) -> pd.DataFrame:
                 "backbone": cell["backbone"],
                 "kind": kind,
                 **_flat(point),
-                "milliseconds": cell["milliseconds"],
                 "flags": " ".join(cell["flags"]) if kind == "honest" else "",
             }
             for kind, point in points

@@ -5,6 +5,7 @@ from typing import Any
 
 from defectbench.reports import markdown
 from defectbench.reports.results import Metrics, Results
+from defectbench.reports.scope import scope_line
 
 MATRICES = {
     "honest threshold": ("honest", "value"),
@@ -18,13 +19,14 @@ def details(results: Results) -> str:
     table, page = f"{results.dataset}_table.md", f"{results.dataset}.html"
     sections = [
         f"# {results.dataset}: details",
+        scope_line(list(results.images), results.categories),
         "AUROC: the defect type against the good test images. Found: share called defective "
         "at the honest threshold; for `good`, that is the false-positive rate. In brackets the "
         "95 % interval. Confusion matrices: true positives / false positives / false negatives / "
         "true negatives.",
         f"All other figures: [{table}]({table}). Pictures: [{page}]({page}).",
     ]
-    for category in filter(results.images.__contains__, results.categories):
+    for category in results.images:
         entries = [entry for entry in results.metrics if entry["category"] == category]
         sections += [
             f"## {category}",

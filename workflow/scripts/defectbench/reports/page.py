@@ -14,6 +14,7 @@ from defectbench.evaluation.curves import precision_recall_curve, roc_curve
 from defectbench.images.index import IndexRow
 from defectbench.reports import decision_words
 from defectbench.reports.cells import CellResults
+from defectbench.reports.cost_table import with_costs
 from defectbench.reports.decisions import cell_of
 from defectbench.reports.gallery import gallery
 from defectbench.reports.new_images import NewImages
@@ -25,6 +26,7 @@ from defectbench.reports.page_figures import (
     ranking_figure,
 )
 from defectbench.reports.page_templates import TEMPLATES
+from defectbench.reports.scope import scope_line
 
 MOST_SCORES = 60_000
 """Scores that a page carries for its slider; those of the best detectors first."""
@@ -39,7 +41,6 @@ def render_page(
     masks: Mapping[str, Mapping[str, IndexRow]],
     notes: Mapping[str, Sequence[str]],
     new_images: Sequence[NewImages],
-    coverage: Sequence[str],
     links: Mapping[str, str],
     what_if: Mapping[str, Any] | None = None,
 ) -> str:
@@ -50,21 +51,19 @@ def render_page(
     dataset
         Its name.
     categories
-        All that it has, in order; those without results are named.
+        All that it has, in order.
     cells
         Every detector on every category of the run.
     decision
         From `decisions.decide`.
     folders
-        Of the images of each category; a category may be missing.
+        Of the images of each category; empty where features were made elsewhere.
     masks
         By category and path, the rows of its index that name a mask.
     notes
         What was found worth knowing, by category.
     new_images
         Unlabelled ones, of each category that has some.
-    coverage
-        What to say of results that earlier runs left.
     links
         Title and relative address of the files beside the page.
     what_if
@@ -78,6 +77,7 @@ def render_page(
         (_cell(cells, entry["category"], entry["shown"]), _threshold(decision, entry))
         for entry in decision["categories"]
     ]
+    costs = with_costs(decision, cells)
     pictures, left_out = gallery(chosen, folders, masks)
     data, without_scores = _embedded(dataset, cells, decision)
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
@@ -91,8 +91,7 @@ def render_page(
     return environment.get_template("page.html").render(
         dataset=dataset,
         categories=shown,
-        coverage=coverage,
-        missing=[category for category in categories if category not in shown],
+        scope=scope_line(shown, categories),
         detectors=detectors,
         decision=decision,
         words=decision_words,
@@ -101,7 +100,14 @@ def render_page(
         threshold_of=lambda category: next(at for cell, at in chosen if cell.category == category),
         heat=heat_table(decision, shown, detectors),
         ranking=ranking_figure(decision["detectors"], look),
-        cost=cost_figures(decision["detectors"], look),
+        milliseconds=next(
+            entry["milliseconds"]
+            for entry in costs
+            if entry["detector"] == decision["overall"]["shown"]
+        ),
+        milliseconds_of={cell.category: cell.milliseconds for cell, _ in chosen},
+        costs=costs,
+        cost_figures=cost_figures(costs, look),
         curves=[_curves(place, category, cells, look) for place, category in enumerate(shown)],
         located=[c for c in decision["cells"] if c["pixel"].get("pixel_auroc") is not None],
         has_pro=any(cell.pixels.get("curve") for cell in cells),

@@ -45,8 +45,6 @@ class Results:
         What is worth knowing about the images, by category.
     remarks
         What must be known of the published figures, from `published.remarks`.
-    coverage
-        Sentences on what else there is, from `earlier`.
     """
 
     dataset: str
@@ -57,7 +55,6 @@ class Results:
     incomparable: Sequence[str] = ()
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     remarks: Sequence[str] = ()
-    coverage: Sequence[str] = ()
 
     @cached_property
     def detectors(self) -> list[Detector]:

@@ -31,8 +31,7 @@ def average_seeds(metrics: Metrics, replicates: Replicates) -> tuple[Metrics, Re
     """
     cells: dict[tuple[str, ...], list[int]] = {}
     for place, entry in enumerate(metrics):
-        base = entry["method"].partition(SEPARATOR)[0]
-        cells.setdefault((entry["category"], base, entry["backbone"]), []).append(place)
+        cells.setdefault(without_seed(entry), []).append(place)
     return (
         [_merged([metrics[place] for place in places]) for places in cells.values()],
         [
@@ -41,6 +40,11 @@ def average_seeds(metrics: Metrics, replicates: Replicates) -> tuple[Metrics, Re
             for each in [[replicates[place] for place in places]]
         ],
     )
+
+
+def without_seed(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Category, method and backbone, which the seeds of a detector share."""
+    return entry["category"], entry["method"].partition(SEPARATOR)[0], entry["backbone"]
 
 
 def _merged(entries: Metrics) -> Mapping[str, Any]:

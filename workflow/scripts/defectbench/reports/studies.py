@@ -8,6 +8,7 @@ import pandas as pd
 from defectbench.reports import markdown
 from defectbench.reports.decision_words import short_names
 from defectbench.reports.page_figures import Look
+from defectbench.reports.scope import scope_line
 from defectbench.reports.study_answers import ANSWERS, POINT
 from defectbench.reports.study_figures import study_svg
 from defectbench.reports.study_tables import images_line, missing_points, study_tables
@@ -86,12 +87,26 @@ def plots(studies: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
     }
 
 
-def studies_report(dataset: str, studies: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """The report as Markdown; its plots lie in the folder ``{dataset}_studies`` beside it."""
+def studies_report(
+    dataset: str,
+    categories: Sequence[str],
+    studies: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> str:
+    """The report as Markdown; its plots lie in the folder ``{dataset}_studies`` beside it.
+
+    Parameters
+    ----------
+    dataset, categories
+        Its name and all its categories.
+    studies
+        From `read_studies`.
+    """
+    studied = {result["category"] for results in studies.values() for result in results}
     names = look_of(studies).names
     seed = next(iter(studies.values()))[0]["seed"]
     parts = [
         f"# {dataset}: what if?",
+        scope_line([name for name in categories if name in studied], categories),
         f"Studies of what a line really meets. {INTERVALS} Seed {seed}. "
         f"The same figures and every interval, tidy: [CSV]({dataset}_studies.csv).",
     ]

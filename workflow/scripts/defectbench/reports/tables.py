@@ -9,6 +9,7 @@ from defectbench.reports.image_tables import differences, image_sections
 from defectbench.reports.markdown import MISSING, distinct
 from defectbench.reports.pixel_tables import pixel_sections
 from defectbench.reports.results import Results
+from defectbench.reports.scope import scope_line
 
 INTERVALS = (
     "95 % intervals: of AUROC and AUPR, score intervals with the bootstrap's variance, good and "
@@ -64,16 +65,13 @@ def _header(results: Results) -> str:
     name, images = results.dataset, results.images
     totals = [sum(counts[kind] for counts in images.values()) for kind in KINDS]
     train, good, defective = totals
-    missing = [category for category in results.categories if category not in images]
     return markdown.paragraphs(
         f"# {name}: anomaly detection",
-        f"{len(images)} of {len(results.categories)} categories; {train} defect-free images to "
-        f"train, {good} good and {defective} defective images to test "
-        f"({train}/{good}/{defective}). Defective is the positive class. "
+        scope_line(list(images), results.categories),
+        f"{train} defect-free images to train, {good} good and {defective} defective images to "
+        f"test ({train}/{good}/{defective}). Defective is the positive class. "
         f"Seed {distinct(m['seed'] for m in results.metrics)}; "
         f"{_versions(results)}, on {distinct(map(_device, results.metrics))}.",
-        f"{MISSING}: not in this report ({', '.join(missing)})." if missing else "",
-        "\n".join(f"- {line}" for line in results.coverage),
         _seeds(results),
         f"In brackets the 95 % interval, in bold the largest figure of each category. The page "
         f"with pictures and curves: [{name}.html]({name}.html). Defect types, confusion matrices, "
