@@ -13,7 +13,7 @@ from PIL import Image
 from defectbench.evaluation.operating_points import ScoredImages
 from defectbench.evaluation.pixel_metrics import pixel_metrics
 from defectbench.images.index import IndexRow, write_index
-from defectbench.reports import gallery, page, page_templates
+from defectbench.reports import gallery, page
 from defectbench.reports.cells import CellResults
 from defectbench.reports.decision_words import (
     category_verdict,
@@ -393,12 +393,3 @@ def test_too_many_scores_leave_out_the_worst_detectors(
     data = json.loads(text.split('id="data">')[1].split("</script>")[0])
     assert [entry["detector"] for entry in data["scores"]] == ["good net"]
     assert "The scores of 1 detectors on a category are too many" in text
-
-
-def test_an_edited_template_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "page.html").write_text("a")
-    monkeypatch.setattr(page_templates, "TEMPLATES", tmp_path)
-    before = page_templates.template_digest()
-    assert page_templates.template_digest() == before
-    (tmp_path / "page.html").write_text("b")
-    assert page_templates.template_digest() != before

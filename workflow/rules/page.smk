@@ -3,11 +3,11 @@
 in:  decision.json; metrics.json, scores.tsv, held_out_scores.tsv, held_out_check.json and cost.json
      of every category and detector; maps.h5 and pixel_metrics.json of those that localize; index.tsv,
      notes.json and images of every category; new_images/ of those that have unlabelled images;
-     where the dataset's `studies` says so, its studies
+     where the dataset's `studies` says so, its studies; the page's templates
 out: reports/{dataset}.html
 """
 
-from defectbench.reports.page_templates import template_digest
+TEMPLATES = Path(SCRIPTS, "defectbench", "reports", "templates")
 
 
 rule page:
@@ -26,6 +26,7 @@ rule page:
         new_images=of_cells("new_images", "scored", only=new_image_cells),
         studies=shown_studies,
         studies_report=shown_studies_report,
+        templates=sorted(map(str, TEMPLATES.iterdir())),
     output:
         page=report(
             "reports/{dataset}.html",
@@ -45,7 +46,6 @@ rule page:
         runtime=grows(15),
     params:
         categories=dataset_categories,
-        templates=template_digest(),
         code=stage_digest("write_page"),
     script:
         "../scripts/write_page.py"

@@ -54,7 +54,7 @@ with job_log(snakemake.log[0]):
     decision = decide(
         params.categories, cells, results.tidy, results.differences, params.rates, params.costs
     )
-    scope = scope_line(list(results.images), params.categories)
+    scope = scope_line(results.categories, results.all_categories)
     write_json(output.decision, decision)
     write_csv(output.points, point_table(decision))
     write_text(output.cost, cost_markdown(dataset, scope, with_costs(decision, cells)))

@@ -19,7 +19,7 @@ def details(results: Results) -> str:
     table, page = f"{results.dataset}_table.md", f"{results.dataset}.html"
     sections = [
         f"# {results.dataset}: details",
-        scope_line(list(results.images), results.categories),
+        scope_line(results.categories, results.all_categories),
         "AUROC: the defect type against the good test images. Found: share called defective "
         "at the honest threshold; for `good`, that is the false-positive rate. In brackets the "
         "95 % interval. Confusion matrices: true positives / false positives / false negatives / "

@@ -25,9 +25,9 @@ from defectbench.reports.page_figures import (
     histogram_figure,
     ranking_figure,
 )
-from defectbench.reports.page_templates import TEMPLATES
 from defectbench.reports.scope import scope_line
 
+TEMPLATES = Path(__file__).parent / "templates"
 MOST_SCORES = 60_000
 """Scores that a page carries for its slider; those of the best detectors first."""
 

@@ -30,8 +30,8 @@ class Results:
     ----------
     dataset
         Its name.
-    categories
-        All categories the dataset has, in order; those without results are marked.
+    all_categories
+        All that the dataset has, in order.
     metrics
         Contents of the ``metrics.json`` files, in the order of the rows; ``pixels`` of one that
         localizes: contents of its ``pixel_metrics.json``.
@@ -48,7 +48,7 @@ class Results:
     """
 
     dataset: str
-    categories: Sequence[str]
+    all_categories: Sequence[str]
     metrics: Metrics
     tidy: pd.DataFrame
     differences: pd.DataFrame
@@ -76,15 +76,20 @@ class Results:
         """Number of images of each category that has results."""
         return {entry["category"]: entry["images"] for entry in self.metrics}
 
+    @cached_property
+    def categories(self) -> list[str]:
+        """Those that the report covers, in order."""
+        return [category for category in self.all_categories if category in self.images]
+
     @property
     def complete(self) -> bool:
         """Whether every category of the dataset has results."""
-        return len(self.images) == len(self.categories)
+        return len(self.categories) == len(self.all_categories)
 
     @property
     def average_title(self) -> str:
         """Heading of the averages; it says over how many categories if not over all."""
-        of_all = f" of {len(self.images)} of {len(self.categories)}"
+        of_all = f" of {len(self.categories)} of {len(self.all_categories)}"
         return AVERAGE + ("" if self.complete else of_all)
 
     @property
@@ -103,7 +108,7 @@ class Results:
     def confusions(self, threshold: str, detector: Detector, column: str) -> pd.DataFrame:
         """Confusion matrices at a threshold, measured (value) or published: a row per category."""
         counts = {name: self.figures(f"{threshold}_{name}", detector)[column] for name in COUNTS}
-        return pd.DataFrame(counts).loc[list(self.categories)]
+        return pd.DataFrame(counts).loc[self.categories]
 
     @cached_property
     def _indexed(self) -> pd.DataFrame:

@@ -67,7 +67,7 @@ def _header(results: Results) -> str:
     train, good, defective = totals
     return markdown.paragraphs(
         f"# {name}: anomaly detection",
-        scope_line(list(images), results.categories),
+        scope_line(results.categories, results.all_categories),
         f"{train} defect-free images to train, {good} good and {defective} defective images to "
         f"test ({train}/{good}/{defective}). Defective is the positive class. "
         f"Seed {distinct(m['seed'] for m in results.metrics)}; "
@@ -94,7 +94,7 @@ def _seeds(results: Results) -> str:
 def _images(results: Results) -> str:
     """How many images of each kind."""
     rows = [
-        [category, *(results.images.get(category, {}).get(kind, MISSING) for kind in KINDS)]
+        [category, *(results.images[category][kind] for kind in KINDS)]
         for category in results.categories
     ]
     return markdown.paragraphs("## Images", markdown.table(["", *KINDS.values()], rows))
