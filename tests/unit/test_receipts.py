@@ -11,7 +11,9 @@ def keep(script: str, output: str, made_by: dict[str, str] | None = None, seed: 
     """Make an output and its receipt; the receipt's key."""
     Path(output).parent.mkdir(parents=True, exist_ok=True)
     Path(output).write_text(script)
-    receipt = Receipt({"script": script, "params": {"seed": seed}}, made_by or {}, {output: "d"})
+    inputs = {file: (key, "digest") for file, key in (made_by or {}).items()}
+    made_of = {"script": script, "params": {"seed": seed}}
+    receipt = Receipt(made_of, inputs, {output: "digest"})
     receipt.write()
     return receipt.key
 

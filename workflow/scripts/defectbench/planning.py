@@ -58,6 +58,12 @@ class Planner:
         if receipt is None:
             return [NO_RECEIPT]
         changed = [f for f in there if receipt.outputs.get(f) != self._contents.digest(f)]
+        makers = self._makers(job)
+        kept = {maker: Receipt.read(receipt_path(maker.output)) for maker in set(makers.values())}
+        for file, maker in makers.items():
+            _, taken = receipt.made_by.get(file, ("", ""))
+            if kept[maker] is not None and kept[maker].outputs.get(file) != taken:
+                changed.append(file)
         return [*differences(receipt.made_of, self.made_of(job)), *changed]
 
     def made_of(self, job: Job) -> dict[str, Any]:
@@ -113,8 +119,10 @@ class Planner:
                     f"{name}: changed while {job.rule.name} or a stage before it read it, so that "
                     "its results cannot be trusted; run the same command again"
                 )
-        makers = self._makers(job)
-        made_by = {str(file): key_of(self.made_of(makers[file])) for file in sorted(makers)}
+        made_by = {
+            str(file): (key_of(self.made_of(maker)), self._contents.digest(file))
+            for file, maker in sorted(self._makers(job).items())
+        }
         outputs = {str(file): self._contents.digest(file) for file in job.output}
         Receipt(self.made_of(job), made_by, outputs).write()
 

@@ -40,13 +40,15 @@ class Receipt:
         Script, wildcards, parameters and, by the inputs' names, the key of the receipt of whoever
         made each file, or the digest of its content.
     made_by
-        Of the inputs that other jobs made: path, and key of that job's receipt.
+        Of the inputs that other jobs made: by path, key of that job's receipt and digest of the
+        content. Equal keys mean equal contents but for what is measured, and for rounding that
+        differs between processors.
     outputs
         Digests of contents by path.
     """
 
     made_of: Mapping[str, Any]
-    made_by: Mapping[str, str]
+    made_by: Mapping[str, tuple[str, str]]
     outputs: Mapping[str, str]
 
     @property
@@ -118,7 +120,7 @@ def remove_outdated(planned: Mapping[str, str]) -> list[str]:
 
 
 def _is_outdated(receipt: Receipt, keys: Mapping[str, str]) -> bool:
-    return any(keys.get(file, key) != key for file, key in receipt.made_by.items())
+    return any(keys.get(file, key) != key for file, (key, _) in receipt.made_by.items())
 
 
 def _is_product(receipt: Receipt) -> bool:
