@@ -2,10 +2,13 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import yaml
@@ -17,6 +20,18 @@ from defectbench.storage import read_arrays, read_json, read_tsv
 FOLDER = "results/parts/plate/{}/efficientnet_lite0"
 PAGE = "reports/parts.html"
 SCRIPT = ROOT / "workflow" / "scripts" / "score_folder.py"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A new user's home folder, in which all of this module runs.
+
+    Nothing else of the environment stays: a setting of the tester's own, or a sign that a machine
+    tests, may keep a library from what it does elsewhere.
+    """
+    folder = tmp_path_factory.mktemp("home")
+    with patch.dict(os.environ, {"PATH": os.environ["PATH"], "HOME": str(folder)}, clear=True):
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +168,20 @@ def test_an_added_image_is_scored_and_nothing_else_is_made(today: tuple[Path, Pa
     assert planned_jobs(folder, *target) == {"new_images": 2, "page": 1}
     (new / "added.png").unlink()
     assert planned_jobs(folder, *target) == {}
+
+
+def test_nothing_but_named_caches_appears_in_the_home_folder(
+    home: Path, today: tuple[Path, Path], tmp_path: Path
+):
+    folder, new = today
+    detector = folder / FOLDER.format("fre_small") / "detector.onnx"
+    checked = [ROOT / "workflow" / "scripts" / "check_datasets.py", "config.yaml"]
+    for command in (checked, [SCRIPT, detector, new / "good", "--output", tmp_path / "scores"]):
+        run = subprocess.run(
+            [sys.executable, *map(str, command)], cwd=folder, capture_output=True, text=True
+        )
+        assert run.returncode == 0, run.stderr
+    found = {f"`~/{path.relative_to(home)}`" for path in home.glob("*/*")}
+    assert "`~/.cache/matplotlib`" in found  # it is this folder that libraries write to
+    named = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    assert {path for path in found if path not in named} == set()
