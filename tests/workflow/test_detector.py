@@ -91,6 +91,14 @@ def test_the_card_tells_proof_and_cost(exported: Path):
         assert card[figure] > 0
 
 
+def test_a_detector_names_the_licences_of_its_weights_and_of_its_data(exported: Path):
+    licences = Detector(exported / FOLDER.format("fre_small") / "detector.onnx", 1).metadata[
+        "licences"
+    ]
+    assert "declares no licence" in licences["weights"]
+    assert "not known" in licences["data"]
+
+
 def test_all_that_can_be_exported_stands_in_one_table(exported: Path):
     lines = (exported / "reports" / "parts_detectors.md").read_text().splitlines()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "| plate" in line]

@@ -33,6 +33,7 @@ rule detector:
     params:
         false_positive_rate=config["threshold"]["false_positive_rate"],
         bits=lookup("datasets/{dataset}/bits", within=config, default=None),
+        source=lookup("datasets/{dataset}/source", within=config),
         fit_benchmark="benchmarks/{dataset}/{category}/{method}/{backbone}/scores.jsonl",
         code=detector_digest,
     script:
