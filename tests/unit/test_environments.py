@@ -1,6 +1,8 @@
 """The conda environments install what pip does, and rules name only what exists."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,33 @@ def test_conda_and_pip_agree(file: Path):
     for requirement in listed:
         name, version = requirement.split("==")
         assert pins()[name] == version
+
+
+def make_lint(folder: Path, environment: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """The command in a folder whose environment is a link to another one."""
+    for name in ("Makefile", "envs"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / ".venv").symlink_to(environment)
+    command = ["make", *options, "lint"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_a_complete_environment_that_is_linked_is_used_as_it_is(tmp_path: Path):
+    (tmp_path / "clone").mkdir()
+    run = make_lint(tmp_path / "clone", Path(sys.prefix), "--dry-run")
+    assert run.stdout.startswith("ruff check"), run.stdout + run.stderr
+
+
+def test_nothing_is_installed_through_a_link(tmp_path: Path):
+    empty = tmp_path / "empty"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(empty)], check=True)
+    before = sorted(empty.rglob("*"))
+    (tmp_path / "clone").mkdir()
+    run = make_lint(tmp_path / "clone", empty)
+    assert run.returncode != 0
+    assert ".venv is a link" in run.stdout
+    assert f"It lacks snakemake=={pins()['snakemake']} " in run.stdout
+    assert sorted(empty.rglob("*")) == before
 
 
 @pytest.mark.parametrize(

@@ -198,18 +198,11 @@ class FolderScoring:
             self._check_same_detector()
             path.write_text(whole, encoding="utf-8", newline="")
             return names
-        self._remove_overlays(names)
+        remove_overlays(self.options.output / OVERLAYS, names)
         path.unlink(missing_ok=True)
         self._append(*COLUMNS)
         self._remember_detector()
         return set()
-
-    def _remove_overlays(self, names: set[str]) -> None:
-        """Remove those of an earlier run, and nothing that its table does not name."""
-        folder = self.options.output / OVERLAYS
-        for path in folder.rglob("*.jpg"):
-            if path.relative_to(folder).as_posix().removesuffix(".jpg") in names:
-                path.unlink()
 
     def _remember_detector(self) -> None:
         text = json.dumps({"detector_sha256": self.detector.sha256}, indent=2)
@@ -226,6 +219,13 @@ class FolderScoring:
                 f"{self.options.output / SCORES}: scored by another detector; score into another "
                 "folder, or without --skip-scored"
             )
+
+
+def remove_overlays(folder: Path, names: set[str]) -> None:
+    """Remove the overlays of these images, and nothing else that lies there."""
+    for path in folder.rglob("*.jpg"):
+        if path.relative_to(folder).as_posix().removesuffix(".jpg") in names:
+            path.unlink()
 
 
 def settled_images(scoring: FolderScoring, seconds: float = WATCH_SECONDS) -> Iterator[list[Path]]:
