@@ -1,7 +1,7 @@
 # `make demo` and `make test` set up what they need in .venv: Python 3.11 or newer and make suffice.
 
 PYTHON ?= python3
-ENV := .venv/.installed
+ENV := .venv/bin/python
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -107,12 +107,18 @@ lint: $(ENV) ## run ruff, snakefmt and snakemake --lint
 	snakefmt --check Snakefile workflow/rules
 	snakemake --lint
 
-$(ENV): envs/requirements.txt
+# what it lacks decides, not its age: the files of a fresh clone are younger than a linked environment
+MISSING := $(shell test ! -e $(ENV) || $(ENV) envs/missing.py 2>&1)
+ifneq ($(MISSING),)
+.PHONY: $(ENV)
+endif
+
+$(ENV):
+	@test ! -L .venv || { echo ".venv is a link, and nothing is installed through one: remove it. It lacks $(or $(MISSING),Python)"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "defectbench needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
-	@touch $(ENV)
+	$(ENV) -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
 
 ifdef CONFIG
 $(CONFIG):

@@ -1,5 +1,6 @@
 """Small images in the MVTec layout, made afresh for the tests that need them."""
 
+import gc
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,11 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_unconfigure() -> None:
+    """Free at the exit what a job keeps: triton, which comes with torch, would list all of it."""
+    gc.unfreeze()
 
 
 def textured_image(rng: np.random.Generator, mode: str, defective: bool) -> Image.Image:

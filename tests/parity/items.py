@@ -7,16 +7,16 @@ from tabulate import tabulate
 
 
 class Item(NamedTuple):
-    """One compared quantity and its largest deviation."""
+    """One compared quantity and its largest deviation; without a tolerance where it is meant."""
 
     name: str
     deviation: float
-    tolerance: float
+    tolerance: float | None
 
 
 def all_within(items: Sequence[Item]) -> bool:
     """Whether every deviation is within its tolerance."""
-    return all(item.deviation <= item.tolerance for item in items)
+    return all(item.tolerance is None or item.deviation <= item.tolerance for item in items)
 
 
 def table(items: Sequence[Item]) -> str:
@@ -25,8 +25,8 @@ def table(items: Sequence[Item]) -> str:
         [
             item.name,
             f"{item.deviation:.1e}",
-            f"{item.tolerance:.0e}",
-            "yes" if all_within([item]) else "NO",
+            "–" if item.tolerance is None else f"{item.tolerance:.0e}",
+            "meant" if item.tolerance is None else "yes" if all_within([item]) else "NO",
         ]
         for item in items
     ]

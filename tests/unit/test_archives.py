@@ -1,6 +1,7 @@
 """Archives are checked, unpacked once for all wanted categories, and never fetched twice."""
 
 import io
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -64,6 +65,19 @@ def test_the_whole_archive_is_unpacked_once_for_all_wanted_categories_and_not_ke
     whole.unlink()  # the second category needs no archive
     made = get("ring", archive, tmp_path, wanted=("plate", "ring"))
     assert index_category(made) == index_category(small_dataset / "ring")
+
+
+def test_the_umask_says_who_may_read_what_is_unpacked(whole: Path, tmp_path: Path):
+    before = os.umask(0o027)
+    try:
+        folder = get("plate", served(whole, WHOLE), tmp_path)
+    finally:
+        os.umask(before)
+    modes = {
+        kind: {path.stat().st_mode & 0o777 for path in folder.rglob(pattern)}
+        for kind, pattern in (("files", "*.png"), ("folders", "good"))
+    }
+    assert modes == {"files": {0o640}, "folders": {0o750}}
 
 
 def test_only_what_is_wanted_is_unpacked(whole: Path, tmp_path: Path):

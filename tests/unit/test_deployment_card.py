@@ -31,8 +31,16 @@ def test_every_exportable_score_has_a_unit(scorer: str):
         assert score_unit(scorer, 3).startswith("without unit")
 
 
-def test_licences_name_what_is_known_and_what_is_not():
-    notes = licence_notes(FACTS / "licences.csv", "elpv", "efficientnet_lite0")
-    assert "CC BY-NC-SA" in notes["data"]
-    assert "declares no licence" in notes["weights"]
-    assert "not known" in licence_notes(FACTS / "licences.csv", "parts", "convnext")["data"]
+def test_the_licence_of_weights_follows_their_digest_whatever_the_backbone_is_called():
+    assert "torchvision" in licence_notes(FACTS, "f37072fd" + "0" * 56, "folder", "x")["weights"]
+    own = licence_notes(FACTS, "0" * 64, "folder", "x")["weights"]
+    assert own == "not known here: ask where they come from"
+
+
+def test_the_licence_of_data_follows_their_source_and_a_name_alone_is_doubted():
+    def data(source: str, dataset: str) -> str:
+        return licence_notes(FACTS, "0" * 64, source, dataset)["data"]
+
+    assert data("elpv", "my_cells").startswith("ELPV, CC BY-NC-SA 4.0")
+    assert data("folder", "elpv") == "not known here: ask where they come from"
+    assert "if these are its images" in data("folder", "mvtec")

@@ -203,6 +203,42 @@ def test_overlays_are_drawn_on_request(made: dict, new: Path, which: str):
         assert sheet.size == (80, 32)
 
 
+def overlays(images: Path) -> set[str]:
+    folder = images.parent / "out" / "overlays"
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_overlays_of_an_earlier_run_do_not_stay(made: dict, new: Path):
+    (new / "line 2").mkdir()
+    shutil.copy(new / "0029.png", new / "line 2" / "gone.png")
+    score(made, new, "--overlays", "defective")
+    assert {"0028.png.jpg", "0029.png.jpg", "line 2/gone.png.jpg"} <= overlays(new)
+    (new.parent / "out" / "overlays" / "mine.jpg").touch()
+    shutil.copy(new / "0000.png", new / "0029.png")
+    (new / "line 2" / "gone.png").unlink()
+    score(made, new, "--overlays", "defective")
+    defective = {path for path, row in table(new).items() if row["verdict"] == "defective"}
+    assert "0028.png" in defective
+    assert "0029.png" not in defective
+    assert overlays(new) == {f"{path}.jpg" for path in defective} | {"mine.jpg"}
+    score(made, new)
+    assert overlays(new) == {"mine.jpg"}
+
+
+def test_of_skipped_images_the_overlays_stay_and_one_scored_again_loses_its_old_one(
+    made: dict, new: Path
+):
+    score(made, new, "--overlays", "defective")
+    before = overlays(new)
+    scores = new.parent / "out" / "scores.csv"
+    lines = scores.read_text().splitlines(keepends=True)
+    scores.write_text("".join(line for line in lines if not line.startswith("0029.png")))
+    shutil.copy(new / "0000.png", new / "0029.png")
+    score(made, new, "--overlays", "defective", "--skip-scored")
+    assert table(new)["0029.png"]["verdict"] == "good"
+    assert overlays(new) == before - {"0029.png.jpg"}
+
+
 def test_an_overlay_colours_what_lies_above_typical_and_nothing_else(tmp_path: Path):
     pixels = np.full((SIDE, SIDE, 3), 120, np.uint8)
     strength = np.zeros((8, 8), np.float32)

@@ -1,6 +1,8 @@
 """The conda environments install what pip does, and rules name only what exists."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,7 @@ def test_conda_and_pip_agree(file: Path):
         assert pins()[name] == version
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize("rule", [r for r in rules() if r.script], ids=lambda rule: rule.name)
 def test_every_rule_logs_and_states_what_it_needs(rule: Rule):
     assert list(rule.output)
@@ -40,6 +43,45 @@ def test_every_rule_logs_and_states_what_it_needs(rule: Rule):
 
 def test_every_rule_but_the_default_target_runs_a_script():
     assert [rule.name for rule in rules() if not rule.script] == ["all"]
+=======
+def make_lint(folder: Path, environment: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """The command in a folder whose environment is a link to another one."""
+    for name in ("Makefile", "envs"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / ".venv").symlink_to(environment)
+    command = ["make", *options, "lint"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_a_complete_environment_that_is_linked_is_used_as_it_is(tmp_path: Path):
+    (tmp_path / "clone").mkdir()
+    run = make_lint(tmp_path / "clone", Path(sys.prefix), "--dry-run")
+    assert run.stdout.startswith("ruff check"), run.stdout + run.stderr
+
+
+def test_nothing_is_installed_through_a_link(tmp_path: Path):
+    empty = tmp_path / "empty"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(empty)], check=True)
+    before = sorted(empty.rglob("*"))
+    (tmp_path / "clone").mkdir()
+    run = make_lint(tmp_path / "clone", empty)
+    assert run.returncode != 0
+    assert ".venv is a link" in run.stdout
+    assert f"It lacks snakemake=={pins()['snakemake']} " in run.stdout
+    assert sorted(empty.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "workflow" / "rules").glob("*.smk")), ids=lambda file: file.name
+)
+def test_every_rule_logs_and_states_what_it_needs(file: Path):
+    rules = re.split(r"^rule ", file.read_text(), flags=re.M)[1:]
+    for rule in rules:
+        for directive in ("output", "log", "benchmark", "threads", "resources", "conda", "script"):
+            assert f"\n    {directive}:" in rule, (rule.splitlines()[0], directive)
+        for path in re.findall(r'"(\.\./\.\./envs/.*?|\.\./scripts/.*?)"', rule):
+            assert (file.parent / path).is_file()
+>>>>>>> wt-b
 
 
 def test_only_the_extraction_and_the_export_import_torch_at_the_start():

@@ -1,5 +1,7 @@
 """Files are complete or absent, and the same bytes when made twice."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -85,6 +87,20 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path):
         part.write_bytes(b"new, half" + (tmp_path / "missing").read_bytes())
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture(params=[0o002, 0o027], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def test_the_umask_says_who_may_read_a_file(tmp_path: Path, umask: int):
+    write_json(tmp_path / "a.json", {})
+    write_arrays(tmp_path / "b.h5", ARRAYS, {})
+    for name in ("a.json", "b.h5"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o666 & ~umask
 
 
 def test_json_refuses_nan(tmp_path: Path):

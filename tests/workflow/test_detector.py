@@ -2,10 +2,13 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import yaml
@@ -17,6 +20,18 @@ from defectbench.storage import read_arrays, read_json, read_tsv
 FOLDER = "results/parts/plate/{}/efficientnet_lite0"
 PAGE = "reports/parts.html"
 SCRIPT = ROOT / "workflow" / "scripts" / "score_folder.py"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A new user's home folder, in which all of this module runs.
+
+    Nothing else of the environment stays: a setting of the tester's own, or a sign that a machine
+    tests, may keep a library from what it does elsewhere.
+    """
+    folder = tmp_path_factory.mktemp("home")
+    with patch.dict(os.environ, {"PATH": os.environ["PATH"], "HOME": str(folder)}, clear=True):
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +89,14 @@ def test_the_card_tells_proof_and_cost(exported: Path):
     assert 0 < card["milliseconds_median"] <= card["milliseconds_95th_percentile"]
     for figure in ("fit_job_seconds", "load_seconds", "images_per_second", "peak_memory_mb"):
         assert card[figure] > 0
+
+
+def test_a_detector_names_the_licences_of_its_weights_and_of_its_data(exported: Path):
+    licences = Detector(exported / FOLDER.format("fre_small") / "detector.onnx", 1).metadata[
+        "licences"
+    ]
+    assert "declares no licence" in licences["weights"]
+    assert "not known" in licences["data"]
 
 
 def test_all_that_can_be_exported_stands_in_one_table(exported: Path):
@@ -163,3 +186,20 @@ def test_an_added_image_is_scored_and_nothing_else_is_made(today: tuple[Path, Pa
     assert planned_jobs(folder, *target) == {"new_images": 2, "page": 1}
     (new / "added.png").unlink()
     assert planned_jobs(folder, *target) == {}
+
+
+def test_nothing_but_named_caches_appears_in_the_home_folder(
+    home: Path, today: tuple[Path, Path], tmp_path: Path
+):
+    folder, new = today
+    detector = folder / FOLDER.format("fre_small") / "detector.onnx"
+    checked = [ROOT / "workflow" / "scripts" / "check_datasets.py", "config.yaml"]
+    for command in (checked, [SCRIPT, detector, new / "good", "--output", tmp_path / "scores"]):
+        run = subprocess.run(
+            [sys.executable, *map(str, command)], cwd=folder, capture_output=True, text=True
+        )
+        assert run.returncode == 0, run.stderr
+    found = {f"`~/{path.relative_to(home)}`" for path in home.glob("*/*")}
+    assert "`~/.cache/matplotlib`" in found  # it is this folder that libraries write to
+    named = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    assert {path for path in found if path not in named} == set()

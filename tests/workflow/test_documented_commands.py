@@ -31,7 +31,7 @@ NOT_RUN = (
     "python3 -m venv runner",
     "runner/bin/pip install onnxruntime numpy pillow",
 )
-NOT_RUN_BEGINNING = "python3 -c 'import onnxruntime"
+NOT_RUN_BEGINNING = "ORT_DISABLE_TELEMETRY=1 python3 -c 'import onnxruntime"
 
 EXAMPLE_PAGE = "methods.md"
 EXAMPLE = re.compile(r"`scorers/(\w+)\.py`:\n\n```python\n(.*?)```", re.DOTALL)

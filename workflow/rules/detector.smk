@@ -1,7 +1,7 @@
 """Stage detector: one file that scores new images as the benchmark did; made on demand.
 
 in:  index.tsv, the images, the backbone's weights, model.h5, scores.tsv, held_out_scores.tsv,
-     maps.h5, metrics.json
+     maps.h5, metrics.json, the lists of licences
 out: results/{dataset}/{category}/{method}/{backbone}/detector.onnx, detector_cost.json;
      of all that can be exported: reports/{dataset}_detectors.md
 """
@@ -17,6 +17,7 @@ rule detector:
         held_out=rules.scores.output.held_out,
         maps=rules.scores.output.maps,
         metrics=rules.metrics.output.metrics,
+        licences=[str(FACTS / "licences.csv"), str(FACTS / "weights.csv")],
     output:
         detector="results/{dataset}/{category}/{method}/{backbone}/detector.onnx",
         cost="results/{dataset}/{category}/{method}/{backbone}/detector_cost.json",
@@ -33,6 +34,7 @@ rule detector:
     params:
         false_positive_rate=config["threshold"]["false_positive_rate"],
         bits=lookup("datasets/{dataset}/bits", within=config, default=None),
+        source=lookup("datasets/{dataset}/source", within=config),
         fit_benchmark="benchmarks/{dataset}/{category}/{method}/{backbone}/scores.jsonl",
         code=detector_digest,
     script:

@@ -49,7 +49,9 @@ def weights_digest(wildcards):
     """What decides a backbone's weights: their entry in the list, or else the version of timm."""
     digest = stage_digest("fetch_weights")
     listed = listed_weights(FACTS / "weights.csv").get(wildcards.backbone)
-    return {"code": digest["code"]} | (listed or {"timm": digest["timm"]})
+    if listed is None:
+        return {"code": digest["code"], "timm": digest["timm"]}
+    return {"code": digest["code"], "url": listed["url"], "sha256": listed["sha256_prefix"]}
 
 
 def scorer_digest(script):

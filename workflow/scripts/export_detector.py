@@ -117,7 +117,9 @@ with job_log(snakemake.log[0]):
             "code_export": params.code["code"],
             "exported_with": library_versions(*LIBRARIES),
         },
-        "licences": licence_notes(FACTS / "licences.csv", names["dataset"], names["backbone"]),
+        "licences": licence_notes(
+            FACTS, provenance["weights_sha256"], params.source, names["dataset"]
+        ),
     }
     with atomic_path(snakemake.output.detector) as part:
         part.write_bytes(detector_bytes(model, metadata))

@@ -4,4 +4,12 @@ One folder per stage, in the direction the data flows: ``acquisition → images 
 scorers → evaluation → reports``. What serves all of them lies beside them.
 """
 
+import os
+
 __version__ = "0.1.0"
+
+# Importing onnxruntime would keep an identifier of the machine under the home folder and report
+# what runs to its makers; huggingface_hub, by which timm fetches weights, would ask an address of
+# its own who is calling. Both look here, once, when they are imported: later is too late. Jobs and
+# other child processes inherit it.
+os.environ |= {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}

@@ -4,9 +4,8 @@ import contextlib
 import csv
 import glob
 import json
-import os
 import re
-import tempfile
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,17 +24,18 @@ H5_FORMAT = ("v110", "v110")
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Temporary file beside `path`, renamed to it when the block ends without an error."""
+    """Temporary file beside `path`, renamed to it when the block ends without an error.
+
+    Who may read it is up to the umask, as for any file that a program opens.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     for left_over in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
         left_over.unlink(missing_ok=True)  # of a run that was killed
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    os.close(handle)
-    part = Path(name)
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    part.touch(exist_ok=False)
     try:
         yield part
-        part.chmod(0o644)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)

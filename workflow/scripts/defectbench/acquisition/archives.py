@@ -172,11 +172,9 @@ def _extract(archive: Path, categories: set[str], folder: Path) -> None:
             raise InputError(f"{archive}: {member.name} is a link or device; nothing was unpacked")
         if name.is_absolute() or ".." in name.parts:
             raise InputError(f"{archive}: {member.name} leads outside; nothing was unpacked")
-        return (
-            tarfile.data_filter(member, path)
-            if name.parts[:1] and name.parts[0] in categories
-            else None
-        )
+        if name.parts[:1] and name.parts[0] in categories:
+            return tarfile.data_filter(member, path).replace(mode=None)  # that of the umask
+        return None
 
     try:
         with tarfile.open(archive) as tar:

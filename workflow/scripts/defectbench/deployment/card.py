@@ -20,7 +20,7 @@ UNITS = {
     "pca_gaussian": "negative log likelihood, in nats",
     "pca_kde": "negative log density, in nats",
 }
-UNKNOWN_LICENCE = "not known here: ask where it comes from"
+UNKNOWN_LICENCE = "not known here: ask where they come from"
 
 
 def threshold_table(held_out: Sequence[float], asked: float) -> list[dict[str, float]]:
@@ -51,12 +51,36 @@ def score_unit(scorer: str, n_layers: int) -> str:
     return UNITS.get(scorer, "of the scorer")
 
 
-def licence_notes(file: Path, dataset: str, backbone: str) -> dict[str, str]:
-    """Licences of weights and data, from ``workflow/facts/licences.csv``."""
-    with open(file, encoding="utf-8", newline="") as stream:
-        listed = {(row["kind"], row["name"]): row["licence"] for row in csv.DictReader(stream)}
+def licence_notes(facts: Path, weights_sha256: str, source: str, dataset: str) -> dict[str, str]:
+    """Licences of weights and data, as far as they are known.
+
+    Parameters
+    ----------
+    facts
+        Folder of ``weights.csv`` and ``licences.csv``.
+    weights_sha256
+        Of the weights: a file of the user's own may bear the name of any backbone.
+    source, dataset
+        The ``source`` of the dataset's images, which may be known, and its name, which is the
+        user's to choose.
+    """
+    weights = [
+        row["licence"]
+        for row in _rows(facts / "weights.csv")
+        if weights_sha256.startswith(row["sha256_prefix"])
+    ]
+    data = [
+        row["licence"]
+        for row in _rows(facts / "licences.csv")
+        if (row["of"], row["name"]) in (("source", source), ("dataset", dataset))
+    ]
     return {
-        "weights": listed.get(("weights", backbone), UNKNOWN_LICENCE),
-        "data": listed.get(("data", dataset), UNKNOWN_LICENCE),
+        "weights": next(iter(weights), UNKNOWN_LICENCE),
+        "data": next(iter(data), UNKNOWN_LICENCE),
         "probe_image": "one of the data",
     }
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    with open(file, encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))

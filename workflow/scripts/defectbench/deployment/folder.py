@@ -116,6 +116,7 @@ class FolderScoring:
         preprocessing, bits = metadata["preprocessing"], metadata["bits"]
         for image in decoded_images(files, preprocessing, self.options.threads, bits):
             self._done.add(self._name(image.path))
+            self._overlay(image.path).unlink(missing_ok=True)  # of what the image was before
             if isinstance(image, Unreadable):
                 self.unreadable.append(image)
             else:
@@ -168,16 +169,18 @@ class FolderScoring:
         self.scores.append(score)
         self.statistics.append(image_statistics(image.pixels, image.size))
         if self.options.overlays == "all" or (self.options.overlays == "defective" and defective):
-            path = self.options.output / OVERLAYS / f"{name}.jpg"
             preprocessing = self.detector.metadata["preprocessing"]
             aspect = preprocessing.get("aspect", SQUASH)
             cropped = "crop" in preprocessing or aspect == CROP
             size = image.pixels.shape[:2] if cropped else image.size
             strength = map_strength(scored.maps[0], self.detector.metadata["map_scale"])
-            write_overlay(image.pixels, strength, size, path, aspect)
+            write_overlay(image.pixels, strength, size, self._overlay(image.path), aspect)
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.options.images).as_posix()
+
+    def _overlay(self, path: Path) -> Path:
+        return self.options.output / OVERLAYS / f"{self._name(path)}.jpg"
 
     def _append(self, *cells: str) -> None:
         line = io.StringIO()
@@ -188,16 +191,18 @@ class FolderScoring:
     def _begin_scores(self) -> set[str]:
         """A table with its header; names of the images that stay in it."""
         path = self.options.output / SCORES
-        if not (self.options.skip_scored and path.is_file()):
-            path.unlink(missing_ok=True)
-            self._append(*COLUMNS)
-            self._remember_detector()
-            return set()
-        self._check_same_detector()
-        text = path.read_bytes().decode(errors="replace")
+        text = path.read_bytes().decode(errors="replace") if path.is_file() else ""
         whole = text[: text.rfind("\n") + 1]  # a run that was killed may leave half a line
-        path.write_text(whole, encoding="utf-8", newline="")
-        return {row["path"] for row in csv.DictReader(io.StringIO(whole))}
+        names = {row.get("path", "") for row in csv.DictReader(io.StringIO(whole))}
+        if self.options.skip_scored and path.is_file():
+            self._check_same_detector()
+            path.write_text(whole, encoding="utf-8", newline="")
+            return names
+        remove_overlays(self.options.output / OVERLAYS, names)
+        path.unlink(missing_ok=True)
+        self._append(*COLUMNS)
+        self._remember_detector()
+        return set()
 
     def _remember_detector(self) -> None:
         text = json.dumps({"detector_sha256": self.detector.sha256}, indent=2)
@@ -214,6 +219,13 @@ class FolderScoring:
                 f"{self.options.output / SCORES}: scored by another detector; score into another "
                 "folder, or without --skip-scored"
             )
+
+
+def remove_overlays(folder: Path, names: set[str]) -> None:
+    """Remove the overlays of these images, and nothing else that lies there."""
+    for path in folder.rglob("*.jpg"):
+        if path.relative_to(folder).as_posix().removesuffix(".jpg") in names:
+            path.unlink()
 
 
 def settled_images(scoring: FolderScoring, seconds: float = WATCH_SECONDS) -> Iterator[list[Path]]:
