@@ -30,7 +30,6 @@ def test_conda_and_pip_agree(file: Path):
         assert pins()[name] == version
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("rule", [r for r in rules() if r.script], ids=lambda rule: rule.name)
 def test_every_rule_logs_and_states_what_it_needs(rule: Rule):
     assert list(rule.output)
@@ -43,7 +42,8 @@ def test_every_rule_logs_and_states_what_it_needs(rule: Rule):
 
 def test_every_rule_but_the_default_target_runs_a_script():
     assert [rule.name for rule in rules() if not rule.script] == ["all"]
-=======
+
+
 def make_lint(folder: Path, environment: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """The command in a folder whose environment is a link to another one."""
     for name in ("Makefile", "envs"):
@@ -69,19 +69,6 @@ def test_nothing_is_installed_through_a_link(tmp_path: Path):
     assert ".venv is a link" in run.stdout
     assert f"It lacks snakemake=={pins()['snakemake']} " in run.stdout
     assert sorted(empty.rglob("*")) == before
-
-
-@pytest.mark.parametrize(
-    "file", sorted((ROOT / "workflow" / "rules").glob("*.smk")), ids=lambda file: file.name
-)
-def test_every_rule_logs_and_states_what_it_needs(file: Path):
-    rules = re.split(r"^rule ", file.read_text(), flags=re.M)[1:]
-    for rule in rules:
-        for directive in ("output", "log", "benchmark", "threads", "resources", "conda", "script"):
-            assert f"\n    {directive}:" in rule, (rule.splitlines()[0], directive)
-        for path in re.findall(r'"(\.\./\.\./envs/.*?|\.\./scripts/.*?)"', rule):
-            assert (file.parent / path).is_file()
->>>>>>> wt-b
 
 
 def test_only_the_extraction_and_the_export_import_torch_at_the_start():
