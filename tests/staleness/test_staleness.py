@@ -597,10 +597,19 @@ def made(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     "names",
     [
-        ("records removed, seed", "image replaced by an older one", "one held-out score changed"),
-        ("groups replaced by older ones", "mask removed", "given features replaced by older ones"),
-        ("weights replaced by older ones", "results of any times"),
-        ("results of one category in place of the other's", "table edited"),
+        (
+            "records removed, seed",
+            "image replaced by an older one",
+            "groups replaced by older ones",
+            "given features replaced by older ones",
+        ),
+        (
+            "weights replaced by older ones",
+            "mask removed",
+            "results of one category in place of the other's",
+            "one held-out score changed",
+            "table edited",
+        ),
     ],
     ids=", ".join,
 )
