@@ -38,16 +38,18 @@ class Planner:
 
     def __init__(self, scripts: Path, contents: Contents) -> None:
         self._scripts, self._contents = scripts.resolve(), contents
+        self._keeps: dict[Job, bool] = {}
         self._made_of: dict[Job, dict[str, Any]] = {}
+        self._keys: dict[Job, str] = {}
         self._begun: dict[Job, dict[str, dict[str, State]]] = {}
 
     def keeps(self, job: Job) -> bool:
         """Whether the job is one whose receipt is kept."""
-        script = job.rule.script
-        if not script or any(file.is_storage for file in (*job.input, *job.output)):
-            return False
-        folder = Path(str(job.rule.basedir.get_path_or_uri(secret_free=False)), script).parent
-        return folder.resolve() == self._scripts
+        if job not in self._keeps:
+            self._keeps[job] = self._runs_our_script(job) and not any(
+                file.is_storage for file in (*job.input, *job.output)
+            )
+        return self._keeps[job]
 
     def reasons(self, job: Job) -> list[str]:
         """Why a job is not current; empty for one that is, or that has left nothing to compare."""
@@ -69,8 +71,9 @@ class Planner:
     def made_of(self, job: Job) -> dict[str, Any]:
         """What the job's outputs are made of today, as in `Receipt`."""
         if job not in self._made_of:
+            makers = self._makers(job)
             inputs = {
-                name: [self._identity(job, file) for file in _files(value)]
+                name: [self._identity(file, makers.get(file)) for file in _files(value)]
                 for name, value in job.input.items()
             }
             self._made_of[job] = as_json(
@@ -83,14 +86,15 @@ class Planner:
             )
         return self._made_of[job]
 
+    def key(self, job: Job) -> str:
+        """Key of the receipt that a job has if it is current, or will have."""
+        if job not in self._keys:
+            self._keys[job] = key_of(self.made_of(job))
+        return self._keys[job]
+
     def planned(self, jobs: Iterable[Job]) -> dict[str, str]:
         """Of the jobs' outputs, the key of the receipt that they have or will have."""
-        return {
-            str(file): key_of(self.made_of(job))
-            for job in jobs
-            if self.keeps(job)
-            for file in job.output
-        }
+        return {str(file): self.key(job) for job in jobs if self.keeps(job) for file in job.output}
 
     def begin(self, job: Job) -> None:
         """Remember the state of a job's inputs; its old outputs are no longer vouched for."""
@@ -111,30 +115,35 @@ class Planner:
         begun = self._begun.pop(job, None)
         if begun is None or not all(os.path.lexists(file) for file in job.output):
             return  # it failed
+        makers = self._makers(job)
         for file in job.input:
             changed = _first_difference(begun[file], states(file)) if file in begun else None
-            if changed is not None or not self._is_as_planned(job, file):
+            if changed is not None or not self._is_as_planned(job, file, makers.get(file)):
                 name = os.path.realpath(os.path.join(file, changed or ""))
                 raise WorkflowError(
                     f"{name}: changed while {job.rule.name} or a stage before it read it, so that "
                     "its results cannot be trusted; run the same command again"
                 )
         made_by = {
-            str(file): (key_of(self.made_of(maker)), self._contents.digest(file))
-            for file, maker in sorted(self._makers(job).items())
+            str(file): (self.key(maker), self._contents.digest(file))
+            for file, maker in sorted(makers.items())
         }
         outputs = {str(file): self._contents.digest(file) for file in job.output}
         Receipt(self.made_of(job), made_by, outputs).write()
 
-    def _identity(self, job: Job, file: str) -> str:
-        maker = self._makers(job).get(file)
+    def _runs_our_script(self, job: Job) -> bool:
+        if not job.rule.script:
+            return False
+        rules = str(job.rule.basedir.get_path_or_uri(secret_free=False))
+        return Path(rules, job.rule.script).parent.resolve() == self._scripts
+
+    def _identity(self, file: str, maker: Job | None) -> str:
         if maker is None:
             return self._contents.digest(file)
-        return f"{Path(file).name} {key_of(self.made_of(maker))}"
+        return f"{Path(file).name} {self.key(maker)}"
 
-    def _is_as_planned(self, job: Job, file: str) -> bool:
+    def _is_as_planned(self, job: Job, file: str, maker: Job | None) -> bool:
         found = self._contents.digest(file)
-        maker = self._makers(job).get(file)
         if maker is None:
             return any(found in planned for planned in self.made_of(job)["inputs"].values())
         receipt = Receipt.read(receipt_path(maker.output))
