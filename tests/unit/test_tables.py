@@ -234,6 +234,12 @@ def test_figures_made_otherwise_are_not_compared(other: dict):
     assert "Not compared with the publication: dfkde resnet18:" in text
 
 
+def test_weights_that_nobody_listed_are_not_taken_for_the_published_ones():
+    figures, refused = comparable(PUBLISHED._replace(weights={}), BOTH)
+    assert figures.empty
+    assert refused == ["dfkde resnet18: the published weights of this backbone are not known here"]
+
+
 def test_other_images_are_not_compared_nor_filled_up_with_our_totals():
     entries = [BOTH[0], BOTH[1] | {"images": {"train": 30, "test_good": 5, "test_defective": 9}}]
     shown = results(entries, ["bottle", "cable"])

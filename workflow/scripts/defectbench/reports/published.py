@@ -103,8 +103,10 @@ def _other_settings(entry: Mapping[str, Any], publication: Publication) -> list[
         for key, value in theirs.items()
         if key != "remark" and ours.get(key) != value
     ]
-    prefix = publication.weights.get(entry["backbone"], "")
-    if not made.get("weights_sha256", "").startswith(prefix):
+    prefix = publication.weights.get(entry["backbone"])
+    if prefix is None:
+        reasons.append(f"{name}: the published weights of this backbone are not known here")
+    elif not made.get("weights_sha256", "").startswith(prefix):
         reasons.append(f"{name}: the weights are not the published ones ({prefix}…)")
     return reasons
 
