@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from runs import PAGE, TABLE, USAGE, said, snakemake, write_config
 
 ROOT = Path(__file__).parents[1]
 
@@ -79,3 +80,20 @@ def resnet18_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def dataset_copy(small_dataset: Path, tmp_path: Path) -> Path:
     """The small dataset, free to be damaged."""
     return Path(shutil.copytree(small_dataset, tmp_path / "dataset"))
+
+
+@pytest.fixture(scope="session")
+def finished(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a finished run, and in ``said`` what it said; read-only by agreement."""
+    folder = tmp_path_factory.mktemp("run")
+    write_config(folder, small_dataset)
+    run = snakemake(folder, TABLE, PAGE, USAGE)
+    (folder / "said").write_text(said(run))
+    assert run.returncode == 0, said(run)
+    return folder
+
+
+@pytest.fixture
+def finished_copy(finished: Path, tmp_path: Path) -> Path:
+    """The same, free to be changed."""
+    return Path(shutil.copytree(finished, tmp_path / "run", symlinks=True))

@@ -12,13 +12,32 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-TABLE = "reports/parts_table.md"
+TABLE, PAGE, USAGE = "reports/parts_table.md", "reports/parts.html", "reports/parts_usage.md"
+DEADLINE = 1800
+"""Seconds after which a run is given up: it hangs, however slow the machine is."""
 
 
 def reports(folder: Path) -> dict[str, bytes]:
     """Content of all that a finished run reports."""
     names = ("parts_table.md", "parts_table.csv", "parts_details.md")
     return {name: (folder / "reports" / name).read_bytes() for name in names}
+
+
+def said(run: subprocess.CompletedProcess[str]) -> str:
+    return run.stdout + run.stderr
+
+
+def spoken(text: str) -> list[str]:
+    """Lines on the terminal, without those that Snakemake says before it reads the workflow."""
+    before = ("Using ", "Assuming ", "Config file")
+    return [line for line in text.splitlines() if not line.startswith(before)]
+
+
+def table_rows(text: str, heading: str) -> list[list[str]]:
+    """Cells of the table below a heading of a report, without those of other headings."""
+    section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
 def write_config(folder: Path, dataset: Path, **changes: object) -> None:
@@ -52,6 +71,15 @@ def write_config(folder: Path, dataset: Path, **changes: object) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(config | changes))
 
 
+@contextlib.contextmanager
+def edited_config(folder: Path) -> Iterator[dict]:
+    """The config of a run, to be changed within the block."""
+    path = folder / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    yield config
+    path.write_text(yaml.safe_dump(config))
+
+
 def snakemake_command(folder: Path, *arguments: str) -> list[str]:
     """Command that runs the project's Snakefile in a folder with a config of its own."""
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", "2"]
@@ -61,7 +89,7 @@ def snakemake_command(folder: Path, *arguments: str) -> list[str]:
 def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the project's Snakefile to the end."""
     command = snakemake_command(folder, *arguments)
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
 
 
 def planned_jobs(folder: Path, *arguments: str) -> dict[str, int]:

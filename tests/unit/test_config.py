@@ -1,6 +1,7 @@
 """From config to cells; what refers to nothing is refused with its key."""
 
 import copy
+import shutil
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,33 @@ def test_a_folder_may_lack_categories_that_the_dataset_has(config: dict):
     config["datasets"]["parts"]["all_categories"] = ["bolt", "ring", "plate"]
     assert all_categories(config, "parts") == ["bolt", "ring", "plate"]
     assert chosen_categories(config, "parts") == ["ring", "plate"]
+
+
+def layout(name: str, dataset: Path) -> tuple[Path, str]:
+    """A folder as new users have it, and what they are told."""
+    train = dataset / "plate" / "train"
+    shutil.rmtree(dataset / "ring")
+    if name == "the category itself":
+        return dataset / "plate", f"set `path` to {dataset}"
+    if name == "flat":
+        images = dataset.parent / "flat"
+        shutil.copytree(train / "good", images)
+        return images, "found 16 images; expected"
+    (train / "good").rename(train / name)
+    return dataset, f"found plate/train/{name}; expected {dataset}/CATEGORY/train/good"
+
+
+@pytest.mark.parametrize("name", ["the category itself", "ok", "Good", "flat"])
+def test_a_wrong_layout_says_what_was_searched_found_and_expected(
+    config: dict, dataset_copy: Path, name: str
+):
+    path, told = layout(name, dataset_copy)
+    config["datasets"]["parts"]["path"] = str(path)
+    with pytest.raises(InputError) as error:
+        chosen_categories(config, "parts")
+    searched = f"dataset parts: searched {path} for folders that hold train/good"
+    assert str(error.value).startswith(searched)
+    assert told in str(error.value)
 
 
 def test_one_pass_yields_every_layer_asked_for(config: dict):

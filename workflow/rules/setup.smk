@@ -29,7 +29,7 @@ from defectbench.receipts import remove_outdated
 from defectbench.terminal import take_over
 
 SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
-CONTENTS = Contents(Path("resources", "contents.json"))
+CONTENTS = Contents(Path("resources", "contents.json").absolute())  # kept at the exit, elsewhere
 PLANNER = Planner(SCRIPTS, CONTENTS)
 SCHEMA = Path(workflow.basedir, "workflow", "schemas", "config.schema.yaml")
 

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
-from runs import planned_jobs, snakemake, write_config
+from runs import edited_config, planned_jobs, snakemake, write_config
 
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.storage import read_json, read_tsv
@@ -59,9 +58,8 @@ def test_a_run_without_groups_warns_and_promises_too_much(warned: tuple[Path, st
 
 def test_the_named_key_heeds_the_warning_and_extracts_nothing_again(warned: tuple[Path, str]):
     folder, _ = warned
-    config = yaml.safe_load((folder / "config.yaml").read_text())
-    config["datasets"]["parts"]["groups"] = r"tile\d+"
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    with edited_config(folder) as config:
+        config["datasets"]["parts"]["groups"] = r"tile\d+"
     assert planned_jobs(folder, f"{CELL}/scores.tsv") == {"scores": 1}
     assert snakemake(folder, f"{CELL}/scores.tsv").returncode == 0
     check = read_json(folder / CELL / "held_out_check.json")

@@ -1,11 +1,11 @@
 """Studies through Snakemake: from a finished run to answers, and only what a change touches."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
-import yaml
-from runs import planned_jobs, snakemake, write_config
+from runs import edited_config, planned_jobs, said, snakemake
 
 from defectbench.storage import read_json
 
@@ -18,23 +18,22 @@ STUDIES = {
 
 
 @pytest.fixture(scope="module")
-def studied(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def studied(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of all studies on one category, of which one detector trims."""
-    folder = tmp_path_factory.mktemp("studied")
-    write_config(folder, small_dataset, studies=STUDIES, categories=["plate"])
-    config = yaml.safe_load((folder / "config.yaml").read_text())
-    config["methods"]["fre_small"]["trimmed"] = 0.1
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    folder = tmp_path_factory.mktemp("studied") / "run"
+    shutil.copytree(finished, folder, symlinks=True)
+    with edited_config(folder) as config:
+        config |= {"studies": STUDIES, "categories": ["plate"]}
+        config["methods"]["fre_small"]["trimmed"] = 0.1
     run = snakemake(folder, REPORT)
-    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.returncode == 0, said(run)
     return folder
 
 
 def with_studies(folder: Path, shown: bool = False, **changes: object) -> None:
-    config = yaml.safe_load((folder / "config.yaml").read_text())
-    config["datasets"]["parts"]["studies"] = shown
-    config["studies"] = STUDIES | changes
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    with edited_config(folder) as config:
+        config["datasets"]["parts"]["studies"] = shown
+        config["studies"] = STUDIES | changes
 
 
 def test_the_report_answers_shows_and_lists_every_point(studied: Path):
@@ -90,7 +89,7 @@ def test_the_page_shows_studies_only_where_the_dataset_asks_for_it(studied: Path
     try:
         with_studies(studied, shown=True)
         run = snakemake(studied, page)
-        assert run.returncode == 0, run.stdout + run.stderr
+        assert run.returncode == 0, said(run)
         text = (studied / page).read_text()
         for question in ("How many good parts", "What if some of them", "when the pictures change"):
             assert text.count(question) == 1
@@ -115,7 +114,7 @@ def test_a_detector_is_taken_across_to_another_category(studied: Path):
         with_studies(studied, across=[pair])
         assert planned_jobs(studied, REPORT)["study_across"] == 2
         run = snakemake(studied, target)
-        assert run.returncode == 0, run.stdout + run.stderr
+        assert run.returncode == 0, said(run)
         own, _, other, again = read_json(studied / target)["levels"]
         assert [own["level"], other["level"], again["variant"]] == ["plate", "ring", "reset"]
         clean = read_json(studied / target.replace("across", "training_size"))["levels"][-1]
@@ -124,7 +123,7 @@ def test_a_detector_is_taken_across_to_another_category(studied: Path):
         assert planned_jobs(studied, target) == {}  # the same, spelled out
         with_studies(studied, across=[{"train": "plate", "test": "rnig"}])
         refused = snakemake(studied, "--dry-run", REPORT)
-        said = refused.stdout + refused.stderr
-        assert "studies.across.test: unknown value 'rnig'; did you mean ring?" in said
+        message = "studies.across.test: unknown value 'rnig'; did you mean ring?"
+        assert message in said(refused)
     finally:
         with_studies(studied)
