@@ -96,7 +96,7 @@ def folder(small_dataset: Path, resnet18_weights: Path, tmp_path: Path) -> Path:
 def test_jobs_killed_in_every_stage_are_done_again_on_one_core_as_on_two(folder: Path, small: Path):
     command = ("--cores", "1", "--", TABLE)
     for script, stage in STAGES.items():
-        with StartedRun(folder, *command, held=(script,)) as run:
+        with StartedRun(folder, *command, held=script) as run:
             run.job(script).kill()
             assert run.wait() != 0
             assert f"error: {stage} failed" in run.said()
@@ -109,7 +109,7 @@ def test_jobs_killed_in_every_stage_are_done_again_on_one_core_as_on_two(folder:
 
 def test_a_killed_snakemake_says_how_to_go_on(folder: Path, small: Path):
     for script in ("extract_features.py", "score_images.py", "write_table.py"):
-        with StartedRun(folder, TABLE, held=(script,)) as run:
+        with StartedRun(folder, TABLE, held=script) as run:
             orphan = run.job(script)
             run.process.kill()
             assert run.wait() != 0
@@ -128,7 +128,7 @@ def test_a_killed_snakemake_says_how_to_go_on(folder: Path, small: Path):
 
 
 def test_of_two_runs_at_once_the_second_waits_its_turn(folder: Path, small: Path):
-    with StartedRun(folder, TABLE, held=("extract_features.py",)) as first:
+    with StartedRun(folder, TABLE, held="extract_features.py") as first:
         job = first.job("extract_features.py")
         second = snakemake(folder, TABLE)
         assert second.returncode != 0

@@ -10,7 +10,6 @@ import io
 import os
 import re
 import shutil
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +18,9 @@ import numpy as np
 import pytest
 import yaml
 from conftest import textured_image
+from held import StartedRun
 from PIL import Image
-from runs import planned_jobs, snakemake, snakemake_command
+from runs import planned_jobs, snakemake
 
 REPORTS = ("reports/parts_table.md", "reports/parts.html", "reports/given_table.md")
 CELL = Path("results/parts/plate/fre/efficientnet_lite0")
@@ -628,32 +628,20 @@ def test_what_is_made_again_is_what_a_clean_run_makes(run: Path, names: tuple[st
 
 
 def test_an_image_exchanged_while_it_is_read_and_put_back_is_refused(run: Path):
-    (run / "results/parts/plate/index.tsv").unlink()
-    command = snakemake_command(
-        run, "--forcerun", "results/parts/plate/index.tsv", "--", REPORTS[0]
-    )
-    with open(run / "log", "w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_for(run / "results/parts/plate/index.tsv", process)
+    command = ("--forcerun", "results/parts/plate/index.tsv", "--", REPORTS[0])
+    with StartedRun(run, *command, held="extract_features.py", at_start=True) as started:
+        job = started.job("extract_features.py")
         original = image(run).read_bytes()
         older(image(run), another_image())
-        wait_for(run / "results/parts/plate/features.h5", process, new=True)
+        job.resume()
+        started.job("extract_features.py")  # it has read all images
         older(image(run), original)
-        assert process.wait() != 0
-    assert re.search(
-        r"003\.png: changed while .* run the same command again", (run / "log").read_text()
-    )
+        job.resume()
+        assert started.wait() != 0
+    changed = r"003\.png: changed while features .* run the same command again"
+    assert re.search(changed, started.said())
     again = snakemake(run, *REPORTS)
     assert again.returncode == 0, again.stdout + again.stderr
-
-
-def wait_for(file: Path, process: subprocess.Popen, *, new: bool = False) -> None:
-    """Wait until a running job has made a file, or the run has ended."""
-    before = file.stat().st_ino if new and file.exists() else None
-    while process.poll() is None:
-        if file.exists() and file.stat().st_ino != before:
-            return
-        time.sleep(0.005)
 
 
 def test_what_was_taken_away_of_older_results_is_removed_and_said(run: Path):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from debian import install_packages
+from runs import DEADLINE
 
 PACKAGES = ("chromium", "chromium-driver", "fonts-dejavu-core")
 FLAGS = (
@@ -79,7 +80,7 @@ class Browser:
         data = None if method in ("GET", "DELETE") else json.dumps(body or {}).encode()
         request = urllib.request.Request(self._session + command, data, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
                 return json.load(answer)["value"]
         except urllib.error.HTTPError as error:
             raise AssertionError(json.load(error)["value"]["message"]) from None

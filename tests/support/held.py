@@ -4,6 +4,7 @@ No test needs to be quick for that, nor the machine slow: a held job stops by it
 """
 
 import contextlib
+import json
 import os
 import subprocess
 import time
@@ -13,11 +14,12 @@ from typing import Self
 import psutil
 from runs import DEADLINE, snakemake_command
 
-# Python imports it before anything else; the job stops where its first output is complete and
-# about to be put in its place
+# Python imports it before anything else
 STOP = """
-import os, signal, sys
+import json, os, signal, sys
 
+with open(os.path.join(os.path.dirname(__file__), "held.json")) as file:
+    script, at_start = json.load(file)
 stopped = []
 
 def stop(event, arguments):
@@ -25,9 +27,44 @@ def stop(event, arguments):
         stopped.append(event)
         os.kill(os.getpid(), signal.SIGSTOP)
 
-if any(word.endswith(tuple(os.environ["HELD"].split())) for word in sys.orig_argv):
+if script and any(word.endswith(script) for word in sys.orig_argv):
     sys.addaudithook(stop)
+    if at_start:
+        os.kill(os.getpid(), signal.SIGSTOP)
 """
+
+
+def hold(folder: Path, script: str, *, at_start: bool = False) -> dict[str, str]:
+    """Let each job of a script stop where its first output is complete but not yet in its place.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    script
+        Name of the script; from now on, no job of another is held, and with "" none at all.
+    at_start
+        Whether its jobs stop also before they have read anything.
+
+    Returns
+    -------
+    dict of str to str
+        Environment of the run.
+    """
+    hook = folder / "hook"
+    hook.mkdir(exist_ok=True)
+    (hook / "sitecustomize.py").write_text(STOP)
+    (hook / "held.json").write_text(json.dumps([script, at_start]))
+    path = os.pathsep.join(filter(None, [str(hook), os.environ.get("PYTHONPATH")]))
+    return os.environ | {"PYTHONPATH": path}
+
+
+def is_job(process: psutil.Process, script: str, *, stopped: bool = True) -> bool:
+    """Whether a process is the job of a script that has stopped, or any job of it."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if any(word.endswith(script) for word in process.cmdline()):
+            return not stopped or process.status() == psutil.STATUS_STOPPED
+    return False
 
 
 class StartedRun:
@@ -39,22 +76,18 @@ class StartedRun:
         Of the run, with its config.
     *arguments
         Of Snakemake.
-    held
-        Scripts whose jobs stop once each, where their first output is complete but not yet in its
-        place.
+    held, at_start
+        Script whose jobs stop, and whether at their start too, as in `hold`.
     """
 
-    def __init__(self, folder: Path, *arguments: str, held: tuple[str, ...] = ()) -> None:
-        self._log, hook = folder / "run.log", folder / "hook"
-        hook.mkdir(exist_ok=True)
-        (hook / "sitecustomize.py").write_text(STOP)
+    def __init__(
+        self, folder: Path, *arguments: str, held: str = "", at_start: bool = False
+    ) -> None:
+        self._log = folder / "run.log"
+        command = snakemake_command(folder, *arguments)
+        environment = hold(folder, held, at_start=at_start)
         with open(self._log, "w") as log:
-            self.process = subprocess.Popen(
-                snakemake_command(folder, *arguments),
-                stdout=log,
-                stderr=log,
-                env=os.environ | {"HELD": " ".join(held), "PYTHONPATH": str(hook)},
-            )
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 
     def __enter__(self) -> Self:
         return self
@@ -69,13 +102,11 @@ class StartedRun:
         """The job of a script, once it has stopped; ``resume`` lets it go on."""
         deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline and self.process.poll() is None:
-            for job in self._jobs():
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    is_its = any(word.endswith(script) for word in job.cmdline())
-                    if is_its and (not stopped or job.status() == psutil.STATUS_STOPPED):
-                        return job
+            for process in self._jobs():
+                if is_job(process, script, stopped=stopped):
+                    return process
             time.sleep(0.05)
-        raise AssertionError(f"{script} was not held:\n{self.said()}")
+        raise AssertionError(f"{script} did not come so far:\n{self.said()}")
 
     def wait(self) -> int:
         """Exit status of Snakemake."""

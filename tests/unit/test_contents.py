@@ -80,7 +80,7 @@ def test_a_file_has_one_too_and_an_absent_folder(tmp_path: Path):
     archive = tmp_path / "parts.tar"
     archive.write_bytes(b"one")
     before = digest(archive, tmp_path)
-    archive.write_bytes(b"two")
+    archive.write_bytes(b"three")
     assert digest(archive, tmp_path) != before
     assert digest(tmp_path / "absent", tmp_path) == ABSENT
 

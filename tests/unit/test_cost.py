@@ -1,6 +1,6 @@
 """What a detector costs is counted in processor time, and stands beside its AUROC."""
 
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,6 @@ from defectbench.reports.cost_table import cost_markdown, with_costs
 from defectbench.scorers.nearest_neighbour import NearestNeighbour
 from defectbench.storage import read_json, write_arrays, write_json
 
-WAIT = 0.5
 OUTPUTS = {
     "model": "model.h5",
     "scores": "scores.tsv",
@@ -61,20 +60,25 @@ def score_images(folder: Path) -> dict[str, float]:
     return read_json(folder / "cost.json")
 
 
-def test_waiting_for_the_processor_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def wait_and(work):
-        def delayed(*given):
-            time.sleep(WAIT)
+def test_processor_time_counts_and_waiting_for_the_processor_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    clock = [7.0]
+    monkeypatch.setattr("time.process_time", lambda: clock[0])
+
+    def takes(seconds: float, work: Callable) -> Callable:
+        def timed(*given: object) -> object:
+            clock[0] += seconds
             return work(*given)
 
-        return delayed
+        return timed
 
-    for name in ("fit", "anomaly_score"):
-        monkeypatch.setattr(NearestNeighbour, name, wait_and(getattr(NearestNeighbour, name)))
+    monkeypatch.setattr(NearestNeighbour, "fit", takes(3, NearestNeighbour.fit))
+    monkeypatch.setattr(NearestNeighbour, "anomaly_score", takes(2, NearestNeighbour.anomaly_score))
     cost = score_images(tmp_path)
-    assert 0 < cost["fit_cpu_seconds"] < WAIT / 2
-    assert 0 < cost["score_cpu_ms_per_image"] < 1000 * WAIT / 2 / 4
-    assert cost["extract_ms_per_image"] == 12.0
+    assert cost["fit_cpu_seconds"] == 3
+    assert cost["score_cpu_ms_per_image"] == 2000 / 4
+    assert cost["extract_ms_per_image"] == 12
 
 
 def cell(method: str, extraction: float | None, scoring: float) -> CellResults:

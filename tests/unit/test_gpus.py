@@ -19,14 +19,12 @@ def _no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
 def claiming_process(locks: Path) -> subprocess.Popen[str]:
     """Another process that claims one of two GPUs, says which, and keeps it."""
     code = (
-        "import time, pathlib; from defectbench.features.gpus import claimed_gpu\n"
+        "import sys, pathlib; from defectbench.features.gpus import claimed_gpu\n"
         f"with claimed_gpu(['a', 'b'], pathlib.Path({str(locks)!r})) as index:\n"
-        "    print(index, flush=True); time.sleep(60)"
+        "    print(index, flush=True); sys.stdin.read()"
     )
-    command = [sys.executable, "-c", code]
-    return subprocess.Popen(
-        command, cwd=SCRIPTS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen([sys.executable, "-c", code], cwd=SCRIPTS, text=True, **pipes)
 
 
 def test_each_process_has_a_gpu_of_its_own_and_a_third_waits(tmp_path: Path):

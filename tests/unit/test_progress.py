@@ -13,6 +13,14 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The clock, which a test turns."""
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    return now
+
+
 def test_the_end_is_always_told(capsys: pytest.CaptureFixture[str]):
     progress = Progress(3, "images parts/plate")
     for _ in range(3):
@@ -31,11 +39,7 @@ def test_a_terminal_shows_the_log_s_last_line_in_one_place(monkeypatch: pytest.M
     assert terminal.getvalue() == f"\r\033[Kimages parts/plate: {log.getvalue().strip()}"
 
 
-def test_time_left_follows_the_rate(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
-    now = [100.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
+def test_time_left_follows_the_rate(capsys: pytest.CaptureFixture[str], now: list[float]):
     progress = Progress(40, "images")
     now[0] += 10
     progress.advance(10)

@@ -1,6 +1,8 @@
 """Files are complete or absent, and the same bytes when made twice."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from defectbench.storage import (
     write_tsv,
 )
 
+SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 ARRAYS = {"X": np.arange(600_000, dtype=np.float32).reshape(300, 2000), "scale": np.array(2.5)}
 
 
@@ -101,6 +104,26 @@ def test_the_umask_says_who_may_read_a_file(tmp_path: Path, umask: int):
     write_arrays(tmp_path / "b.h5", ARRAYS, {})
     for name in ("a.json", "b.h5"):
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_a_write_that_is_killed_leaves_the_old_file(tmp_path: Path):
+    target = tmp_path / "table.md"
+    target.write_text("old")
+    code = (
+        "import sys; from defectbench.storage import atomic_path\n"
+        f"with atomic_path({str(target)!r}) as part:\n"
+        "    part.write_text('half'); print('writing', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=SCRIPTS, text=True, **pipes) as writer:
+        assert writer.stdout.readline() == "writing\n"
+        writer.kill()
+    assert target.read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 2
+    subprocess.run(command, cwd=SCRIPTS, stdin=subprocess.DEVNULL, check=True, capture_output=True)
+    assert target.read_text() == "half"
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_json_refuses_nan(tmp_path: Path):

@@ -44,16 +44,19 @@ class Run:
         return self.stream.getvalue().splitlines()
 
 
-def test_a_stage_of_a_category_is_one_line_with_what_is_left():
+def test_a_stage_of_a_category_is_one_line_with_what_is_left(monkeypatch: pytest.MonkeyPatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     run = Run()
     run.say("Job stats: …", event="run_info")
     for number in range(3):
         run.start(number)
+        now[0] += 40
         run.say(f"Finished jobid: {number}", event="job_finished", job_id=number)
     assert run.lines() == [
         "3 jobs: 1 index, 2 scores",
-        "index parts/plate: 0 s; left: 2 scores",
-        "scores parts/plate (2 jobs): 0 s; nothing left",
+        "index parts/plate: 40 s; left: 2 scores",
+        "scores parts/plate (2 jobs): 1 min 20 s; nothing left",
     ]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 from documents import PAGES, ROOT, commands, settings
+from runs import DEADLINE
 from snakemake.utils import update_config
 
 import defectbench.config
@@ -50,7 +51,7 @@ def run(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
     modules = os.pathsep.join(str(ROOT / part) for part in ("workflow/scripts", "tests/bench"))
     environment = os.environ | {"PATH": path, "PYTHONPATH": modules, "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=DEADLINE
     )
 
 
