@@ -5,7 +5,7 @@ ENV := .venv/bin/python
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo run plan check compare score test test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-patchcore bench-groups bench-detector bench-studies docs lint
+.PHONY: help demo run plan check compare score test test-runs test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-patchcore bench-groups bench-detector bench-studies docs lint
 .DEFAULT_GOAL := help
 
 # settings of the user's own, merged over config.yaml
@@ -40,8 +40,11 @@ score: $(ENV) ## score new images: make score DETECTOR=detector.onnx IMAGES=fold
 	python workflow/scripts/score_folder.py "$(DETECTOR)" "$(IMAGES)" \
 		--output "$(or $(OUTPUT),scores)" $(SCORE)
 
-test: $(ENV) ## run all tests
+test: $(ENV) ## test every part, and one small run as a whole
 	python -m pytest
+
+test-runs: $(ENV) ## test further runs: killed, on a full disk, with studies, exported detectors
+	python -m pytest tests/runs
 
 test-staleness: $(ENV) ## change one thing behind a finished run, a hundred times: all of it is noticed
 	python -m pytest tests/staleness

@@ -16,7 +16,7 @@ class Server(ThreadingHTTPServer):
     errors
         How many of the next requests are answered with 503.
     stalls
-        How many of the next transfers send nothing more after a third, for a minute.
+        How many of the next transfers send nothing more after a third, until the server closes.
     ranges
         Whether a part of the file can be asked for.
     starts
@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.stalls:
             self.server.stalls -= 1
             self.wfile.write(body[: len(body) // 3])
-            self.server.closing.wait(60)
+            self.server.closing.wait()
             return
         if self.server.cuts:
             self.server.cuts -= 1
@@ -74,7 +74,10 @@ class Handler(BaseHTTPRequestHandler):
 def serving(content: bytes) -> Iterator[Server]:
     """A server of this content that answers while the block runs."""
     with Server(content) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield running
-        running.closing.set()
-        running.shutdown()
+        # it looks every so many seconds whether it is to end
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            yield running
+        finally:
+            running.closing.set()
+            running.shutdown()

@@ -28,7 +28,7 @@ def test_the_score_is_the_squared_error_and_the_map_its_sum_over_channels(
 
 
 def test_weights_tied_for_long_enough_leave_what_principal_components_leave():
-    scorer = TiedAutoencoder(latent=2, epochs=1500).fit(MAPS)
+    scorer = TiedAutoencoder(latent=2, epochs=500).fit(MAPS)
     components = PcaFre(variance=0.5).fit(MAPS)
     assert len(components.components_[0]) == 2
     least = components.anomaly_score(MAPS).mean()

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from detectors import SIDE, write_detector
+from detectors import SIDE
 
 from defectbench.deployment.detector import Detector, encode_probe
 from defectbench.deployment.detector_file import SEAL_BYTES, read_detector_file, sealed
@@ -19,18 +19,8 @@ MUTANTS = 300
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("detector")
-
-
-@pytest.fixture(scope="module")
-def made(folder: Path) -> dict:
-    return write_detector(folder)
-
-
-@pytest.fixture(scope="module")
-def content(folder: Path, made: dict) -> bytes:
-    return (folder / "detector.onnx").read_bytes()
+def content(made: dict) -> bytes:
+    return made["path"].read_bytes()
 
 
 def refusal(path: Path) -> str:
@@ -56,8 +46,8 @@ def altered_model(made: dict, path: Path, alter) -> Path:
     return path
 
 
-def test_scores_verdicts_and_maps_are_those_of_the_scorer(folder: Path, made: dict):
-    scored = Detector(folder / "detector.onnx", 1).score(made["pixels"])
+def test_scores_verdicts_and_maps_are_those_of_the_scorer(made: dict):
+    scored = Detector(made["path"], 1).score(made["pixels"])
     np.testing.assert_allclose(scored.scores, made["scores"], rtol=1e-5)
     np.testing.assert_allclose(scored.maps, made["maps"], atol=1e-5 * made["maps"].max())
     threshold = made["metadata"]["threshold"]["value"]
@@ -65,8 +55,8 @@ def test_scores_verdicts_and_maps_are_those_of_the_scorer(folder: Path, made: di
     assert scored.defective.sum() == 2  # 5 % of 40
 
 
-def test_an_image_scores_alike_alone_and_in_a_batch(folder: Path, made: dict):
-    detector = Detector(folder / "detector.onnx", 1)
+def test_an_image_scores_alike_alone_and_in_a_batch(made: dict):
+    detector = Detector(made["path"], 1)
     together = detector.score(made["pixels"]).scores
     alone = [detector.score(image[None]).scores[0] for image in made["pixels"]]
     np.testing.assert_allclose(alone, together, rtol=1e-6)
@@ -100,10 +90,10 @@ def test_the_graphs_digest_ignores_metadata_and_sees_weights(made: dict):
     assert graph_sha256(model) != digest
 
 
-def test_a_proof_holds_for_the_scores_of_the_benchmark(folder: Path, made: dict):
+def test_a_proof_holds_for_the_scores_of_the_benchmark(made: dict):
     from defectbench.deployment.pipeline import decoded_images
 
-    detector = Detector(folder / "detector.onnx", 1)
+    detector = Detector(made["path"], 1)
     preprocessing = made["metadata"]["preprocessing"]
     proof = prove(
         detector, decoded_images(made["files"], preprocessing, 1), made["scores"], made["maps"]
@@ -117,10 +107,10 @@ def test_a_proof_holds_for_the_scores_of_the_benchmark(folder: Path, made: dict)
     ("scores", "maps", "complaint"),
     [(1.01, 1, "scores test image"), (1, 1.01, "maps deviate"), (np.nan, 1, "scores test image")],
 )
-def test_a_proof_fails_for_other_scores_or_maps(folder: Path, made: dict, scores, maps, complaint):
+def test_a_proof_fails_for_other_scores_or_maps(made: dict, scores, maps, complaint):
     from defectbench.deployment.pipeline import decoded_images
 
-    detector = Detector(folder / "detector.onnx", 1)
+    detector = Detector(made["path"], 1)
     images = decoded_images(made["files"], made["metadata"]["preprocessing"], 1)
     with pytest.raises(InputError, match=complaint):
         prove(detector, images, made["scores"] * scores, made["maps"] * maps)

@@ -1,6 +1,7 @@
 """A folder of new images scored by the script, as its user runs it."""
 
 import csv
+import io
 import json
 import re
 import shutil
@@ -8,15 +9,17 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
-from detectors import SIDE, write_detector, write_images
+from detectors import SIDE, write_images
 from PIL import Image
 from runs import DEADLINE
 
+import score_folder
 from defectbench.deployment.overlays import colours, map_strength, write_overlay
 
 ROOT = Path(__file__).parents[2]
@@ -43,12 +46,6 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    folder = tmp_path_factory.mktemp("detector")
-    return write_detector(folder) | {"path": folder / "detector.onnx"}
-
-
 @pytest.fixture
 def new(tmp_path: Path) -> Path:
     write_images(tmp_path / "new", seed=5, n_good=22, n_defective=8)
@@ -60,10 +57,13 @@ def command(made: dict, images: Path, *options: str) -> list[str]:
 
 
 def score(made: dict, images: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the script; its output folder is beside the images."""
-    output = ["--output", str(images.parent / "out"), "--threads", "1"]
-    run = command(made, images, *output, *options)
-    return subprocess.run(run, capture_output=True, text=True)
+    """What the script says of images; its output folder is beside them."""
+    command = ["score_folder.py", str(made["path"]), str(images), "--threads", "1"]
+    command += ["--output", str(images.parent / "out"), *options]
+    output, errors = io.StringIO(), io.StringIO()
+    with patch.object(sys, "argv", command), redirect_stdout(output), redirect_stderr(errors):
+        status = score_folder.main()
+    return subprocess.CompletedProcess(command, status, output.getvalue(), errors.getvalue())
 
 
 def table(images: Path) -> dict[str, dict[str, str]]:
@@ -72,9 +72,11 @@ def table(images: Path) -> dict[str, dict[str, str]]:
 
 
 def test_scores_equal_those_of_the_scorer_without_its_libraries(made: dict):
-    run = score(made, made["files"][0].parent)
+    images = made["files"][0].parent
+    output = ["--output", str(images.parent / "out"), "--threads", "1"]
+    run = subprocess.run(command(made, images, *output), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    rows = list(table(made["files"][0].parent).values())
+    rows = list(table(images).values())
     found = [float(row["score"]) for row in rows]
     np.testing.assert_allclose(found, made["scores"], rtol=1e-5)
     threshold = made["metadata"]["threshold"]["value"]
@@ -124,19 +126,16 @@ def test_unreadable_images_are_listed_skipped_and_end_in_an_error(made: dict, ne
     assert str(new / "0003.png") in unreadable[0]
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1", "CMYK", "I;16"])
-def test_images_of_other_modes_and_sizes_are_scored(made: dict, tmp_path: Path, mode: str):
+def test_images_of_other_modes_and_sizes_are_scored(made: dict, tmp_path: Path):
     images = tmp_path / "new"
     images.mkdir()
-    suffix = ".tif" if mode == "CMYK" else ".png"
-    if mode == "I;16":
-        image = Image.fromarray(np.full((9, 700), 30_000, np.uint16))
-    else:
+    for mode in ("L", "LA", "RGBA", "P", "1", "CMYK"):
         image = Image.new("RGB", (700, 9), (90, 120, 30)).convert(mode)
-    image.save(images / f"wide{suffix}")
+        image.save(images / f"{mode}{'.tif' if mode == 'CMYK' else '.png'}")
+    Image.fromarray(np.full((9, 700), 30_000, np.uint16)).save(images / "16 bit.png")
     run = score(made, images)
     assert run.returncode == 0, run.stderr
-    assert len(table(images)) == 1
+    assert len(table(images)) == 7
 
 
 def test_images_in_subfolders_are_named_by_their_path(made: dict, new: Path):
@@ -254,24 +253,11 @@ def test_an_overlay_colours_what_lies_above_typical_and_nothing_else(tmp_path: P
 
 
 def test_the_output_inside_the_images_folder_is_not_scored(made: dict, new: Path):
-    inside = [*command(made, new, "--threads", "1", "--overlays", "all"), "--output"]
     for _ in range(2):
-        run = subprocess.run([*inside, str(new / "out")], capture_output=True, text=True)
+        run = score(made, new, "--overlays", "all", "--output", str(new / "out"))
         assert "30 images in" in run.stdout, run.stderr
 
 
-@pytest.fixture
-def _interrupts() -> Iterator[None]:
-    """Processes started meanwhile heed SIGINT, also where the tests run in a script's background.
-
-    There it is ignored, and who starts a process hands that on, but not a handler of its own.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_interrupts")
 def test_a_folder_that_fills_is_followed(made: dict, tmp_path: Path):
     images = tmp_path / "new"
     images.mkdir()
@@ -284,8 +270,8 @@ def test_a_folder_that_fills_is_followed(made: dict, tmp_path: Path):
         try:
             for seed in (1, 2):
                 write_images(tmp_path / "made", seed, 2)
-                for path in (tmp_path / "made").iterdir():
-                    shutil.copy(path, images / f"{seed}_{path.name}")
+                for path in list((tmp_path / "made").iterdir()):
+                    path.rename(images / f"{seed}_{path.name}")
                 scored = 0
                 for line in watcher.stderr:
                     # of so many images, the last one

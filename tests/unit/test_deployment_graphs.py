@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from defectbench.deployment.export import OPSET
 from defectbench.deployment.graphs import check_exportable, exportable_scorers, scorer_graph
-from defectbench.deployment.model_check import OPERATORS
 from defectbench.errors import InputError
 from defectbench.scorers import scorer_class, scorer_names
 
@@ -68,32 +66,6 @@ def test_graph_combines_layers_as_the_scorer_does(name: str):
         [feature_maps(rng, n, 5, 8), feature_maps(rng, n, 7, 4)] for n in (N_TRAIN, N_TEST)
     )
     check(name, PARAMETERS.get(name, {}), train, test)
-
-
-class OneLayer(torch.nn.Module):
-    def __init__(self, graph: torch.nn.Module) -> None:
-        super().__init__()
-        self.scoring = graph
-
-    def forward(self, layer: torch.Tensor) -> torch.Tensor:
-        return self.scoring([layer])[0]
-
-
-@pytest.mark.parametrize("name", exportable_scorers())
-def test_graph_needs_only_operators_that_a_detector_may_hold(name: str):
-    rng = np.random.default_rng(42)
-    parameters = PARAMETERS.get(name, {})
-    train, test = (feature_maps(rng, n, 6, 4) for n in (N_TRAIN, N_TEST))
-    scorer = scorer_class(name)(**parameters).fit(train)
-    program = torch.onnx.export(
-        OneLayer(scorer_graph(name, scorer.to_arrays(), parameters)).eval(),
-        (torch.from_numpy(test),),
-        dynamo=True,
-        dynamic_shapes=({0: torch.export.Dim("n", min=1, max=64)},),
-        opset_version=OPSET,
-        verbose=False,
-    )
-    assert {node.op_type for node in program.model_proto.graph.node} <= OPERATORS
 
 
 @pytest.mark.parametrize("parameters", [{"image_score": "max"}, {"map_size": 12}])

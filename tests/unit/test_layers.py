@@ -6,10 +6,7 @@ import pytest
 import yaml
 
 from defectbench.errors import InputError
-from defectbench.facts import FACTS
-from defectbench.features.backbones import load_backbone
-from defectbench.features.layers import backbone_layers, check_layers, timm_models
-from defectbench.storage import read_json
+from defectbench.features.layers import check_layers, timm_models
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,27 +16,6 @@ def config(backbone: str, layer: str, source: str = "folder") -> dict:
         "datasets": {"parts": {"source": source, "methods": ["fre"]}},
         "methods": {"fre": {"backbones": [backbone], "layer": layer}},
     }
-
-
-@pytest.mark.parametrize("backbone", read_json(FACTS / "backbone_layers.json"))
-def test_listed_layers_are_those_that_the_network_runs(backbone: str, tmp_path: Path):
-    import timm
-    import torch
-    from torchvision.models import get_model
-
-    if backbone == "efficientnet_lite0":
-        network = timm.create_model("tf_efficientnet_lite0")
-    else:
-        network = get_model(backbone)
-    torch.save(network.state_dict(), tmp_path / "weights.pth")
-    loaded = load_backbone(backbone, tmp_path / "weights.pth").network
-    run = set()
-    for name, module in loaded.named_modules():
-        module.register_forward_hook(lambda *_, name=name: run.add(name))
-    with torch.inference_mode():
-        loaded(torch.zeros(1, 3, 64, 64))
-    layers = [name for name, _ in loaded.named_modules() if name in run - {""}]
-    assert backbone_layers(backbone, "key", tmp_path) == layers
 
 
 def test_the_layers_of_the_projects_methods_exist(tmp_path: Path):

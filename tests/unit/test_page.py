@@ -245,34 +245,30 @@ def test_the_best_and_its_equals_are_marked_in_the_heat_table():
     assert shades == sorted(shades, reverse=True)
 
 
-def test_two_runs_give_the_same_bytes(tmp_path: Path, plate: list[Path]):
+def test_a_page_is_the_same_bytes_again_fetches_nothing_and_runs_our_script_alone(
+    tmp_path: Path, plate: list[Path]
+):
     folder = write_images(tmp_path, "plate", [path for path, *_ in PLATE])
     first = {file.name: file.read_bytes() for file in pages(tmp_path, plate, [folder])}
     again = {file.name: file.read_bytes() for file in pages(tmp_path, plate, [folder])}
     endings = (".html", "_cost.md", "_decision.json", "_operating_points.csv")
     assert {f"parts{ending}" for ending in endings} < set(first)
     assert first == again
-
-
-def pages(root: Path, cells: list[Path], folders: list[Path]) -> list[Path]:
-    reports = write_page(root, "parts", cells, folders).parent
-    return sorted(file for file in reports.iterdir() if file.is_file())
-
-
-def test_nothing_in_the_page_is_fetched(tmp_path: Path, plate: list[Path]):
-    folder = write_images(tmp_path, "plate", [path for path, *_ in PLATE])
-    text = write_page(tmp_path, "parts", plate, [folder]).read_text()
+    text = first["parts.html"].decode()
     addresses = set(re.findall(r"[a-z]+://[^\s\"'<>]+", text))
     assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
     sources = re.findall(r'(?:src|href)="([^"#][^"]*)"', text)
     assert all(s.startswith("data:") or re.fullmatch(r"parts_[a-z_]+\.\w+", s) for s in sources)
     assert "default-src 'none'" in text
-
-
-def test_the_policy_lets_only_our_script_run(tmp_path: Path, plate: list[Path]):
-    text = write_page(tmp_path, "parts", plate, []).read_text()
     assert text.count("<script") == 2
     assert re.search(r"script-src 'sha256-[A-Za-z0-9+/]{43}='", text)
+    # no section, and no way to it, where there is nothing to show
+    assert not re.search(r"[#\"](?:new|studies)\"", text)
+
+
+def pages(root: Path, cells: list[Path], folders: list[Path]) -> list[Path]:
+    reports = write_page(root, "parts", cells, folders).parent
+    return sorted(file for file in reports.iterdir() if file.is_file())
 
 
 def test_data_in_a_script_element_cannot_end_it():

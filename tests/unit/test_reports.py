@@ -86,10 +86,10 @@ def test_pixel_metrics_and_maps_that_the_rule_does_not_name_are_not_read(cells: 
 
 
 def test_other_times_change_the_files_that_show_them_and_no_other(cells: list[Path]):
-    expected = reports(cells)
+    expected = reports(cells[:2])
     for cell in cells:
         write_cost(cell, 77.0)
-    found = reports(cells)
+    found = reports(cells[:2])
     assert {name for name in found if found[name] != expected[name]} == {
         "parts.html",
         "parts_cost.md",

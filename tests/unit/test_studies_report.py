@@ -150,7 +150,6 @@ def test_the_page_shows_studies_where_it_is_given_some_and_no_name_is_markup(tmp
     images = [(f"test/{k}.png", k % 2, "good") for k in range(20)]
     scores = np.arange(20.0)
     cell = write_cell(tmp_path, "parts", "plate", ("a", "net"), images, scores, scores)
-    assert "What if?" not in write_page(tmp_path, "parts", [cell], []).read_text()
     file = tmp_path / "training_size.json"
     made = {"method": "a", "backbone": "net", "category": "<b>plate", "study": "training_size"}
     entry = of_sizes(0.80, 0.935, 0.94, 0.942) | made | {"images": IMAGES, "seed": 42}

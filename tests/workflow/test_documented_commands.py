@@ -203,7 +203,6 @@ def test_settings_that_are_shown_are_valid(
     "mistake",
     [
         "snakemake reports/elpv_tabel.md",
-        "snakemake --coers 2 reports/elpv_table.md",
         "snakemake --forcerun results/elpv/monocrystalline/indx.tsv -- reports/elpv_table.md",
     ],
 )

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -105,13 +106,17 @@ def score_once(scoring: FolderScoring) -> None:
 
 def watch(scoring: FolderScoring) -> None:
     """Score what comes, until the user stops it."""
+
+    def stop(*_: object) -> None:
+        scoring.stopped = True
+
+    # Python's own handler raises an error, which is lost where libraries ignore errors
+    signal.signal(signal.SIGINT, stop)
     print(f"watching {scoring.options.images}; Ctrl-C ends it", file=sys.stderr)
-    try:
-        for files in settled_images(scoring):
-            if files:
-                scoring.score(files)
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
+    for files in settled_images(scoring):
+        if files:
+            scoring.score(files)
+    print(file=sys.stderr)
 
 
 def print_summary(summary: dict[str, Any], table: Path) -> None:

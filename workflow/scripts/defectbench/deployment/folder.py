@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -79,6 +80,11 @@ class FolderScoring:
     options
         How.
 
+    Attributes
+    ----------
+    stopped
+        Set it, and scoring and watching end with the images at hand.
+
     Raises
     ------
     InputError
@@ -96,6 +102,7 @@ class FolderScoring:
         self.scores: list[float] = []
         self.statistics: list[ImageStatistics] = []
         self.unreadable: list[Unreadable] = []
+        self.stopped = False
         options.output.mkdir(parents=True, exist_ok=True)
         self._started = time.perf_counter()
         self._done = self._begin_scores()
@@ -114,7 +121,8 @@ class FolderScoring:
         progress = Progress(len(files), str(self.options.images))
         metadata = self.detector.metadata
         preprocessing, bits = metadata["preprocessing"], metadata["bits"]
-        for image in decoded_images(files, preprocessing, self.options.threads, bits):
+        wanted = itertools.takewhile(lambda _: not self.stopped, files)
+        for image in decoded_images(wanted, preprocessing, self.options.threads, bits):
             self._done.add(self._name(image.path))
             self._overlay(image.path).unlink(missing_ok=True)  # of what the image was before
             if isinstance(image, Unreadable):
@@ -229,9 +237,9 @@ def remove_overlays(folder: Path, names: set[str]) -> None:
 
 
 def settled_images(scoring: FolderScoring, seconds: float = WATCH_SECONDS) -> Iterator[list[Path]]:
-    """New images of a folder that fills, without end; each once its size has not changed."""
+    """New images of a folder that fills, until stopped; each once its size has not changed."""
     seen: dict[Path, tuple[int, int]] = {}
-    while True:
+    while not scoring.stopped:
         now = {}
         for path in scoring.new_images():
             try:
