@@ -41,7 +41,7 @@ score: $(ENV) ## score new images: make score DETECTOR=detector.onnx IMAGES=fold
 		--output "$(or $(OUTPUT),scores)" $(SCORE)
 
 test: $(ENV) ## test every part, and one small run as a whole
-	python -m pytest
+	python -m pytest -n auto --dist loadfile
 
 test-runs: $(ENV) ## test further runs: killed, on a full disk, with studies, exported detectors
 	python -m pytest tests/runs
