@@ -356,6 +356,8 @@ CASES: dict[str, tuple[Edit, set[str]]] = {
     ),
     "no new images": (configured(lambda c: c["datasets"]["parts"].pop("new")), {"page"}),
     "device": (configured(lambda c: c.update(device="auto")), CURRENT),
+    "path spelt otherwise": (lambda f: in_parts(path=f"{f}/parts/../parts/.")(f), CURRENT),
+    "all categories named": (in_parts(all_categories=["plate", "ring"]), CURRENT),
     "unused method": (
         configured(lambda c: c["methods"].update(unused=c["methods"]["fre"])),
         CURRENT,
@@ -533,6 +535,10 @@ CASES: dict[str, tuple[Edit, set[str]]] = {
         lambda f: foreign(
             f / "results/parts/plate/features.h5", f / "results/parts/ring/features.h5"
         ),
+        {"features", *FROM_SCORES},
+    ),
+    "features with a flipped bit": (
+        lambda f: disguised(f / "results/parts/plate/features.h5"),
         {"features", *FROM_SCORES},
     ),
     "model with a flipped bit": (lambda f: disguised(f / CELL / "model.h5"), FROM_SCORES),
