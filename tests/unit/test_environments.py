@@ -49,7 +49,7 @@ def make_lint(folder: Path, environment: Path, *options: str) -> subprocess.Comp
     for name in ("Makefile", "envs"):
         (folder / name).symlink_to(ROOT / name)
     (folder / ".venv").symlink_to(environment)
-    command = ["make", *options, "lint"]
+    command = ["make", "--no-print-directory", *options, "lint"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 

@@ -80,11 +80,6 @@ class FolderScoring:
     options
         How.
 
-    Attributes
-    ----------
-    stopped
-        Set it, and scoring and watching end with the images at hand.
-
     Raises
     ------
     InputError
@@ -102,7 +97,7 @@ class FolderScoring:
         self.scores: list[float] = []
         self.statistics: list[ImageStatistics] = []
         self.unreadable: list[Unreadable] = []
-        self.stopped = False
+        self.stopped = False  # set it, and scoring and watching end with the images at hand
         options.output.mkdir(parents=True, exist_ok=True)
         self._started = time.perf_counter()
         self._done = self._begin_scores()
@@ -191,10 +186,8 @@ class FolderScoring:
         return self.options.output / OVERLAYS / f"{self._name(path)}.jpg"
 
     def _append(self, *cells: str) -> None:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(cells)
         with open(self.options.output / SCORES, "a", encoding="utf-8", newline="") as stream:
-            stream.write(line.getvalue())
+            csv.writer(stream, lineterminator="\n").writerow(cells)
 
     def _begin_scores(self) -> set[str]:
         """A table with its header; names of the images that stay in it."""
