@@ -185,6 +185,27 @@ def test_scored_images_are_left_alone_and_new_ones_added(made: dict, new: Path):
     assert score(made, new, "--skip-scored").stdout.startswith("0 images in")
 
 
+def test_an_image_replaced_under_its_name_is_scored_again(made: dict, new: Path):
+    score(made, new)
+    before = {path: row["score"] for path, row in table(new).items()}
+    replaced, gone = new / "0003.png", new / "0004.png"
+    shutil.copy2(new / "0005.png", replaced)  # as old as the other one
+    gone.unlink()
+    run = score(made, new, "--skip-scored")
+    assert "1 images in" in run.stdout
+    after = {path: row["score"] for path, row in table(new).items()}
+    assert after == before | {"0003.png": before["0005.png"]}  # what was found of `gone` stays
+
+
+def test_scores_at_another_threshold_are_not_gone_on_with(made: dict, new: Path):
+    score(made, new)
+    before = (new.parent / "out" / "scores.csv").read_bytes()
+    run = score(made, new, "--skip-scored", "--rate", "0.1")
+    assert run.returncode == 2
+    assert "scores.csv: scored at the threshold" in run.stderr
+    assert (new.parent / "out" / "scores.csv").read_bytes() == before
+
+
 def test_scores_of_another_detector_are_not_continued(made: dict, new: Path):
     score(made, new)
     (new.parent / "out" / "summary.json").write_text('{"detector_sha256": "0"}')

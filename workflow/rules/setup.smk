@@ -54,10 +54,10 @@ def remove_outdated_products():
     """At the start of a run: reports and detectors must not outlive the results that they show."""
     if workflow.touch:
         return  # nothing is made anew
-    for file in remove_outdated(PLANNER.planned(workflow.dag.jobs)):
+    for files in remove_outdated(PLANNER.planned(workflow.dag.jobs)):
         print(
-            f"removed {file}: this run makes anew what it was made of; to have it again: "
-            f"snakemake … {file}",
+            f"removed {', '.join(files)}: this run makes anew what that was made of; to have it "
+            f"again: snakemake … {files[0]}",
             file=sys.stderr,
         )
 

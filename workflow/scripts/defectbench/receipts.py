@@ -82,7 +82,7 @@ def receipts_below(*folders: str) -> dict[Path, Receipt]:
     return {file: receipt for file, receipt in read.items() if receipt is not None}
 
 
-def remove_outdated(planned: Mapping[str, str]) -> list[str]:
+def remove_outdated(planned: Mapping[str, str]) -> list[list[str]]:
     """Remove what people read or take away, where a run is about to replace what it was made of.
 
     A run makes its targets. Reports, exported detectors, verdicts and overlays of earlier runs that
@@ -96,8 +96,8 @@ def remove_outdated(planned: Mapping[str, str]) -> list[str]:
 
     Returns
     -------
-    list of str
-        First output of each receipt that was outdated; all its outputs are gone.
+    list of list of str
+        Outputs of each receipt that was outdated; they are gone.
     """
     receipts = receipts_below("results", "reports", "resources/data", "resources/weights")
     made = {output: receipt.key for receipt in receipts.values() for output in receipt.outputs}
@@ -107,7 +107,7 @@ def remove_outdated(planned: Mapping[str, str]) -> list[str]:
         for file, receipt in receipts.items()
         if _is_product(receipt) and planned.keys().isdisjoint(receipt.outputs)
     }
-    removed: list[str] = []
+    removed: list[list[str]] = []
     while outdated := [file for file in others if _is_outdated(others[file], keys)]:
         for file in outdated:
             receipt = others.pop(file)
@@ -115,7 +115,7 @@ def remove_outdated(planned: Mapping[str, str]) -> list[str]:
                 _remove(Path(output))
                 keys[output] = GONE  # what was made of it is outdated, too
             file.unlink()
-            removed.append(next(iter(receipt.outputs)))
+            removed.append(list(receipt.outputs))
     return removed
 
 

@@ -5,7 +5,7 @@ import io
 import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,9 +131,7 @@ class FolderScoring:
         options, metadata = self.options, self.detector.metadata
         summary = {
             "detector_sha256": self.detector.sha256,
-            "detector": "/".join(
-                metadata[n] for n in ("dataset", "category", "method", "backbone")
-            ),
+            "detector": "/".join(metadata[name] for name in NAMES),
             "images": len(self.scores),
             "defective": sum(score >= options.threshold for score in self.scores),
             "unreadable": [self._name(image.path) for image in self.unreadable],
@@ -192,22 +190,23 @@ class FolderScoring:
     def _begin_scores(self) -> set[str]:
         """A table with its header; names of the images that stay in it."""
         path = self.options.output / SCORES
-        text = path.read_bytes().decode(errors="replace") if path.is_file() else ""
-        whole = text[: text.rfind("\n") + 1]  # a run that was killed may leave half a line
-        names = {row.get("path", "") for row in csv.DictReader(io.StringIO(whole))}
+        rows = earlier_rows(path)
         if self.options.skip_scored and path.is_file():
             self._check_same_detector()
-            path.write_text(whole, encoding="utf-8", newline="")
-            return names
-        remove_overlays(self.options.output / OVERLAYS, names)
+            rows = rows_that_hold(rows, path, self.options)
+            path.unlink()
+            for cells in (COLUMNS, *(row.values() for row in rows)):
+                self._append(*cells)
+            return {row["path"] for row in rows}
+        remove_overlays(self.options.output / OVERLAYS, {row.get("path", "") for row in rows})
         path.unlink(missing_ok=True)
         self._append(*COLUMNS)
         self._remember_detector()
         return set()
 
     def _remember_detector(self) -> None:
-        text = json.dumps({"detector_sha256": self.detector.sha256}, indent=2)
-        (self.options.output / SUMMARY).write_text(text + "\n", encoding="utf-8")
+        text = json.dumps({"detector_sha256": self.detector.sha256}, indent=2) + "\n"
+        (self.options.output / SUMMARY).write_text(text, encoding="utf-8")
 
     def _check_same_detector(self) -> None:
         path = self.options.output / SUMMARY
@@ -220,6 +219,44 @@ class FolderScoring:
                 f"{self.options.output / SCORES}: scored by another detector; score into another "
                 "folder, or without --skip-scored"
             )
+
+
+def earlier_rows(table: Path) -> list[dict[str, str]]:
+    """Rows of an earlier run's table, if there is one."""
+    text = table.read_bytes().decode(errors="replace") if table.is_file() else ""
+    whole = text[: text.rfind("\n") + 1]  # a run that was killed may leave half a line
+    return list(csv.DictReader(io.StringIO(whole)))
+
+
+def rows_that_hold(
+    rows: Sequence[dict[str, str]], table: Path, options: Options
+) -> list[dict[str, str]]:
+    """Rows of an earlier table but those of images that were written after it.
+
+    The row of an image that is no longer there stays: it says what was found.
+
+    Raises
+    ------
+    InputError
+        If the table was made at another threshold.
+    """
+    others = [row["threshold"] for row in rows if row["threshold"] != repr(options.threshold)]
+    if others:
+        raise InputError(
+            f"{table}: scored at the threshold {others[0]}; score into another folder, or without "
+            "--skip-scored"
+        )
+    scored = table.stat().st_mtime_ns
+    return [row for row in rows if _last_change(options.images / row["path"]) <= scored]
+
+
+def _last_change(file: Path) -> int:
+    """When a file was written or put in its place (ns); 0 for none."""
+    try:
+        status = file.stat()
+    except OSError:
+        return 0
+    return max(status.st_mtime_ns, status.st_ctime_ns)
 
 
 def remove_overlays(folder: Path, names: set[str]) -> None:
