@@ -40,14 +40,17 @@ score: $(ENV) ## score new images: make score DETECTOR=detector.onnx IMAGES=fold
 	python workflow/scripts/score_folder.py "$(DETECTOR)" "$(IMAGES)" \
 		--output "$(or $(OUTPUT),scores)" $(SCORE)
 
+# tests of a file share what it has made
+SIDE_BY_SIDE = -n auto --dist loadfile --no-loadscope-reorder
+
 test: $(ENV) ## test every part, and one small run as a whole
-	python -m pytest -n auto --dist loadfile
+	python -m pytest $(SIDE_BY_SIDE)
 
 test-runs: $(ENV) ## test further runs: killed, on a full disk, with studies, exported detectors
-	python -m pytest tests/runs
+	python -m pytest $(SIDE_BY_SIDE) tests/runs
 
 test-staleness: $(ENV) ## change one thing behind a finished run, a hundred times: all of it is noticed
-	python -m pytest tests/staleness
+	python -m pytest -n auto tests/staleness
 
 test-slurm: $(ENV) ## install a SLURM of one machine (Debian, root) and run the workflow on it
 	python -m pip install --quiet --disable-pip-version-check --upgrade --target .venv/cluster \

@@ -92,6 +92,13 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
 
 
+def checked(folder: Path, *settings: str) -> subprocess.CompletedProcess[str]:
+    """What `make check` runs."""
+    script = ROOT / "workflow" / "scripts" / "check_datasets.py"
+    command = [sys.executable, str(script), *settings]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=DEADLINE)
+
+
 def planned_jobs(folder: Path, *arguments: str) -> dict[str, int]:
     """Number of jobs per rule that a dry run announces."""
     run = snakemake(folder, "--dry-run", *arguments)

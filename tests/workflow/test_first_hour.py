@@ -1,13 +1,11 @@
-"""What a new user meets first: errors that name their own files, a run that can be watched."""
+"""What a new user meets first: errors that name their own files, a look before computing."""
 
-import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from runs import DEADLINE, PAGE, ROOT, TABLE, said, snakemake, spoken, write_config
+from runs import ROOT, checked, said, snakemake, spoken, write_config
 
 INDEX = "results/parts/plate/index.tsv"
 
@@ -38,47 +36,6 @@ def test_categories_of_a_dataset_that_is_not_run_unasked_say_how_to_ask(tmp_path
     assert spoken(said(run)) == [
         "error: config: categories: bottle is in the dataset mvtec, which runs only when it is "
         "asked for: snakemake reports/mvtec_table.md"
-    ]
-
-
-def test_numbers_in_settings_on_the_command_line_are_numbers(finished: Path):
-    run = snakemake(finished, "-n", "--config", "threshold={false_positive_rate: 0.01}")
-    assert run.returncode == 0, said(run)
-    assert "metrics" in said(run)
-
-
-def test_a_run_is_a_line_per_stage_and_category_and_ends_with_the_answer(finished: Path):
-    lines = spoken((finished / "said").read_text())
-    later = "4 scores, 4 metrics, 2 pixel_metrics, 1 table, 1 page, 1 usage"
-    assert lines[0].endswith(f"jobs: 2 source, 1 weights, 2 index, 2 features, {later}")
-    features = [line for line in lines if re.match(r"features parts/(plate|ring): ", line)]
-    assert len(features) == 2
-    assert features[-1].endswith(", 1 table, 1 page, 1 usage")
-    assert sum(line.startswith("scores parts/ring (2 jobs): ") for line in lines) == 1
-    assert any("slip through" in line and "rejected" in line for line in lines)
-    assert f"page: {finished / PAGE}" in lines
-    assert f"table: {TABLE}" in lines
-    assert len(lines) < 30
-
-
-def checked(folder: Path, *settings: str) -> subprocess.CompletedProcess[str]:
-    """What `make check` runs."""
-    script = ROOT / "workflow" / "scripts" / "check_datasets.py"
-    command = [sys.executable, str(script), *settings]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=DEADLINE)
-
-
-def test_a_look_before_computing_names_counts_jobs_time_and_disk(finished: Path):
-    before = sorted(finished.rglob("*"))
-    run = checked(finished)
-    assert run.returncode == 0, said(run)
-    assert "parts: dfkde_small, fre_small on images from" in run.stdout
-    (plate,) = [line for line in run.stdout.splitlines() if line.startswith("plate ")]
-    assert " ".join(plate.split()) == "plate 16 5 7 (4 scratch, 3 dent) 7 none 48×40 RGB"
-    assert "jobs: nothing left to do" in run.stdout
-    assert re.search(r"about [\d.]+ minutes of jobs.* and \d+ MB", run.stdout)
-    assert [path for path in sorted(finished.rglob("*")) if ".snakemake" not in path.parts] == [
-        path for path in before if ".snakemake" not in path.parts
     ]
 
 

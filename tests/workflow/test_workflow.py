@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from runs import (
     PAGE,
     TABLE,
     USAGE,
+    checked,
     edited_config,
     planned_jobs,
     said,
@@ -216,3 +218,37 @@ def test_no_rule_uses_more_memory_than_it_asks_for(finished: Path):
     for rule, row in table.items():
         assert 0 < float(row["MB asked"]) >= float(row["MB used"]), rule
         assert float(row["minutes asked"]) > 0, rule
+
+
+def test_a_run_is_a_line_per_stage_and_category_and_ends_with_the_answer(finished: Path):
+    lines = spoken((finished / "said").read_text())
+    later = "4 scores, 4 metrics, 2 pixel_metrics, 1 table, 1 page, 1 usage"
+    assert lines[0].endswith(f"jobs: 2 source, 1 weights, 2 index, 2 features, {later}")
+    features = [line for line in lines if re.match(r"features parts/(plate|ring): ", line)]
+    assert len(features) == 2
+    assert features[-1].endswith(", 1 table, 1 page, 1 usage")
+    assert sum(line.startswith("scores parts/ring (2 jobs): ") for line in lines) == 1
+    assert any("slip through" in line and "rejected" in line for line in lines)
+    assert f"page: {finished / PAGE}" in lines
+    assert f"table: {TABLE}" in lines
+    assert len(lines) < 30
+
+
+def test_numbers_in_settings_on_the_command_line_are_numbers(finished: Path):
+    run = snakemake(finished, "-n", "--config", "threshold={false_positive_rate: 0.01}")
+    assert run.returncode == 0, said(run)
+    assert "metrics" in said(run)
+
+
+def test_a_look_before_computing_names_counts_jobs_time_and_disk(finished: Path):
+    before = sorted(finished.rglob("*"))
+    run = checked(finished)
+    assert run.returncode == 0, said(run)
+    assert "parts: dfkde_small, fre_small on images from" in run.stdout
+    (plate,) = [line for line in run.stdout.splitlines() if line.startswith("plate ")]
+    assert " ".join(plate.split()) == "plate 16 5 7 (4 scratch, 3 dent) 7 none 48×40 RGB"
+    assert "jobs: nothing left to do" in run.stdout
+    assert re.search(r"about [\d.]+ minutes of jobs.* and \d+ MB", run.stdout)
+    assert [path for path in sorted(finished.rglob("*")) if ".snakemake" not in path.parts] == [
+        path for path in before if ".snakemake" not in path.parts
+    ]
