@@ -3,15 +3,14 @@
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
-from held import hold, is_job
 from local_slurm import command, start_slurmd
-from runs import DEADLINE, ROOT, TABLE, mounted, reports, snakemake, snakemake_command, write_config
+from runs import ROOT, TABLE, mounted, reports, snakemake, snakemake_command, write_config
 
-EXTRACTION = "extract_features.py"
 PROFILES = ROOT / "workflow" / "profiles"
 # no database here (see the profile); the rest makes a test of a minute out of one of ten
 SLURM = (
@@ -70,19 +69,18 @@ def folder(small_dataset: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def on_slurm(folder: Path, profile: tuple[str, ...], held: str = "") -> subprocess.Popen[bytes]:
-    """Start the run; what it says goes to run.log, and the jobs of a script stop as in `hold`."""
+def on_slurm(folder: Path, profile: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    """Start the run; what it says goes to run.log."""
     arguments = snakemake_command(folder, *profile, "--", TABLE)
     position = arguments.index("--cores")
     del arguments[position : position + 2]  # of one machine
     with open(folder / "run.log", "w") as log:
-        environment = hold(folder, held)
-        return subprocess.Popen(arguments, stdout=log, stderr=log, cwd=folder, env=environment)
+        return subprocess.Popen(arguments, stdout=log, stderr=log, cwd=folder)
 
 
 def finish(run: subprocess.Popen[bytes], folder: Path) -> str:
     try:
-        status = run.wait(DEADLINE)
+        status = run.wait(500)
     finally:
         run.kill()
     text = (folder / "run.log").read_text()
@@ -100,15 +98,21 @@ def description(job: str) -> str:
     return command("scontrol", "show", "job", "--details", job)
 
 
-def stopped_extraction(folder: Path, run: subprocess.Popen[bytes]) -> psutil.Process:
-    """The process of rule features of this run, once it has stopped."""
-    deadline = time.monotonic() + DEADLINE
+def wait_for(what: str, found: Callable[[], object], run: subprocess.Popen[bytes]) -> object:
+    deadline = time.monotonic() + 200
     while time.monotonic() < deadline and run.poll() is None:
-        for process in psutil.process_iter():
-            if is_job(process, EXTRACTION) and process.cwd() == str(folder):
-                return process
+        if value := found():
+            return value
         time.sleep(0.05)
-    raise AssertionError("no extraction came so far")
+    raise AssertionError(f"{what} did not come")
+
+
+def extraction() -> psutil.Process | None:
+    """The running process of rule features."""
+    for process in psutil.process_iter(["cmdline"]):
+        if any(part.endswith("extract_features.py") for part in process.info["cmdline"] or ()):
+            return process
+    return None
 
 
 @pytest.mark.usefixtures("slurm")
@@ -140,12 +144,12 @@ def test_the_generic_profile_gives_the_same_bytes_on_another_filesystem(folder: 
 
 @pytest.mark.usefixtures("slurm")
 def test_a_killed_job_and_a_killed_node_cost_time_and_nothing_else(folder: Path, local: Path):
-    run = on_slurm(folder, GENERIC, held=EXTRACTION)
-    victim = stopped_extraction(folder, run)
+    run = on_slurm(folder, GENERIC)
+    victim = wait_for("the extraction", extraction, run)
+    assert isinstance(victim, psutil.Process)
     victim.kill()
     psutil.wait_procs([victim])
-    stopped_extraction(folder, run)
-    hold(folder, "")  # none of those that start from now on
+    wait_for("the next extraction", extraction, run)
     kill_node()
     text = finish(run, folder)
     assert reports(folder) == reports(local)
@@ -164,7 +168,6 @@ def kill_node() -> None:
             # the one first that would tell SLURM that its job has failed, not its node
             for job in (process, *process.children(recursive=True)):
                 job.kill()
-    daemon = psutil.Process(int(Path("/run/slurmd.pid").read_text()))
-    daemon.kill()
-    psutil.wait_procs([daemon])
+    psutil.Process(int(Path("/run/slurmd.pid").read_text())).kill()
+    time.sleep(1)
     start_slurmd()
