@@ -591,7 +591,14 @@ def test_what_changes_is_planned_or_refused(run: Path, name: str):
 
 def made(folder: Path) -> dict[str, bytes]:
     """What a run reports, but for what it measured of itself."""
-    measured = ("cost.json", "_cost.md", "scores.csv", "summary.json", ".receipt.json")
+    measured = (
+        "cost.json",
+        "cost.kept.json",
+        "_cost.md",
+        "scores.csv",
+        "summary.json",
+        ".receipt.json",
+    )
     files = [*folder.glob("results/**/*"), *folder.glob("reports/*")]
     return {
         str(file.relative_to(folder)): file.read_bytes()
