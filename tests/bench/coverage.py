@@ -12,7 +12,8 @@ import numpy as np
 from scipy import optimize, stats
 from tabulate import tabulate
 
-from defectbench.evaluation import resampling
+from defectbench.evaluation import bootstrap
+from defectbench.evaluation.bootstrap import bootstrap_replicates
 from defectbench.evaluation.image_metrics import average_precision, image_auroc
 from defectbench.evaluation.intervals import (
     Z,
@@ -25,7 +26,6 @@ from defectbench.evaluation.intervals import (
     rate_interval,
     score_interval,
 )
-from defectbench.evaluation.resampling import bootstrap_replicates
 
 REPORT = Path("reports/coverage.md")
 REPLICATES = 300
@@ -413,6 +413,6 @@ def report(trials: int) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=500)
-    resampling.REPLICATES = REPLICATES
+    bootstrap.REPLICATES = REPLICATES
     REPORT.write_text(report(parser.parse_args().trials), encoding="utf-8")
     print(REPORT.read_text(encoding="utf-8"))

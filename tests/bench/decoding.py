@@ -16,7 +16,7 @@ import numpy as np
 from inputs import PREPROCESSINGS
 
 try:
-    from defectbench.features.blocks import decode_ahead
+    from defectbench.features.category import decode_ahead
 except ModuleNotFoundError:
     from defectbench.images import decode_images
 

@@ -63,8 +63,7 @@ def one_process(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def onnx_path(file: Path, threads: int) -> Callable[[Path], float]:
     """From an image's file to its score, by the exported detector."""
-    from defectbench.deployment.detector import Detector
-    from defectbench.deployment.pipeline import decoded_image
+    from defectbench.deployment.detector import Detector, decoded_image
 
     detector = Detector(file, threads)
     preprocessing, bits = detector.metadata["preprocessing"], detector.metadata["bits"]
@@ -83,10 +82,10 @@ def torch_path(file: Path, threads: int) -> Callable[[Path], float]:
     """
     import torch
 
-    from defectbench.deployment.pipeline import decoded_image
+    from defectbench.deployment.detector import decoded_image
     from defectbench.features.backbones import load_backbone
     from defectbench.features.batch_norm import fold_batch_norm
-    from defectbench.features.passes import Tap
+    from defectbench.features.feature_file import Tap
     from defectbench.features.taps import TappedNetwork
     from defectbench.scorers import scorer_class
     from defectbench.storage import read_arrays

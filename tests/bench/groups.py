@@ -11,8 +11,7 @@ import numpy as np
 from tabulate import tabulate
 from tiles import tile_features
 
-from defectbench.evaluation.folds import folds
-from defectbench.evaluation.held_out import held_out
+from defectbench.evaluation.held_out import folds, held_out
 from defectbench.evaluation.held_out_check import check_held_out
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.scorers.base import Scorer

@@ -22,8 +22,8 @@ from measuring import processor, table
 
 from defectbench.images.index import read_index
 from defectbench.scorers.coreset import random_projection
+from defectbench.scorers.grids import patch_features
 from defectbench.scorers.patchcore import Patchcore
-from defectbench.scorers.patches import patch_features
 from defectbench.storage import open_h5, write_text
 
 GROUP, LAYERS = "lanczos256/resnet18", ("layer2/pool1", "layer3/pool1")

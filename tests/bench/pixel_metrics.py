@@ -19,6 +19,7 @@ import numpy as np
 from scipy import ndimage
 from tabulate import tabulate
 
+from defectbench.evaluation.pixel_intervals import pixel_intervals
 from defectbench.evaluation.pixel_metrics import (
     LIMITS,
     TOUCHING_CORNERS,
@@ -26,7 +27,6 @@ from defectbench.evaluation.pixel_metrics import (
     pixel_metrics,
     rank_pixels,
 )
-from defectbench.evaluation.pixel_resampling import pixel_intervals
 from defectbench.scorers.grids import bilinear
 from defectbench.storage import write_text
 

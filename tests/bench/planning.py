@@ -14,7 +14,7 @@ import yaml
 from measuring import ROOT, Usage, measure, processor, table
 from PIL import Image
 
-from defectbench.facts import FACTS
+from defectbench.provenance import FACTS
 
 BACKBONES = {
     "resnet18": "layer3",

@@ -28,13 +28,12 @@ from defectbench.evaluation.image_metrics import image_auroc
 from defectbench.images.index import read_index
 from defectbench.scorers.autoencoder import Autoencoder
 from defectbench.scorers.coreset import greedy_k_centres
-from defectbench.scorers.grids import gaussian_blur, nearest
+from defectbench.scorers.grids import gaussian_blur, nearest, patch_features
 from defectbench.scorers.kernel_pca_fre import KernelPcaFre
 from defectbench.scorers.linear_autoencoder import opened_generator
 from defectbench.scorers.mahalanobis import Mahalanobis
 from defectbench.scorers.padim import Padim
 from defectbench.scorers.patchcore import Patchcore
-from defectbench.scorers.patches import patch_features
 from defectbench.scorers.pca_fre import PcaFre
 from defectbench.scorers.pca_gaussian import PcaGaussian
 from defectbench.scorers.tied_autoencoder import TiedAutoencoder

@@ -32,18 +32,17 @@ def write_detector(folder: Path) -> dict:
     """Fit FRE on a small seeded network and export it to ``detector.onnx``; what went into it."""
     import torch
 
-    from defectbench.deployment.card import threshold_table
-    from defectbench.deployment.detector import encode_probe
+    from defectbench.deployment.detector import decoded_images, encode_probe
     from defectbench.deployment.detector_file import FORMAT
+    from defectbench.deployment.drift import image_statistics, training_ranges
     from defectbench.deployment.export import (
         DetectorModule,
         detector_bytes,
         graph_sha256,
         onnx_model,
+        threshold_table,
     )
     from defectbench.deployment.graphs import scorer_graph
-    from defectbench.deployment.image_statistics import image_statistics, training_ranges
-    from defectbench.deployment.pipeline import decoded_images
     from defectbench.deployment.proof import score_tolerance
     from defectbench.features.backbones import Backbone
     from defectbench.features.taps import Tap, TappedNetwork

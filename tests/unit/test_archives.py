@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from defectbench.acquisition import archives, downloads
-from defectbench.acquisition.archives import (
+from defectbench.errors import InputError
+from defectbench.images.indexing import index_category
+from defectbench.provenance import file_sha256
+from defectbench.sources import archives, downloads
+from defectbench.sources.archives import (
     WHOLE,
     Archive,
     category_archive,
     unpack,
     unpacked_category,
 )
-from defectbench.errors import InputError
-from defectbench.images.indexing import index_category
-from defectbench.provenance import file_sha256
 
 HEADER = "category,url,bytes,md5,sha256\n"
 

@@ -7,13 +7,12 @@ import pytest
 from PIL import Image
 
 from defectbench.config import leave_out_default_aspect
+from defectbench.deployment.detector import decoded_image
 from defectbench.deployment.overlays import write_overlay
-from defectbench.deployment.pipeline import decoded_image
 from defectbench.evaluation.map_geometry import over_whole_image
-from defectbench.images.aspect import ASPECTS, to_square
 from defectbench.images.decoding import decode_images
-from defectbench.images.resizing import preprocess
-from defectbench.reports.overlays import GAP, PANEL, ColourScale, draw_panels
+from defectbench.images.resizing import ASPECTS, preprocess, to_square
+from defectbench.reports.pictures import GAP, PANEL, ColourScale, draw_panels
 
 SHAPES = [(20, 48), (48, 20), (21, 48), (20, 47), (33, 10)]
 LANCZOS = {"interpolation": "lanczos", "size": 24}

@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from defectbench.acquisition.weights import fetch_weights
 from defectbench.errors import InputError
-from defectbench.facts import FACTS
 from defectbench.features.backbones import load_backbone
 from defectbench.features.batch_norm import fold_batch_norm
-from defectbench.features.passes import Tap
+from defectbench.features.feature_file import Tap
 from defectbench.features.taps import TappedNetwork
-from defectbench.provenance import file_sha256
+from defectbench.provenance import FACTS, file_sha256
+from defectbench.sources.weights import fetch_weights
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from defectbench.errors import InputError
-from defectbench.features import blocks, category, feature_file
+from defectbench.features import category, feature_file
 from defectbench.features.category import write_features
-from defectbench.features.feature_file import kept_name
-from defectbench.features.machine import Machine
-from defectbench.features.passes import Pass, Tap
+from defectbench.features.devices import Machine
+from defectbench.features.feature_file import Pass, Tap, kept_name
 from defectbench.images import decoding
 from defectbench.storage import open_h5, read_attributes
 
@@ -37,7 +36,7 @@ def files(small_dataset: Path) -> list[Path]:
     """Two blocks of images, the second not full."""
     found = sorted(small_dataset.glob("*/*/*/*.png"))
     found = [path for path in found if "ground_truth" not in path.parts]
-    assert blocks.BLOCK < len(found) < 2 * blocks.BLOCK
+    assert category.BLOCK < len(found) < 2 * category.BLOCK
     return found
 
 
@@ -238,7 +237,7 @@ def test_blocks_keep_the_order_of_the_files_and_wait_in_bounded_number(
     monkeypatch.setattr(blocks, "BLOCK", 3)
     monkeypatch.setattr(blocks, "AHEAD", 2)
     small = {"interpolation": "lanczos", "size": 8}
-    found = list(blocks.decode_ahead(files, {"small": small}, 2))
+    found = list(category.decode_ahead(files, {"small": small}, 2))
     assert [len(block["small"]) for block in found] == [3] * (len(files) // 3) + [len(files) % 3]
     expected = [decoding.preprocess(decoding.load_image(file), small) for file in files]
     np.testing.assert_array_equal(np.concatenate([b["small"] for b in found]), expected)

@@ -10,7 +10,7 @@ from made_results import CODE, run_script
 from defectbench.evaluation.operating_points import ScoredImages
 from defectbench.images.index import IndexRow, write_index
 from defectbench.reports.cells import CellResults
-from defectbench.reports.cost_table import cost_markdown, with_costs
+from defectbench.reports.costs import cost_markdown, with_costs
 from defectbench.scorers.nearest_neighbour import NearestNeighbour
 from defectbench.storage import read_json, write_arrays, write_json
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from defectbench.config import check_schema
-from defectbench.crossings import Place, check_crossings, crossings
 from defectbench.errors import InputError
-from defectbench.evaluation.across import across, fitted_rows, judging_rows
-from defectbench.evaluation.studies import Category, Settings
 from defectbench.scorers.nearest_neighbour import NearestNeighbour
 from defectbench.scorers.pca_kde import PcaKde
+from defectbench.studies.across import across, fitted_rows, judging_rows
+from defectbench.studies.crossings import Place, check_crossings, crossings
+from defectbench.studies.trial import Category, Settings
 
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 SETTINGS = Settings(0.05, 5, 42)

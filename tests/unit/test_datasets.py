@@ -12,8 +12,7 @@ from PIL import ExifTags, Image
 
 from defectbench.errors import InputError
 from defectbench.images.index import IndexRow, dataset_digest, read_index, write_index
-from defectbench.images.indexing import index_category
-from defectbench.images.notes import category_notes, write_notes
+from defectbench.images.indexing import category_notes, index_category, write_notes
 from defectbench.storage import read_json
 
 

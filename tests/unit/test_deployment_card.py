@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from defectbench.deployment.card import licence_notes, score_unit, threshold_table
+from defectbench.deployment.export import licence_notes, score_unit, threshold_table
 from defectbench.deployment.graphs import exportable_scorers
-from defectbench.facts import FACTS
+from defectbench.provenance import FACTS
 
 
 def test_thresholds_keep_their_rate_and_only_rates_that_the_images_carry_are_listed():

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from defectbench.deployment.drift import kolmogorov_smirnov, same_world
-from defectbench.deployment.image_statistics import (
+from defectbench.deployment.drift import (
     ImageStatistics,
     image_statistics,
+    kolmogorov_smirnov,
+    same_world,
     training_ranges,
 )
 

@@ -91,7 +91,7 @@ def test_the_graphs_digest_ignores_metadata_and_sees_weights(made: dict):
 
 
 def test_a_proof_holds_for_the_scores_of_the_benchmark(made: dict):
-    from defectbench.deployment.pipeline import decoded_images
+    from defectbench.deployment.detector import decoded_images
 
     detector = Detector(made["path"], 1)
     preprocessing = made["metadata"]["preprocessing"]
@@ -108,7 +108,7 @@ def test_a_proof_holds_for_the_scores_of_the_benchmark(made: dict):
     [(1.01, 1, "scores test image"), (1, 1.01, "maps deviate"), (np.nan, 1, "scores test image")],
 )
 def test_a_proof_fails_for_other_scores_or_maps(made: dict, scores, maps, complaint):
-    from defectbench.deployment.pipeline import decoded_images
+    from defectbench.deployment.detector import decoded_images
 
     detector = Detector(made["path"], 1)
     images = decoded_images(made["files"], made["metadata"]["preprocessing"], 1)
@@ -117,7 +117,7 @@ def test_a_proof_fails_for_other_scores_or_maps(made: dict, scores, maps, compla
 
 
 def test_a_verdict_that_flips_beyond_rounding_fails_the_proof(made: dict, tmp_path: Path):
-    from defectbench.deployment.pipeline import decoded_images
+    from defectbench.deployment.detector import decoded_images
 
     def raise_threshold(model: onnx.ModelProto) -> None:
         threshold = made["metadata"]["threshold"]["value"]

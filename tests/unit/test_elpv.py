@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from defectbench.acquisition.elpv import link_cells
 from defectbench.errors import InputError
 from defectbench.images.groups import OWN, assign_groups, group_notes
 from defectbench.images.indexing import index_category
+from defectbench.sources.elpv import link_cells
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from sklearn.metrics import (
 )
 
 from defectbench.evaluation import image_metrics as of_images
-from defectbench.evaluation import resampling
+from defectbench.evaluation import bootstrap
+from defectbench.evaluation.bootstrap import bootstrap_replicates
 from defectbench.evaluation.cautions import binomial_p_value, cautions, flags, reasons
 from defectbench.evaluation.defect_types import defect_metrics
 from defectbench.evaluation.image_metrics import (
@@ -36,7 +37,6 @@ from defectbench.evaluation.intervals import (
     ranking_intervals,
     rate_interval,
 )
-from defectbench.evaluation.resampling import bootstrap_replicates
 from defectbench.evaluation.thresholds import (
     images_to_vouch_for,
     oracle_threshold,
@@ -185,8 +185,8 @@ def test_a_replicate_is_the_metric_of_the_resampled_images(distinct: int):
     scores = np.round((rng.normal(size=50) + labels) * distinct) / distinct
     order = np.argsort(-scores, kind="stable")
     ties = of_images.last_of_ties(scores[order])
-    times = resampling._times_drawn(labels, np.arange(50), 6, np.random.default_rng(1))
-    found = resampling._resampled_metrics(times[:, order], labels[order] == 1, ties)
+    times = bootstrap._times_drawn(labels, np.arange(50), 6, np.random.default_rng(1))
+    found = bootstrap._resampled_metrics(times[:, order], labels[order] == 1, ties)
     for row, auroc, aupr in zip(times, *found, strict=True):
         resampled = np.repeat(labels, row), np.repeat(scores, row)
         assert auroc == pytest.approx(roc_auc_score(*resampled), abs=1e-12)
@@ -196,8 +196,8 @@ def test_a_replicate_is_the_metric_of_the_resampled_images(distinct: int):
 def test_groups_are_resampled_whole_and_each_kind_apart():
     # groups: good a (2 images) and b (1); defective c (2) and one alone; d holds both
     labels = np.array([0, 0, 0, 1, 1, 1, 0, 1])
-    numbers = resampling.group_numbers(np.array(["a", "a", "b", "c", "c", "", "d", "d"]))
-    times = resampling._times_drawn(labels, numbers, 200, np.random.default_rng(1))
+    numbers = bootstrap.group_numbers(np.array(["a", "a", "b", "c", "c", "", "d", "d"]))
+    times = bootstrap._times_drawn(labels, numbers, 200, np.random.default_rng(1))
     assert (times[:, [0, 3, 6]] == times[:, [1, 4, 7]]).all()
     assert (times[:, 0] + times[:, 2] == 2).all()
     assert (times[:, 3] + times[:, 5] == 2).all()
@@ -206,9 +206,9 @@ def test_groups_are_resampled_whole_and_each_kind_apart():
 
 def test_images_without_a_group_are_groups_of_their_own():
     np.testing.assert_array_equal(
-        resampling.group_numbers(np.array(["b", "", "a", "b", ""])), [1, 2, 0, 1, 3]
+        bootstrap.group_numbers(np.array(["b", "", "a", "b", ""])), [1, 2, 0, 1, 3]
     )
-    assert len(set(resampling.group_numbers(np.array(["", "", ""])))) == 3
+    assert len(set(bootstrap.group_numbers(np.array(["", "", ""])))) == 3
 
 
 def test_replicates_are_the_same_images_for_every_detector_of_a_category():
@@ -229,7 +229,7 @@ def test_large_test_sets_are_resampled_in_blocks(monkeypatch: pytest.MonkeyPatch
     labels, scores = rng.integers(0, 2, 40), rng.normal(size=40)
     monkeypatch.setattr(resampling, "REPLICATE_BLOCK", 40 * 300)
     replicates = bootstrap_replicates(labels, scores, alone(labels), 42, "bottle")
-    assert {array.shape for array in replicates.values()} == {(resampling.REPLICATES,)}
+    assert {array.shape for array in replicates.values()} == {(bootstrap.REPLICATES,)}
 
 
 @pytest.mark.parametrize("difference", [1.0, 2.5])

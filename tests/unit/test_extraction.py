@@ -12,7 +12,7 @@ from defectbench.errors import InputError
 from defectbench.features import extraction
 from defectbench.features.backbones import load_backbone
 from defectbench.features.extraction import Extractor, select_device, select_precision
-from defectbench.features.passes import Tap
+from defectbench.features.feature_file import Tap
 from defectbench.features.taps import TappedNetwork
 
 CPU = torch.device("cpu")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from defectbench.errors import InputError
-from defectbench.features.given import feature_files, read_feature_file
+from defectbench.sources.given_features import feature_files, read_feature_file
 
 
 def arrays(**changes: object) -> dict[str, np.ndarray]:

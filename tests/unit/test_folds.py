@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from defectbench.evaluation.folds import contiguous_folds, folds, number_of_groups
+from defectbench.evaluation.held_out import contiguous_folds, folds, number_of_groups
 
 
 def test_folds_hold_every_image_once_and_follow_the_seed():

@@ -5,8 +5,7 @@ import pytest
 from tiles import tile_features
 
 from defectbench.errors import InputError
-from defectbench.evaluation.folds import folds
-from defectbench.evaluation.held_out import held_out
+from defectbench.evaluation.held_out import folds, held_out
 from defectbench.evaluation.held_out_check import FEWEST_IMAGES, check_held_out, near_duplicates
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.scorers.base import Scorer

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from defectbench.images.aspect import to_square
 from defectbench.images.index import IndexRow, write_index
+from defectbench.images.resizing import to_square
 from defectbench.storage import read_json, write_arrays, write_json, write_tsv
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"

@@ -11,8 +11,8 @@ from made_results import write_cell, write_page
 from PIL import Image
 
 from defectbench.deployment.new_images import MOST_PICTURES, score_new_images
-from defectbench.reports import new_images
-from defectbench.reports.new_images import read_new_images
+from defectbench.reports import verdicts
+from defectbench.reports.verdicts import read_new_images
 from defectbench.storage import read_json
 
 DECISION = {
@@ -99,8 +99,8 @@ def test_of_several_seeds_the_first_one_counts(tmp_path: Path):
 def test_the_table_begins_with_the_highest_scores_and_ends_where_the_page_would_grow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(new_images, "MOST_ROWS", 2)
-    monkeypatch.setattr(new_images, "BUDGET", 40)  # of one picture
+    monkeypatch.setattr(verdicts, "MOST_ROWS", 2)
+    monkeypatch.setattr(verdicts, "BUDGET", 40)  # of one picture
     (new,) = read_new_images([written(tmp_path, "ring", "a", [0.1, 3.0, 2.0])], DECISION)
     assert [row["score"] for row in new.rows] == [3.0, 2.0]
     assert [row["picture"] is not None for row in new.rows] == [True, False]

@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
-from defectbench.evaluation.curves import precision_recall_curve, roc_curve
-from defectbench.evaluation.decisions import choose, preference
-from defectbench.evaluation.image_metrics import average_precision, confusion_at, image_auroc
+from defectbench.evaluation.choice import choose, preference
+from defectbench.evaluation.image_metrics import (
+    average_precision,
+    confusion_at,
+    image_auroc,
+    precision_recall_curve,
+    roc_curve,
+)
 from defectbench.evaluation.intervals import rate_interval
 from defectbench.evaluation.operating_points import (
     ScoredImages,

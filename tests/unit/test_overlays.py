@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from defectbench.reports.overlays import (
+from defectbench.reports.pictures import (
     COLOURS,
     GAP,
     OUTLINE,

@@ -7,8 +7,8 @@ import pytest
 
 from defectbench.errors import InputError
 from defectbench.images.indexing import index_category
-from defectbench.images.own_folders import lay_out, own_categories, training_images
-from defectbench.images.wording import users_folder
+from defectbench.images.layout import users_folder
+from defectbench.sources.own_folders import lay_out, own_categories, training_images
 
 
 @pytest.fixture

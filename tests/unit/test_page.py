@@ -10,12 +10,13 @@ import pytest
 from made_results import RATES, write_cell, write_cost, write_images, write_page
 from PIL import Image
 
+from defectbench.evaluation.decision import decide, point_table
 from defectbench.evaluation.operating_points import ScoredImages
 from defectbench.evaluation.pixel_metrics import pixel_metrics
 from defectbench.images.index import IndexRow, write_index
-from defectbench.reports import gallery, page
+from defectbench.reports import page, pictures
 from defectbench.reports.cells import CellResults
-from defectbench.reports.decision_words import (
+from defectbench.reports.decision_text import (
     category_verdict,
     decision_markdown,
     headline,
@@ -24,7 +25,6 @@ from defectbench.reports.decision_words import (
     short_names,
     warnings,
 )
-from defectbench.reports.decisions import decide, point_table
 from defectbench.reports.page import heat_table, script_safe_json
 from defectbench.reports.results import paired_differences, tidy_results
 from defectbench.storage import read_json, write_arrays, write_json
@@ -355,15 +355,15 @@ def test_notes_and_warnings_reach_the_page(tmp_path: Path, plate: list[Path]):
 
 def test_pictures_show_mistakes_first_and_no_image_twice():
     cell = result("a", "plate", SCORES, 0.9)
-    picks = gallery.pick_images(cell, 1.0)
+    picks = pictures.pick_images(cell, 1.0)
     rows = [pick.row for pick in picks]
     assert len(rows) == len(set(rows))
     misses = [row for row in rows if cell.labels[row] and cell.scores[row] < 1.0]
     assert rows[0] == np.argmin(np.where(cell.labels == 1, cell.scores, np.inf))
-    assert misses[: gallery.EACH] == rows[: len(misses[: gallery.EACH])]
+    assert misses[: pictures.EACH] == rows[: len(misses[: pictures.EACH])]
     alarms = [pick for pick in picks if pick.why == "one of the highest good scores"]
     assert all(cell.scores[pick.row] >= 1.0 for pick in alarms)
-    whys = [pick.why for pick in gallery.pick_images(cell, None)]
+    whys = [pick.why for pick in pictures.pick_images(cell, None)]
     assert whys.count("median of its type") == 2
 
 
@@ -372,13 +372,13 @@ def test_pictures_stay_within_their_budget_and_say_how_many_are_missing(
 ):
     folder = write_images(tmp_path, "plate", [path for path, *_ in PLATE])
     cell = result("a", "plate", SCORES, 0.9)
-    every, left_out = gallery.gallery([(cell, 1.0)], {"plate": folder}, {})
+    every, left_out = pictures.gallery([(cell, 1.0)], {"plate": folder}, {})
     assert left_out == 0
     monkeypatch.setattr(gallery, "BUDGET", 3 * len(every[0]["source"]) + 10)
-    fewer, left_out = gallery.gallery([(cell, 1.0)], {"plate": folder}, {})
+    fewer, left_out = pictures.gallery([(cell, 1.0)], {"plate": folder}, {})
     assert fewer == every[:3]
     assert left_out == len(every) - 3
-    assert gallery.gallery([(cell, 1.0)], {}, {}) == ([], len(every))
+    assert pictures.gallery([(cell, 1.0)], {}, {}) == ([], len(every))
 
 
 def test_too_many_scores_leave_out_the_worst_detectors(

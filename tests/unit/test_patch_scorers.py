@@ -7,10 +7,9 @@ from sklearn.decomposition import PCA
 
 from defectbench.scorers import coreset
 from defectbench.scorers.coreset import greedy_k_centres, random_projection
-from defectbench.scorers.grids import bilinear, neighbourhood_mean, smooth_maps
+from defectbench.scorers.grids import bilinear, neighbourhood_mean, patch_features, smooth_maps
 from defectbench.scorers.patch_subspace import PatchSubspace
 from defectbench.scorers.patchcore import Patchcore
-from defectbench.scorers.patches import patch_features
 
 
 def layers(n_images: int, seed: int) -> list[np.ndarray]:

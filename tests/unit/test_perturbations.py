@@ -7,7 +7,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from defectbench.images.perturbations import PERTURBATIONS, UNITS, perturb
+from defectbench.studies.perturbed_features import PERTURBATIONS, UNITS, perturb
 
 ROOT = Path(__file__).parents[2]
 SHA = "ab" * 32

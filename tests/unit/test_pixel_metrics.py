@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from defectbench.errors import InputError
+from defectbench.evaluation.pixel_intervals import LevelCurves, curve_levels, pixel_intervals
 from defectbench.evaluation.pixel_metrics import (
     collect_pixels,
     defect_pixel_metrics,
@@ -17,7 +18,6 @@ from defectbench.evaluation.pixel_metrics import (
     pro_curve,
     rank_pixels,
 )
-from defectbench.evaluation.pixel_resampling import LevelCurves, curve_levels, pixel_intervals
 from defectbench.images.masks import read_mask
 from defectbench.scorers.grids import bilinear
 

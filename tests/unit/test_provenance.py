@@ -109,10 +109,10 @@ def codes() -> dict[str, str]:
 @pytest.mark.parametrize(
     ("module", "changed"),
     [
-        ("acquisition/elpv.py", {"fetch_category"}),
+        ("sources/elpv.py", {"fetch_category"}),
         ("scorers/pca_fre.py", {"pca_fre"}),
         ("scorers/pca_kde.py", set()),
-        ("reports/usage.py", {"write_usage"}),
+        ("reports/costs.py", {"write_usage"}),
         ("errors.py", {*STAGES, "pca_fre"}),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from made_results import inputs_of, write_cell, write_cost, write_page
 
 from defectbench.reports.cells import collect_cells
-from defectbench.reports.scope import scope_line
+from defectbench.reports.markdown import scope_line
 from defectbench.storage import read_json
 
 CATEGORIES = [f"c{number}" for number in range(15)]

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defectbench.evaluation.robustness import frozen_level, reset_level
-from defectbench.evaluation.studies import Settings
 from defectbench.features.category import write_features
-from defectbench.features.machine import Machine
-from defectbench.features.passes import Pass, Tap
-from defectbench.features.perturbed import Image, Perturbation, perturbed_features
+from defectbench.features.devices import Machine
+from defectbench.features.feature_file import Pass, Tap
 from defectbench.provenance import file_sha256
 from defectbench.storage import open_h5
+from defectbench.studies.perturbed_features import Image, Perturbation, perturbed_features
+from defectbench.studies.robustness import frozen_level, reset_level
+from defectbench.studies.trial import Settings
 
 SETTINGS = Settings(0.05, 5, 42)
 VARIED = {"perturbation": "brightness", "level": -20}

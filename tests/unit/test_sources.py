@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from defectbench.acquisition.sources import folder_categories, link_category
 from defectbench.errors import InputError
 from defectbench.images.indexing import index_category
+from defectbench.sources.mvtec_folder import folder_categories, link_category
 
 
 def test_a_folder_is_linked_not_copied(category: Path, tmp_path: Path):

@@ -4,13 +4,17 @@ import numpy as np
 import pytest
 from tiles import tile_features
 
-from defectbench.evaluation.contamination import contamination, defective_images
-from defectbench.evaluation.studies import Category, Settings, level, trial
-from defectbench.evaluation.training_size import nested_subsets, training_size
-from defectbench.evaluation.trimming import rows_left, trim
+from defectbench.evaluation.held_out import rows_left, trim
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.nearest_neighbour import NearestNeighbour
 from defectbench.scorers.pca_kde import PcaKde
+from defectbench.studies.training_set import (
+    contamination,
+    defective_images,
+    nested_subsets,
+    training_size,
+)
+from defectbench.studies.trial import Category, Settings, level, trial
 
 SETTINGS = Settings(0.05, 5, 42)
 ALONE = np.full(30, "")

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from made_results import write_cell, write_page
 
-from defectbench.reports.study_answers import (
+from defectbench.storage import write_json
+from defectbench.studies.answers import (
     contamination_answers,
     robustness_answers,
     training_size_answers,
 )
-from defectbench.reports.study_section import study_section
-from defectbench.storage import write_json
+from defectbench.studies.report import study_section
 
 NAMES = {"a net": "a", "b net": "b"}
 IMAGES = {"train": 200, "test_good": 50, "test_defective": 50}
@@ -136,7 +136,7 @@ def test_the_section_shows_answers_plot_and_tables_of_each_category():
 
 
 def test_plots_beyond_the_pages_room_are_linked_to(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("defectbench.reports.study_section.BUDGET", 10)
+    monkeypatch.setattr("defectbench.studies.report.BUDGET", 10)
     entry = of_sizes(0.80, 0.935, 0.94, 0.942) | {"study": "training_size", "images": IMAGES}
     entries = [entry | {"category": category} for category in ("plate", "ring")]
     (study,) = study_section("parts", {"training_size": entries})["studies"]

@@ -9,12 +9,12 @@ import pytest
 import yaml
 
 from defectbench.config import method_layers, scorer_parameters
-from defectbench.facts import FACTS
+from defectbench.evaluation.seeds import average_seeds
+from defectbench.provenance import FACTS
+from defectbench.reports.cells import notes_by_category
 from defectbench.reports.details import details
-from defectbench.reports.notes import notes_by_category
 from defectbench.reports.published import Publication, comparable, read_publication, remarks
 from defectbench.reports.results import Results, paired_differences, tidy_results
-from defectbench.reports.seeds import average_seeds
 from defectbench.reports.tables import report
 from defectbench.storage import read_json, write_json
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from defectbench.errors import InputError
-from defectbench.facts import FACTS
 from defectbench.features.batch_norm import fold_batch_norm
-from defectbench.features.passes import Tap
+from defectbench.features.feature_file import Tap
 from defectbench.features.taps import TappedNetwork
+from defectbench.provenance import FACTS
 from defectbench.storage import read_json
 
 SIDE = 64

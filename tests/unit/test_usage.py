@@ -1,6 +1,7 @@
 """The table of resources shows the most that a rule asked for and used."""
 
-from defectbench.reports.usage import HEADER, usage_table
+from defectbench.reports.costs import USAGE_HEADER as HEADER
+from defectbench.reports.costs import usage_table
 
 
 def record(**changes: object) -> dict:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from defectbench.acquisition.archives import category_archive
+from defectbench.sources.archives import category_archive
 from defectbench.config import (
     all_categories,
     category_folder,
@@ -17,11 +17,11 @@ from defectbench.config import (
     scorer_parameters,
     taps,
 )
-from defectbench.deployment.graphs import check_exportable
+from defectbench.deployment.graphs import GRAPHS, check_exportable
 from defectbench.errors import InputError
-from defectbench.facts import FACTS
-from defectbench.features.given import feature_files
-from defectbench.images.own_folders import KEYS
+from defectbench.provenance import FACTS
+from defectbench.sources.given_features import feature_files
+from defectbench.sources.own_folders import KEYS
 from defectbench.provenance import file_sha256, library_versions, stage_digest
 
 
@@ -190,7 +190,7 @@ def detector_weights(wildcards):
 def detector_digest(wildcards):
     """Digest of the export and of the graph of the method's scorer."""
     scorer = config["methods"][wildcards.method]["scorer"]
-    return stage_digest("export_detector", f"deployment.graphs.{scorer}")
+    return stage_digest("export_detector", f"deployment.graphs.{GRAPHS[scorer]}")
 
 
 def new_images(wildcards):

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from defectbench.acquisition.weights import listed_weights
+from defectbench.sources.weights import listed_weights
 from defectbench.config import chosen_categories
-from defectbench.facts import FACTS
-from defectbench.features.gpus import gpu_driver_is_loaded
+from defectbench.provenance import FACTS
+from defectbench.features.devices import gpu_driver_is_loaded
 from defectbench.provenance import stage_digest
 
 GPU_THREADS = 2  # decode on, while the GPU computes

@@ -21,7 +21,7 @@ from defectbench.config import (
     split_names,
 )
 from defectbench.contents import Contents
-from defectbench.crossings import check_crossings
+from defectbench.studies.crossings import check_crossings
 from defectbench.errors import InputError
 from defectbench.features.layers import check_layers
 from defectbench.planning import Planner, let_receipts_decide
@@ -42,7 +42,7 @@ def planned_jobs():
 
 def say_results():
     """At the end of a run: the verdict on each dataset, and where table and page are."""
-    from defectbench.reports.closing import closing_lines  # takes a second that planning can spare
+    from defectbench.reports.decision_text import closing_lines  # takes a second that planning can spare
 
     if "all" not in quietness:
         reports = [file for job in workflow.dag.jobs for file in job.output]

@@ -12,7 +12,6 @@ from typing import Any
 import yaml
 from snakemake.utils import update_config
 
-from defectbench.acquisition.sources import link_category, link_elpv
 from defectbench.config import (
     category_folder,
     cells,
@@ -26,13 +25,13 @@ from defectbench.config import (
 )
 from defectbench.deployment.folder import images_below
 from defectbench.errors import InputError
-from defectbench.facts import FACTS
 from defectbench.images.groups import OWN, assign_groups
 from defectbench.images.index import IndexRow
-from defectbench.images.indexing import index_category
-from defectbench.images.notes import category_notes
-from defectbench.images.own_folders import lay_out
+from defectbench.images.indexing import category_notes, index_category
+from defectbench.provenance import FACTS
 from defectbench.reports.preview import earlier_rates, preview_table
+from defectbench.sources.mvtec_folder import link_category, link_elpv
+from defectbench.sources.own_folders import lay_out
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from defectbench.errors import job_log
-from defectbench.images.aspect import SQUASH
 from defectbench.images.decoding import load_rgb
 from defectbench.images.index import read_index
 from defectbench.images.masks import read_mask
-from defectbench.reports.overlays import (
+from defectbench.images.resizing import SQUASH
+from defectbench.reports.pictures import (
     ColourScale,
     draw_panels,
     every_picture,

@@ -7,6 +7,7 @@ import numpy as np
 
 from defectbench.errors import InputError, job_log
 from defectbench.evaluation.map_geometry import over_whole_image
+from defectbench.evaluation.pixel_intervals import pixel_intervals
 from defectbench.evaluation.pixel_metrics import (
     CURVE_RATES,
     collect_pixels,
@@ -17,10 +18,9 @@ from defectbench.evaluation.pixel_metrics import (
     pro_curve,
     rank_pixels,
 )
-from defectbench.evaluation.pixel_resampling import pixel_intervals
-from defectbench.images.aspect import SQUASH
 from defectbench.images.index import IndexRow, read_index
 from defectbench.images.masks import read_mask
+from defectbench.images.resizing import SQUASH
 from defectbench.scorers.grids import bilinear
 from defectbench.storage import read_arrays, write_json
 

@@ -3,11 +3,11 @@
 import numpy as np
 
 from defectbench.errors import job_log
+from defectbench.evaluation.bootstrap import bootstrap_replicates
 from defectbench.evaluation.cautions import cautions, flags, reasons
 from defectbench.evaluation.defect_types import defect_metrics
 from defectbench.evaluation.image_metrics import image_metrics, worst_ranked
 from defectbench.evaluation.intervals import metric_intervals
-from defectbench.evaluation.resampling import bootstrap_replicates
 from defectbench.evaluation.thresholds import oracle_threshold, threshold_at_false_positive_rate
 from defectbench.storage import open_h5, read_attributes, read_tsv, write_arrays, write_json
 

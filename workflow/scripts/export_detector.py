@@ -6,27 +6,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from defectbench.deployment.card import licence_notes, score_unit, threshold_table
 from defectbench.deployment.cost import measured_cost
-from defectbench.deployment.detector import Detector, encode_probe
+from defectbench.deployment.detector import Detector, decoded_image, decoded_images, encode_probe
 from defectbench.deployment.detector_file import FORMAT
+from defectbench.deployment.drift import image_statistics, training_ranges
 from defectbench.deployment.export import (
     DetectorModule,
     detector_bytes,
     graph_sha256,
+    licence_notes,
     onnx_model,
+    score_unit,
+    threshold_table,
 )
 from defectbench.deployment.graphs import scorer_graph
-from defectbench.deployment.image_statistics import image_statistics, training_ranges
-from defectbench.deployment.pipeline import decoded_image, decoded_images
 from defectbench.deployment.proof import prove, score_tolerance
 from defectbench.errors import InputError, job_log
 from defectbench.evaluation.pixel_metrics import pixel_threshold
-from defectbench.facts import FACTS
 from defectbench.features.backbones import load_backbone
 from defectbench.features.taps import Tap
 from defectbench.images.index import read_index
-from defectbench.provenance import file_sha256, library_versions
+from defectbench.provenance import FACTS, file_sha256, library_versions
 from defectbench.storage import atomic_path, read_arrays, read_json, read_tsv, write_json
 
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "onnxscript", "pillow", "timm", "torch", "torchvision")

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from defectbench.errors import job_log
 from defectbench.features.category import write_features
-from defectbench.features.feature_file import kept_name
-from defectbench.features.machine import Machine
-from defectbench.features.passes import Pass, Tap
+from defectbench.features.devices import Machine
+from defectbench.features.feature_file import Pass, Tap, kept_name
 from defectbench.images.index import images_digest, read_index
 from defectbench.provenance import file_sha256, library_versions
 from defectbench.storage import read_json, write_json

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from defectbench.acquisition.archives import (
+from defectbench.errors import job_log
+from defectbench.provenance import FACTS
+from defectbench.sources.archives import (
     WHOLE,
     Archive,
     category_archive,
     unpacked_category,
 )
-from defectbench.acquisition.sources import link_category, link_elpv
-from defectbench.errors import job_log
-from defectbench.facts import FACTS
-from defectbench.images.own_folders import lay_out, own_categories
+from defectbench.sources.mvtec_folder import link_category, link_elpv
+from defectbench.sources.own_folders import lay_out, own_categories
 
 with job_log(snakemake.log[0]):
     dataset, category = snakemake.wildcards.dataset, snakemake.wildcards.category

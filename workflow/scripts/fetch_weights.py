@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from defectbench.acquisition.weights import fetch_weights
 from defectbench.errors import job_log
-from defectbench.facts import FACTS
+from defectbench.provenance import FACTS
+from defectbench.sources.weights import fetch_weights
 
 with job_log(snakemake.log[0]):
     fetch_weights(

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from defectbench.errors import job_log
-from defectbench.features.given import read_feature_file
 from defectbench.images.index import images_digest, write_index
 from defectbench.provenance import library_versions
+from defectbench.sources.given_features import read_feature_file
 from defectbench.storage import create_array, create_h5, write_json
 
 with job_log(snakemake.log[0]):

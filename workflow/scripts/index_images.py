@@ -5,9 +5,8 @@ from pathlib import Path
 from defectbench.errors import job_log
 from defectbench.images.groups import OWN, assign_groups
 from defectbench.images.index import write_index
-from defectbench.images.indexing import index_category
-from defectbench.images.notes import category_notes, write_notes
-from defectbench.images.wording import users_folder
+from defectbench.images.indexing import category_notes, index_category, write_notes
+from defectbench.images.layout import users_folder
 from defectbench.progress import warn
 
 with job_log(snakemake.log[0]):

@@ -7,10 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from defectbench.errors import job_log
-from defectbench.evaluation.folds import folds
-from defectbench.evaluation.held_out import held_out
+from defectbench.evaluation.held_out import folds, held_out, rows_left
 from defectbench.evaluation.held_out_check import check_held_out
-from defectbench.evaluation.trimming import rows_left
 from defectbench.images.groups import assign_groups, group_notes
 from defectbench.images.index import dataset_digest, read_index
 from defectbench.progress import warn

@@ -1,10 +1,10 @@
 """Rule `study_across`: a detector and its threshold on test images of other places."""
 
 from defectbench.errors import job_log
-from defectbench.evaluation.across import across, fitted_rows, judging_rows
-from defectbench.evaluation.studies import Settings, read_category
 from defectbench.scorers import scorer_class
 from defectbench.storage import write_json
+from defectbench.studies.across import across, fitted_rows, judging_rows
+from defectbench.studies.trial import Settings, read_category
 
 with job_log(snakemake.log[0]):
     given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards

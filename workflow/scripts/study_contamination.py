@@ -1,11 +1,11 @@
 """Rule `study_contamination`: defective images among the training images, from cached features."""
 
 from defectbench.errors import job_log
-from defectbench.evaluation.contamination import contamination
-from defectbench.evaluation.studies import Settings, read_category
 from defectbench.progress import Progress
 from defectbench.scorers import scorer_class
 from defectbench.storage import write_json
+from defectbench.studies.training_set import contamination
+from defectbench.studies.trial import Settings, read_category
 
 with job_log(snakemake.log[0]):
     given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards

@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 
 from defectbench.errors import job_log
-from defectbench.evaluation.robustness import CLEAN, frozen_level, reset_level
-from defectbench.evaluation.studies import Settings
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
-from defectbench.features.machine import Machine
-from defectbench.features.passes import Pass, Tap
-from defectbench.features.perturbed import Image, Perturbation, perturbed_features
+from defectbench.features.devices import Machine
+from defectbench.features.feature_file import Pass, Tap
 from defectbench.images.groups import assign_groups
 from defectbench.images.index import read_index
 from defectbench.progress import Progress
 from defectbench.scorers import scorer_class
 from defectbench.storage import read_arrays, read_tsv, write_json
+from defectbench.studies.perturbed_features import Image, Perturbation, perturbed_features
+from defectbench.studies.robustness import CLEAN, frozen_level, reset_level
+from defectbench.studies.trial import Settings
 
 with job_log(snakemake.log[0]):
     given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards

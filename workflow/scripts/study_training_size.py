@@ -1,11 +1,11 @@
 """Rule `study_training_size`: a detector fitted on more and more images, from cached features."""
 
 from defectbench.errors import job_log
-from defectbench.evaluation.studies import Settings, read_category
-from defectbench.evaluation.training_size import training_size
 from defectbench.progress import Progress
 from defectbench.scorers import scorer_class
 from defectbench.storage import write_json
+from defectbench.studies.training_set import training_size
+from defectbench.studies.trial import Settings, read_category
 
 with job_log(snakemake.log[0]):
     given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards

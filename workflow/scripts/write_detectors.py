@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from defectbench.errors import job_log
-from defectbench.reports.markdown import MISSING, table
-from defectbench.reports.scope import scope_line
+from defectbench.reports.markdown import MISSING, scope_line, table
 from defectbench.storage import read_json, write_text
 
 HEADER = (

@@ -4,13 +4,11 @@ from pathlib import Path
 
 from defectbench.errors import job_log
 from defectbench.images.index import read_index
-from defectbench.reports.cells import collect_cells
-from defectbench.reports.new_images import read_new_images
-from defectbench.reports.notes import notes_by_category
+from defectbench.reports.cells import collect_cells, notes_by_category
 from defectbench.reports.page import render_page
-from defectbench.reports.studies import read_studies
-from defectbench.reports.study_section import study_section
+from defectbench.reports.verdicts import read_new_images
 from defectbench.storage import read_json, write_text
+from defectbench.studies.report import read_studies, study_section
 
 with job_log(snakemake.log[0]):
     given, dataset = snakemake.input, snakemake.wildcards.dataset

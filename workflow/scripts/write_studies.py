@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from defectbench.errors import InputError, job_log
-from defectbench.reports.studies import plots, read_studies, studies_report, tidy_studies
 from defectbench.storage import atomic_path, write_text
+from defectbench.studies.report import plots, read_studies, studies_report, tidy_studies
 
 with job_log(snakemake.log[0]):
     output, dataset = snakemake.output, snakemake.wildcards.dataset

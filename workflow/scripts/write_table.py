@@ -3,12 +3,12 @@
 import pandas as pd
 
 from defectbench.errors import job_log
-from defectbench.reports.cells import collect_cells
-from defectbench.reports.cost_table import cost_markdown, with_costs
-from defectbench.reports.decision_words import decision_markdown
-from defectbench.reports.decisions import decide, point_table
+from defectbench.evaluation.decision import decide, point_table
+from defectbench.reports.cells import collect_cells, notes_by_category
+from defectbench.reports.costs import cost_markdown, with_costs
+from defectbench.reports.decision_text import decision_markdown
 from defectbench.reports.details import details
-from defectbench.reports.notes import notes_by_category
+from defectbench.reports.markdown import scope_line
 from defectbench.reports.published import (
     NOTHING_PUBLISHED,
     comparable,
@@ -16,7 +16,6 @@ from defectbench.reports.published import (
     remarks,
 )
 from defectbench.reports.results import Results, paired_differences, tidy_results
-from defectbench.reports.scope import scope_line
 from defectbench.reports.tables import report
 from defectbench.storage import atomic_path, write_json, write_text
 

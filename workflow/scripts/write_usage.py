@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from defectbench.errors import job_log
-from defectbench.reports.usage import usage_table
+from defectbench.reports.costs import usage_table
 from defectbench.storage import write_text
 
 with job_log(snakemake.log[0]):

@@ -13,16 +13,15 @@ import jsonschema.protocols
 import jsonschema.validators
 import yaml
 
-from defectbench.acquisition.sources import folder_categories
 from defectbench.deployment.graphs import exportable_scorers
 from defectbench.errors import InputError
-from defectbench.features.given import BACKBONE, feature_files
-from defectbench.images.aspect import SQUASH
 from defectbench.images.groups import check_groups, group_names
-from defectbench.images.layout import image_files
-from defectbench.images.own_folders import own_categories, own_paths, training_images
-from defectbench.images.wording import no_categories
+from defectbench.images.layout import image_files, no_categories
+from defectbench.images.resizing import SQUASH
 from defectbench.scorers import scorer_class, scorer_names
+from defectbench.sources.given_features import BACKBONE, feature_files
+from defectbench.sources.mvtec_folder import folder_categories
+from defectbench.sources.own_folders import own_categories, own_paths, training_images
 
 WORDS = {"true": True, "false": False}
 READ: Mapping[str, Callable[[str], Any]] = {
@@ -255,7 +254,7 @@ def separate_seeds(config: dict[str, Any]) -> None:
     """Give each method that draws random numbers its seed; of several seeds, one method each.
 
     Called once, after the checks. ``padim`` with the seeds 42 and 43 becomes ``padim@42`` and
-    ``padim@43``, in `methods` and in the datasets' line-ups; `reports.seeds` brings them together.
+    ``padim@43``, in `methods` and in the datasets' line-ups; `evaluation.seeds` joins them again.
     """
     seeds = config.get("seeds") or [config["seed"]]
     names: dict[str, list[str]] = {}

@@ -113,3 +113,6 @@ def _own_imports(source: Path) -> Iterator[str]:
 @cache
 def _text(source: Path) -> str:
     return source.read_text(encoding="utf-8")
+
+
+FACTS = Path(__file__).parents[2] / "facts"

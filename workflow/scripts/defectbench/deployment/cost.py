@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from defectbench.deployment.detector import Detector
-from defectbench.deployment.pipeline import (
+from defectbench.deployment.detector import (
     Decoded,
+    Detector,
     decoded_image,
     decoded_images,
     milliseconds_since,

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from defectbench.deployment.image_statistics import ImageStatistics
+from defectbench.deployment.drift import ImageStatistics
 from defectbench.deployment.model_check import check_model
 from defectbench.errors import InputError
-from defectbench.images.aspect import ASPECTS, SQUASH
+from defectbench.images.resizing import ASPECTS, SQUASH
 
 FORMAT = 1
 KEY = "defectbench"

@@ -11,19 +11,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from defectbench.deployment.detector import Detector
-from defectbench.deployment.drift import same_world
-from defectbench.deployment.image_statistics import ImageStatistics, image_statistics
-from defectbench.deployment.overlays import map_strength, write_overlay
-from defectbench.deployment.pipeline import (
+from defectbench.deployment.detector import (
     Decoded,
+    Detector,
     Unreadable,
     decoded_images,
     milliseconds_since,
 )
+from defectbench.deployment.drift import ImageStatistics, image_statistics, same_world
+from defectbench.deployment.overlays import map_strength, write_overlay
 from defectbench.errors import InputError
-from defectbench.images.aspect import CROP, SQUASH
 from defectbench.images.layout import is_image
+from defectbench.images.resizing import CROP, SQUASH
 from defectbench.progress import Progress
 
 SCORES, SUMMARY, OVERLAYS = "scores.csv", "summary.json", "overlays"

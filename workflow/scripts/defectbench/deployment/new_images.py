@@ -5,13 +5,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from defectbench.deployment.detector import Detector
+from defectbench.deployment.detector import Detector, decoded_image
 from defectbench.deployment.folder import SCORES, FolderScoring, Options
-from defectbench.deployment.pipeline import decoded_image
-from defectbench.images.aspect import SQUASH
 from defectbench.images.decoding import load_rgb
+from defectbench.images.resizing import SQUASH
 from defectbench.progress import warn
-from defectbench.reports.overlays import ColourScale, draw_panels
+from defectbench.reports.pictures import ColourScale, draw_panels
 
 PICTURES = "pictures"
 MOST_PICTURES = 6

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from defectbench.images.aspect import PAD, SQUASH
+from defectbench.images.resizing import PAD, SQUASH
 
 LARGEST_SIDE = 1024
 QUALITY = 85

@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from defectbench.deployment.detector import Detector, allowed_deviation
-from defectbench.deployment.pipeline import Unreadable
+from defectbench.deployment.detector import Detector, Unreadable, allowed_deviation
 from defectbench.errors import InputError
 
 RELATIVE = 1e-4
@@ -61,7 +60,7 @@ def prove(
     detector
         As exported.
     images
-        Test images from `pipeline.decoded_images`.
+        Test images from `detector.decoded_images`.
     scores
         Of the benchmark, in the order of the images.
     maps

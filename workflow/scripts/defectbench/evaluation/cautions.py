@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from defectbench.evaluation.bootstrap import group_numbers
 from defectbench.evaluation.intervals import effective_size
-from defectbench.evaluation.resampling import group_numbers
 from defectbench.evaluation.thresholds import images_to_vouch_for
 
 FEWEST = 10

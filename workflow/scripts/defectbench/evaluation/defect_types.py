@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from defectbench.evaluation.bootstrap import bootstrap_replicates
 from defectbench.evaluation.image_metrics import average_precision, image_auroc
 from defectbench.evaluation.intervals import effective_size, ranking_intervals, rate_interval
-from defectbench.evaluation.resampling import bootstrap_replicates
 
 
 def defect_metrics(

@@ -1,12 +1,67 @@
-"""Scores and maps of training images by models that were fitted without them."""
+"""Held-out scores: folds of the training images, scores of each by the others, and trimming."""
 
 import copy
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.scorers.base import Features, Scorer, number_of_images, take_images
+
+
+def folds(groups: Sequence[str], n_folds: int, seed: int) -> list[np.ndarray]:
+    """Shuffled folds of nearly equal size in which groups stay whole.
+
+    Of a single group, blocks of neighbours are held out: no image is new then, but these are the
+    newest there are, and everything but the threshold can still be measured.
+
+    Parameters
+    ----------
+    groups
+        Each image's group, empty for an image that is a group of its own.
+    n_folds
+        At most; fewer if there are fewer groups.
+    seed
+        Of the shuffling.
+
+    Returns
+    -------
+    list of ndarray
+        Rows of each fold, ascending; together every row once.
+    """
+    if not any(groups):
+        shuffled = np.random.default_rng(seed).permutation(len(groups))
+        return [np.sort(fold) for fold in np.array_split(shuffled, min(n_folds, len(groups)))]
+    sizes, members = _members(groups)
+    if len(sizes) == 1:
+        return contiguous_folds(len(groups), n_folds)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    filled = np.zeros(min(n_folds, len(sizes)), int)
+    fold_of_group = np.empty(len(sizes), int)
+    for group in order:  # the largest first, each into the fold that is emptiest so far
+        fold_of_group[group] = filled.argmin()
+        filled[filled.argmin()] += sizes[group]
+    return [np.flatnonzero(fold_of_group[members] == fold) for fold in range(len(filled))]
+
+
+def contiguous_folds(n_images: int, n_folds: int) -> list[np.ndarray]:
+    """Rows of folds of neighbours in the index."""
+    return np.array_split(np.arange(n_images), min(n_folds, n_images))
+
+
+def number_of_groups(groups: Sequence[str]) -> int:
+    """Groups, each image without one counted as its own."""
+    return len(_members(groups)[0])
+
+
+def _members(groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Size of each group, and each image's group."""
+    numbers: dict[str | int, int] = {}
+    keys = [group or row for row, group in enumerate(groups)]
+    members = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
+    return np.bincount(members), members
 
 
 class HeldOut(NamedTuple):
@@ -69,3 +124,56 @@ def held_out(
         return HeldOut(scores, None)
     order = np.argsort(np.concatenate(folds))
     return HeldOut(scores, np.concatenate(found)[order])
+
+
+def rows_left(
+    scorer: Scorer, X: Features, groups: Sequence[str], share: float, n_folds: int, seed: int
+) -> np.ndarray:
+    """Training images that trimming leaves for any scorer; those left are then all that there are.
+
+    Neither the fit nor the threshold sees the others: among the held-out scores bad images would
+    spoil the threshold long before they spoil a fit. Groups are held out whole, so that an image
+    is not vouched for by its own part.
+
+    Parameters
+    ----------
+    scorer
+        With its parameters; it is fitted on the way.
+    X
+        Features of the training images.
+    groups
+        Each image's group, empty for none.
+    share
+        Of the images that are left out, 0 to 1.
+    n_folds, seed
+        Of the folds.
+
+    Returns
+    -------
+    ndarray
+        Rows, ascending.
+
+    Raises
+    ------
+    InputError
+        If the images are too few for the scorer.
+    """
+    split = folds(groups, n_folds, seed)
+    return trim(held_out(scorer.fit(X), X, split).scores, share)
+
+
+def trim(held_out_scores: np.ndarray, share: float) -> np.ndarray:
+    """Rows that are left without the share of the highest scores.
+
+    The scores are held-out ones: a detector that was fitted on a defective image as well may find
+    nothing odd about it, as the distance to the nearest neighbour does, which is 0.
+
+    Parameters
+    ----------
+    held_out_scores
+        Of the training images.
+    share
+        0 to 1; of fractions of an image, the smaller number is left out.
+    """
+    order = np.argsort(held_out_scores, kind="stable")
+    return np.sort(order[: len(order) - int(share * len(order))])

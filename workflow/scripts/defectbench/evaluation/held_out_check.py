@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from defectbench.evaluation.folds import contiguous_folds, number_of_groups
-from defectbench.evaluation.held_out import held_out
+from defectbench.evaluation.held_out import contiguous_folds, held_out, number_of_groups
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.scorers.base import Features, Scorer, number_of_images
 

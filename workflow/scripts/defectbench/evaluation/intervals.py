@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from defectbench.evaluation.resampling import group_numbers
+from defectbench.evaluation.bootstrap import group_numbers
 
 LEVEL = 0.95
 Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
@@ -305,7 +305,7 @@ def metric_intervals(
     metrics
         From `image_metrics.image_metrics`.
     replicates
-        From `resampling.bootstrap_replicates`.
+        From `bootstrap.bootstrap_replicates`.
     labels, predicted, groups
         Of the test images; `predicted` at the honest threshold.
     """
@@ -328,7 +328,7 @@ def ranking_intervals(
     metrics
         Both by name.
     replicates
-        Theirs, from `resampling.bootstrap_replicates`.
+        Theirs, from `bootstrap.bootstrap_replicates`.
     labels, groups
         Of the images.
     """

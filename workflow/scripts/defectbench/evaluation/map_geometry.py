@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from defectbench.images.aspect import CROP, SQUASH, middle, square_side
+from defectbench.images.resizing import CROP, SQUASH, middle, square_side
 from defectbench.scorers.grids import bilinear
 
 
@@ -18,7 +18,7 @@ def over_whole_image(
     height, width
         Of the image, at any scale.
     aspect
-        How the square was made: one of `images.aspect.ASPECTS`.
+        How the square was made: one of `images.resizing.ASPECTS`.
     unseen
         Level of what was cut off, at which nothing has looked.
 

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from defectbench.evaluation.bootstrap import group_numbers
 from defectbench.evaluation.cautions import against_asked
 from defectbench.evaluation.image_metrics import confusion_at
 from defectbench.evaluation.intervals import effective_size, rate_interval
-from defectbench.evaluation.resampling import group_numbers
 from defectbench.evaluation.thresholds import images_to_vouch_for, threshold_at_false_positive_rate
 
 
@@ -45,7 +45,7 @@ def operating_point(images: ScoredImages, rate: float) -> dict[str, Any]:
     dict
         ``asked``, ``threshold`` (None without held-out images), ``held_out`` (independent
         held-out images: groups count as one), ``needed`` (`thresholds.images_to_vouch_for`),
-        ``against_asked`` (see `cautions.against_asked`), and the figures of `judged`.
+        ``against_asked`` (see `figure_tables.against_asked`), and the figures of `judged`.
     """
     threshold = threshold_at_false_positive_rate(images.held_out, rate)
     good = images.labels == 0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from defectbench.features.passes import Tap
+from defectbench.features.feature_file import Tap
 from defectbench.features.taps import TappedNetwork
 
 FOLD_TOLERANCE = 1e-4

@@ -15,8 +15,8 @@ import torch
 from defectbench.errors import InputError
 from defectbench.features.backbones import Backbone
 from defectbench.features.batch_norm import fold_batch_norm
-from defectbench.features.gpus import claimed_gpu
-from defectbench.features.passes import Tap
+from defectbench.features.devices import claimed_gpu
+from defectbench.features.feature_file import Tap
 from defectbench.features.taps import TappedNetwork
 
 CPU_BATCH = 2  # activations should fit the cache, those of all threads the memory asked for

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from defectbench.errors import InputError
-from defectbench.facts import FACTS
+from defectbench.provenance import FACTS
 from defectbench.storage import read_json, write_json
 
 NEAREST = 5

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from defectbench.errors import InputError
-from defectbench.features.passes import Tap
+from defectbench.features.feature_file import Tap
 
 
 class TappedNetwork:

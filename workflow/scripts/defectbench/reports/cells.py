@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from defectbench.evaluation.operating_points import ScoredImages
-from defectbench.reports.seeds import average_seeds, without_seed
+from defectbench.evaluation.seeds import average_seeds, without_seed
 from defectbench.storage import read_arrays, read_json, read_tsv
 
 
@@ -153,3 +153,21 @@ def _scores_and_groups(rows: list[dict[str, str]]) -> tuple[np.ndarray, np.ndarr
         np.array([float(row["anomaly_score"]) for row in rows], float),
         np.array([row.get("group", "") for row in rows], str),
     )
+
+
+def notes_by_category(notes: Iterable[str], checks: Iterable[str]) -> dict[str, list[str]]:
+    """What is worth knowing about each category.
+
+    Parameters
+    ----------
+    notes
+        Each category's ``cells.json``, a list of sentences.
+    checks
+        ``{category}/{method}/{backbone}/held_out_check.json`` of each cell; its ``warnings`` are
+        such a list too, of that detector.
+    """
+    found = {Path(file).parent.name: read_json(file) for file in notes}
+    for file in checks:
+        category, method, backbone = Path(file).parts[-4:-1]
+        found[category] += [f"{method} {backbone}: {text}" for text in read_json(file)["warnings"]]
+    return found

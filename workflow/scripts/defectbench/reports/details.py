@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from defectbench.reports import markdown
+from defectbench.reports.markdown import scope_line
 from defectbench.reports.results import Metrics, Results
-from defectbench.reports.scope import scope_line
 
 MATRICES = {
     "honest threshold": ("honest", "value"),

@@ -1,13 +1,11 @@
 """The one shape of the report's tables: categories one way, detectors the other."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from defectbench.reports import markdown
-from defectbench.reports.cautions import missing_figures
-from defectbench.reports.flags import named
 from defectbench.reports.markdown import MISSING, number
 from defectbench.reports.published import agreement, published_texts
 from defectbench.reports.results import AVERAGE, Detector, Results
@@ -114,3 +112,82 @@ def _largest(found: Mapping[Detector, pd.DataFrame]) -> set[tuple[Detector, str]
             top = max(values.values())
             largest |= {(detector, name) for detector in values if values[detector] == top}
     return largest
+
+
+ABOVE, BELOW, NO_BETTER = "▲", "▼", "✗"
+LEGEND = {
+    ABOVE: "more good test images are called defective than were asked for",
+    BELOW: "fewer good test images are called defective than were asked for: a lower threshold "
+    "would find more defects",
+    NO_BETTER: "F1 at the honest threshold is no better than calling everything defective",
+}
+
+
+def rate_mark(entry: Mapping[str, Any]) -> str:
+    """Mark of a false-positive rate that is incompatible with the one asked for."""
+    return {"above": ABOVE, "below": BELOW}.get(entry["flags"]["false_positive_rate"], "")
+
+
+def f1_mark(entry: Mapping[str, Any]) -> str:
+    """Mark of an F1 that calling everything defective reaches too."""
+    beaten = entry["flags"]["beats_trivial_f1"] is False and "honest_f1" not in entry["reasons"]
+    return NO_BETTER if beaten else ""
+
+
+def named(results: Results, detector: Detector) -> str:
+    """Method and backbone, with the marks of all categories."""
+    entries = results.entries(detector)
+    found = {mark(entry) for entry in entries for mark in (rate_mark, f1_mark)}
+    marks = "".join(mark for mark in LEGEND if mark in found)
+    return " ".join([*detector, marks]).strip()
+
+
+def legend(results: Results) -> str:
+    """What the marks mean, and in which categories each holds; empty without any."""
+    lines = []
+    for mark, meaning in LEGEND.items():
+        where = [
+            f"{entry['method']} {entry['backbone']} on {entry['category']}"
+            for entry in results.metrics
+            if mark in (rate_mark(entry), f1_mark(entry))
+        ]
+        if where:
+            lines.append(f"- {mark} {meaning} ({'; '.join(where)}).")
+    return "\n".join(lines)
+
+
+def cautions(results: Results) -> str:
+    """Marks and their meaning, and what the number of images does not allow to conclude."""
+    entries = results.metrics
+    found = ((text, entry["category"]) for entry in entries for text in entry["cautions"])
+    lines = [f"- {', '.join(where)}: {text}." for text, where in _by_text(found).items()]
+    body = "\n".join(filter(None, [legend(results), *lines]))
+    return markdown.paragraphs("## Cautions", body) if body else ""
+
+
+def notes(results: Results) -> str:
+    """What was noticed in the images of each category."""
+    lines = [
+        f"- {category}: {note}"
+        for category in results.categories
+        for note in dict.fromkeys(results.notes.get(category, ()))
+    ]
+    if not lines:
+        return ""
+    return markdown.paragraphs("## Worth knowing about the images", "\n".join(lines))
+
+
+def missing_figures(results: Results, *metrics: str) -> str:
+    """Why figures of these metrics are a dash: one line, or none."""
+    found = results.tidy[results.tidy["metric"].isin(metrics)].dropna(subset="reason")
+    pairs = zip(found["reason"], found["category"], strict=True)
+    reasons = [f"{', '.join(where)}: {text}" for text, where in _by_text(pairs).items()]
+    return f"{MISSING}: {'; '.join(reasons)}." if reasons else ""
+
+
+def _by_text(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Categories that share a text, each once."""
+    found: dict[str, dict[str, None]] = {}
+    for text, category in pairs:
+        found.setdefault(text, {})[category] = None
+    return {text: list(categories) for text, categories in found.items()}

@@ -10,22 +10,22 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from defectbench.evaluation.curves import precision_recall_curve, roc_curve
+from defectbench.evaluation.decision import cell_of
+from defectbench.evaluation.image_metrics import precision_recall_curve, roc_curve
 from defectbench.images.index import IndexRow
-from defectbench.reports import decision_words
+from defectbench.reports import decision_text
 from defectbench.reports.cells import CellResults
-from defectbench.reports.cost_table import with_costs
-from defectbench.reports.decisions import cell_of
-from defectbench.reports.gallery import gallery
-from defectbench.reports.new_images import NewImages
-from defectbench.reports.page_figures import (
+from defectbench.reports.costs import with_costs
+from defectbench.reports.figures import (
     Look,
     cost_figures,
     curve_panels,
     histogram_figure,
     ranking_figure,
 )
-from defectbench.reports.scope import scope_line
+from defectbench.reports.markdown import scope_line
+from defectbench.reports.pictures import gallery
+from defectbench.reports.verdicts import NewImages
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_SCORES = 60_000
@@ -55,7 +55,7 @@ def render_page(
     cells
         Every detector on every category of the run.
     decision
-        From `decisions.decide`.
+        From `choice.decide`.
     folders
         Of the images of each category; empty where features were made elsewhere.
     masks
@@ -67,11 +67,11 @@ def render_page(
     links
         Title and relative address of the files beside the page.
     what_if
-        From `study_section.study_section`; None where the page shows no studies.
+        From `report.study_section`; None where the page shows no studies.
     """
     shown = [entry["category"] for entry in decision["categories"]]
     detectors = [entry["detector"] for entry in decision["detectors"]]
-    names = decision_words.short_names(detectors)
+    names = decision_text.short_names(detectors)
     look = Look(names)
     chosen = [
         (_cell(cells, entry["category"], entry["shown"]), _threshold(decision, entry))
@@ -94,7 +94,7 @@ def render_page(
         scope=scope_line(shown, categories),
         detectors=detectors,
         decision=decision,
-        words=decision_words,
+        words=decision_text,
         labels=names,
         cell_of=lambda category, detector: cell_of(decision, category, detector),
         threshold_of=lambda category: next(at for cell, at in chosen if cell.category == category),
@@ -258,7 +258,7 @@ def _embedded(
                 "scores": cell.scores.tolist(),
             }
         )
-    names = decision_words.short_names(order)
+    names = decision_text.short_names(order)
     carried = {"dataset": dataset, "names": names, "decision": decision}
     return carried | {"images": images, "scores": scores}, left_out
 

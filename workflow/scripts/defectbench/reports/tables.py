@@ -4,12 +4,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from defectbench.reports import markdown
-from defectbench.reports.cautions import cautions, notes
-from defectbench.reports.image_tables import differences, image_sections
-from defectbench.reports.markdown import MISSING, distinct
-from defectbench.reports.pixel_tables import pixel_sections
-from defectbench.reports.results import Results
-from defectbench.reports.scope import scope_line
+from defectbench.reports.figure_tables import (
+    cautions,
+    f1_mark,
+    figure_section,
+    matrix,
+    missing_figures,
+    named,
+    notes,
+    rate_mark,
+)
+from defectbench.reports.markdown import MISSING, distinct, number, scope_line
+from defectbench.reports.published import identical_confusions
+from defectbench.reports.results import AVERAGE, Results
 
 INTERVALS = (
     "95 % intervals: of AUROC and AUPR, score intervals with the bootstrap's variance, good and "
@@ -134,3 +141,156 @@ def _device(entry: Mapping[str, Any]) -> str:
     made = entry["provenance"]
     in_bf16 = made.get("precision") == "bf16"
     return made["device"] + (" in bf16" if in_bf16 else "")
+
+
+ORACLE = (
+    "*Oracle threshold*: the one with the largest F1 on the test images themselves, the published "
+    "protocol. No threshold reaches a larger F1, and nobody can set it in advance. It has no "
+    "interval: it is chosen on the very images that it is judged on."
+)
+HONEST = (
+    "*Honest threshold*: set from defect-free training images alone, so that at most {rate:.1%} of "
+    "them, each scored by a model that did not see it, are called defective. This is what a user "
+    "gets. Its intervals hold for this threshold: how it would vary with other training images is "
+    "not in them."
+)
+
+
+def image_sections(results: Results) -> list[str]:
+    """All sections on image-level metrics, in order."""
+    asked = f"{results.false_positive_rate:.1%}"
+    trivial = results.figures("trivial_f1", results.detectors[0])["value"]
+    return [
+        figure_section(results, "Image AUROC", "image_auroc"),
+        figure_section(results, "Image AUPR", "aupr"),
+        figure_section(
+            results,
+            "F1 at the honest threshold",
+            "honest_f1",
+            [HONEST.format(rate=results.false_positive_rate)],
+            beside={"everything is defective": [number(value) for value in trivial]},
+            mark=f1_mark,
+        ),
+        figure_section(
+            results,
+            "F1 at the oracle threshold",
+            "oracle_f1",
+            [ORACLE, identical_confusions(results)],
+        ),
+        figure_section(
+            results, "Balanced accuracy at the honest threshold", "honest_balanced_accuracy"
+        ),
+        figure_section(
+            results,
+            "Balanced accuracy at the oracle threshold",
+            "oracle_balanced_accuracy",
+            [
+                "The oracle threshold is the one of the largest F1: an honest threshold can well "
+                "have the larger balanced accuracy."
+            ],
+        ),
+        thresholds(results),
+        figure_section(
+            results,
+            "False-positive rate",
+            "honest_false_positive_rate",
+            [
+                f"Asked for: {asked}. This is the share of the good test images that the honest "
+                "threshold really calls defective; marked where it is incompatible with the rate "
+                "asked for (exact binomial test, two-sided, 5 %)."
+            ],
+            mark=rate_mark,
+            best=False,
+        ),
+        figure_section(
+            results,
+            "Defects found",
+            "honest_recall",
+            [
+                "Share of the defective test images that the honest threshold calls defective "
+                "(recall)."
+            ],
+        ),
+    ]
+
+
+def thresholds(results: Results) -> str:
+    """The honest threshold in the score's own unit."""
+    columns = {}
+    for detector in results.detectors:
+        values = results.figures("honest_threshold", detector)["value"].loc[results.categories]
+        texts = [MISSING if value != value else f"{value:.6g}" for value in values]
+        columns[named(results, detector)] = texts
+    note = (
+        "The honest one, in the unit of each detector's own anomaly score: an image from this "
+        "score on is called defective. All digits stand in metrics.json beside the scores."
+    )
+    return markdown.paragraphs("## Thresholds", note, matrix(results, columns, average=False))
+
+
+def differences(results: Results) -> str:
+    """Every two detectors against each other."""
+    columns = {}
+    for (first, second), group in results.differences.groupby(["first", "second"], sort=False):
+        found = group.set_index("category").reindex([AVERAGE, *results.categories])
+        columns[f"{first} − {second}"] = [
+            _difference(value, low, high)
+            for value, low, high in zip(found["value"], found["low"], found["high"], strict=True)
+        ]
+    if not columns:
+        return ""
+    note = (
+        "First minus second, with the 95 % interval of the difference on the same images; in bold "
+        "where it excludes 0. Elsewhere there is no clear difference: the data allow either sign."
+    )
+    return markdown.paragraphs("## Differences in image AUROC", note, matrix(results, columns))
+
+
+def _difference(value: float, low: float, high: float) -> str:
+    if low != low:
+        return MISSING
+    text = f"{value:+.3f}"
+    return f"{f'**{text}**' if low > 0 or high < 0 else text} ({low:+.3f} to {high:+.3f})"
+
+
+SECTIONS = {
+    "pixel_auroc": ("Pixel AUROC", ""),
+    "pixel_aupr": ("Pixel average precision", ""),
+    "aupro_0.3": (
+        "AUPRO to 0.3",
+        "Area under the mean overlap with the defective regions, up to this false-positive rate "
+        "of the pixels and divided by it.",
+    ),
+    "aupro_0.05": ("AUPRO to 0.05", "The same where false alarms are few."),
+}
+
+
+def pixel_sections(results: Results) -> list[str]:
+    """All sections on pixel-level metrics, in order; one sentence where there are no masks."""
+    if not results.localizing:
+        return []
+    if results.tidy.query("metric in @SECTIONS")["value"].isna().all():
+        reasons = missing_figures(results, *SECTIONS)
+        return [markdown.paragraphs("## Pixel metrics", reasons)]
+    notes = _notes(results)
+    sections = []
+    for metric, (title, meaning) in SECTIONS.items():
+        sections.append(
+            figure_section(results, title, metric, [meaning, notes], detectors=results.localizing)
+        )
+        notes = ""  # said once
+    return sections
+
+
+def _notes(results: Results) -> str:
+    """At which resolution, with which intervals, and which detectors have no maps."""
+    at = distinct(
+        "each image's own" if resolution == "original" else f"{resolution}×{resolution}"
+        for resolution in (entry["pixels"]["resolution"] for entry in results.with_maps)
+    )
+    lacking = [" ".join(each) for each in results.detectors if each not in results.localizing]
+    without = f" Without maps: {', '.join(lacking)}." if lacking else ""
+    return (
+        f"Of the pixels of all test images, resolution: {at}. A defective image without a mask is "
+        f"left out. The intervals resample images, not pixels.{without}"
+    )

@@ -1,5 +1,6 @@
 """What every scorer offers, and the features that it takes."""
 
+import os
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
 
@@ -212,3 +213,26 @@ def check_varied(layers: list[np.ndarray]) -> None:
     """
     if all((image == layer[0]).all() for layer in layers for image in layer):
         raise InputError("all training features are equal: there is no variance to analyse")
+
+
+def refuse_beyond_memory(needed: int, remedy: str) -> None:
+    """Refuse work that cannot fit, before it is begun.
+
+    Parameters
+    ----------
+    needed
+        Bytes.
+    remedy
+        What to change.
+
+    Raises
+    ------
+    InputError
+        If the machine has less memory than that.
+    """
+    present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > present:
+        raise InputError(
+            f"{needed / 1e9:.1f} GB of memory are needed, this machine has {present / 1e9:.1f} GB: "
+            f"{remedy}"
+        )

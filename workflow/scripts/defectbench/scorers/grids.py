@@ -1,4 +1,4 @@
-"""Feature and anomaly maps brought to another grid, and smoothed."""
+"""Feature and anomaly maps brought to another grid, smoothed, joined as one vector per place."""
 
 import numpy as np
 
@@ -103,3 +103,35 @@ def smooth_maps(maps: np.ndarray, size: int) -> np.ndarray:
     for image, low in zip(smooth, maps, strict=True):
         image[:] = gaussian_blur(bilinear(low, (size, size)), size / 64)
     return smooth
+
+
+def patch_features(layers: list[np.ndarray], *, neighbourhood: bool = False) -> np.ndarray:
+    """Concatenate layers at each position of the finest one's grid.
+
+    This is done when a model is fitted and when it scores: the feature files then hold each layer
+    once, at its own resolution, for every method that reads it.
+
+    Parameters
+    ----------
+    layers
+        Each float32, (n_images, channels, height, width).
+    neighbourhood
+        Whether each layer is first averaged over 3×3 neighbourhoods.
+
+    Returns
+    -------
+    ndarray
+        float32, (n_images, height, width, channels of all layers); coarser layers are brought to
+        the grid bilinearly.
+    """
+    grid = finest_grid(layers)
+    channels = sum(layer.shape[1] for layer in layers)
+    patches = np.empty((len(layers[0]), *grid, channels), np.float32)
+    for number, image in enumerate(patches):
+        first = 0
+        for layer in layers:
+            maps = layer[number].astype(np.float32, copy=False)
+            maps = bilinear(neighbourhood_mean(maps) if neighbourhood else maps, grid)
+            image[:, :, first : first + len(maps)] = maps.transpose(1, 2, 0)
+            first += len(maps)
+    return patches

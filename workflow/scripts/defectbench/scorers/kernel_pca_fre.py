@@ -5,11 +5,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from defectbench.scorers.base import Features, Scorer, as_matrix, check_varied
-from defectbench.scorers.distances import squared_distances
-from defectbench.scorers.kernel_pca import (
+from defectbench.scorers.linear_algebra import (
     KernelComponents,
     kernel_components,
     reconstruction_error,
+    squared_distances,
 )
 
 

@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from defectbench.scorers.base import Features, Scorer, as_matrix, check_varied, map_list
-from defectbench.scorers.memory import refuse_beyond_memory
-from defectbench.scorers.pca import IMAGES, principal_components
+from defectbench.scorers.base import (
+    Features,
+    Scorer,
+    as_matrix,
+    check_varied,
+    map_list,
+    refuse_beyond_memory,
+)
+from defectbench.scorers.linear_algebra import IMAGES, principal_components
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,7 @@ import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.scorers.base import Features, Scorer, as_matrix, check_varied
-from defectbench.scorers.distances import squared_distances
+from defectbench.scorers.linear_algebra import squared_distances
 
 
 class NearestNeighbour(Scorer):

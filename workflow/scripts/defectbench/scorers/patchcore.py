@@ -4,11 +4,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from defectbench.scorers.base import Features, Scorer, check_varied, map_list
+from defectbench.scorers.base import Features, Scorer, check_varied, map_list, refuse_beyond_memory
 from defectbench.scorers.coreset import greedy_k_centres, random_projection
-from defectbench.scorers.grids import finest_grid, smooth_maps
-from defectbench.scorers.memory import refuse_beyond_memory
-from defectbench.scorers.patches import patch_features
+from defectbench.scorers.grids import finest_grid, patch_features, smooth_maps
 
 ROWS = 2048
 """Patches compared with the memory at once."""

@@ -7,12 +7,13 @@ import numpy as np
 from defectbench.errors import InputError
 from defectbench.scorers.base import Features, Scorer, layer_list, map_list
 from defectbench.scorers.grids import bilinear, finest_grid
-from defectbench.scorers.kernel_pca import kernel_components, reconstruction_error
-from defectbench.scorers.pca import (
+from defectbench.scorers.linear_algebra import (
     Components,
     inner_products,
+    kernel_components,
     principal_components,
     project,
+    reconstruction_error,
     squared_residual,
 )
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from defectbench.scorers.base import Features, Scorer, as_matrix
-from defectbench.scorers.pca import Components, principal_components, project
+from defectbench.scorers.linear_algebra import Components, principal_components, project
 
 
 class PcaGaussian(Scorer):

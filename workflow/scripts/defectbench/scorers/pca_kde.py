@@ -6,7 +6,7 @@ import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.scorers.base import Features, Scorer, as_matrix
-from defectbench.scorers.pca import Components, principal_components, project
+from defectbench.scorers.linear_algebra import Components, principal_components, project
 
 SCORE_BLOCK = 1024
 

@@ -1,23 +1,32 @@
-"""Scoring as a graph. Each public module does in PyTorch what the scorer of its name does in NumPy.
+"""Scoring as a graph: what a scorer does in NumPy, done in PyTorch by a module of its name.
 
-It holds one class with the scorer's name, a `torch.nn.Module` made from the scorer's arrays and
-parameters, that the ONNX exporter reads.
+A `torch.nn.Module`, made from the scorer's arrays and parameters, that the ONNX exporter reads. A new
+one is a class in `vectors` or `maps` and a line in `GRAPHS`.
 """
 
 from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from defectbench.errors import InputError
 
-HELPERS = ("__init__", "modules")
+GRAPHS = {
+    "kernel_pca_fre": "vectors",
+    "mahalanobis": "vectors",
+    "nearest_neighbour": "vectors",
+    "padim": "maps",
+    "patch_subspace": "maps",
+    "patchcore": "maps",
+    "pca_fre": "maps",
+    "pca_gaussian": "vectors",
+    "pca_kde": "vectors",
+}
+"""Scorers that have a graph, and the module that holds it: imported late, for it needs PyTorch."""
 
 
 def exportable_scorers() -> list[str]:
     """Names of the scorers that have a graph."""
-    stems = (path.stem for path in Path(__file__).parent.glob("*.py"))
-    return sorted(stem for stem in stems if stem not in HELPERS)
+    return list(GRAPHS)
 
 
 def check_exportable(scorer: str) -> None:
@@ -60,5 +69,5 @@ def scorer_graph(name: str, arrays: Mapping[str, Any], parameters: Mapping[str, 
         If the scorer has no graph.
     """
     check_exportable(name)
-    module = import_module(f"{__name__}.{name}")
+    module = import_module(f"{__name__}.{GRAPHS[name]}")
     return getattr(module, "".join(part.title() for part in name.split("_")))(arrays, parameters)

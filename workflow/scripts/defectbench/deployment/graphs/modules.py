@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from defectbench.scorers.distances import BLOCK
 from defectbench.scorers.grids import bilinear, gaussian_blur
+from defectbench.scorers.linear_algebra import BLOCK
 
 Arrays = Mapping[str, np.ndarray]
 Scored = tuple[torch.Tensor, torch.Tensor | None]
@@ -26,7 +26,7 @@ class Graph(torch.nn.Module):
 
 
 class Projection(Graph):
-    """Coordinates on principal components, float64 as in `scorers.pca.project`."""
+    """Coordinates on principal components, float64 as in `scorers.linear_algebra.project`."""
 
     def __init__(self, mean: np.ndarray, components: np.ndarray) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ def apply_to_axes(
 
 
 def patches(features: list[torch.Tensor], *, neighbourhood: bool = False) -> torch.Tensor:
-    """What `scorers.patches.patch_features` gives: (n_images, height, width, channels)."""
+    """What `scorers.grids.patch_features` gives: (n_images, height, width, channels)."""
     grid = max((tuple(layer.shape[2:]) for layer in features), key=np.prod)
     parts = []
     for layer in features:

@@ -1,0 +1,249 @@
+"""The answer as data: which detector, which threshold, what slips through."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from defectbench.evaluation.cautions import FEWEST
+from defectbench.evaluation.choice import Choice, Difference, choose, preference
+from defectbench.evaluation.operating_points import (
+    cost_point,
+    independent_images,
+    operating_point,
+    operating_points,
+    together,
+)
+from defectbench.reports.cells import CellResults
+from defectbench.reports.results import AVERAGE
+
+
+def decide(
+    categories: Sequence[str],
+    cells: Sequence[CellResults],
+    results: pd.DataFrame,
+    differences: pd.DataFrame,
+    rates: Sequence[float],
+    costs: Mapping[str, float] | None,
+) -> dict[str, Any]:
+    """Everything that the decision says, as plain data.
+
+    Times are not in it: they differ from run to run.
+
+    Parameters
+    ----------
+    categories
+        All of the dataset.
+    cells
+        Every detector on every category of the run.
+    results, differences
+        From `results.tidy_results` and `results.paired_differences`.
+    rates
+        Asked false-positive rates of the operating points.
+    costs
+        See `operating_points.cost_point`; None for none.
+
+    Returns
+    -------
+    dict
+        ``covers`` (the ``categories`` of the run, ``of`` how many), ``asked`` rate, ``costs``,
+        ``overall`` (a choice, and what its thresholds do to all test images together),
+        ``categories`` (a choice each, with its cell), ``detectors`` in the order of the average,
+        ``cells`` with their operating points.
+    """
+    figures = [_cell_figures(cell, rates, costs) for cell in cells]
+    by_key = {(entry["detector"], entry["category"]): entry for entry in figures}
+    averages = _averages(results, cells)
+    accuracy = {name: entry["balanced_accuracy"] for name, entry in averages.items()}
+    everywhere = max((entry["categories"] for entry in averages.values()), default=0)
+    compared = {name: e for name, e in averages.items() if e["categories"] == everywhere}
+    prefer = preference(accuracy)
+    overall = _choice(compared, _pairs(differences, AVERAGE), prefer)
+    chosen = overall["recommended"]
+    covered = list(dict.fromkeys(entry["category"] for entry in figures))
+    taken = chosen or (overall["tied"] or list(averages))[0]
+    points = [e["honest"] for (name, _), e in by_key.items() if name == taken]
+    return {
+        "covers": {"categories": covered, "of": len(categories)},
+        "asked": cells[0].metrics["false_positive_rate"],
+        "costs": dict(costs) if costs else None,
+        "overall": overall | {"shown": taken, **together(points)},
+        "categories": [
+            _category(category, figures, _pairs(differences, category), chosen)
+            for category in covered
+        ],
+        "detectors": sorted(averages.values(), key=lambda e: -(e["auroc"] or 0)),
+        "cells": figures,
+    }
+
+
+def _cell_figures(
+    cell: CellResults, rates: Sequence[float], costs: Mapping[str, float] | None
+) -> dict[str, Any]:
+    honest = operating_point(cell.images, cell.metrics["false_positive_rate"])
+    metrics, reason = cell.metrics["metrics"], cell.metrics["reasons"].get("image_auroc")
+    low, high = cell.metrics["intervals"].get("image_auroc", (None, None))
+    return {
+        "category": cell.category,
+        "detector": cell.detector,
+        "method": cell.metrics["method"],
+        "backbone": cell.metrics["backbone"],
+        "images": dict(cell.metrics["images"]),
+        "auroc": None if reason else metrics["image_auroc"],
+        "auroc_interval": [None, None] if reason else [low, high],
+        "reason": reason,
+        "aupr": metrics["aupr"],
+        "balanced_accuracy": metrics["honest_balanced_accuracy"],
+        "pixel": dict(cell.pixels.get("metrics", {})),
+        "oracle_threshold": cell.metrics["thresholds"]["oracle"],
+        "honest": honest,
+        "flags": _flags(cell, honest),
+        "cautions": list(cell.metrics["cautions"]),
+        "points": operating_points(cell.images, rates),
+        "cost_point": cost_point(cell.images, costs) if costs else None,
+    }
+
+
+def _flags(cell: CellResults, honest: Mapping[str, Any]) -> list[str]:
+    """What a user must know before taking a detector's threshold, as names.
+
+    ``above`` and ``below``: the false-positive rate seen is incompatible with the one asked;
+    ``useless``: F1 does not beat the answer "everything is defective"; ``few_held_out``: too few to
+    vouch for the rate asked; ``few_good``, ``few_defective``: test images.
+    """
+    found = [honest["against_asked"]] if honest["against_asked"] else []
+    beaten = cell.metrics["flags"]["beats_trivial_f1"] is False
+    if beaten and "honest_f1" not in cell.metrics["reasons"]:
+        found.append("useless")
+    if honest["needed"] is None or honest["held_out"] < honest["needed"]:
+        found.append("few_held_out")
+    for label, name in enumerate(("few_good", "few_defective")):
+        if independent_images(cell.images.groups[cell.labels == label]) < FEWEST:
+            found.append(name)
+    return found
+
+
+def _averages(results: pd.DataFrame, cells: Sequence[CellResults]) -> dict[str, dict[str, Any]]:
+    """Per detector, in the order of the cells: mean figures over its categories."""
+    of_average = results[results["category"] == AVERAGE].set_index(["method", "backbone", "metric"])
+    found: dict[str, dict[str, Any]] = {}
+    for cell in cells:
+        key = cell.metrics["method"], cell.metrics["backbone"]
+        auroc = _row(of_average, (*key, "image_auroc"))
+        accuracy = _row(of_average, (*key, "honest_balanced_accuracy"))
+        found.setdefault(
+            cell.detector,
+            {
+                "detector": cell.detector,
+                "method": key[0],
+                "backbone": key[1],
+                "auroc": auroc.get("value"),
+                "auroc_interval": [auroc.get("low"), auroc.get("high")],
+                "categories": int(auroc.get("categories") or 0),
+                "balanced_accuracy": accuracy.get("value"),
+            },
+        )
+    return found
+
+
+def _row(table: pd.DataFrame, key: tuple[str, ...]) -> dict[str, Any]:
+    """A row of the averages with None for what is not known; empty where there is none."""
+    if key not in table.index:
+        return {}
+    row = table.loc[key]
+    return {name: _known(row[name]) for name in ("value", "low", "high", "categories")}
+
+
+def _known(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def _pairs(differences: pd.DataFrame, category: str) -> dict[tuple[str, str], Difference]:
+    own = differences[differences["category"] == category]
+    return {
+        (row.first, row.second): (float(row.value), float(row.low), float(row.high))
+        for row in own.itertuples()
+    }
+
+
+def _choice(
+    entries: Mapping[str, Mapping[str, Any]],
+    pairs: Mapping[tuple[str, str], Difference],
+    prefer: Any,
+) -> dict[str, Any]:
+    measured = {name: entry for name, entry in entries.items() if entry["auroc"] is not None}
+    lows = {name: entry["auroc_interval"][0] for name, entry in measured.items()}
+    choice: Choice = choose(
+        {name: entry["auroc"] for name, entry in measured.items()},
+        {name: low for name, low in lows.items() if low is not None},
+        pairs,
+        prefer,
+    )
+    best = measured.get(choice.tied[0]) if choice.tied else None
+    return {
+        **choice._asdict(),
+        "difference": list(choice.difference) if choice.difference else None,
+        "by": "errors",
+        "auroc": best["auroc"] if best else None,
+        "auroc_interval": best["auroc_interval"] if best else [None, None],
+    }
+
+
+def _category(
+    category: str,
+    figures: Sequence[Mapping[str, Any]],
+    pairs: Mapping[tuple[str, str], Difference],
+    overall: str | None,
+) -> dict[str, Any]:
+    """The choice for one category; of tied detectors, the one that is best overall."""
+    own = {entry["detector"]: entry for entry in figures if entry["category"] == category}
+    by_default = preference({name: entry["balanced_accuracy"] for name, entry in own.items()})
+    choice = _choice(own, pairs, lambda name: (name != overall, *by_default(name)))
+    if choice["verdict"] == "tied" and choice["recommended"] == overall:
+        choice["by"] = "overall"
+    shown = choice["recommended"] or (choice["tied"] or [overall or next(iter(own))])[0]
+    shown = shown if shown in own else next(iter(own))
+    reason = own[shown]["reason"] if choice["verdict"] == "none" else None
+    return {"category": category, "shown": shown, "reason": reason, **choice}
+
+
+def cell_of(decision: Mapping[str, Any], category: str, detector: str) -> Mapping[str, Any]:
+    """The figures of one detector on one category."""
+    return next(
+        cell
+        for cell in decision["cells"]
+        if cell["category"] == category and cell["detector"] == detector
+    )
+
+
+def point_table(decision: Mapping[str, Any]) -> pd.DataFrame:
+    """One row per category, detector and operating point, honest, asked or by costs."""
+    rows = []
+    for cell in decision["cells"]:
+        points = [("honest", cell["honest"])]
+        points += [("asked", point) for point in cell["points"]]
+        points += [("costs", cell["cost_point"])] if cell["cost_point"] else []
+        rows += [
+            {
+                "category": cell["category"],
+                "method": cell["method"],
+                "backbone": cell["backbone"],
+                "kind": kind,
+                **_flat(point),
+                "flags": " ".join(cell["flags"]) if kind == "honest" else "",
+            }
+            for kind, point in points
+        ]
+    return pd.DataFrame(rows)
+
+
+def _flat(point: Mapping[str, Any]) -> dict[str, Any]:
+    """A point with a column for each end of an interval."""
+    flat: dict[str, Any] = {}
+    for name, value in point.items():
+        if name.endswith("_interval"):
+            rate = name.removesuffix("_interval")
+            flat[f"{rate}_low"], flat[f"{rate}_high"] = value or (None, None)
+        else:
+            flat[name] = value
+    return flat

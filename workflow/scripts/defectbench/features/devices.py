@@ -1,0 +1,146 @@
+"""Networks made ready on the device that is asked for; one extraction per GPU."""
+
+import contextlib
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from defectbench.features.feature_file import Pass
+
+if TYPE_CHECKING:
+    from defectbench.features.backbones import Backbone
+    from defectbench.features.extraction import Extractor
+import fcntl
+import os
+import sys
+import tempfile
+import time
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how features are computed.
+
+    Attributes
+    ----------
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    precision
+        ``auto``, ``fp32`` or ``bf16``.
+    threads
+        For decoding and for the network.
+    """
+
+    device: str
+    precision: str
+    threads: int
+
+
+@contextlib.contextmanager
+def prepared_extractors(
+    passes: Sequence[Pass], machine: Machine
+) -> Iterator[tuple[dict[str, str], dict[str, "Extractor"]]]:
+    """Networks loaded and moved to their device; a GPU is claimed last, until the block ends.
+
+    Yields
+    ------
+    made_on : dict of str to str
+        Name of the device, and the precision.
+    extractors : dict of str to Extractor
+        By the pass's name.
+
+    Raises
+    ------
+    InputError
+        If weights do not fit, a layer cannot be read, or a GPU is asked for and there is none.
+    """
+    extraction, load_backbone = _import_torch()
+    extractors = {
+        wanted.name: extraction.Extractor(
+            load_backbone(wanted.backbone, wanted.weights), wanted.taps, wanted.side
+        )
+        for wanted in passes
+    }
+    with extraction.claimed_device(machine.device) as device:
+        precision = extraction.select_precision(machine.precision, device)
+        for extractor in extractors.values():
+            extractor.to(device, precision, machine.threads)
+        yield {"device": extraction.device_name(device), "precision": precision}, extractors
+
+
+def _import_torch() -> tuple[ModuleType, Callable[[str, Path], "Backbone"]]:
+    """What needs PyTorch, imported late, and without looking for garbage: an import leaves none.
+
+    The collector would walk through all that was imported so far again and again, a third of
+    the time that the import takes.
+    """
+    gc.disable()
+    try:
+        from defectbench.features import extraction
+        from defectbench.features.backbones import load_backbone
+    finally:
+        gc.freeze()
+        gc.enable()
+    return extraction, load_backbone
+
+
+POLL_SECONDS = 1.0
+
+
+DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""Devices of NVIDIA's driver, the same below Windows, and AMD's."""
+
+
+def gpu_driver_is_loaded() -> bool:
+    """Whether PyTorch may find a GPU here; to ask PyTorch itself takes seconds."""
+    return any(Path(device).exists() for device in DRIVERS)
+
+
+@contextlib.contextmanager
+def claimed_gpu(gpus: Sequence[str], locks: Path | None = None) -> Iterator[int]:
+    """Index of a GPU that no other extraction on this machine uses, waiting for one if need be.
+
+    The claim is a lock on a file, which the system gives up when the process ends, however it
+    ends. A single GPU in ``CUDA_VISIBLE_DEVICES`` is a scheduler's choice and is taken as it is.
+
+    Parameters
+    ----------
+    gpus
+        Identifier of each visible GPU, the same for all processes of the machine.
+    locks
+        Folder of the lock files; the machine's temporary folder by default.
+    """
+    if len(gpus) == 1 and os.environ.get("CUDA_VISIBLE_DEVICES"):
+        yield 0
+        return
+    folder = locks or Path(tempfile.gettempdir())
+    waiting = False
+    while True:
+        for index, gpu in enumerate(gpus):
+            with _lock_file(folder / f"defectbench-gpu-{gpu}.lock") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                yield index
+                return
+        if not waiting:
+            print("every GPU has an extraction on it: waiting for one", file=sys.stderr)
+            waiting = True
+        time.sleep(POLL_SECONDS)
+
+
+@contextlib.contextmanager
+def _lock_file(path: Path) -> Iterator[int]:
+    """File descriptor of a lock file, made if need be; another user's is opened as it is."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

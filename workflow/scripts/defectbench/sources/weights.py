@@ -1,0 +1,96 @@
+"""ImageNet weights of a backbone: downloaded, or from the package that carries them."""
+
+import csv
+import importlib.util
+import io
+import os
+import shutil
+from pathlib import Path
+
+from defectbench.errors import InputError
+from defectbench.provenance import file_sha256
+from defectbench.sources.downloads import download
+from defectbench.storage import atomic_path
+
+PACKAGE = "package:"
+"""In the list of addresses, what stands before the name of a Python package."""
+
+
+def fetch_weights(name: str, weights_csv: Path, downloads: Path, output: Path) -> None:
+    """Put a backbone's ImageNet weights at `output`, checked, complete or not at all.
+
+    Parameters
+    ----------
+    name
+        The backbone. One that is not in the list is asked of timm.
+    weights_csv
+        Addresses and beginnings of SHA-256 sums.
+    downloads
+        Folder where downloads stay, so that making `output` again fetches nothing.
+    output
+        File to make.
+
+    Raises
+    ------
+    InputError
+        If they cannot be had or have the wrong hash; the config's ``backbones`` section takes a
+        local file in their place.
+    """
+    listed = listed_weights(weights_csv)
+    if name not in listed:
+        _save_timm(name, output)
+        return
+    url, digest = listed[name]["url"], listed[name]["sha256_prefix"]
+    if url.startswith(PACKAGE):
+        _copy_from_package(name, url.removeprefix(PACKAGE), digest, output)
+        return
+    file = downloads / url.rsplit("/", 1)[-1]
+    try:
+        download([url], file, algorithm="sha256", digest=digest)
+    except InputError as error:
+        raise InputError(
+            f"backbone {name}: {error}\nFetch it by other means and set backbones.{name}.weights "
+            "to the file"
+        ) from error
+    with atomic_path(output) as part:
+        part.unlink()
+        try:
+            os.link(file, part)
+        except OSError:  # a file system without such links
+            shutil.copyfile(file, part)
+
+
+def listed_weights(weights_csv: Path) -> dict[str, dict[str, str]]:
+    """Rows of the list of weights by backbone: ``url``, ``sha256_prefix``."""
+    with open(weights_csv, encoding="utf-8", newline="") as stream:
+        return {row["backbone"]: row for row in csv.DictReader(stream)}
+
+
+def _copy_from_package(name: str, package: str, digest: str, output: Path) -> None:
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        raise InputError(f"backbone {name}: the package {package} is not installed")
+    (source,) = Path(found.origin).parent.glob("models/*.pth")
+    if not file_sha256(source).startswith(digest):
+        raise InputError(f"{source}: SHA-256 does not begin with {digest}")
+    with atomic_path(output) as part:
+        shutil.copyfile(source, part)
+
+
+def _save_timm(name: str, output: Path) -> None:
+    import timm  # takes seconds
+    import torch
+
+    if not timm.is_model(name):
+        raise InputError(f"backbone {name}: neither listed nor a model of timm")
+    try:
+        state = timm.create_model(name, pretrained=True).state_dict()
+    except (OSError, RuntimeError) as error:
+        raise InputError(
+            f"backbone {name}: weights cannot be fetched ({error}); "
+            f"set backbones.{name}.weights to a local file"
+        ) from error
+    buffer = io.BytesIO()  # torch.save writes a file's name into it, a buffer has none
+    torch.save(state, buffer)
+    with atomic_path(output) as part:
+        part.write_bytes(buffer.getvalue())

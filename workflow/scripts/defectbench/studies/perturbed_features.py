@@ -1,0 +1,195 @@
+"""What a line does to its pictures: lamp, lens, sensor, compression, mounting."""
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from defectbench.features.allocator import keep_freed_memory
+from defectbench.features.category import Features
+from defectbench.features.devices import Machine, prepared_extractors
+from defectbench.features.feature_file import Pass
+from defectbench.images.decoding import load_image
+from defectbench.images.resizing import preprocess
+
+Perturb = Callable[[Image.Image, float, np.random.Generator], Image.Image]
+
+
+def perturb(
+    image: Image.Image, perturbation: str, severity: float, seed: int, sha256: str
+) -> Image.Image:
+    """An image as it would have looked; at severity 0 the image itself, bit for bit.
+
+    Parameters
+    ----------
+    image
+        8-bit RGB or grey, at its original size.
+    perturbation
+        A key of `PERTURBATIONS`.
+    severity
+        In the unit of `UNITS`.
+    seed, sha256
+        What random choices depend on, the image's place among the others not.
+
+    Returns
+    -------
+    Image
+        Of the same mode and size.
+    """
+    if severity == 0:
+        return image
+    rng = np.random.default_rng([seed, int(sha256[:16], 16)])
+    return PERTURBATIONS[perturbation](image, severity, rng)
+
+
+def _from_float(pixels: np.ndarray) -> Image.Image:
+    return Image.fromarray(np.rint(pixels).clip(0, 255).astype(np.uint8))
+
+
+def _brightness(image: Image.Image, percent: float, _: np.random.Generator) -> Image.Image:
+    return _from_float(np.asarray(image, np.float32) * np.float32(1 + percent / 100))
+
+
+def _contrast(image: Image.Image, percent: float, _: np.random.Generator) -> Image.Image:
+    pixels = np.asarray(image, np.float32)
+    mean = pixels.mean(axis=(0, 1), dtype=float).astype(np.float32)
+    return _from_float(mean + (pixels - mean) * np.float32(1 + percent / 100))
+
+
+def _blur(image: Image.Image, sigma: float, _: np.random.Generator) -> Image.Image:
+    return image.filter(ImageFilter.GaussianBlur(sigma))
+
+
+def _noise(image: Image.Image, deviation: float, rng: np.random.Generator) -> Image.Image:
+    pixels = np.asarray(image, np.float32)
+    return _from_float(pixels + deviation * rng.standard_normal(pixels.shape, np.float32))
+
+
+def _jpeg(image: Image.Image, quality: float, _: np.random.Generator) -> Image.Image:
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=round(quality))
+    with Image.open(stream) as compressed:
+        return compressed.convert(image.mode)
+
+
+def _rotation(image: Image.Image, degrees: float, _: np.random.Generator) -> Image.Image:
+    width, height = image.size
+    margin = max(width, height)  # more than a corner can turn out of the image
+    padded = Image.fromarray(_continued(np.asarray(image), margin))
+    turned = padded.rotate(degrees, Image.Resampling.BILINEAR)
+    return turned.crop((margin, margin, margin + width, margin + height))
+
+
+def _translation(image: Image.Image, pixels: float, _: np.random.Generator) -> Image.Image:
+    shift = round(pixels)
+    padded = _continued(np.asarray(image), abs(shift))
+    start = abs(shift) - shift
+    return Image.fromarray(padded[abs(shift) :, start:][: image.height, : image.width])
+
+
+def _continued(pixels: np.ndarray, margin: int) -> np.ndarray:
+    """The border's pixels go on: what comes into view is background, not a black edge."""
+    widths = [(margin, margin), (margin, margin), (0, 0)][: pixels.ndim]
+    return np.pad(pixels, widths, mode="edge")
+
+
+PERTURBATIONS: dict[str, Perturb] = {
+    "brightness": _brightness,
+    "contrast": _contrast,
+    "blur": _blur,
+    "noise": _noise,
+    "jpeg": _jpeg,
+    "rotation": _rotation,
+    "translation": _translation,
+}
+
+UNITS = {
+    "brightness": "% of brightness",
+    "contrast": "% of contrast",
+    "blur": "px, standard deviation of the blur",
+    "noise": "grey levels, standard deviation of the noise",
+    "jpeg": "JPEG quality",
+    "rotation": "degrees, anticlockwise",
+    "translation": "px to the right",
+}
+"""Of each severity; pixels are those of the original image, and 0 changes nothing."""
+
+
+BLOCK = 16
+"""Images held at once, in every perturbation: 30 of them at 456×456 take 300 MB."""
+
+
+class Perturbation(NamedTuple):
+    """One way in which the pictures change: a key of `trial.perturbed_features` and how far."""
+
+    name: str
+    severity: float
+
+
+class Image(NamedTuple):
+    """A file and its hash, on which random choices depend."""
+
+    file: Path
+    sha256: str
+
+
+def perturbed_features(
+    images: Sequence[Image],
+    perturbations: Sequence[Perturbation],
+    passes: Sequence[Pass],
+    machine: Machine,
+    seed: int,
+    bits: int | None = None,
+) -> Iterator[dict[Perturbation, Features]]:
+    """Features of images in every perturbation; each image is decoded once.
+
+    Parameters
+    ----------
+    images
+        In the order of the features.
+    perturbations
+        Applied to the original image, before it is resized.
+    passes
+        What is wanted.
+    machine
+        Where and how to compute.
+    seed
+        Of random perturbations.
+    bits
+        As in `images.decoding.load_image`.
+
+    Yields
+    ------
+    dict
+        For the next images, by perturbation: features by a pass's and an array's name.
+    """
+    preprocessings = {wanted.preprocessing: wanted.settings for wanted in passes}
+
+    def squares(image: Image) -> dict[Perturbation, Mapping[str, np.ndarray]]:
+        loaded = load_image(image.file, bits)
+        found = {}
+        for each in perturbations:
+            changed = perturb(loaded, each.name, each.severity, seed, image.sha256)
+            found[each] = {name: preprocess(changed, how) for name, how in preprocessings.items()}
+        return found
+
+    keep_freed_memory()
+    with (
+        prepared_extractors(passes, machine) as (_, extractors),
+        ThreadPoolExecutor(machine.threads) as pool,
+    ):
+        for start in range(0, len(images), BLOCK):
+            block = list(pool.map(squares, images[start : start + BLOCK]))
+            yield {
+                each: {
+                    wanted.name: extractors[wanted.name](
+                        np.stack([i[each][wanted.preprocessing] for i in block])
+                    )
+                    for wanted in passes
+                }
+                for each in perturbations
+            }
