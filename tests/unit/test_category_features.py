@@ -225,7 +225,7 @@ def test_the_size_of_a_block_changes_rounding_alone(
     files: list[Path], weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     usual = run(files, [lanczos(weights)], tmp_path / "a.h5")
-    monkeypatch.setattr(blocks, "BLOCK", 5)
+    monkeypatch.setattr(category, "BLOCK", 5)
     other = run(files, [lanczos(weights)], tmp_path / "b.h5")
     for name, values in usual.items():
         np.testing.assert_allclose(other[name], values, atol=1e-5 * np.abs(values).max())
@@ -234,8 +234,8 @@ def test_the_size_of_a_block_changes_rounding_alone(
 def test_blocks_keep_the_order_of_the_files_and_wait_in_bounded_number(
     files: list[Path], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(blocks, "BLOCK", 3)
-    monkeypatch.setattr(blocks, "AHEAD", 2)
+    monkeypatch.setattr(category, "BLOCK", 3)
+    monkeypatch.setattr(category, "AHEAD", 2)
     small = {"interpolation": "lanczos", "size": 8}
     found = list(category.decode_ahead(files, {"small": small}, 2))
     assert [len(block["small"]) for block in found] == [3] * (len(files) // 3) + [len(files) % 3]

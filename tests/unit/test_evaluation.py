@@ -11,8 +11,8 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from defectbench.evaluation import image_metrics as of_images
 from defectbench.evaluation import bootstrap
+from defectbench.evaluation import image_metrics as of_images
 from defectbench.evaluation.bootstrap import bootstrap_replicates
 from defectbench.evaluation.cautions import binomial_p_value, cautions, flags, reasons
 from defectbench.evaluation.defect_types import defect_metrics
@@ -227,7 +227,7 @@ def test_replicates_are_the_same_images_for_every_detector_of_a_category():
 def test_large_test_sets_are_resampled_in_blocks(monkeypatch: pytest.MonkeyPatch):
     rng = np.random.default_rng(42)
     labels, scores = rng.integers(0, 2, 40), rng.normal(size=40)
-    monkeypatch.setattr(resampling, "REPLICATE_BLOCK", 40 * 300)
+    monkeypatch.setattr(bootstrap, "REPLICATE_BLOCK", 40 * 300)
     replicates = bootstrap_replicates(labels, scores, alone(labels), 42, "bottle")
     assert {array.shape for array in replicates.values()} == {(bootstrap.REPLICATES,)}
 
@@ -237,7 +237,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say(
     difference: float, monkeypatch: pytest.MonkeyPatch
 ):
     # AUROC of N(d, 1) against N(0, 1) is Φ(d/√2); reports/coverage.md is the full study
-    monkeypatch.setattr(resampling, "REPLICATES", 200)
+    monkeypatch.setattr(bootstrap, "REPLICATES", 200)
     truth, covered, labels = norm.cdf(difference / 2**0.5), 0, np.repeat([0, 1], [20, 60])
     for trial in range(100):
         rng = np.random.default_rng(trial)

@@ -374,7 +374,7 @@ def test_pictures_stay_within_their_budget_and_say_how_many_are_missing(
     cell = result("a", "plate", SCORES, 0.9)
     every, left_out = pictures.gallery([(cell, 1.0)], {"plate": folder}, {})
     assert left_out == 0
-    monkeypatch.setattr(gallery, "BUDGET", 3 * len(every[0]["source"]) + 10)
+    monkeypatch.setattr(pictures, "BUDGET", 3 * len(every[0]["source"]) + 10)
     fewer, left_out = pictures.gallery([(cell, 1.0)], {"plate": folder}, {})
     assert fewer == every[:3]
     assert left_out == len(every) - 3

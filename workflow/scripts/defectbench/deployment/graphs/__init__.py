@@ -1,7 +1,7 @@
 """Scoring as a graph: what a scorer does in NumPy, done in PyTorch by a module of its name.
 
-A `torch.nn.Module`, made from the scorer's arrays and parameters, that the ONNX exporter reads. A new
-one is a class in `vectors` or `maps` and a line in `GRAPHS`.
+It is a `torch.nn.Module` made from the scorer's arrays and parameters, which the ONNX exporter reads.
+A new one is a class in `vectors` or `maps` and a line in `GRAPHS`.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,246 @@
+"""What stages tell each other of a detector on a category: its model, its scores and its metrics.
+
+Each file is written and read here alone. Snakemake names the files, `storage` makes them complete
+or absent.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict
+
+import numpy as np
+
+from defectbench.images.index import IndexRow
+from defectbench.storage import (
+    read_arrays,
+    read_json,
+    read_tsv,
+    write_arrays,
+    write_json,
+    write_tsv,
+)
+
+
+class Specification(TypedDict):
+    """What a model is and what decided its numbers; stored in ``model.h5`` and carried along.
+
+    Of features that were made elsewhere, what is not known of them is empty.
+
+    Attributes
+    ----------
+    scorer, parameters
+        Name of the scorer and the constructor's parameters; ``trimmed`` among them where the
+        method leaves training images out.
+    layers
+        Arrays of the feature file that the scorer reads, such as ``layer3/pool2``.
+    preprocessing, bits
+        The entry of ``preprocessings`` in the config, and the dataset's key ``bits``.
+    precision, device, weights_sha256
+        Of the backbone.
+    groups, folds
+        The dataset's key ``groups`` as far as it is applied after the index, and how many folds
+        were held out.
+    images_sha256, dataset_sha256
+        Digests of the images, and of images, names, splits and labels.
+    versions
+        Of the libraries that computed the features.
+    code
+        Digest of the code of each stage that has worked on it: ``features``, ``scorer``,
+        ``evaluation``, ``pixel metrics``, ``study``.
+    """
+
+    scorer: str
+    parameters: dict[str, Any]
+    layers: list[str]
+    preprocessing: dict[str, Any]
+    bits: int | None
+    precision: str
+    device: str
+    weights_sha256: str
+    groups: str | dict[str, str]
+    folds: int
+    images_sha256: str
+    dataset_sha256: str
+    versions: dict[str, str]
+    code: dict[str, str]
+
+
+def with_code(specification: Specification, stage: str, digest: str) -> Specification:
+    """The same after one more stage has worked on it."""
+    return specification | {"code": specification["code"] | {stage: digest}}
+
+
+def write_model(
+    path: str | Path, arrays: Mapping[str, np.ndarray], specification: Specification
+) -> None:
+    """Store a fitted scorer, from its `to_arrays`, with its specification."""
+    write_arrays(path, arrays, {"specification": specification})
+
+
+def read_model(path: str | Path) -> tuple[dict[str, np.ndarray], Specification]:
+    """Arrays and specification of a model."""
+    arrays, attributes = read_arrays(path)
+    return arrays, attributes["specification"]
+
+
+class Scores(NamedTuple):
+    """Rows of ``scores.tsv``: the test images, in the order of the index.
+
+    Attributes
+    ----------
+    paths
+        As in the index.
+    labels
+        int64, (n_images,): 1 for defective.
+    defects, groups
+        str, (n_images,); a group of '' is a group of its own.
+    scores
+        float64, (n_images,).
+    """
+
+    paths: list[str]
+    labels: np.ndarray
+    defects: np.ndarray
+    groups: np.ndarray
+    scores: np.ndarray
+
+
+class HeldOutScores(NamedTuple):
+    """Rows of ``held_out_scores.tsv``: training images, each scored by a model without it.
+
+    Attributes
+    ----------
+    paths
+        As in the index; fold by fold.
+    groups
+        str, (n_images,); a group of '' is a group of its own.
+    folds
+        int64, (n_images,): which were held out together.
+    scores
+        float64, (n_images,).
+    """
+
+    paths: list[str]
+    groups: np.ndarray
+    folds: np.ndarray
+    scores: np.ndarray
+
+
+def write_scores(path: str | Path, rows: Sequence[IndexRow], scores: np.ndarray) -> None:
+    """Store the scores of test images, all digits of them."""
+    write_tsv(
+        path,
+        ["path", "label", "defect", "group", "anomaly_score"],
+        [
+            (row.path, row.label, row.defect, row.group, repr(float(score)))
+            for row, score in zip(rows, scores, strict=True)
+        ],
+    )
+
+
+def read_scores(path: str | Path) -> Scores:
+    """Scores of test images."""
+    rows = read_tsv(path)
+    return Scores(
+        [row["path"] for row in rows],
+        np.array([row["label"] for row in rows], int),
+        np.array([row["defect"] for row in rows], str),
+        np.array([row["group"] for row in rows], str),
+        np.array([row["anomaly_score"] for row in rows], float),
+    )
+
+
+def write_held_out(
+    path: str | Path,
+    rows: Sequence[IndexRow],
+    folds: Sequence[np.ndarray],
+    scores: np.ndarray,
+) -> None:
+    """Store held-out scores of training images, fold by fold.
+
+    Parameters
+    ----------
+    rows, scores
+        Of the training images.
+    folds
+        Rows of each fold.
+    """
+    write_tsv(
+        path,
+        ["path", "group", "fold", "anomaly_score"],
+        [
+            (rows[place].path, rows[place].group, fold, repr(float(scores[place])))
+            for fold, members in enumerate(folds)
+            for place in members
+        ],
+    )
+
+
+def read_held_out(path: str | Path) -> HeldOutScores:
+    """Held-out scores of training images."""
+    rows = read_tsv(path)
+    return HeldOutScores(
+        [row["path"] for row in rows],
+        np.array([row["group"] for row in rows], str),
+        np.array([row["fold"] for row in rows], int),
+        np.array([row["anomaly_score"] for row in rows], float),
+    )
+
+
+class Metrics(TypedDict):
+    """Contents of ``metrics.json``: image-level figures of one detector on one category.
+
+    Attributes
+    ----------
+    dataset, category, method, backbone, seed
+        Names, and what the resampling depends on.
+    false_positive_rate
+        The rate asked for.
+    images
+        ``train``, ``test_good`` and ``test_defective``: how many.
+    held_out_images
+        How many held-out scores there are.
+    thresholds
+        ``oracle`` and ``honest``; None where there is none.
+    metrics, intervals
+        By name: the figure, None where it is not defined, and the ends of its 95 % interval.
+    reasons
+        Of figures that stay out of print: why.
+    cautions, flags
+        What the number of images does not allow to conclude, in sentences; what speaks against
+        the detector at its honest threshold, from `evaluation.cautions`.
+    defects
+        From `evaluation.defect_types.defect_metrics`.
+    worst
+        ``path``, ``anomaly_score`` and ``rank_error`` of the images ranked worst.
+    specification
+        Of the model.
+    """
+
+    dataset: str
+    category: str
+    method: str
+    backbone: str
+    seed: int
+    false_positive_rate: float
+    images: dict[str, int]
+    held_out_images: int
+    thresholds: dict[str, float | None]
+    metrics: dict[str, float | int | None]
+    intervals: dict[str, tuple[float, float]]
+    reasons: dict[str, str]
+    cautions: list[str]
+    flags: dict[str, Any]
+    defects: list[dict[str, Any]]
+    worst: list[dict[str, Any]]
+    specification: Specification
+
+
+def write_metrics(path: str | Path, metrics: Metrics) -> None:
+    """Store the figures of one detector on one category."""
+    write_json(path, metrics)
+
+
+def read_metrics(path: str | Path) -> Metrics:
+    """Figures of one detector on one category."""
+    return read_json(path)
