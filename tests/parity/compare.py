@@ -18,15 +18,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from detectors import COMPARISONS, Features
 from items import Item, all_within, table
-from maps import compare_pixel_metrics, compare_stored_maps, compare_vectors
+from made_detectors import COMPARISONS, Features
 
 from defectbench.evaluation.image_metrics import confusion_at, image_auroc
 from defectbench.evaluation.thresholds import oracle_threshold
 from defectbench.images.index import read_index
 from defectbench.scorers.pca_kde import anomaly_probability
 from defectbench.storage import open_h5, read_arrays, write_text
+from maps import compare_pixel_metrics, compare_stored_maps, compare_vectors
 
 # what the reference implementations printed
 FRE_RANK, FRE_AUROC = 192, 0.9555556

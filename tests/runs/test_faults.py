@@ -35,11 +35,11 @@ from defectbench.storage import read_arrays
 INDEX = Path("results/parts/plate/index.tsv")
 FEATURES = Path("results/parts/plate/features.h5")
 STAGES = {
-    "index_images.py": "index parts/plate",
-    "extract_features.py": "features parts/plate",
-    "score_images.py": "scores parts/plate",
-    "evaluate_scores.py": "metrics parts/plate",
-    "write_table.py": "table parts",
+    "index.py": "index parts/plate",
+    "features.py": "features parts/plate",
+    "scores.py": "scores parts/plate",
+    "metrics.py": "metrics parts/plate",
+    "table.py": "table parts",
 }
 
 
@@ -108,7 +108,7 @@ def test_jobs_killed_in_every_stage_are_done_again_on_one_core_as_on_two(folder:
 
 
 def test_a_killed_snakemake_says_how_to_go_on(folder: Path, small: Path):
-    for script in ("extract_features.py", "score_images.py", "write_table.py"):
+    for script in ("features.py", "scores.py", "table.py"):
         with StartedRun(folder, TABLE, held=script) as run:
             orphan = run.job(script)
             run.process.kill()
@@ -128,8 +128,8 @@ def test_a_killed_snakemake_says_how_to_go_on(folder: Path, small: Path):
 
 
 def test_of_two_runs_at_once_the_second_waits_its_turn(folder: Path, small: Path):
-    with StartedRun(folder, TABLE, held="extract_features.py") as first:
-        job = first.job("extract_features.py")
+    with StartedRun(folder, TABLE, held="features.py") as first:
+        job = first.job("features.py")
         second = snakemake(folder, TABLE)
         assert second.returncode != 0
         assert "cannot be locked" in said(second)
@@ -154,7 +154,7 @@ def test_a_killed_download_goes_on_where_it_was_and_is_never_asked_for_again(
         server.stalls = 1
         part = folder / "resources" / "downloads" / "parts_plate.tar.xz.part"
         with StartedRun(folder, str(INDEX)) as run:
-            job = run.job("fetch_category.py", stopped=False)
+            job = run.job("source.py", stopped=False)
             while not part.is_file() or part.stat().st_size < len(content) // 3:
                 assert run.process.poll() is None, run.said()
                 time.sleep(0.05)

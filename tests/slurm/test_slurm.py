@@ -110,7 +110,7 @@ def wait_for(what: str, found: Callable[[], object], run: subprocess.Popen[bytes
 def extraction() -> psutil.Process | None:
     """The running process of rule features."""
     for process in psutil.process_iter(["cmdline"]):
-        if any(part.endswith("extract_features.py") for part in process.info["cmdline"] or ()):
+        if any(part.endswith("features.py") for part in process.info["cmdline"] or ()):
             return process
     return None
 

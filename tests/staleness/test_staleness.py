@@ -642,12 +642,12 @@ def test_what_is_made_again_is_what_a_clean_run_makes(run: Path, names: tuple[st
 
 def test_an_image_exchanged_while_it_is_read_and_put_back_is_refused(run: Path):
     command = ("--forcerun", "results/parts/plate/index.tsv", "--", REPORTS[0])
-    with StartedRun(run, *command, held="extract_features.py", at_start=True) as started:
-        job = started.job("extract_features.py")
+    with StartedRun(run, *command, held="features.py", at_start=True) as started:
+        job = started.job("features.py")
         original = image(run).read_bytes()
         older(image(run), another_image())
         job.resume()
-        started.job("extract_features.py")  # it has read all images
+        started.job("features.py")  # it has read all images
         older(image(run), original)
         job.resume()
         assert started.wait() != 0

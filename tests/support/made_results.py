@@ -75,7 +75,7 @@ def write_cell(
     write_cost(folder)
     files = ("model.h5", "scores.tsv", "held_out_scores.tsv")
     run_script(
-        "evaluate_scores",
+        "metrics",
         folder,
         input=dict(zip(("model", "scores", "held_out"), (folder / f for f in files), strict=True)),
         output={"metrics": folder / "metrics.json", "replicates": folder / "replicates.h5"},
@@ -134,7 +134,7 @@ def write_page(
     categories = list(categories or dict.fromkeys(cell.parents[1].name for cell in cells))
     page = root / "reports" / f"{dataset}.html"
     run_script(
-        "write_page",
+        "page",
         root,
         input={
             **inputs_of(cells),
@@ -162,7 +162,7 @@ def run_table(
     outputs |= {"decision": "decision.json", "points": "operating_points.csv", "cost": "cost.md"}
     files = {key: root / "reports" / f"{dataset}_{name}" for key, name in outputs.items()}
     run_script(
-        "write_table",
+        "table",
         root,
         input=inputs_of(cells) | {"published": []},
         output=files,

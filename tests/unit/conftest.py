@@ -1,7 +1,7 @@
 """A detector for the tests of whatever reads one."""
 
 import pytest
-from detectors import write_detector
+from made_detectors import write_detector
 
 
 @pytest.fixture(scope="session")

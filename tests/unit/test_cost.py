@@ -36,7 +36,7 @@ def score_images(folder: Path) -> dict[str, float]:
     write_arrays(folder / "features.h5", {"X": X}, {"provenance": {}})
     write_json(folder / "extraction_cost.json", {"/": 12.0})
     run_script(
-        "score_images",
+        "scores",
         folder,
         input={
             "index": folder / "index.tsv",

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from detectors import SIDE
+from made_detectors import SIDE
 
 from defectbench.deployment.detector import Detector, encode_probe
 from defectbench.deployment.detector_file import SEAL_BYTES, read_detector_file, sealed

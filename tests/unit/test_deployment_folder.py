@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from detectors import SIDE, write_images
+from made_detectors import SIDE, write_images
 from PIL import Image
 from runs import DEADLINE
 

@@ -90,7 +90,7 @@ class Cell:
         runpy.run_path(str(SCRIPTS / script), init_globals={"snakemake": job})
 
     def evaluate(self) -> dict:
-        self.run("evaluate_maps.py", metrics="pixel_metrics.json")
+        self.run("pixel_metrics.py", metrics="pixel_metrics.json")
         return read_json(self.folder / "pixel_metrics.json")
 
 
@@ -160,7 +160,7 @@ def test_a_category_without_masks_has_no_figures_and_says_why(cell: Cell):
 def test_a_method_without_maps_has_no_figures_and_no_pictures(cell: Cell):
     cell.maps = {}
     assert cell.evaluate()["reason"] == "the method does not localize"
-    cell.run("draw_overlays.py", pictures="overlays")
+    cell.run("maps.py", pictures="overlays")
     assert [file.name for file in (cell.folder / "overlays").iterdir()] == ["index.json"]
 
 
@@ -176,7 +176,7 @@ def test_maps_that_are_not_finite_are_refused(cell: Cell):
 def test_results_and_pictures_are_the_same_bytes_each_time(cell: Cell):
     def contents() -> list[bytes]:
         cell.evaluate()
-        cell.run("draw_overlays.py", pictures="overlays")
+        cell.run("maps.py", pictures="overlays")
         made = sorted((cell.folder / "overlays").iterdir())
         assert [file.suffix for file in made] == [".webp"] * 4 + [".json"]
         return [file.read_bytes() for file in [*made, cell.folder / "pixel_metrics.json"]]
@@ -186,7 +186,7 @@ def test_results_and_pictures_are_the_same_bytes_each_time(cell: Cell):
 
 def test_the_list_of_pictures_names_files_that_are_there(cell: Cell):
     cell.evaluate()
-    cell.run("draw_overlays.py", pictures="overlays")
+    cell.run("maps.py", pictures="overlays")
     pictures = read_json(cell.folder / "overlays" / "index.json")["pictures"]
     assert [picture["verdict"] for picture in pictures] == ["found", "found", "passed", "passed"]
     for picture in pictures:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from detectors import write_images
+from made_detectors import write_images
 from made_results import write_cell, write_page
 from PIL import Image
 

@@ -26,10 +26,12 @@ from defectbench.scorers import scorer_names
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 WITH_SCRIPT = [rule for rule in rules() if rule.script]
 STAGES = sorted({script_of(rule) for rule in WITH_SCRIPT})
-SCORERS = {"score_images": "scorers", "study_training_size": "scorers"} | {
-    "study_contamination": "scorers",
-    "study_across": "scorers",
-    "export_detector": "deployment.graphs",
+SCORERS = {
+    "scores": "scorers.pca_fre",
+    "study_training_size": "scorers.pca_fre",
+    "study_contamination": "scorers.pca_fre",
+    "study_across": "scorers.pca_fre",
+    "detector": "deployment.graphs.maps",
 }
 """Scripts that import the method's scorer, or its graph, by name."""
 
@@ -60,7 +62,7 @@ def test_every_rule_has_the_digest_of_its_own_script(rule: Rule):
     script, code = script_of(rule), rule.params.code
     if callable(code):
         code = code(SimpleNamespace(method="fre", backbone="resnet18", dataset="mvtec"))
-    modules = [f"{SCORERS[script]}.pca_fre"] if script in SCORERS else []
+    modules = [SCORERS[script]] if script in SCORERS else []
     assert code["code"] == stage_digest(script, *modules)["code"]
 
 
@@ -77,7 +79,7 @@ def test_the_digest_covers_all_that_the_script_loads():
 
 def test_a_scorer_known_at_run_time_is_covered_and_no_other():
     for name in scorer_names():
-        covered = set(_closure("score_images", [f"scorers.{name}"]))
+        covered = set(_closure("scores", [f"scorers.{name}"]))
         others = {f"scorers.{other}" for other in scorer_names()} - {f"scorers.{name}"}
         assert f"scorers.{name}" in covered
         assert not covered & others
@@ -103,16 +105,16 @@ def forget() -> None:
 def codes() -> dict[str, str]:
     forget()
     digests = {stage: stage_digest(stage)["code"] for stage in STAGES}
-    return digests | {"pca_fre": stage_digest("score_images", "scorers.pca_fre")["code"]}
+    return digests | {"pca_fre": stage_digest("scores", "scorers.pca_fre")["code"]}
 
 
 @pytest.mark.parametrize(
     ("module", "changed"),
     [
-        ("sources/elpv.py", {"fetch_category"}),
+        ("sources/elpv.py", {"source"}),
         ("scorers/pca_fre.py", {"pca_fre"}),
         ("scorers/pca_kde.py", set()),
-        ("reports/costs.py", {"write_usage"}),
+        ("reports/published.py", {"table"}),
         ("errors.py", {*STAGES, "pca_fre"}),
     ],
 )
@@ -171,10 +173,10 @@ def _top_names(node: ast.Import | ast.ImportFrom) -> set[str]:
 
 
 def test_versions_of_the_libraries_that_compute_are_part_of_it():
-    digest = stage_digest("score_images", "scorers.pca_kde")
+    digest = stage_digest("scores", "scorers.pca_kde")
     assert digest["numpy"] == library_versions("numpy")["numpy"]
     assert "torch" not in digest
-    assert {"torch", "torchvision", "timm"} <= set(stage_digest("extract_features"))
+    assert {"torch", "torchvision", "timm"} <= set(stage_digest("features"))
 
 
 def test_file_hash_is_sha256(tmp_path: Path):
@@ -192,7 +194,8 @@ def test_versions_are_the_installed_ones():
 
 
 def test_modules_import_in_the_direction_of_the_data():
-    order = ["acquisition", "images", "features", "scorers", "evaluation", "reports", "deployment"]
+    order = ["images", "sources", "features", "scorers", "evaluation", "reports", "studies"]
+    order += ["deployment", "config"]
     beside = {path.stem for path in provenance.PACKAGE.glob("*.py")}
     for source in provenance.PACKAGE.glob("*/*.py"):
         stage = order.index(source.parent.name)

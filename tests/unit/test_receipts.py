@@ -22,12 +22,12 @@ def keep(script: str, output: str, made_by: dict[str, str] | None = None, seed: 
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Keys of scores, of what was made of them, and of a report of other scores."""
     monkeypatch.chdir(tmp_path)
-    scores = keep("score_images", "results/scores.tsv")
-    detector = keep("export_detector", "results/detector.onnx", {"results/scores.tsv": scores})
-    keep("score_new_images", "results/new", {"results/detector.onnx": detector})
-    keep("write_table", "reports/table.md", {"results/scores.tsv": scores})
-    keep("evaluate_scores", "results/metrics.json", {"results/scores.tsv": scores})
-    keep("write_page", "reports/other.html", {"results/others.tsv": "of another dataset"})
+    scores = keep("scores", "results/scores.tsv")
+    detector = keep("detector", "results/detector.onnx", {"results/scores.tsv": scores})
+    keep("new_images", "results/new", {"results/detector.onnx": detector})
+    keep("table", "reports/table.md", {"results/scores.tsv": scores})
+    keep("metrics", "results/metrics.json", {"results/scores.tsv": scores})
+    keep("page", "reports/other.html", {"results/others.tsv": "of another dataset"})
     return {"scores": scores, "detector": detector}
 
 
@@ -38,8 +38,8 @@ def test_a_receipt_lies_hidden_beside_the_first_output(run: dict[str, str]):
 
 
 def test_the_key_is_of_what_the_outputs_are_made_of(run: dict[str, str]):
-    assert keep("score_images", "results/scores.tsv") == run["scores"]
-    assert keep("score_images", "results/scores.tsv", seed=7) != run["scores"]
+    assert keep("scores", "results/scores.tsv") == run["scores"]
+    assert keep("scores", "results/scores.tsv", seed=7) != run["scores"]
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"made_of": {}}'])

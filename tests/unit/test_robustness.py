@@ -10,7 +10,7 @@ from defectbench.features.devices import Machine
 from defectbench.features.feature_file import Pass, Tap
 from defectbench.provenance import file_sha256
 from defectbench.storage import open_h5
-from defectbench.studies.perturbed_features import Image, Perturbation, perturbed_features
+from defectbench.studies.perturbed_features import ImageFile, Perturbation, perturbed_features
 from defectbench.studies.robustness import frozen_level, reset_level
 from defectbench.studies.trial import Settings
 
@@ -71,7 +71,7 @@ def test_images_at_severity_0_have_the_features_of_the_benchmark(
     with open_h5(tmp_path / "f.h5") as file:
         expected = file[wanted.name]["layer2/pool2"][()]
     same, dark = Perturbation("noise", 0), Perturbation("brightness", -50)
-    images = [Image(file, file_sha256(file)) for file in files]
+    images = [ImageFile(file, file_sha256(file)) for file in files]
     (block,) = perturbed_features(images, [same, dark], [wanted], machine, 42)
     assert (block[same][wanted.name]["layer2/pool2"] == expected).all()
     assert not np.allclose(block[dark][wanted.name]["layer2/pool2"], expected)

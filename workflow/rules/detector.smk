@@ -38,7 +38,7 @@ rule detector:
         fit_benchmark="benchmarks/{dataset}/{category}/{method}/{backbone}/scores.jsonl",
         code=detector_digest,
     script:
-        "../scripts/export_detector.py"
+        "../scripts/detector.py"
 
 
 rule detectors:
@@ -59,6 +59,6 @@ rule detectors:
         runtime=grows(5),
     params:
         categories=dataset_categories,
-        code=stage_digest("write_detectors"),
+        code=stage_digest("detectors"),
     script:
-        "../scripts/write_detectors.py"
+        "../scripts/detectors.py"

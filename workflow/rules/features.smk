@@ -32,6 +32,6 @@ rule features:
         passes=extraction_passes,
         precision=config["precision"],
         bits=lookup("datasets/{dataset}/bits", within=config, default=None),
-        code=stage_digest("extract_features"),
+        code=stage_digest("features"),
     script:
-        "../scripts/extract_features.py"
+        "../scripts/features.py"

@@ -26,6 +26,6 @@ rule index:
         runtime=grows(30),
     params:
         bits=lookup("datasets/{dataset}/bits", within=config, default=None),
-        code=stage_digest("index_images"),
+        code=stage_digest("index"),
     script:
-        "../scripts/index_images.py"
+        "../scripts/index.py"

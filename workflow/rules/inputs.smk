@@ -190,7 +190,7 @@ def detector_weights(wildcards):
 def detector_digest(wildcards):
     """Digest of the export and of the graph of the method's scorer."""
     scorer = config["methods"][wildcards.method]["scorer"]
-    return stage_digest("export_detector", f"deployment.graphs.{GRAPHS[scorer]}")
+    return stage_digest("detector", f"deployment.graphs.{GRAPHS[scorer]}")
 
 
 def new_images(wildcards):

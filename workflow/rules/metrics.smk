@@ -26,6 +26,6 @@ rule metrics:
     params:
         seed=config["seed"],
         false_positive_rate=config["threshold"]["false_positive_rate"],
-        code=stage_digest("evaluate_scores"),
+        code=stage_digest("metrics"),
     script:
-        "../scripts/evaluate_scores.py"
+        "../scripts/metrics.py"

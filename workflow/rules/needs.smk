@@ -47,7 +47,7 @@ def grows(base, per_mb=0, of=""):
 
 def weights_digest(wildcards):
     """What decides a backbone's weights: their entry in the list, or else the version of timm."""
-    digest = stage_digest("fetch_weights")
+    digest = stage_digest("weights")
     listed = listed_weights(FACTS / "weights.csv").get(wildcards.backbone)
     if listed is None:
         return {"code": digest["code"], "timm": digest["timm"]}

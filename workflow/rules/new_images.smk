@@ -23,6 +23,6 @@ rule new_images:
         runtime=grows(60),
     params:
         images=new_images,
-        code=stage_digest("score_new_images"),
+        code=stage_digest("new_images"),
     script:
-        "../scripts/score_new_images.py"
+        "../scripts/new_images.py"

@@ -36,9 +36,9 @@ rule maps:
     params:
         every_image=False,
         bits=lookup("datasets/{dataset}/bits", within=config, default=None),
-        code=stage_digest("draw_overlays"),
+        code=stage_digest("maps"),
     script:
-        "../scripts/draw_overlays.py"
+        "../scripts/maps.py"
 
 
 use rule maps as overlays with:
@@ -51,4 +51,4 @@ use rule maps as overlays with:
     params:
         every_image=True,
         bits=lookup("datasets/{dataset}/bits", within=config, default=None),
-        code=stage_digest("draw_overlays"),
+        code=stage_digest("maps"),

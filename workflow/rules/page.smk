@@ -46,6 +46,6 @@ rule page:
         runtime=grows(15),
     params:
         categories=dataset_categories,
-        code=stage_digest("write_page"),
+        code=stage_digest("page"),
     script:
-        "../scripts/write_page.py"
+        "../scripts/page.py"

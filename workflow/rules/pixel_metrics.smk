@@ -26,6 +26,6 @@ rule pixel_metrics:
         seed=config["seed"],
         false_positive_rate=config["threshold"]["false_positive_rate"],
         resolution=lookup("methods/{method}/resolution", within=config, default="original"),
-        code=stage_digest("evaluate_maps"),
+        code=stage_digest("pixel_metrics"),
     script:
-        "../scripts/evaluate_maps.py"
+        "../scripts/pixel_metrics.py"

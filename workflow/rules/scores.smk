@@ -39,6 +39,6 @@ rule scores:
         seed=config["seed"],
         folds=config["threshold"]["folds"],
         groups=dataset_groups,
-        code=scorer_digest("score_images"),
+        code=scorer_digest("scores"),
     script:
-        "../scripts/score_images.py"
+        "../scripts/scores.py"

@@ -42,7 +42,9 @@ def planned_jobs():
 
 def say_results():
     """At the end of a run: the verdict on each dataset, and where table and page are."""
-    from defectbench.reports.decision_text import closing_lines  # takes a second that planning can spare
+    from defectbench.reports.decision_text import (
+        closing_lines,
+    )  # takes a second that planning can spare
 
     if "all" not in quietness:
         reports = [file for job in workflow.dag.jobs for file in job.output]

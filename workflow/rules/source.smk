@@ -20,6 +20,6 @@ rule source:
         runtime=240,
     params:
         origin=category_origin,
-        code=stage_digest("fetch_category"),
+        code=stage_digest("source"),
     script:
-        "../scripts/fetch_category.py"
+        "../scripts/source.py"

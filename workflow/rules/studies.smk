@@ -167,6 +167,6 @@ rule studies:
     params:
         studies=some_study,
         categories=dataset_categories,
-        code=stage_digest("write_studies"),
+        code=stage_digest("studies"),
     script:
-        "../scripts/write_studies.py"
+        "../scripts/studies.py"

@@ -55,6 +55,6 @@ rule table:
         categories=dataset_categories,
         rates=config["operating_points"],
         costs=config.get("costs"),
-        code=stage_digest("write_table"),
+        code=stage_digest("table"),
     script:
-        "../scripts/write_table.py"
+        "../scripts/table.py"

@@ -22,6 +22,6 @@ rule usage:
         runtime=grows(10),
     params:
         benchmarks="benchmarks/{dataset}",
-        code=stage_digest("write_usage"),
+        code=stage_digest("usage"),
     script:
-        "../scripts/write_usage.py"
+        "../scripts/usage.py"

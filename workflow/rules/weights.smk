@@ -21,4 +21,4 @@ rule weights:
     params:
         code=weights_digest,
     script:
-        "../scripts/fetch_weights.py"
+        "../scripts/weights.py"

@@ -13,7 +13,7 @@ from defectbench.images.index import read_index
 from defectbench.progress import Progress
 from defectbench.scorers import scorer_class
 from defectbench.storage import read_arrays, read_tsv, write_json
-from defectbench.studies.perturbed_features import Image, Perturbation, perturbed_features
+from defectbench.studies.perturbed_features import ImageFile, Perturbation, perturbed_features
 from defectbench.studies.robustness import CLEAN, frozen_level, reset_level
 from defectbench.studies.trial import Settings
 
@@ -60,7 +60,7 @@ with job_log(snakemake.log[0]):
 
     progress = Progress(len(test), "robustness " + "/".join(wildcards))
     for block in perturbed_features(
-        [Image(Path(given.category, row.path), row.sha256) for row in test],
+        [ImageFile(Path(given.category, row.path), row.sha256) for row in test],
         perturbations,
         passes,
         # not a parameter: where features are computed does not make them others

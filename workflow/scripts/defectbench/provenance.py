@@ -54,7 +54,7 @@ def stage_digest(script: str, *modules: str) -> dict[str, str]:
         this package that it imports, directly or not; and the version of each library that those
         import.
     """
-    sources = {script: SCRIPTS / f"{script}.py", **_closure(script, modules)}
+    sources = {f"{script}.py": SCRIPTS / f"{script}.py", **_closure(script, modules)}
     digest = hashlib.sha256()
     libraries: set[str] = set()
     for name in sorted(sources):

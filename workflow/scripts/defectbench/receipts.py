@@ -24,7 +24,7 @@ from typing import Any, Self
 from defectbench.storage import read_json, write_json
 
 SUFFIX = ".receipt.json"
-PRODUCTS = frozenset({"export_detector", "score_new_images", "draw_overlays"})
+PRODUCTS = frozenset({"detector", "new_images", "maps"})
 """Scripts whose outputs are taken away or looked at, those in ``reports/`` apart."""
 
 GONE = "removed"

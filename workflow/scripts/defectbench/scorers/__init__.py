@@ -8,18 +8,7 @@ from pathlib import Path
 
 from defectbench.scorers.base import Scorer
 
-HELPERS = (
-    "__init__",
-    "base",
-    "coreset",
-    "distances",
-    "grids",
-    "kernel_pca",
-    "linear_autoencoder",
-    "memory",
-    "patches",
-    "pca",
-)
+HELPERS = ("__init__", "base", "coreset", "grids", "linear_algebra", "linear_autoencoder")
 
 
 def scorer_names() -> list[str]:

@@ -130,7 +130,7 @@ class Perturbation(NamedTuple):
     severity: float
 
 
-class Image(NamedTuple):
+class ImageFile(NamedTuple):
     """A file and its hash, on which random choices depend."""
 
     file: Path
@@ -138,7 +138,7 @@ class Image(NamedTuple):
 
 
 def perturbed_features(
-    images: Sequence[Image],
+    images: Sequence[ImageFile],
     perturbations: Sequence[Perturbation],
     passes: Sequence[Pass],
     machine: Machine,
@@ -169,7 +169,7 @@ def perturbed_features(
     """
     preprocessings = {wanted.preprocessing: wanted.settings for wanted in passes}
 
-    def squares(image: Image) -> dict[Perturbation, Mapping[str, np.ndarray]]:
+    def squares(image: ImageFile) -> dict[Perturbation, Mapping[str, np.ndarray]]:
         loaded = load_image(image.file, bits)
         found = {}
         for each in perturbations:

@@ -1,6 +1,6 @@
 """Scoring as a graph: what a scorer does in NumPy, done in PyTorch by a module of its name.
 
-It is a `torch.nn.Module` made from the scorer's arrays and parameters, which the ONNX exporter reads.
+The module is made from the scorer's arrays and parameters, and the ONNX exporter reads it.
 A new one is a class in `vectors` or `maps` and a line in `GRAPHS`.
 """
 
