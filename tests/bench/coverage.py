@@ -16,16 +16,15 @@ from defectbench.evaluation import bootstrap
 from defectbench.evaluation.bootstrap import bootstrap_replicates
 from defectbench.evaluation.image_metrics import average_precision, image_auroc
 from defectbench.evaluation.intervals import (
-    Z,
     confusion_intervals,
     correlation,
     difference_interval,
     hanley_mcneil_variance,
     mean_interval,
     ranking_intervals,
-    rate_interval,
     score_interval,
 )
+from defectbench.evaluation.rates import Z, rate_interval
 
 REPORT = Path("reports/coverage.md")
 REPLICATES = 300

@@ -59,7 +59,7 @@ def this_project(count: int, side: int, intervals: bool) -> dict[str, float]:
     ranked = rank_pixels(pixels)
     metrics = pixel_metrics(ranked)
     if intervals:
-        pixel_intervals(pixels, ranked, metrics, 42, "bench")
+        pixel_intervals(pixels, ranked, metrics, np.full(count, ""), 42, "bench")
     return metrics
 
 

@@ -15,7 +15,7 @@ from defectbench.evaluation import bootstrap
 from defectbench.evaluation import image_metrics as of_images
 from defectbench.evaluation.bootstrap import bootstrap_replicates
 from defectbench.evaluation.cautions import binomial_p_value, cautions, flags, reasons
-from defectbench.evaluation.defect_types import defect_metrics
+from defectbench.evaluation.image_figures import defect_metrics
 from defectbench.evaluation.image_metrics import (
     Confusion,
     average_precision,
@@ -30,18 +30,18 @@ from defectbench.evaluation.intervals import (
     auroc_interval,
     confusion_intervals,
     difference_interval,
-    effective_size,
     mean_interval,
     metric_intervals,
     monotone_interval,
     ranking_intervals,
-    rate_interval,
 )
+from defectbench.evaluation.rates import effective_size, rate_interval
 from defectbench.evaluation.thresholds import (
     images_to_vouch_for,
     oracle_threshold,
     threshold_at_false_positive_rate,
 )
+from defectbench.records import Scores
 
 LABELS = np.array([0, 0, 1, 1])
 
@@ -185,7 +185,7 @@ def test_a_replicate_is_the_metric_of_the_resampled_images(distinct: int):
     scores = np.round((rng.normal(size=50) + labels) * distinct) / distinct
     order = np.argsort(-scores, kind="stable")
     ties = of_images.last_of_ties(scores[order])
-    times = bootstrap._times_drawn(labels, np.arange(50), 6, np.random.default_rng(1))
+    times = next(bootstrap.resamples(labels, alone(labels), 42, "bottle", 6))
     found = bootstrap._resampled_metrics(times[:, order], labels[order] == 1, ties)
     for row, auroc, aupr in zip(times, *found, strict=True):
         resampled = np.repeat(labels, row), np.repeat(scores, row)
@@ -196,8 +196,8 @@ def test_a_replicate_is_the_metric_of_the_resampled_images(distinct: int):
 def test_groups_are_resampled_whole_and_each_kind_apart():
     # groups: good a (2 images) and b (1); defective c (2) and one alone; d holds both
     labels = np.array([0, 0, 0, 1, 1, 1, 0, 1])
-    numbers = bootstrap.group_numbers(np.array(["a", "a", "b", "c", "c", "", "d", "d"]))
-    times = bootstrap._times_drawn(labels, numbers, 200, np.random.default_rng(1))
+    groups = np.array(["a", "a", "b", "c", "c", "", "d", "d"])
+    times = next(bootstrap.resamples(labels, groups, 42, "bottle", 200))
     assert (times[:, [0, 3, 6]] == times[:, [1, 4, 7]]).all()
     assert (times[:, 0] + times[:, 2] == 2).all()
     assert (times[:, 3] + times[:, 5] == 2).all()
@@ -208,7 +208,7 @@ def test_images_without_a_group_are_groups_of_their_own():
     np.testing.assert_array_equal(
         bootstrap.group_numbers(np.array(["b", "", "a", "b", ""])), [1, 2, 0, 1, 3]
     )
-    assert len(set(bootstrap.group_numbers(np.array(["", "", ""])))) == 3
+    assert bootstrap.independent_images(np.array(["", "", "b", "b"])) == 3
 
 
 def test_replicates_are_the_same_images_for_every_detector_of_a_category():
@@ -438,7 +438,8 @@ def test_metrics_carry_the_name_of_their_threshold():
 
 def test_defect_types_are_compared_with_the_good_images():
     defects = np.array(["good", "good", "dent", "scratch"])
-    rows = defect_metrics(LABELS, np.array([1.0, 3, 2, 4]), defects, alone(LABELS), 3, 42, "bottle")
+    test = Scores(list("abcd"), LABELS, defects, alone(LABELS), np.array([1.0, 3, 2, 4]))
+    rows = defect_metrics(test, 3, 42, "bottle")
     named = ("defect", "images", "image_auroc", "called_defective")
     assert [tuple(row[name] for name in named) for row in rows] == [
         ("dent", 1, 0.5, 0.0),

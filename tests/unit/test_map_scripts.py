@@ -7,10 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from specifications import specification
 
 from defectbench.images.index import IndexRow, write_index
 from defectbench.images.resizing import to_square
-from defectbench.storage import read_json, write_arrays, write_json, write_tsv
+from defectbench.records import write_maps, write_scores
+from defectbench.storage import read_json, write_json
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 
@@ -26,7 +28,7 @@ class Cell:
         rng = np.random.default_rng(0)
         self.folder = folder
         self.rows, maps = [], []
-        self.provenance, self.resolution = {"scorer": "pca_fre"}, "original"
+        self.preprocessing, self.resolution = {}, "original"
         for number, (defect, width, height) in enumerate(
             [("dent", 40, 30), ("dent", 64, 64), ("good", 50, 20), ("good", 40, 30)]
         ):
@@ -69,9 +71,9 @@ class Cell:
         }
         inputs = {name: str(self.folder / file) for name, file in files.items()}
         write_index(Path(inputs["index"]), self.rows)
-        write_arrays(inputs["maps"], self.maps, {"provenance": self.provenance})
-        scores = [(row.path, row.label, row.defect, 5.0 * row.label) for row in self.rows]
-        write_tsv(inputs["scores"], ["path", "label", "defect", "anomaly_score"], scores)
+        write_maps(inputs["maps"], self.maps, specification(preprocessing=self.preprocessing))
+        scores = np.array([5.0 * row.label for row in self.rows])
+        write_scores(inputs["scores"], self.rows, scores)
         write_json(inputs["metrics"], {"thresholds": {"honest": 1.0}})
         job = SimpleNamespace(
             input=SimpleNamespace(category=str(self.folder), **inputs),
@@ -117,7 +119,7 @@ def test_images_of_different_sizes_are_measured_at_their_own(cell: Cell):
     assert result["regions"] == 2
     assert result["metrics"]["pixel_auroc"] > 0.9
     assert [row["defect"] for row in result["defects"]] == ["dent"]
-    assert result["provenance"]["scorer"] == "pca_fre"
+    assert result["specification"]["scorer"] == "pca_fre"
 
 
 @pytest.mark.parametrize("resolution", ["original", 32])
@@ -125,7 +127,7 @@ def test_maps_of_padded_images_are_measured_on_the_images_alone(cell: Cell, reso
     """What glows in the padding alone is no false alarm: it is not in the image."""
     cell.resolution = resolution
     squashed = cell.evaluate()
-    cell.provenance["preprocessing"] = {"aspect": "pad"}
+    cell.preprocessing = {"aspect": "pad"}
     cell.maps["test"] = np.stack([to_side(padded(cell.marked(row))) for row in cell.rows])
     result = cell.evaluate()
     assert result["pixels"] == squashed["pixels"]
@@ -133,7 +135,7 @@ def test_maps_of_padded_images_are_measured_on_the_images_alone(cell: Cell, reso
 
 
 def test_defects_outside_a_crop_count_as_missed(cell: Cell):
-    cell.provenance["preprocessing"] = {"aspect": "crop"}
+    cell.preprocessing = {"aspect": "crop"}
     cell.maps["test"] = np.stack([to_side(to_square(cell.marked(r), "crop")) for r in cell.rows])
     unseen, defective = 5 * 15, 20 * 15 + 32 * 32  # 5 of the 20 columns marked in the first image
     result = cell.evaluate()

@@ -11,7 +11,6 @@ from defectbench.evaluation.image_metrics import (
     precision_recall_curve,
     roc_curve,
 )
-from defectbench.evaluation.intervals import rate_interval
 from defectbench.evaluation.operating_points import (
     ScoredImages,
     cost_point,
@@ -21,6 +20,7 @@ from defectbench.evaluation.operating_points import (
     operating_points,
     together,
 )
+from defectbench.evaluation.rates import rate_interval
 
 
 def images(labels: np.ndarray, scores: np.ndarray, held_out: np.ndarray) -> ScoredImages:

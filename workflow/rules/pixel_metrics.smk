@@ -1,6 +1,6 @@
 """Stage pixel metrics: how well the anomaly maps of one detector mark the defects of a category.
 
-in:  index.tsv, the masks it lists, maps.h5
+in:  index.tsv, the masks it lists, scores.tsv (for the groups), maps.h5
 out: results/{dataset}/{category}/{method}/{backbone}/pixel_metrics.json
 """
 
@@ -9,6 +9,7 @@ rule pixel_metrics:
     input:
         index=rules.index.output.index,
         category=rules.source.output.category,
+        scores=rules.scores.output.scores,
         maps=rules.scores.output.maps,
     output:
         metrics="results/{dataset}/{category}/{method}/{backbone}/pixel_metrics.json",

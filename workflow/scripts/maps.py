@@ -9,6 +9,7 @@ from defectbench.images.decoding import load_rgb
 from defectbench.images.index import read_index
 from defectbench.images.masks import read_mask
 from defectbench.images.resizing import SQUASH
+from defectbench.records import read_maps
 from defectbench.reports.pictures import (
     ColourScale,
     draw_panels,
@@ -17,13 +18,13 @@ from defectbench.reports.pictures import (
     select_pictures,
     verdict,
 )
-from defectbench.storage import atomic_path, read_arrays, read_json, read_tsv, write_json
+from defectbench.storage import atomic_path, read_json, read_tsv, write_json
 
 with job_log(snakemake.log[0]):
     test = [row for row in read_index(snakemake.input.index) if row.split == "test"]
-    arrays, attributes = read_arrays(snakemake.input.maps)
-    maps = arrays.get("test")
-    aspect = attributes["provenance"].get("preprocessing", {}).get("aspect", SQUASH)
+    stored, specification = read_maps(snakemake.input.maps)
+    maps = stored.get("test")
+    aspect = specification["preprocessing"].get("aspect", SQUASH)
     pixel_figures = read_json(snakemake.input.pixel_metrics)
     threshold = read_json(snakemake.input.metrics)["thresholds"]["honest"]
     labels = np.array([row.label for row in test])

@@ -1,107 +1,71 @@
 """Rule `scores`: fit a detector on the training images, score the test images and held-out ones."""
 
 import resource
-import time
 from pathlib import Path
 
 import numpy as np
 
 from defectbench.errors import job_log
-from defectbench.evaluation.held_out import folds, held_out, rows_left
-from defectbench.evaluation.held_out_check import check_held_out
-from defectbench.images.groups import assign_groups, group_notes
-from defectbench.images.index import dataset_digest, read_index
+from defectbench.evaluation.scoring import fit_and_score
+from defectbench.features.feature_file import read_layers
+from defectbench.images.groups import group_notes, read_grouped_index
+from defectbench.images.index import dataset_digest
 from defectbench.progress import warn
-from defectbench.scorers import scorer_class
-from defectbench.scorers.base import has_maps, take_images
-from defectbench.storage import (
-    open_h5,
-    read_attributes,
-    read_json,
-    write_arrays,
-    write_json,
-    write_tsv,
+from defectbench.records import (
+    model_specification,
+    write_held_out,
+    write_maps,
+    write_model,
+    write_scores,
 )
+from defectbench.scorers import scorer_class
+from defectbench.scorers.base import take_images
+from defectbench.storage import read_json, write_json
 
 with job_log(snakemake.log[0]):
-    params, output = snakemake.params, snakemake.output
-    index = read_index(snakemake.input.index)
-    if params.groups:
-        index = assign_groups(index, params.groups, snakemake.wildcards.category)
-    train = [row for row in index if row.split == "train"]
-    test = [row for row in index if row.split == "test"]
-    with open_h5(snakemake.input.features) as file:
-        provenance = read_attributes(file[params.group])["provenance"]
-        layers = [file[params.group][name][()] for name in params.layers]
-    X = layers if len(layers) > 1 else layers[0]
-    X_train = take_images(X, [row.split == "train" for row in index])
-    X_test = take_images(X, [row.split == "test" for row in index])
-    del X, layers
+    given, output, params = snakemake.input, snakemake.output, snakemake.params
+    index = read_grouped_index(given.index, params.groups, snakemake.wildcards.category)
+    train, test = ([row for row in index if row.split == split] for split in ("train", "test"))
+    X, made = read_layers(given.features, params.group, params.layers)
+    X_train, X_test = (
+        take_images(X, [row.split == split for row in index]) for split in ("train", "test")
+    )
+    del X  # or it would be in memory twice
 
-    start = time.process_time()  # the clock would also count what runs beside this job
     scorer = scorer_class(params.scorer)(**params.parameters)
-    parameters, left_out = params.parameters, []
-    if params.trimmed:
-        groups = [row.group for row in train]
-        left = rows_left(scorer, X_train, groups, params.trimmed, params.folds, params.seed)
-        X_train = take_images(X_train, left)
-        left_out = [train[row].path for row in np.setdiff1d(np.arange(len(train)), left)]
-        train = [train[row] for row in left]
-        parameters = parameters | {"trimmed": params.trimmed}
-    scorer.fit(X_train)
-    fit_cpu_seconds = time.process_time() - start
-    provenance |= {
-        "dataset_sha256": dataset_digest(index),
-        "layers": params.layers,
-        "scorer": params.scorer,
-        "parameters": parameters,
-        "folds": params.folds,
-        "groups": params.groups,
-        "code_scorer": params.code["code"],
-    }
-    write_arrays(output.model, scorer.to_arrays(), {"provenance": provenance})
-    has_place = scorer.localizes and has_maps(X_train)
-    start = time.process_time()
-    if has_place:
-        scores, maps = scorer.score_and_map(X_test)
-    else:
-        scores = scorer.anomaly_score(X_test)
-    score_cpu_seconds = time.process_time() - start
-    write_tsv(
-        output.scores,
-        ["path", "label", "defect", "group", "anomaly_score"],
-        [
-            (row.path, row.label, row.defect, row.group, repr(float(score)))
-            for row, score in zip(test, scores, strict=True)
-        ],
+    groups = [row.group for row in train]
+    found = fit_and_score(
+        scorer, X_train, X_test, groups, params.trimmed, params.folds, params.seed
     )
 
-    groups = [row.group for row in train]
-    split = folds(groups, params.folds, params.seed)
-    found = held_out(scorer, X_train, split, maps=has_place)
-    write_tsv(
-        output.held_out,
-        ["path", "group", "fold", "anomaly_score"],
-        [
-            (train[row].path, groups[row], fold, repr(float(found.scores[row])))
-            for fold, members in enumerate(split)
-            for row in members
-        ],
+    trimmed = {"trimmed": params.trimmed} if params.trimmed else {}
+    specification = model_specification(
+        made,
+        scorer=params.scorer,
+        parameters=params.parameters | trimmed,
+        layers=params.layers,
+        groups=params.groups,
+        folds=params.folds,
+        dataset_sha256=dataset_digest(index),
+        code=params.code["code"],
     )
-    both = {"test": maps, "held_out": found.maps} if has_place else {}
-    write_arrays(output.maps, both, {"provenance": provenance})
-    check = check_held_out(scorer, X_train, groups, found.scores, params.folds)
-    if params.groups or any(groups):
-        check["warnings"] += group_notes(index)
+    write_model(output.model, scorer.to_arrays(), specification)
+    write_scores(output.scores, test, found.scores)
+    kept = [train[row] for row in found.left]
+    write_held_out(output.held_out, kept, found.folds, found.held_out)
+    write_maps(output.maps, found.maps, specification)
+    left_out = np.setdiff1d(np.arange(len(train)), found.left)
+    notes = group_notes(index) if any(row.group for row in kept) or params.groups else []
+    check = found.check | {"warnings": found.check["warnings"] + notes}
     for warning in check["warnings"]:
         warn(f"{'/'.join(snakemake.wildcards)}: {warning}")
-    write_json(output.check, check | {"left_out": left_out})
+    write_json(output.check, check | {"left_out": [train[row].path for row in left_out]})
     write_json(
         output.cost,
         {
-            "extract_ms_per_image": read_json(snakemake.input.extraction_cost)[params.group],
-            "score_cpu_ms_per_image": 1000 * score_cpu_seconds / len(test),
-            "fit_cpu_seconds": fit_cpu_seconds,
+            "extract_ms_per_image": read_json(given.extraction_cost)[params.group],
+            "score_cpu_ms_per_image": 1000 * found.score_cpu_seconds / len(test),
+            "fit_cpu_seconds": found.fit_cpu_seconds,
             "model_bytes": Path(output.model).stat().st_size,
             "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         },

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from defectbench.evaluation.intervals import rate_interval
+from defectbench.evaluation.rates import rate_interval
 
 
 class ImageStatistics(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from defectbench.evaluation.bootstrap import group_numbers
-from defectbench.evaluation.intervals import effective_size
+from defectbench.evaluation.rates import effective_size
 from defectbench.evaluation.thresholds import images_to_vouch_for
 
 FEWEST = 10

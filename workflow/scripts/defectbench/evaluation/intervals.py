@@ -4,109 +4,30 @@
 """
 
 from collections.abc import Callable, Sequence
-from math import atan2, cos, exp, lgamma, log, log1p, pi, sin
-from statistics import NormalDist
+from math import atan2, cos, pi, sin
 
 import numpy as np
 
-from defectbench.evaluation.bootstrap import group_numbers
-
-LEVEL = 0.95
-Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+from defectbench.evaluation.bootstrap import bootstrap_variance, independent_images
+from defectbench.evaluation.rates import LEVEL, Interval, Z, effective_size, rate_interval, root
 
 LEAST = 0.75
-"""Least variance of an estimate, in parts of what is expected of it: few images show too little.
+"""Lower bound on the bootstrap's variance, as a fraction of the one that theory expects.
 
-Chosen by simulation: less loses coverage where scores are skewed, more widens all intervals."""
+A bootstrap of few images underestimates the variance. The bound is chosen by simulation: a smaller
+one loses coverage where scores are skewed, a larger one widens all intervals."""
 
 EDGE = 1e-9
 """How near to 0 or 1 a figure counts as being there."""
-
-Interval = tuple[float, float]
-
-
-def rate_interval(rate: float, of: float) -> Interval:
-    """Clopper-Pearson interval of a rate among `of` images.
-
-    With a fractional `of`, the size of the independent sample that would know as much, it is
-    the interval of Korn and Graubard (Survey Methodology 24, 1998).
-    """
-    hits = rate * of
-    low = beta_quantile(hits, of - hits + 1, (1 - LEVEL) / 2) if hits > 0 else 0.0
-    high = beta_quantile(hits + 1, of - hits, (1 + LEVEL) / 2) if hits < of else 1.0
-    return low, high
-
-
-def beta_quantile(a: float, b: float, probability: float) -> float:
-    """Value that a beta variable stays below with a probability; both parameters above 0.
-
-    Importing scipy.special takes half of the time that the metrics of one detector do.
-    """
-    return _root(lambda x: probability - _beta_distribution(a, b, x), 0.0, 1.0)
-
-
-def _beta_distribution(a: float, b: float, x: float) -> float:
-    """Regularised incomplete beta function, by its continued fraction.
-
-    Numerical Recipes, 3rd edition, section 6.4; the fraction converges fast below the mean, and
-    the symmetry in a and b covers the rest.
-    """
-    if x <= 0 or x >= 1:
-        return float(x >= 1)
-    if x > (a + 1) / (a + b + 2):
-        return 1 - _beta_distribution(b, a, 1 - x)
-    front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x)) / a
-    numerator, denominator = 1.0, 1 / (1 - (a + b) * x / (a + 1))
-    fraction = denominator
-    m = 0
-    while True:
-        m += 1
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        before = fraction
-        for term in (even, odd):
-            denominator = 1 / (1 + term * denominator)
-            numerator = 1 + term / numerator
-            fraction *= denominator * numerator
-        if abs(fraction - before) < 1e-15 * fraction:
-            return front * fraction
-
-
-def effective_size(hits: np.ndarray, groups: np.ndarray) -> float:
-    """Number of independent images that would know a rate as well as these images in groups.
-
-    Parameters
-    ----------
-    hits
-        bool, (n_images,).
-    groups
-        str, (n_images,); '' is a group of its own.
-
-    Returns
-    -------
-    float
-        The number of images where each is its own group. Else the variance between groups
-        decides, at least one; the number of groups where all images agree.
-    """
-    numbers = group_numbers(groups)
-    n_groups = int(numbers.max()) + 1
-    if n_groups == len(hits) or n_groups == 1:
-        return float(n_groups)
-    rate = hits.mean()
-    totals = np.bincount(numbers, hits - rate)
-    variance = n_groups / (n_groups - 1) * (totals**2).sum() / len(hits) ** 2
-    if rate in (0, 1) or variance == 0:
-        return float(n_groups)
-    from scipy.special import stdtrit
-
-    few = (Z / stdtrit(n_groups - 1, (1 + LEVEL) / 2)) ** 2
-    return float(np.clip(few * rate * (1 - rate) / variance, 1, len(hits)))
 
 
 def score_interval(
     value: float, variance: float, variance_at: Callable[[float], float]
 ) -> Interval:
-    """Truths from which the estimate is no further than 1.96 of *their* standard deviations.
+    """All truths that an estimate does not contradict: a score interval.
+
+    A truth is in it where the estimate lies within 1.96 standard deviations *of that truth*, which
+    change with it: near 0 and 1 they are small, and the interval is skewed as it should be.
 
     Parameters
     ----------
@@ -126,21 +47,10 @@ def score_interval(
 
     low, high = 0.0, 1.0
     if value > EDGE and excess(EDGE) > 0:
-        low = _root(excess, EDGE, min(value, 1 - EDGE))
+        low = root(excess, EDGE, min(value, 1 - EDGE))
     if value < 1 - EDGE and excess(1 - EDGE) > 0:
-        high = _root(excess, max(value, EDGE), 1 - EDGE)
+        high = root(excess, max(value, EDGE), 1 - EDGE)
     return float(low), float(high)
-
-
-def _root(function: Callable[[float], float], low: float, high: float) -> float:
-    """Where a function changes its sign, by bisection; importing scipy.optimize takes longer."""
-    falls = function(low) > 0
-    while low < (middle := (low + high) / 2) < high:
-        if (function(middle) > 0) == falls:
-            low = middle
-        else:
-            high = middle
-    return middle
 
 
 def hanley_mcneil_variance(auroc: float, n_good: int, n_defective: int) -> float:
@@ -334,11 +244,10 @@ def ranking_intervals(
     """
     if not replicates:
         return {}
-    n_good, n_defective = (len(set(group_numbers(groups)[labels == k])) for k in (0, 1))
-    fewer = min(n_good, n_defective)
-    # resampling n units leaves out 1/n of their variance
-    correction = fewer / (fewer - 1) if fewer > 1 else 1.0
-    variances = {name: correction * float(array.var()) for name, array in replicates.items()}
+    n_good, n_defective = (independent_images(groups[labels == label]) for label in (0, 1))
+    variances = {
+        name: bootstrap_variance(array, labels, groups) for name, array in replicates.items()
+    }
     auroc, aupr = metrics["image_auroc"], metrics["aupr"]
     return {
         "image_auroc": auroc_interval(auroc, variances["image_auroc"], n_good, n_defective),

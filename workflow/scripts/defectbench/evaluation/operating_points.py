@@ -8,7 +8,7 @@ import numpy as np
 from defectbench.evaluation.bootstrap import group_numbers
 from defectbench.evaluation.cautions import against_asked
 from defectbench.evaluation.image_metrics import confusion_at
-from defectbench.evaluation.intervals import effective_size, rate_interval
+from defectbench.evaluation.rates import effective_size, rate_interval
 from defectbench.evaluation.thresholds import images_to_vouch_for, threshold_at_false_positive_rate
 
 

@@ -1,11 +1,10 @@
 """Intervals of the pixel metrics: images are resampled, not pixels, which depend on each other."""
 
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
 
-from defectbench.evaluation.bootstrap import REPLICATES
+from defectbench.evaluation.bootstrap import resamples, smaller_class
 from defectbench.evaluation.intervals import percentile_interval
 from defectbench.evaluation.pixel_metrics import LIMITS, PixelScores, RankedPixels
 
@@ -19,15 +18,15 @@ def pixel_intervals(
     pixels: PixelScores,
     ranked: RankedPixels,
     exact: dict[str, float | None],
+    groups: np.ndarray,
     seed: int,
     category: str,
     limits: Sequence[float] = LIMITS,
 ) -> tuple[dict[str, tuple[float, float]], float]:
-    """95 % intervals from test sets resampled with replacement, each class by itself.
+    """95 % intervals from the resampled test sets of `bootstrap.resamples`.
 
     The metrics themselves stay exact; replicates read them off curves through some 2,000 levels,
-    which a matrix product gives for all of them at once. The resampling depends on seed, category
-    and class sizes alone.
+    which a matrix product gives for all of them at once.
 
     Parameters
     ----------
@@ -35,23 +34,28 @@ def pixel_intervals(
         Of all images; images without a region are the good ones.
     exact
         The metrics of `ranked`.
+    groups
+        Of the images; an image in '' is a group of its own.
+    seed, category
+        What the resampling depends on.
+    limits
+        As for `pixel_metrics.pixel_metrics`.
 
     Returns
     -------
     intervals : dict of str to (float, float)
-        By the metric's name; empty where a class has one image, which no resampling varies.
+        By the metric's name; empty where a class has one image or group: no resampling varies it.
     error : float
         Largest difference between an exact metric and the same read off the levels.
     """
     curves = LevelCurves(pixels, curve_levels(pixels, ranked))
     of_levels = curves.metrics(np.ones((1, len(pixels.background)), np.int64), limits)
     error = max(abs(of_levels[name][0] - exact[name]) for name in exact)
-    if 1 in (curves.defective.sum(), (~curves.defective).sum()):
+    labels = curves.defective.astype(int)
+    if smaller_class(labels, groups) < 2:
         return {}, float(error)
-    rng = np.random.default_rng([seed, zlib.crc32(category.encode())])
     blocks = [
-        curves.metrics(_resample(curves.defective, BLOCK, rng), limits)
-        for _ in range(0, REPLICATES, BLOCK)
+        curves.metrics(times, limits) for times in resamples(labels, groups, seed, category, BLOCK)
     ]
     replicates = {name: np.concatenate([block[name] for block in blocks]) for name in exact}
     return {name: percentile_interval(values) for name, values in replicates.items()}, float(error)
@@ -127,15 +131,3 @@ def curve_levels(pixels: PixelScores, ranked: RankedPixels) -> np.ndarray:
         ]
     )
     return np.unique(pixels.scores[picked.clip(0, last)])
-
-
-def _resample(defective: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """How often each image comes in each of `count` resamples."""
-    times = np.zeros((count, len(defective)), np.int64)
-    for of_class in (~defective, defective):
-        (members,) = np.nonzero(of_class)
-        if len(members):
-            times[:, members] = rng.multinomial(
-                len(members), np.full(len(members), 1 / len(members)), count
-            )
-    return times

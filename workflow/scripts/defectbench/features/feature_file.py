@@ -1,15 +1,22 @@
-"""What has to be extracted: backbones, the images they are given and the layers that are read."""
+"""The feature file of a category: a group per preprocessing and backbone, an array per layer.
+
+Each image is decoded once for all groups, so one job writes the whole file. Beside the file lies a
+second name of the last one that was finished: Snakemake deletes an output before its job starts,
+and under the second name a job finds what earlier ones extracted, also after one that failed or
+was killed. (Snakemake's own `update()` would restore the old file after a failure with the time of
+that moment, and take it for current.)
+"""
 
 import contextlib
 import os
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
-from defectbench.storage import create_array, read_attributes, write_attributes
+from defectbench.storage import create_array, open_h5, read_attributes, write_attributes
 
 
 class Tap(NamedTuple):
@@ -157,3 +164,21 @@ def create_group(
     write_attributes(group, {"provenance": provenance})
     for tap in sorted(wanted.taps):
         create_array(group, tap.name, shapes[tap], "float32")
+
+
+def read_layers(
+    path: str | Path, group: str, names: Sequence[str]
+) -> tuple[np.ndarray | list[np.ndarray], dict[str, Any]]:
+    """What a method reads: arrays of a group, and what made them.
+
+    Returns
+    -------
+    X : ndarray, or list of ndarray for several layers
+        Of all images, in the order of the index.
+    provenance : dict
+        As `category.write_features` or the rule `import_features` stored it.
+    """
+    with open_h5(path) as file:
+        layers = [file[group][name][()] for name in names]
+        provenance = read_attributes(file[group])["provenance"]
+    return layers if len(layers) > 1 else layers[0], provenance

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from defectbench.errors import InputError
-from defectbench.images.index import IndexRow
+from defectbench.images.index import IndexRow, read_index
 
 Groups = str | Mapping[str, str]
 """A regular expression, or ``{"csv": file}``: the key `groups` of a dataset in the config."""
@@ -54,6 +54,12 @@ def assign_groups(rows: Sequence[IndexRow], groups: Groups, category: str) -> li
     """
     names = group_names([row.path for row in rows], groups, category)
     return [replace(row, group=name) for row, name in zip(rows, names, strict=True)]
+
+
+def read_grouped_index(path: str | Path, groups: Groups, category: str) -> list[IndexRow]:
+    """Index of a category with the groups that the dataset's settings name, if they name any."""
+    index = read_index(path)
+    return assign_groups(index, groups, category) if groups else index
 
 
 def group_names(paths: Sequence[str], groups: Groups, category: str) -> list[str]:

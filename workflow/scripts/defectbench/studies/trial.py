@@ -9,12 +9,8 @@ from defectbench.errors import InputError
 from defectbench.evaluation.bootstrap import bootstrap_replicates, group_numbers
 from defectbench.evaluation.held_out import folds, held_out, rows_left
 from defectbench.evaluation.image_metrics import confusion_at, image_auroc
-from defectbench.evaluation.intervals import (
-    Interval,
-    auroc_interval,
-    effective_size,
-    rate_interval,
-)
+from defectbench.evaluation.intervals import auroc_interval
+from defectbench.evaluation.rates import Interval, effective_size, rate_interval
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.images.groups import Groups, assign_groups
 from defectbench.images.index import read_index

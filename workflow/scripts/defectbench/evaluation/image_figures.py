@@ -1,0 +1,140 @@
+"""All image-level figures of one detector on one category, and of each type of defect."""
+
+from typing import Any
+
+import numpy as np
+
+from defectbench.evaluation.bootstrap import bootstrap_replicates
+from defectbench.evaluation.cautions import cautions, flags, reasons
+from defectbench.evaluation.image_metrics import (
+    average_precision,
+    image_auroc,
+    image_metrics,
+    worst_ranked,
+)
+from defectbench.evaluation.intervals import metric_intervals, ranking_intervals
+from defectbench.evaluation.rates import Interval, effective_size, rate_interval
+from defectbench.evaluation.thresholds import oracle_threshold, threshold_at_false_positive_rate
+from defectbench.records import HeldOutScores, Scores
+
+
+def image_figures(
+    test: Scores, held_out: HeldOutScores, rate: float, seed: int, category: str
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What ``metrics.json`` says beside names and specification.
+
+    Parameters
+    ----------
+    test, held_out
+        Scores of the test images, and of training images by models without them.
+    rate
+        The false-positive rate that the honest threshold is asked to keep.
+    seed, category
+        What the resampling depends on.
+
+    Returns
+    -------
+    figures : dict
+        The keys of `records.Metrics` from ``images`` to ``worst``.
+    replicates : dict of str to ndarray
+        From `bootstrap.bootstrap_replicates`.
+    """
+    labels, scores, groups = test.labels, test.scores, test.groups
+    thresholds = {
+        "oracle": oracle_threshold(labels, scores),
+        "honest": threshold_at_false_positive_rate(held_out.scores, rate),
+    }
+    honest = thresholds["honest"]
+    called = scores >= (np.inf if honest is None else honest)
+    metrics = image_metrics(labels, scores, thresholds)
+    replicates = bootstrap_replicates(labels, scores, groups, seed, category)
+    figures = {
+        "images": {
+            "train": len(held_out.scores),
+            "test_good": int((labels == 0).sum()),
+            "test_defective": int((labels == 1).sum()),
+        },
+        "held_out_images": len(held_out.scores),
+        "thresholds": thresholds,
+        "metrics": metrics,
+        "intervals": metric_intervals(metrics, replicates, labels, called, groups),
+        "reasons": reasons(metrics, labels, thresholds),
+        "cautions": cautions(labels, groups, held_out.groups, rate),
+        "flags": flags(metrics, called, labels, groups, rate),
+        "defects": defect_metrics(test, honest, seed, category),
+        "worst": [
+            {
+                "path": test.paths[row],
+                "anomaly_score": float(scores[row]),
+                "rank_error": error,
+            }
+            for row, error in worst_ranked(labels, scores)
+        ],
+    }
+    return figures, replicates
+
+
+def defect_metrics(
+    test: Scores, threshold: float | None, seed: int, category: str
+) -> list[dict[str, str | int | float | Interval | None]]:
+    """Per defect type: number of images, AUROC against the good ones, share found.
+
+    For ``good`` images the share is the one called defective, and there is no AUROC. Without a
+    threshold there is no share.
+
+    Parameters
+    ----------
+    test
+        Scores of the test images.
+    threshold
+        Images from this score on are called defective.
+    seed, category
+        What the resampling behind the intervals depends on.
+
+    Returns
+    -------
+    list of dict
+        ``defect``, ``images``, ``image_auroc``, ``called_defective``, and of the last two an
+        ``…_interval``; None where there is none.
+    """
+    rows: list[dict[str, str | int | float | Interval | None]] = []
+    for defect in sorted(set(test.defects.tolist())):
+        own = test.defects == defect
+        compared = own | (test.labels == 0)
+        auroc, auroc_interval = _auroc(
+            test.labels[compared], test.scores[compared], test.groups[compared], seed, category
+        )
+        called, called_interval = _share(test.scores[own], test.groups[own], threshold)
+        rows.append(
+            {
+                "defect": defect,
+                "images": int(own.sum()),
+                "image_auroc": auroc,
+                "image_auroc_interval": auroc_interval,
+                "called_defective": called,
+                "called_defective_interval": called_interval,
+            }
+        )
+    return rows
+
+
+def _auroc(
+    labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, seed: int, category: str
+) -> tuple[float | None, Interval | None]:
+    metrics = {
+        "image_auroc": image_auroc(labels, scores),
+        "aupr": average_precision(labels, scores),
+    }
+    replicates = bootstrap_replicates(labels, scores, groups, seed, category)
+    intervals = ranking_intervals(metrics, replicates, labels, groups)
+    return metrics["image_auroc"], intervals.get("image_auroc")
+
+
+def _share(
+    scores: np.ndarray, groups: np.ndarray, threshold: float | None
+) -> tuple[float | None, Interval | None]:
+    if threshold is None:
+        return None, None
+    called = scores >= threshold
+    share = float(called.mean())
+    return share, rate_interval(share, effective_size(called, groups))

@@ -1,0 +1,144 @@
+"""All pixel-level figures of one detector on one category: how well its maps mark the defects."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from defectbench.errors import InputError
+from defectbench.evaluation.map_geometry import over_whole_image
+from defectbench.evaluation.pixel_intervals import pixel_intervals
+from defectbench.evaluation.pixel_metrics import (
+    CURVE_RATES,
+    collect_pixels,
+    defect_pixel_metrics,
+    figures_at,
+    pixel_metrics,
+    pixel_threshold,
+    pro_curve,
+    rank_pixels,
+)
+from defectbench.images.index import IndexRow
+from defectbench.images.masks import read_mask
+from defectbench.scorers.grids import bilinear
+
+NO_MAPS = "the method does not localize"
+NO_MASKS = "no defective image has a mask"
+NO_BACKGROUND = "no pixel is free of defects"
+
+
+def pixel_figures(
+    rows: Sequence[IndexRow],
+    maps: np.ndarray | None,
+    folder: Path,
+    resolution: int | str,
+    aspect: str,
+    threshold: float | None,
+    seed: int,
+    category: str,
+) -> dict[str, Any]:
+    """What ``pixel_metrics.json`` says of the maps of the test images.
+
+    Parameters
+    ----------
+    rows
+        Index of the test images, with their groups.
+    maps
+        Theirs, (n_images, rows, columns); None of a detector that does not localize.
+    folder
+        Of the category's images and masks.
+    resolution
+        Side of the square that map and mask are brought to, or ``original``.
+    aspect
+        How the square that the network saw was made of the image.
+    threshold
+        The pixel threshold; None without held-out maps.
+    seed, category
+        What the resampling depends on.
+
+    Returns
+    -------
+    dict
+        ``metrics``, ``intervals`` and ``interval_error``, ``defects`` (per type), ``regions``,
+        ``pixels`` and ``curve`` of the per-region overlap; ``reason`` says why there are none.
+    """
+    nothing = {"intervals": {}, "interval_error": None, "defects": [], "regions": 0}
+    nothing = {"metrics": pixel_metrics(None), **nothing}
+    if maps is None:
+        return nothing | {"reason": NO_MAPS}
+    # what is defective and has no mask can neither count as background nor as region
+    measured = [place for place, row in enumerate(rows) if row.mask or not row.label]
+    kept = [rows[place] for place in measured]
+    if not any(row.mask for row in kept):
+        return nothing | {"reason": NO_MASKS}
+    pixels = collect_pixels(maps_and_masks(kept, maps[measured], folder, resolution, aspect))
+    ranked = rank_pixels(pixels)
+    if ranked is None:
+        return nothing | {"reason": NO_BACKGROUND}
+    metrics = pixel_metrics(ranked)
+    groups = np.array([row.group for row in kept], str)
+    intervals, error = pixel_intervals(pixels, ranked, metrics, groups, seed, category)
+    if threshold is not None:
+        metrics |= {f"honest_{key}": share for key, share in figures_at(pixels, threshold).items()}
+    return {
+        "metrics": metrics,
+        "intervals": intervals,
+        "interval_error": error,
+        "defects": defect_pixel_metrics(pixels, np.array([row.defect for row in kept])),
+        "regions": len(pixels.region_size),
+        "pixels": {"background": ranked.background, "defective": len(pixels.scores)},
+        "curve": {
+            "false_positive_rate": CURVE_RATES.round(6).tolist(),
+            "overlap": pro_curve(ranked, CURVE_RATES).round(6).tolist(),
+        },
+        "reason": "",
+    }
+
+
+def map_levels(held_out: np.ndarray | None, rate: float) -> dict[str, float | None]:
+    """Levels that fix a detector's colour scale, from the maps of held-out training images.
+
+    Returns
+    -------
+    dict
+        ``typical_level``, the median of all places, and ``pixel_threshold``; None without maps.
+    """
+    if held_out is None:
+        return {"pixel_threshold": None, "typical_level": None}
+    return {
+        "pixel_threshold": pixel_threshold(held_out, rate),
+        "typical_level": float(np.median(held_out)),
+    }
+
+
+def maps_and_masks(
+    rows: Sequence[IndexRow],
+    maps: np.ndarray,
+    folder: Path,
+    resolution: int | str,
+    aspect: str,
+) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Map and mask of each image at its own size, or squashed to the side asked for."""
+    side = None if resolution == "original" else int(resolution)
+    unseen = maps.min()  # what was cut off is never marked: its defects count as missed
+    for row, anomaly_map in zip(rows, maps, strict=True):
+        mask = read_mask(folder / row.mask, row.width, row.height, side) if row.mask else None
+        whole = over_whole_image(anomaly_map, row.height, row.width, aspect, unseen)
+        yield bilinear(whole, (side or row.height, side or row.width)), mask
+
+
+def check_finite(file: str, maps: np.ndarray) -> None:
+    """Refuse maps whose scores cannot be ordered.
+
+    Raises
+    ------
+    InputError
+        Naming the file and the first such map.
+    """
+    broken = ~np.isfinite(maps).all(axis=(1, 2))
+    if broken.any():
+        raise InputError(
+            f"{file}: {broken.sum()} maps hold scores that are not finite, the first in row "
+            f"{broken.argmax()}; the detector must give finite ones"
+        )
