@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from defectbench.evaluation.held_out import contiguous_folds, folds, number_of_groups
+from defectbench.evaluation.bootstrap import independent_images
+from defectbench.evaluation.held_out import contiguous_folds, folds
 
 
 def test_folds_hold_every_image_once_and_follow_the_seed():
@@ -36,7 +37,7 @@ def test_groups_stay_whole_and_folds_nearly_equal():
 
 def test_images_without_a_group_are_groups_of_their_own():
     groups = ["a", "", "a", "", "", "b"]
-    assert number_of_groups(groups) == 5
+    assert independent_images(groups) == 5
     split = folds(groups, 3, seed=42)
     assert sorted(map(len, split)) == [2, 2, 2]
     assert [0, 2] in [fold.tolist() for fold in split]

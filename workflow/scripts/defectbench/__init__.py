@@ -1,7 +1,8 @@
-"""Deep-feature anomaly detectors on industrial images: the mathematics behind the workflow.
+"""Deep-feature anomaly detectors on industrial images: all that the workflow's scripts call.
 
-One folder per stage, in the direction the data flows: ``acquisition → images → features →
-scorers → evaluation → reports``. What serves all of them lies beside them.
+One folder per stage, in the direction in which data flow and modules import: ``images → sources →
+features → scorers → evaluation → reports → studies → deployment → config``. What serves all of them
+lies beside the folders.
 """
 
 import os

@@ -17,9 +17,10 @@ from defectbench.errors import InputError
 
 CHUNK_BYTES = 1 << 20
 READING = "synchronously (open|read)|Unable to"
-"""How HDF5 words its errors in reading, those in writing apart."""
+"""Regular expression that matches HDF5's errors in reading, and none of those in writing."""
 
 H5_FORMAT = ("v110", "v110")
+"""Oldest and newest HDF5 that can read our files; older formats have no checksums of metadata."""
 
 
 @contextlib.contextmanager
@@ -74,7 +75,6 @@ def create_h5(path: str | Path, attributes: Mapping[str, Any]) -> Iterator[h5py.
     attributes
         What made it; each value is stored as JSON.
     """
-    # this format has checksums of its metadata too
     with atomic_path(path) as part, h5py.File(part, "w", libver=H5_FORMAT, locking=False) as file:
         write_attributes(file, attributes)
         yield file

@@ -13,8 +13,8 @@ from defectbench.scorers.base import Features, Scorer, number_of_images, take_im
 def folds(groups: Sequence[str], n_folds: int, seed: int) -> list[np.ndarray]:
     """Shuffled folds of nearly equal size in which groups stay whole.
 
-    Of a single group, blocks of neighbours are held out: no image is new then, but these are the
-    newest there are, and everything but the threshold can still be measured.
+    With a single group no split is honest: blocks of neighbouring images are held out, so that
+    everything except the threshold is still meaningful (`held_out_check` warns).
 
     Parameters
     ----------
@@ -51,14 +51,10 @@ def contiguous_folds(n_images: int, n_folds: int) -> list[np.ndarray]:
     return np.array_split(np.arange(n_images), min(n_folds, n_images))
 
 
-def number_of_groups(groups: Sequence[str]) -> int:
-    """Groups, each image without one counted as its own."""
-    return len(_members(groups)[0])
-
-
 def _members(groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Size of each group, and each image's group."""
     numbers: dict[str | int, int] = {}
+    # numbered by first appearance, on which the draw of the folds depends
     keys = [group or row for row, group in enumerate(groups)]
     members = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
     return np.bincount(members), members
@@ -129,11 +125,11 @@ def held_out(
 def rows_left(
     scorer: Scorer, X: Features, groups: Sequence[str], share: float, n_folds: int, seed: int
 ) -> np.ndarray:
-    """Training images that trimming leaves for any scorer; those left are then all that there are.
+    """Training images to keep after the share with the highest held-out scores is dropped.
 
-    Neither the fit nor the threshold sees the others: among the held-out scores bad images would
-    spoil the threshold long before they spoil a fit. Groups are held out whole, so that an image
-    is not vouched for by its own part.
+    Fit and threshold see the kept images alone: a few bad images among the held-out scores spoil
+    the threshold long before they spoil a fit. Groups are held out whole, or a bad part's further
+    exposures would make it look usual.
 
     Parameters
     ----------
@@ -163,10 +159,10 @@ def rows_left(
 
 
 def trim(held_out_scores: np.ndarray, share: float) -> np.ndarray:
-    """Rows that are left without the share of the highest scores.
+    """Rows to keep after the share of the highest scores is dropped.
 
-    The scores are held-out ones: a detector that was fitted on a defective image as well may find
-    nothing odd about it, as the distance to the nearest neighbour does, which is 0.
+    Only held-out scores will do: a detector that was fitted on a bad image may find nothing odd
+    about it (its distance to its nearest neighbour, itself, is 0).
 
     Parameters
     ----------

@@ -1,24 +1,32 @@
-"""Signs, without any label, that held-out images are not as new as tomorrow's will be."""
+"""Warns, without labels, when held-out training images are too similar to the fitted ones.
+
+Several exposures of one part do that: the honest threshold is then too low for new parts. Two signs
+are looked for: near-duplicates among the features, and held-out scores that rise when neighbouring
+images are left out together.
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from defectbench.evaluation.held_out import contiguous_folds, held_out, number_of_groups
+from defectbench.evaluation.bootstrap import independent_images
+from defectbench.evaluation.held_out import contiguous_folds, held_out
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.scorers.base import Features, Scorer, number_of_images
 
 FEWEST_IMAGES = 40
-"""Below, nothing is said: the scores of so few images differ much from one split to the next."""
+"""With fewer images nothing is said: their scores differ much from one split to the next."""
 
 NEIGHBOURS = 10
 RARE = 0.01
+"""Share of the images of an even spread that count as near-duplicates."""
+
 MANY = 0.2
-"""Share of near-duplicates that is reported, twenty times the `RARE` ones of an even spread."""
+"""Share of near-duplicates from which on a warning is given: twenty times `RARE`."""
 
 RATE = 0.05
-"""Of the threshold whose rates are compared, whatever rate the config asks for."""
+"""False-positive rate of the threshold at which two splits are compared, whatever is configured."""
 
 SIGNIFICANCE = 0.001
 BLOCK = 1024
@@ -33,7 +41,8 @@ class NearDuplicates(NamedTuple):
     nearest_neighbour_ratio
         Median over the images of the distance to the nearest image, divided by that to the tenth.
     near_duplicates
-        Share of the images whose ratio is one that, in an even spread, an image in a hundred has.
+        Share of the images with a ratio so small that in an even spread one image in a hundred has
+        it.
     """
 
     nearest_neighbour_ratio: float
@@ -59,13 +68,14 @@ class Jump(NamedTuple):
 
 
 def near_duplicates(X: np.ndarray) -> NearDuplicates:
-    """How much closer the nearest images are than their other neighbours let expect.
+    """How much closer the nearest image is than the farther neighbours let expect.
 
-    Around a point of an even spread in D dimensions, the volumes of the balls up to the first and
-    up to the k-th neighbour have a ratio, the D-th power of the distances', that follows the beta
-    distribution (1, k − 1). D is taken from the 10th and the 20th neighbour in the same way, where
-    the median of (10, 10) is a half and a few exposures of one part play no role any more. Neither
-    scale nor dimension has to be known.
+    In an even spread of D dimensions, the ball around a point up to its first neighbour has a share
+    of the volume of the ball up to its k-th neighbour that follows the beta distribution
+    (1, k − 1); the share is the D-th power of the ratio of the two distances. D itself is
+    estimated from the 10th and the 20th neighbour, whose share has a median of one half (beta
+    distribution (10, 10)): so far out, a few exposures of one part play no role. Neither the scale
+    of the features nor their dimension has to be known.
 
     Parameters
     ----------
@@ -93,9 +103,9 @@ def _are_too_many(above: int, n_images: int) -> bool:
 def contiguous_jump(scorer: Scorer, X: Features, shuffled_scores: np.ndarray, n_folds: int) -> Jump:
     """Whether held-out scores rise when neighbours in the index are left out together.
 
-    More than chance explains means both: above the threshold lie more than a binomial count
-    exceeds once in a thousand, and scores rise more often than they fall by three standard
-    deviations of a fair coin. Either alone can happen to a detector with few images per parameter.
+    A rise is significant if two tests agree, for a detector with few images per parameter can fail
+    either one by chance: more images lie above the threshold than a binomial count exceeds once in
+    a thousand, and more scores rise than fall, by three standard deviations of a fair coin.
 
     Parameters
     ----------
@@ -112,6 +122,7 @@ def contiguous_jump(scorer: Scorer, X: Features, shuffled_scores: np.ndarray, n_
     scores = held_out(scorer, X, contiguous_folds(n_images, n_folds)).scores
     threshold = threshold_at_false_positive_rate(shuffled_scores, RATE)
     above = int((scores >= threshold).sum())
+    # three standard deviations of a fair coin, each of which is 0.5 / √n
     rises = float((scores > shuffled_scores).mean()) > 0.5 + 1.5 / n_images**0.5
     return Jump(
         shuffled_rate=float((shuffled_scores >= threshold).mean()),
@@ -151,7 +162,7 @@ def check_held_out(
         with the key to set.
     """
     found: dict[str, Any] = {
-        "groups": number_of_groups(groups) if any(groups) else None,
+        "groups": independent_images(groups) if any(groups) else None,
         "nearest_neighbour_ratio": None,
         "near_duplicates": None,
         "shuffled_rate": None,
@@ -173,7 +184,7 @@ def check_held_out(
             f"than the others, as exposures of one part do; {ADVICE}"
         )
     if scorer.draws:
-        return found  # fits of those are too long to be made twice
+        return found  # their fits take too long to be made twice
     jump = contiguous_jump(scorer, X, scores, n_folds)
     found |= {"shuffled_rate": jump.shuffled_rate, "contiguous_rate": jump.contiguous_rate}
     if jump.significant:

@@ -1,4 +1,4 @@
-"""Intervals of the pixel metrics: images are resampled, not pixels, which depend on each other."""
+"""Intervals of the pixel metrics: images are resampled, for the pixels of one depend on each other."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from defectbench.evaluation.intervals import percentile_interval
 from defectbench.evaluation.pixel_metrics import LIMITS, PixelScores, RankedPixels
 
 LEVELS = 1000
-"""Levels per criterion. Within two neighbouring ones the replicates' curves are straight."""
+"""Levels per criterion; between two neighbouring levels a resample's curve is taken as straight."""
 
 BLOCK = 200
 

@@ -1,4 +1,9 @@
-"""Batch norms folded into the convolutions before them."""
+"""Batch norms folded into the convolutions before them.
+
+Tracing the network (torch.fx) would tell which norm follows which convolution, but it fails on the
+control flow of many of timm's models. So one forward pass is watched through hooks instead: a norm
+follows a convolution if it reads the very tensor that the convolution made.
+"""
 
 import copy
 from collections import Counter, OrderedDict
@@ -70,7 +75,8 @@ def _convolution_norm_pairs(
 
     Beside them stands what the taps gave. Only what runs before the deepest tap is looked at.
     """
-    alive: list[torch.Tensor] = []  # an id stays a tensor's own only while the tensor lives
+    # tensors are told apart by id, and Python gives the id of a freed one to the next: keep all alive
+    alive: list[torch.Tensor] = []
     made_by: dict[int, str] = {}
     calls: Counter[str] = Counter()
     readers: dict[int, list[str]] = {}
@@ -78,6 +84,8 @@ def _convolution_norm_pairs(
     layers = {tap.layer for tap in taps}
 
     def watch(name: str, module: torch.nn.Module) -> list[torch.utils.hooks.RemovableHandle]:
+        # a container hands its input on to its parts, which are watched themselves; timm's batch
+        # norms are containers too, for they carry their activation
         reads = next(module.children(), None) is None or isinstance(module, torch.nn.BatchNorm2d)
         convolves = isinstance(module, torch.nn.Conv2d)
 
@@ -91,7 +99,8 @@ def _convolution_norm_pairs(
             if convolves:
                 calls[name] += 1
                 made_by[id(output)] = name
-            if name in layers:  # a container may hand on its convolution's output
+            # folding would change a tapped output, also where a container hands it on as its own
+            if name in layers:
                 tapped.add(id(output))
 
         hooks = [module.register_forward_pre_hook(note_input)]

@@ -76,6 +76,7 @@ def greedy_k_centres(points: np.ndarray, number: int, start: int) -> np.ndarray:
     bounds[start] = CHOSEN
     progress = Progress(number, "coreset", unit="patches")
     while done < number:
+        # every point outside `rows` is nearer to a chosen one than `limit`, whatever is chosen next
         rows, limit = _largest(bounds)
         _renew(points, norms, bounds, seen, rows, chosen[:done])
         near, near_norms, near_bounds = points[rows], norms[rows], bounds[rows]

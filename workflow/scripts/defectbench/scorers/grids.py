@@ -37,6 +37,7 @@ def _linear_taps(
     length: int, size: int, dtype: np.dtype
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Two source positions per target pixel, and the weight of the second."""
+    # in the dtype of the maps, as PyTorch computes it: the last bit of a position decides a weight
     scale = dtype.type(length) / dtype.type(size)
     position = np.maximum(scale * (np.arange(size, dtype=dtype) + dtype.type(0.5)) - 0.5, 0)
     first = np.minimum(position.astype(np.int64), length - 1)

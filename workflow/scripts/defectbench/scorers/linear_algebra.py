@@ -50,7 +50,7 @@ def principal_components(X: np.ndarray, *, keep: int | float) -> Components:
     """
     mean = X.mean(axis=0, dtype=np.float64)
     n_images, n_dimensions = X.shape
-    wide = n_images <= n_dimensions
+    wide = n_images <= n_dimensions  # X Xᵀ has n_images rows, Xᵀ X n_dimensions: take the smaller
     eigenvalues, vectors = np.linalg.eigh(inner_products(X, mean) if wide else _scatter(X, mean))
     eigenvalues, vectors = eigenvalues[::-1].clip(min=0), vectors[:, ::-1]
     rank = int((eigenvalues > _rounding_noise(eigenvalues, mean, n_images)).sum())
@@ -66,6 +66,7 @@ def principal_components(X: np.ndarray, *, keep: int | float) -> Components:
         )
     if wide:
         components = np.empty((keep, n_dimensions), np.float32)
+        # an eigenvector u of X Xᵀ gives the component Xᵀ u / √λ
         directions = vectors[:, :keep] / np.sqrt(eigenvalues[:keep])
         for columns, block in _centred_blocks(X, mean):
             components[:, columns] = directions.T @ block

@@ -76,6 +76,7 @@ class PcaKde(Scorer):
         analysis = principal_components(X, keep=self.components)
         self.mean_, self.components_ = analysis
         reduced, _ = project(X, analysis)
+        # as published; it only adds a constant to the log density and changes no ranking
         self.max_norm_ = np.sqrt((reduced**2).sum(axis=1).max())
         scaled = reduced / self.max_norm_
         bandwidth = len(X) ** (-1 / (self.components + 4))

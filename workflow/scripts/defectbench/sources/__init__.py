@@ -1,1 +1,1 @@
-"""Where images and weights come from: networks, archives, folders, Python packages."""
+"""Where images, features and weights come from: the network, archives, folders, packages."""
