@@ -1,4 +1,4 @@
-"""Intervals of the pixel metrics: images are resampled, for the pixels of one depend on each other."""
+"""Intervals of pixel metrics: images are resampled, for the pixels of one depend on each other."""
 
 from collections.abc import Sequence
 

@@ -75,7 +75,7 @@ def _convolution_norm_pairs(
 
     Beside them stands what the taps gave. Only what runs before the deepest tap is looked at.
     """
-    # tensors are told apart by id, and Python gives the id of a freed one to the next: keep all alive
+    # Python gives the id of a freed tensor to the next one, so all that were seen stay alive
     alive: list[torch.Tensor] = []
     made_by: dict[int, str] = {}
     calls: Counter[str] = Counter()
