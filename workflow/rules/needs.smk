@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from defectbench.sources.weights import listed_weights
-from defectbench.config import chosen_categories
-from defectbench.provenance import FACTS
+from defectbench.config.plan import chosen_categories
 from defectbench.features.devices import gpu_driver_is_loaded
-from defectbench.provenance import stage_digest
+from defectbench.features.weights import listed_weights
+from defectbench.provenance import FACTS, stage_digest
+from defectbench.sources import source_module
 
 GPU_THREADS = 2  # decode on, while the GPU computes
 MOST_THREADS = 8
@@ -52,6 +52,12 @@ def weights_digest(wildcards):
     if listed is None:
         return {"code": digest["code"], "timm": digest["timm"]}
     return {"code": digest["code"], "url": listed["url"], "sha256": listed["sha256_prefix"]}
+
+
+def source_digest(wildcards):
+    """Digest of the stage with the source of the dataset, and no other."""
+    entry = config["datasets"][wildcards.dataset]
+    return stage_digest("source", f"sources.{source_module(entry)}")
 
 
 def scorer_digest(script):

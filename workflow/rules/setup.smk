@@ -13,17 +13,12 @@ gc.freeze()
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow", "scripts")))
 
-from defectbench.config import (
-    check_config,
-    check_schema,
-    leave_out_default_aspect,
-    separate_seeds,
-    split_names,
-)
+from defectbench.config.checks import check_config
+from defectbench.config.layers import check_layers
+from defectbench.config.plan import separate_seeds
+from defectbench.config.schema import check_schema
 from defectbench.contents import Contents
-from defectbench.studies.crossings import check_crossings
 from defectbench.errors import InputError
-from defectbench.features.layers import check_layers
 from defectbench.planning import Planner, let_receipts_decide
 from defectbench.receipts import remove_outdated
 from defectbench.terminal import take_over
@@ -91,11 +86,8 @@ if workflow.is_main_process:
 try:
     check_schema(config, SCHEMA)
     check_config(config)
-    check_crossings(config)
     check_layers(config, Path("resources/layers"))
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-config["categories"] = split_names(config["categories"])
-leave_out_default_aspect(config)
 separate_seeds(config)

@@ -31,8 +31,8 @@ with job_log(snakemake.log[0]):
     train = [row for row in index if row.split == "train"]
     test = [row for row in index if row.split == "test"]
     with open_h5(snakemake.input.features) as file:
-        provenance = read_attributes(file[params.group])["provenance"]
-        layers = [file[params.group][name][()] for name in params.layers]
+        provenance = read_attributes(file[params.features_group])["provenance"]
+        layers = [file[params.features_group][name][()] for name in params.layers]
     X = layers if len(layers) > 1 else layers[0]
     X_train = take_images(X, [row.split == "train" for row in index])
     X_test = take_images(X, [row.split == "test" for row in index])
@@ -96,10 +96,11 @@ with job_log(snakemake.log[0]):
     for warning in check["warnings"]:
         warn(f"{'/'.join(snakemake.wildcards)}: {warning}")
     write_json(output.check, check | {"left_out": left_out})
+    extraction_cost = read_json(snakemake.input.extraction_cost)
     write_json(
         output.cost,
         {
-            "extract_ms_per_image": read_json(snakemake.input.extraction_cost)[params.group],
+            "extract_ms_per_image": extraction_cost[params.features_group],
             "score_cpu_ms_per_image": 1000 * score_cpu_seconds / len(test),
             "fit_cpu_seconds": fit_cpu_seconds,
             "model_bytes": Path(output.model).stat().st_size,

@@ -19,6 +19,7 @@ from defectbench.images.decoding import (
     upright_size,
 )
 from defectbench.images.depth import is_deep, unexplained_highest
+from defectbench.images.groups import OWN, assign_groups
 from defectbench.images.index import IndexRow
 from defectbench.images.layout import (
     foreign_files,
@@ -28,10 +29,10 @@ from defectbench.images.layout import (
     with_users_paths,
 )
 from defectbench.images.masks import add_masks
-from defectbench.storage import write_json
 
 WITHOUT_TEST = "; `good: train/good` in the dataset's settings sets a quarter of those aside"
 UNBOUNDED_MODES = frozenset({"I", "F"})
+CAMERA_BITS = (10, 12, 14)
 
 
 class Checked(NamedTuple):
@@ -50,6 +51,19 @@ class Checked(NamedTuple):
     row: IndexRow
     turned: bool
     highest: int
+
+
+def examine_category(
+    folder: Path, bits: int | None, counts_csv: str | Path | None
+) -> tuple[list[IndexRow], list[str]]:
+    """Index of a category with the groups that its source knows, and all that is worth knowing.
+
+    Parameters and errors are those of `index_category` and `category_notes`.
+    """
+    rows, notes = index_category(folder, bits=bits)
+    if (folder / OWN).is_file():
+        rows = assign_groups(rows, {"csv": str(folder / OWN)}, folder.name)
+    return rows, notes + category_notes(folder, rows, counts_csv)
 
 
 def index_category(
@@ -175,9 +189,6 @@ def _printable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-CAMERA_BITS = (10, 12, 14)
-
-
 def category_notes(
     folder: Path, rows: Sequence[IndexRow], counts_csv: str | Path | None
 ) -> list[str]:
@@ -231,11 +242,6 @@ def range_notes(highest_values: Sequence[int]) -> list[str]:
         return [f"{found}, which come out black: store them in 8 bits"]
     bits = next(bits for bits in CAMERA_BITS if highest < 1 << bits)
     return [f"{found}: looks like {bits} bits; set `bits: {bits}`"]
-
-
-def write_notes(path: Path, notes: Sequence[str]) -> None:
-    """Store notes as a JSON list, for the report."""
-    write_json(path, list(notes))
 
 
 def _size_notes(rows: Sequence[IndexRow]) -> list[str]:

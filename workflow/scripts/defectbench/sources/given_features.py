@@ -10,6 +10,7 @@ import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.images.index import IndexRow
+from defectbench.sources.base import Source, existing_folder
 
 SUFFIXES = (".h5", ".hdf5", ".npz")
 BACKBONE = "given"
@@ -31,24 +32,29 @@ class FeatureFile(NamedTuple):
     index: list[IndexRow]
 
 
-def feature_files(folder: str | Path) -> dict[str, Path]:
-    """Feature files of a folder by category, sorted.
+class GivenFeatures(Source):
+    """Categories are the feature files of the folder `path`, by their names without suffix."""
 
-    Raises
-    ------
-    InputError
-        If there is no such folder, or a category has two files.
-    """
-    path = Path(folder)
-    if not path.is_dir():
-        raise InputError(f"{path}: no such folder; mend `path` of the dataset in the config")
-    found: dict[str, Path] = {}
-    for file in sorted(path.iterdir()):
-        if file.suffix in SUFFIXES:
-            if file.stem in found:
+    gives = "features"
+    required = frozenset({"path"})
+    optional = Source.optional | {"groups"}
+
+    def found(self) -> list[str]:
+        return list(self.files())
+
+    def files(self) -> dict[str, Path]:
+        """Feature files by category, sorted.
+
+        Raises
+        ------
+        InputError
+            If there is no such folder, or a category has two files.
+        """
+        found: dict[str, Path] = {}
+        for file in sorted(existing_folder(self.entry).iterdir()):
+            if file.suffix in SUFFIXES and found.setdefault(file.stem, file) != file:
                 raise InputError(f"{file}: a second file of category {file.stem}; keep one")
-            found[file.stem] = file
-    return found
+        return found
 
 
 def read_feature_file(path: str | Path) -> FeatureFile:

@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from defectbench.config import (
+from defectbench.config.plan import (
     Config,
     all_categories,
-    check_known,
+    every_category,
+    gives_images,
     known_categories,
     method_layers,
     taps,
 )
+from defectbench.config.schema import check_known
 from defectbench.errors import InputError
-
-FEATURES = "features"
 
 
 class Place(NamedTuple):
@@ -61,7 +61,7 @@ def check_crossings(config: Config) -> None:
     InputError
         Naming the key and what to change.
     """
-    every = sorted({name for each in config["datasets"] for name in known_categories(config, each)})
+    every = every_category(config)
     for pair in config.get("studies", {}).get("across", ()):
         train, test = (_place(pair[key], "") for key in ("train", "test"))
         if bool(train.dataset) != bool(test.dataset):
@@ -88,13 +88,12 @@ def _place(spelled: str | Mapping[str, Any], dataset: str) -> Place:
 
 def _check_features(config: Config, train: str, test: str) -> None:
     """Refuse a dataset that lacks features which the detectors of another one read."""
-    sources = [config["datasets"][name]["source"] for name in (train, test)]
-    if FEATURES in sources:
-        if sources[0] != sources[1]:
-            raise InputError(
-                f"config: studies.across: features of one of {train} and {test} were made "
-                "elsewhere, so the other's detectors cannot read them"
-            )
+    if gives_images(config, train) != gives_images(config, test):
+        raise InputError(
+            f"config: studies.across: features of one of {train} and {test} were made elsewhere, "
+            "so the other's detectors cannot read them"
+        )
+    if not gives_images(config, train):
         return
     for name in config["datasets"][train]["methods"]:
         method = config["methods"][name]

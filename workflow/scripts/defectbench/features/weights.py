@@ -9,7 +9,7 @@ from pathlib import Path
 
 from defectbench.errors import InputError
 from defectbench.provenance import file_sha256
-from defectbench.sources.downloads import download
+from defectbench.sources.fetching import download
 from defectbench.storage import atomic_path
 
 PACKAGE = "package:"

@@ -8,20 +8,17 @@ found by reading its source, and their layers are listed once and kept.
 import importlib.metadata
 import importlib.util
 import re
-from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any
 
+from defectbench.config.plan import Config, gives_images, method_layers
+from defectbench.config.schema import allowed_names, check_known
 from defectbench.errors import InputError
 from defectbench.provenance import FACTS
 from defectbench.storage import read_json, write_json
 
-NEAREST = 5
 
-
-def check_layers(config: Mapping[str, Any], kept: Path) -> None:
+def check_layers(config: Config, kept: Path) -> None:
     """Refuse backbones and layers that do not exist, of all methods that a dataset runs.
 
     Parameters
@@ -38,21 +35,20 @@ def check_layers(config: Mapping[str, Any], kept: Path) -> None:
     """
     used = {
         method
-        for dataset in config["datasets"].values()
-        if dataset["source"] != "features"
+        for name, dataset in config["datasets"].items()
+        if gives_images(config, name)
         for method in dataset["methods"]
     }
     for name in sorted(used):
         method = config["methods"][name]
         for backbone in method["backbones"]:
             layers = backbone_layers(backbone, f"methods.{name}.backbones", kept)
-            wanted = method["layers"] if "layers" in method else [method["layer"]]
-            for layer in wanted if layers else ():
+            for layer in method_layers(method) if layers else ():
                 if layer not in layers:
                     key = "layers" if "layers" in method else "layer"
                     raise InputError(
                         f"config: methods.{name}.{key}: {backbone} has no layer {layer!r}; "
-                        f"{_nearest(layer, layers)}"
+                        f"{allowed_names(layer, layers)}"
                     )
 
 
@@ -71,11 +67,7 @@ def backbone_layers(backbone: str, key: str, kept: Path) -> list[str]:
     models = timm_models()
     if not models:
         return []  # the environment of the extraction has timm, and the extraction checks again
-    if backbone.split(".")[0] not in models:
-        names = [*known, *models]
-        raise InputError(
-            f"config: {key}: unknown backbone {backbone!r}; {_nearest(backbone, names)}"
-        )
+    check_known(key, backbone.split(".")[0], [*known, *models], "backbone")
     file = kept / f"{backbone}_timm{importlib.metadata.version('timm')}.json"
     if not file.is_file():
         write_json(file, _layers_of_timm_model(backbone))
@@ -103,10 +95,3 @@ def _layers_of_timm_model(backbone: str) -> list[str]:
 
     network = timm_model(backbone)
     return [name for name, _ in network.named_modules() if name]
-
-
-def _nearest(wanted: str, names: list[str]) -> str:
-    close = get_close_matches(wanted, names, n=NEAREST)
-    if not close:
-        close = [name for name in names if "." not in name][: 4 * NEAREST]
-    return f"the nearest are {', '.join(close)}"

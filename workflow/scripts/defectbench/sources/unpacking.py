@@ -6,26 +6,31 @@ failed job, ever makes the workflow fetch gigabytes again that it had.
 """
 
 import contextlib
-import csv
 import fcntl
 import lzma
 import shutil
 import sys
 import tarfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from defectbench.errors import InputError, is_about_storage
-from defectbench.sources.downloads import download
+from defectbench.sources.base import ImageSource
+from defectbench.sources.fetching import download
+from defectbench.sources.mvtec_folder import link_layout
 from defectbench.storage import write_text
+
+UNPACKED = Path("resources", "unpacked")
+DOWNLOADS = Path("resources", "downloads")
 
 WHOLE = "all"
 """In the list of addresses, the archive with all categories."""
 
 
-class Archive(NamedTuple):
+class Tarball(NamedTuple):
     """Where an archive is to be had and how it is recognised; 0 or empty if not known.
 
     Attributes
@@ -55,95 +60,45 @@ class Archive(NamedTuple):
         return self.digest or " ".join(self.urls)
 
 
-def category_archive(category: str, entry: Mapping[str, Any], sources_csv: Path) -> Archive:
-    """The archive that a dataset's category comes from.
+class PackedSource(ImageSource):
+    """A source whose categories lie in tar archives: unpacked once, then linked."""
 
-    Parameters
-    ----------
-    category
-        Its name.
-    entry
-        The dataset's entry in the config: the archive of all categories, unless ``archives:
-        single`` or an address for this category asks for one of its own.
-    sources_csv
-        Addresses, sizes and hashes; need not exist if the config has addresses.
+    required = frozenset({"all_categories"})
+    checked_before = False
 
-    Raises
-    ------
-    InputError
-        If there is no address.
-    """
-    urls = entry.get("urls", {})
-    single = category in urls or (entry.get("archives") == "single" and WHOLE not in urls)
-    holds = category if single else WHOLE
-    if holds in urls:
-        return Archive(holds, urls[holds])
-    if not sources_csv.is_file():
-        raise InputError(f"{sources_csv}: missing; a downloaded dataset needs its addresses there")
-    with open(sources_csv, encoding="utf-8", newline="") as stream:
-        listed = [row for row in csv.DictReader(stream) if row["category"] == holds]
-    if not listed:
-        raise InputError(f"{sources_csv}: no address for category {holds}")
-    first = listed[0]
-    algorithm, digest = ("sha256", first["sha256"]) if first["sha256"] else ("md5", first["md5"])
-    return Archive(
-        holds, [row["url"] for row in listed], "", int(first["bytes"] or 0), algorithm, digest
-    )
+    @abstractmethod
+    def tarball(self, category: str, origin: Any) -> Tarball:
+        """The archive that a category is in; `origin` is what `origin` says of the category."""
 
+    def found(self) -> list[str]:
+        return self.entry["all_categories"]
 
-def unpacked_category(
-    category: str,
-    archive: Archive,
-    wanted: Sequence[str],
-    unpacked: Path,
-    downloads: Path,
-    *,
-    keep: bool,
-) -> Path:
-    """Folder of a category, unpacked and, before that, downloaded if need be.
+    def lay_out(self, category: str, folder: Path, origin: Any) -> None:
+        link_layout(self._unpacked(category, self.tarball(category, origin)), folder)
 
-    Of an archive with all categories, those that are wanted and not there yet are unpacked in one
-    go; other jobs that need the same archive wait meanwhile.
+    def _unpacked(self, category: str, archive: Tarball) -> Path:
+        """Folder of a category, unpacked and, before that, downloaded if need be.
 
-    Parameters
-    ----------
-    category
-        Its name.
-    archive
-        Where it is.
-    wanted
-        All categories of this run.
-    unpacked
-        Folder of the dataset's unpacked categories.
-    downloads
-        Folder for archives under way.
-    keep
-        Whether a downloaded archive is kept beside what was unpacked.
-
-    Raises
-    ------
-    InputError
-        If it cannot be had, is damaged, lacks the category or holds links, devices, absolute
-        paths or ``..``.
-    """
-    folder = unpacked / category
-    with _one_at_a_time(downloads / f"{unpacked.name}_{archive.holds}.lock"):
-        if _came_from(folder) == archive.identity:
-            return folder
-        file = (
-            Path(archive.path) if archive.path else _downloaded(archive, unpacked.name, downloads)
-        )
-        missing = [name for name in wanted if _came_from(unpacked / name) != archive.identity]
-        some = [category] if archive.holds == category else missing
-        unpack(file, some, unpacked, archive.identity)
-        if not archive.path and not keep:
-            file.unlink()
-    if not folder.is_dir():
-        raise InputError(f"{file}: the archive holds no {category}/train/good")
-    return folder
+        Of an archive with all categories, those that are chosen and not there yet are unpacked in
+        one go; other jobs that need the same archive wait meanwhile.
+        """
+        unpacked, chosen = UNPACKED / self.dataset, self.config["categories"]
+        with _one_at_a_time(DOWNLOADS / f"{self.dataset}_{archive.holds}.lock"):
+            names = [category]
+            if archive.holds == WHOLE:
+                names += [name for name in self.found() if chosen == "all" or name in chosen]
+            missing = {name for name in names if _came_from(unpacked / name) != archive.identity}
+            if category in missing:
+                file = Path(archive.path or _downloaded(archive, self.dataset))
+                unpack(file, missing, unpacked, archive.identity)
+                if not archive.path and not self.entry.get("keep_archive"):
+                    file.unlink()
+                if _came_from(unpacked / category) != archive.identity:
+                    raise InputError(f"{file}: the archive holds no {category}/train/good")
+        return unpacked / category
 
 
-def unpack(archive: Path, categories: Sequence[str], unpacked: Path, identity: str) -> None:
+def unpack(archive: Path, categories: Collection[str], unpacked: Path, identity: str) -> None:
     """Unpack some categories of an archive, each complete or not at all.
 
     Raises
@@ -155,7 +110,7 @@ def unpack(archive: Path, categories: Sequence[str], unpacked: Path, identity: s
     shutil.rmtree(made, ignore_errors=True)  # of a run that was killed
     made.mkdir(parents=True)
     try:
-        _extract(archive, set(categories), made)
+        _extract(archive, categories, made)
         for category in categories:
             if (made / category / "train" / "good").is_dir():
                 shutil.rmtree(unpacked / category, ignore_errors=True)
@@ -165,7 +120,7 @@ def unpack(archive: Path, categories: Sequence[str], unpacked: Path, identity: s
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _extract(archive: Path, categories: set[str], folder: Path) -> None:
+def _extract(archive: Path, categories: Collection[str], folder: Path) -> None:
     def checked(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
         name = PurePosixPath(member.name)
         if not (member.isfile() or member.isdir()):
@@ -185,9 +140,8 @@ def _extract(archive: Path, categories: set[str], folder: Path) -> None:
         raise InputError(f"{archive}: cannot be unpacked: {error}; delete it") from error
 
 
-def _downloaded(archive: Archive, dataset: str, downloads: Path) -> Path:
-    file = downloads / f"{dataset}_{archive.holds}.tar.xz"
-    of_all = archive.holds == WHOLE
+def _downloaded(archive: Tarball, dataset: str) -> Path:
+    file = DOWNLOADS / f"{dataset}_{archive.holds}.tar.xz"
     try:
         download(
             archive.urls,
@@ -197,12 +151,13 @@ def _downloaded(archive: Archive, dataset: str, downloads: Path) -> Path:
             digest=archive.digest,
         )
     except InputError as error:
-        what = "all categories in one archive" if of_all else f"category {archive.holds}"
-        other = "archives: single" if of_all else "archives: whole"
+        what, other = f"category {archive.holds}", "whole"
+        if archive.holds == WHOLE:
+            what, other = "all categories in one archive", "single"
         raise InputError(
             f"{what}: {error}\nFetch it by other means and put it at {file.resolve()}; or, "
             "unpacked, set `source: folder` and `path` of the dataset; or give another address in "
-            f"`urls: {{{archive.holds}: [ADDRESS]}}` of the dataset; or try `{other}`"
+            f"`urls: {{{archive.holds}: [ADDRESS]}}` of the dataset; or try `archives: {other}`"
         ) from error
     return file
 
