@@ -17,9 +17,10 @@ from documents import PAGES, ROOT, commands, settings
 from runs import DEADLINE
 from snakemake.utils import update_config
 
-import defectbench.config
+import defectbench.config.checks
 import defectbench.scorers
-from defectbench.config import check_config, check_schema
+from defectbench.config.checks import check_config
+from defectbench.config.schema import check_schema
 from defectbench.scorers import scorer_names
 
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -192,7 +193,9 @@ def test_settings_that_are_shown_are_valid(
         (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
         places = [*defectbench.scorers.__path__, str(tmp_path)]
         monkeypatch.setattr(defectbench.scorers, "__path__", places)
-        monkeypatch.setattr(defectbench.config, "scorer_names", lambda: [*scorer_names(), name])
+        monkeypatch.setattr(
+            defectbench.config.checks, "scorer_names", lambda: [*scorer_names(), name]
+        )
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     update_config(config, yaml.safe_load(block))
     check_schema(config, SCHEMA)

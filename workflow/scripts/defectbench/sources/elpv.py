@@ -30,7 +30,7 @@ class Elpv(ImageSource):
     modules are the groups.
     """
 
-    optional = ImageSource.optional - {"groups"}
+    optional = ImageSource.optional - {"groups"}  # the module of each cell is known
     place = "the package elpv-dataset"
 
     def found(self) -> list[str]:
