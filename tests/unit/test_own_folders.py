@@ -30,12 +30,7 @@ def _moved(folder: Path, to: Path) -> None:
     folder.rename(to)
 
 
-ENTRY = {
-    "source": "folder",
-    "good": "ok",
-    "defective": "nok",
-    "masks": "masks/{defect}/{stem}_mask.png",
-}
+ENTRY = {"good": "ok", "defective": "nok", "masks": "masks/{defect}/{stem}_mask.png"}
 
 
 def source(path: Path, seed: int = 42, **changes: object) -> OwnFolders:

@@ -113,11 +113,8 @@ def of_cells(rule, name, only=cells):
     """Input function for an output of a rule, for all cells of a dataset's table, or some."""
 
     def files(wildcards):
-        try:
-            check_images(config, wildcards.dataset)
-            wanted = only(config, wildcards.dataset)
-        except InputError as error:
-            raise WorkflowError(str(error)) from None
+        check_images(config, wildcards.dataset)
+        wanted = only(config, wildcards.dataset)
         pattern = getattr(rules, rule).output[name]
         found = (pattern.format(dataset=wildcards.dataset, **cell._asdict()) for cell in wanted)
         return list(dict.fromkeys(found))  # some outputs are one per category
@@ -151,15 +148,12 @@ def published_figures(wildcards):
 
 def exportable_model(wildcards):
     """The model, or an error before any work if its scorer cannot be exported."""
-    try:
-        check_exportable(config["methods"][wildcards.method]["scorer"])
-        if features_are_given(wildcards):
-            raise InputError(
-                f"dataset {wildcards.dataset}: its features were made elsewhere, so a detector "
-                "could not compute those of new images"
-            )
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
+    check_exportable(config["methods"][wildcards.method]["scorer"])
+    if features_are_given(wildcards):
+        raise InputError(
+            f"dataset {wildcards.dataset}: its features were made elsewhere, so a detector could "
+            "not compute those of new images"
+        )
     return rules.scores.output.model.format(**wildcards)
 
 
@@ -177,10 +171,7 @@ def detector_digest(wildcards):
 def new_images(wildcards):
     """Folder of a category's unlabelled images, and its content."""
     dataset, category = wildcards.dataset, wildcards.category
-    try:
-        folders = new_folders(config, dataset)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
+    folders = new_folders(config, dataset)
     if category not in folders:
-        raise WorkflowError(f"dataset {dataset}: `new` names no images of {category}")
+        raise InputError(f"dataset {dataset}: `new` names no images of {category}")
     return local_origin(folders[category], CONTENTS)

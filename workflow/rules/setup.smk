@@ -14,6 +14,7 @@ gc.freeze()
 sys.path.insert(0, str(Path(workflow.basedir, "workflow", "scripts")))
 
 from defectbench.config.checks import check_config
+from defectbench.config.crossings import check_crossings
 from defectbench.config.layers import check_layers
 from defectbench.config.plan import separate_seeds
 from defectbench.config.schema import check_schema
@@ -86,6 +87,7 @@ if workflow.is_main_process:
 try:
     check_schema(config, SCHEMA)
     check_config(config)
+    check_crossings(config)
     check_layers(config, Path("resources/layers"))
 except InputError as error:
     raise WorkflowError(str(error)) from None

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import jsonschema
 
-from defectbench.config.crossings import check_crossings
 from defectbench.config.plan import (
     METHOD_KEYS,
     Config,
@@ -48,7 +47,6 @@ def check_config(config: Config) -> None:
         known = every_category(config)
         for category in config["categories"]:
             check_known("categories", category, known)
-    check_crossings(config)
 
 
 def _check_method(config: Config, name: str) -> None:
