@@ -1,6 +1,7 @@
 """Input functions and parameters of all stages, from the checked config."""
 
 import re
+from functools import cache
 
 from defectbench.config.checks import check_images
 from defectbench.config.plan import (
@@ -109,11 +110,17 @@ def groups_file(wildcards):
     return [] if isinstance(groups, str) else groups["csv"]
 
 
+@cache
+def check_once(dataset):
+    """Check a dataset's images when it is first asked for: folders of others need not be there."""
+    check_images(config, dataset)
+
+
 def of_cells(rule, name, only=cells):
     """Input function for an output of a rule, for all cells of a dataset's table, or some."""
 
     def files(wildcards):
-        check_images(config, wildcards.dataset)
+        check_once(wildcards.dataset)
         wanted = only(config, wildcards.dataset)
         pattern = getattr(rules, rule).output[name]
         found = (pattern.format(dataset=wildcards.dataset, **cell._asdict()) for cell in wanted)

@@ -1,5 +1,6 @@
 """`make check`: what a run with some settings would meet, without computing or downloading."""
 
+import contextlib
 import json
 import os
 import re
@@ -7,9 +8,9 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 from snakemake.utils import update_config
@@ -17,6 +18,7 @@ from tabulate import tabulate
 
 from defectbench.config.checks import check_config, check_images
 from defectbench.config.plan import (
+    Config,
     cells,
     chosen_categories,
     default_datasets,
@@ -40,36 +42,29 @@ HEADER = ("category", "train", "test good", "test defective", "masks", "groups",
 MOST_LISTED = 3
 
 
-class Rates(NamedTuple):
-    """What earlier runs took for one image and one detector, everything from decoding on.
-
-    Attributes
-    ----------
-    seconds
-        Of all jobs, one after the other.
-    size
-        Of the results, in bytes.
-    """
-
-    seconds: float
-    size: float
-
-
 def main(settings: Sequence[str]) -> int:
     """Print what was found; exit status 1 if something must be mended first."""
     problems: list[str] = []
     work = 0
-    try:
+    with collecting(problems):
         config = merged_config(settings)
         for dataset in default_datasets(config):
-            work += check_dataset(config, dataset, problems)
+            with collecting(problems):
+                work += check_dataset(config, dataset, problems)
         if not problems:
             print_effort(settings, work)
-    except InputError as error:
-        problems.append(str(error))
     for problem in problems:
         print(f"error: {problem}")
     return BAD_INPUT_EXIT if problems else 0
+
+
+@contextlib.contextmanager
+def collecting(problems: list[str]) -> Iterator[None]:
+    """Collect what is wrong in the block, and go on after it: all problems are printed at once."""
+    try:
+        yield
+    except InputError as error:
+        problems.append(str(error))
 
 
 def merged_config(settings: Sequence[str]) -> dict[str, Any]:
@@ -86,41 +81,31 @@ def merged_config(settings: Sequence[str]) -> dict[str, Any]:
     return config
 
 
-def check_dataset(config: Mapping[str, Any], dataset: str, problems: list[str]) -> int:
+def check_dataset(config: Config, dataset: str, problems: list[str]) -> int:
     """Print a dataset's categories and collect problems; returns images times detectors."""
     source = dataset_source(dataset, config)
     print(f"{dataset}: {', '.join(source.entry['methods'])} on {source.description}")
     found: dict[str, list[IndexRow]] = {}
-    try:
-        check_images(config, dataset)
-        detectors = cells(config, dataset)
-        for category in chosen_categories(config, dataset):
-            if not source.checked_before:
-                print(f"  {category}: not looked into before the run")
-                continue
-            try:
-                found[category], notes = indexed(source, category)
-                print("".join(f"  {category}: {note}\n" for note in notes), end="")
-            except InputError as error:
-                problems.append(str(error))
-    except InputError as error:
-        problems.append(str(error))
-        return 0
+    check_images(config, dataset)
+    for category in chosen_categories(config, dataset):
+        if not source.checked_before:
+            print(f"  {category}: not looked into before the run")
+            continue
+        with collecting(problems):
+            found[category], notes = indexed(source, category)
+            print("".join(f"  {category}: {note}\n" for note in notes), end="")
     if found:
         rows = [table_row(name, index) for name, index in found.items()]
         print(f"\n{tabulate(rows, HEADER, 'simple', disable_numparse=True)}\n")
-    check_new_images(config, dataset, problems)
-    return sum(len(found.get(cell.category, ())) for cell in detectors)
+    with collecting(problems):
+        print_new_images(config, dataset)
+    return sum(len(found.get(cell.category, ())) for cell in cells(config, dataset))
 
 
-def check_new_images(config: Mapping[str, Any], dataset: str, problems: list[str]) -> None:
+def print_new_images(config: Config, dataset: str) -> None:
     """Print how many unlabelled images there are, and what will score them."""
-    try:
-        cells_of_new = new_image_cells(config, dataset)
-    except InputError as error:
-        problems.append(str(error))
-        return
-    detectors = ", ".join(dict.fromkeys(f"{cell.method} {cell.backbone}" for cell in cells_of_new))
+    names = [f"{cell.method} {cell.backbone}" for cell in new_image_cells(config, dataset)]
+    detectors = ", ".join(dict.fromkeys(names))
     for category, folder in new_folders(config, dataset).items():
         count = len(images_below(folder))
         print(f"  {category}: {count} new images in {folder}, scored by {detectors}")
@@ -177,21 +162,21 @@ def print_effort(settings: Sequence[str], work: int) -> None:
     jobs = re.findall(r"^(\w+) +(\d+)$", said, flags=re.MULTILINE)
     counts = ", ".join(f"{count} {rule}" for rule, count in jobs if rule not in ("all", "total"))
     print(f"jobs: {counts or 'nothing left to do'}")
-    rates = earlier_rates()
-    if rates is None or not work:
+    done, seconds, size = earlier_work()
+    if not done or not work:
         print("time and disk: not known before a first run here, such as `make demo`")
         return
-    minutes, megabytes = work * rates.seconds / 60, work * rates.size / 1e6
+    minutes, megabytes = work * seconds / done / 60, work * size / done / 1e6
     print(
         f"from scratch: about {minutes:.1f} minutes of jobs, of which {os.cpu_count()} cores share "
-        f"some, and {megabytes:.0f} MB; earlier runs here took {rates.seconds * 1000:.0f} ms and "
-        f"{rates.size / 1000:.0f} kB for an image and a detector (other detectors: more or less)"
+        f"some, and {megabytes:.0f} MB; earlier runs here took {seconds / done * 1000:.0f} ms and "
+        f"{size / done / 1000:.0f} kB for an image and a detector (other detectors: more or less)"
     )
 
 
-def earlier_rates() -> Rates | None:
-    """What finished categories took, by the benchmarks and results in this folder; None if none."""
-    seconds = size = work = 0.0
+def earlier_work() -> tuple[int, float, int]:
+    """Images times detectors of finished categories, seconds of their jobs, bytes of results."""
+    work, seconds, size = 0, 0.0, 0
     for index in Path().glob("results/*/*/index.tsv"):
         category = index.parent
         detectors = len(list(category.glob("*/*/metrics.json")))
@@ -203,7 +188,7 @@ def earlier_rates() -> Rates | None:
             seconds += sum(float(json.loads(line).get("s") or 0) for line in lines)
         files = (file for file in category.rglob("*") if not file.name.startswith("."))
         size += sum(file.stat().st_size for file in files if file.is_file())
-    return Rates(seconds / work, size / work) if work else None
+    return work, seconds, size
 
 
 if __name__ == "__main__":

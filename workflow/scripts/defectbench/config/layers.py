@@ -61,7 +61,7 @@ def backbone_layers(backbone: str, key: str, kept: Path) -> list[str]:
     InputError
         If neither this project nor timm knows the backbone; it names `key` and the nearest names.
     """
-    known = _listed_layers()
+    known = read_json(FACTS / "backbone_layers.json")
     if backbone in known:
         return known[backbone]
     models = timm_models()
@@ -83,11 +83,6 @@ def timm_models() -> list[str]:
     sources = sorted((Path(spec.origin).parent / "models").glob("*.py"))
     entry = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
     return [name for source in sources for name in entry.findall(source.read_text("utf-8"))]
-
-
-@cache
-def _listed_layers() -> dict[str, list[str]]:
-    return read_json(FACTS / "backbone_layers.json")
 
 
 def _layers_of_timm_model(backbone: str) -> list[str]:

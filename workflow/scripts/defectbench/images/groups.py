@@ -24,13 +24,7 @@ def check_groups(groups: Groups) -> None:
     InputError
         If the expression does not compile, or the CSV is missing or lacks a column.
     """
-    if isinstance(groups, str):
-        try:
-            re.compile(groups)
-        except re.error as error:
-            raise InputError(f"{groups!r} is no regular expression ({error})") from error
-    else:
-        _listed(Path(groups["csv"]))
+    group_names([], groups, "")
 
 
 def assign_groups(rows: Sequence[IndexRow], groups: Groups, category: str) -> list[IndexRow]:
@@ -58,9 +52,11 @@ def assign_groups(rows: Sequence[IndexRow], groups: Groups, category: str) -> li
 
 def group_names(paths: Sequence[str], groups: Groups, category: str) -> list[str]:
     """Group of each path, as in `assign_groups`; empty for none."""
-    check_groups(groups)
     if isinstance(groups, str):
-        pattern = re.compile(groups)
+        try:
+            pattern = re.compile(groups)
+        except re.error as error:
+            raise InputError(f"{groups!r} is no regular expression ({error})") from error
         return [_matched(pattern, path) for path in paths]
     listed = _listed(Path(groups["csv"]))
     return [listed.get(f"{category}/{path}", listed.get(path, "")) for path in paths]

@@ -11,6 +11,8 @@ from defectbench.contents import Contents
 from defectbench.errors import InputError
 from defectbench.images.groups import OWN, Groups
 
+MOST_NAMED = 8
+
 
 class Source(ABC):
     """Where the categories of a dataset come from.
@@ -159,6 +161,12 @@ def existing_folder(entry: Mapping[str, Any]) -> Path:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; mend `path` of the dataset in the config")
     return folder
+
+
+def few(names: list[str]) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def link(place: Path, file: Path) -> None:

@@ -107,12 +107,12 @@ def _problem(arrays: dict[str, np.ndarray]) -> str:
 def _index(X: np.ndarray, arrays: dict[str, np.ndarray]) -> list[IndexRow]:
     """One row per image, in the file's order."""
     labels = [int(label) for label in arrays["y"]]
-    digits = len(str(len(X)))
-    numbers = [f"{number:0{digits}}" for number in range(len(X))]
-    names = _text(arrays["name"]) if "name" in arrays else numbers
-    plain = [("good", "defective")[label] for label in labels]
-    defects = _text(arrays["defect"]) if "defect" in arrays else plain
-    groups = _text(arrays["group"]) if "group" in arrays else [""] * len(X)
+    columns = {
+        "name": [f"{number:0{len(str(len(X)))}}" for number in range(len(X))],
+        "defect": [("good", "defective")[label] for label in labels],
+        "group": [""] * len(X),
+    }
+    columns |= {name: _text(arrays[name]) for name in columns.keys() & arrays.keys()}
     return [
         IndexRow(
             path=f"{split}/{name}",
@@ -126,8 +126,8 @@ def _index(X: np.ndarray, arrays: dict[str, np.ndarray]) -> list[IndexRow]:
             sha256=hashlib.sha256(row.tobytes()).hexdigest(),
             group=group,
         )
-        for row, split, name, label, defect, group in zip(
-            X, _text(arrays["split"]), names, labels, defects, groups, strict=True
+        for row, split, label, name, defect, group in zip(
+            X, _text(arrays["split"]), labels, *columns.values(), strict=True
         )
     ]
 

@@ -6,10 +6,9 @@ from typing import Any
 from defectbench.contents import Contents
 from defectbench.errors import InputError
 from defectbench.images.layout import image_files, is_image, visible
-from defectbench.sources.base import ImageSource, existing_folder, local_origin
+from defectbench.sources.base import ImageSource, existing_folder, few, local_origin
 
 LAYOUT = ("train", "test", "ground_truth")
-MOST_NAMED = 8
 
 
 class MvtecFolder(ImageSource):
@@ -72,12 +71,7 @@ def _found_instead(folder: Path) -> str:
     inside = [inner for entry in (folder, *folders) for inner in visible(entry / "train")]
     trained = [str(inner.relative_to(folder)) for inner in inside if inner.is_dir()]
     if trained:
-        return _few(trained)
+        return few(trained)
     images = sum(is_image(entry) for entry in visible(folder))
-    parts = [f"{images} images" if images else "", _few([f"{entry.name}/" for entry in folders])]
+    parts = [f"{images} images" if images else "", few([f"{entry.name}/" for entry in folders])]
     return ", ".join(filter(None, parts)) or "nothing"
-
-
-def _few(names: list[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more

@@ -23,6 +23,7 @@ from defectbench.provenance import file_sha256
 from defectbench.sources.base import (
     ImageSource,
     existing_folder,
+    few,
     link,
     local_origin,
     write_groups,
@@ -34,21 +35,20 @@ TEST_SHARE = 0.25
 IMAGES = ("good", "test_good", "defective")
 """Keys that name images."""
 
-MOST_NAMED = 8
-
 
 class Placed(NamedTuple):
-    """An image and its place in the MVTec layout."""
+    """An image with its place in the MVTec layout, its path in the user's own, and its group."""
 
     split: str
     defect: str
-    name: str
     file: Path
+    own_path: str
+    group: str
 
     @property
     def path(self) -> str:
-        """Relative to the category's folder."""
-        return f"{self.split}/{self.defect}/{self.name}"
+        """In the MVTec layout; files of equal names in several folders keep apart."""
+        return f"{self.split}/{self.defect}/{self.own_path.replace('/', '__')}"
 
 
 class OwnFolders(ImageSource):
@@ -76,21 +76,18 @@ class OwnFolders(ImageSource):
         }
 
     def images(self, category: str) -> list[tuple[str, str]]:
-        folder = self._folder(category)
-        placed, _ = self._placed(category)
-        return [(image.split, image.file.relative_to(folder).as_posix()) for image in placed]
+        return [(image.split, image.own_path) for image in self._placed(category)]
 
     def lay_out(self, category: str, folder: Path, origin: Any) -> None:
-        placed, groups = self._placed(category)
+        placed = self._placed(category)
         mask_of = {file: mask for mask, file in self._masks(category).items()}
         for image in placed:
             link(folder / image.path, image.file)
             if mask := mask_of.get(image.file):
-                name = f"{Path(image.name).stem}_mask{mask.suffix}"
+                name = f"{Path(image.path).stem}_mask{mask.suffix}"
                 link(folder / "ground_truth" / image.defect / name, mask)
-        if any(groups):
-            paths = [image.path for image in placed]
-            write_groups(folder, sorted(zip(paths, groups, strict=True)))
+        if any(image.group for image in placed):
+            write_groups(folder, sorted((image.path, image.group) for image in placed))
 
     @cached_property
     def _folders(self) -> dict[str, Path]:
@@ -101,7 +98,7 @@ class OwnFolders(ImageSource):
         folders = [folder for folder in visible(path) if folder.is_dir()]
         found = {folder.name: folder for folder in folders if _matching(folder, good)}
         if not found:
-            there = ", ".join(f"{folder.name}/" for folder in folders[:MOST_NAMED])
+            there = few([f"{folder.name}/" for folder in folders])
             raise InputError(
                 f"searched {path} and its folders for images in {_listed(good)} (`good`); "
                 f"found {there or 'no folders'}"
@@ -114,8 +111,8 @@ class OwnFolders(ImageSource):
     def _files(self, category: str, key: str) -> dict[Path, str]:
         return _matching(self._folder(category), self.entry.get(key, ()))
 
-    def _placed(self, category: str) -> tuple[list[Placed], list[str]]:
-        """The images of a category in train and test, and the group of each."""
+    def _placed(self, category: str) -> list[Placed]:
+        """The images of a category in train and test."""
         folder, masks = self._folder(category), self._masks(category)
         good, tested, defective = (self._files(category, key) for key in IMAGES)
         for key, files in zip(IMAGES, (good, tested, defective), strict=True):
@@ -133,20 +130,18 @@ class OwnFolders(ImageSource):
             *(("test", "good", file) for file in tested),
             *(("test", defect, file) for file, defect in defective.items()),
         ]
-        paths = [file.relative_to(folder) for _, _, file in places]
-        # files of equal names in several folders keep apart: the name tells the folder
-        placed = [
-            Placed(split, defect, "__".join(path.parts), file)
-            for (split, defect, file), path in zip(places, paths, strict=True)
-        ]
-        groups = [""] * len(placed)
+        paths = [file.relative_to(folder).as_posix() for *_, file in places]
+        groups = [""] * len(paths)
         if "groups" in self.entry:
-            names = [path.as_posix() for path in paths]
-            groups = group_names(names, self.entry["groups"], category)
-        if not tested:
-            rng = np.random.default_rng([self.config["seed"], zlib.crc32(category.encode())])
-            placed = _with_test_images(placed, groups, rng, folder)
-        return placed, groups
+            groups = group_names(paths, self.entry["groups"], category)
+        placed = [
+            Placed(*place, path, group)
+            for place, path, group in zip(places, paths, groups, strict=True)
+        ]
+        if tested:
+            return placed
+        rng = np.random.default_rng([self.config["seed"], zlib.crc32(category.encode())])
+        return _with_test_images(placed, rng, folder)
 
     def _masks(self, category: str) -> dict[Path, Path]:
         """Images by their masks, for those of the defective images that have one."""
@@ -189,12 +184,9 @@ def _images(named: Path) -> Iterator[tuple[str, Path]]:
         yield named.parent.name, named
 
 
-def _with_test_images(
-    placed: list[Placed], groups: list[str], rng: np.random.Generator, folder: Path
-) -> list[Placed]:
+def _with_test_images(placed: list[Placed], rng: np.random.Generator, folder: Path) -> list[Placed]:
     """A quarter of the training images moved to the test, whole groups at a time."""
-    units = [group or image.path for image, group in zip(placed, groups, strict=True)]
-    training = [unit for unit, image in zip(units, placed, strict=True) if image.split == "train"]
+    training = [image.group or image.path for image in placed if image.split == "train"]
     known = sorted(set(training))
     chosen: set[str] = set()
     for unit in rng.permutation(len(known))[:-1]:
@@ -207,8 +199,8 @@ def _with_test_images(
             "test; name other images as `test_good`, or mend `groups`"
         )
     return [
-        image._replace(split="test") if unit in chosen else image
-        for unit, image in zip(units, placed, strict=True)
+        image._replace(split="test") if (image.group or image.path) in chosen else image
+        for image in placed
     ]
 
 
