@@ -1,18 +1,22 @@
 """Whatever the source, a category ends complete in the MVTec layout, or not at all."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+import defectbench.sources
 from defectbench.contents import Contents
 from defectbench.errors import InputError
 from defectbench.images.indexing import index_category
 from defectbench.sources import dataset_source, source_module
 from defectbench.sources.base import ImageSource
 
-SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+EXAMPLE = re.compile(r"`(\w+)\.py`:\n\n```python\n(.*?)```", re.DOTALL)
 
 
 def source(name: str = "folder", **entry: object) -> ImageSource:
@@ -25,6 +29,23 @@ def test_every_source_that_the_schema_knows_has_its_class():
     datasets = yaml.safe_load(SCHEMA.read_text())["properties"]["datasets"]
     for name in datasets["additionalProperties"]["properties"]["source"]["enum"]:
         assert source(name).gives in ("images", "features")
+
+
+def test_the_documented_source_is_found_by_its_name_and_lays_images_out(
+    category: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ((name, code),) = EXAMPLE.findall((ROOT / "docs" / "datasets.md").read_text())
+    (tmp_path / f"{name}.py").write_text(code)
+    places = [*defectbench.sources.__path__, str(tmp_path)]
+    monkeypatch.setattr(defectbench.sources, "__path__", places)
+    for number, file in enumerate(sorted(category.glob("t*/*/*.png"))):
+        kind = "ok" if file.parent.name == "good" else "nok"
+        file.rename(category / f"{kind}_{number}.png")
+    parts = source(name, path=str(category.parent))
+    parts.put("plate", tmp_path / "made")
+    rows, _ = index_category(tmp_path / "made")
+    assert (parts.found(), parts.description) == (["plate"], f"images from {category.parent}")
+    assert [sum(row.split == split for row in rows) for split in ("train", "test")] == [15, 13]
 
 
 def test_own_folders_are_a_folder_whose_good_images_are_named():

@@ -13,7 +13,7 @@ MOST_THREADS = 8
 
 
 def gpus_per_extraction(wildcards):
-    """None where the config forbids it, or where this machine does the work and has none."""
+    """One GPU, unless the config forbids it or jobs run on this machine and it has none."""
     if config["device"] == "cpu" or (
         config["device"] == "auto" and works_here() and not gpu_driver_is_loaded()
     ):
@@ -27,7 +27,7 @@ def works_here():
 
 
 def threads_side_by_side(wildcards):
-    """Threads of a job that every category has: all cores are busy, and no job waits for many."""
+    """Threads of a stage with one job per category: the cores, shared out among the categories."""
     if gpus_per_extraction(wildcards):
         return GPU_THREADS
     categories = len(chosen_categories(config, wildcards.dataset))
@@ -36,7 +36,7 @@ def threads_side_by_side(wildcards):
 
 
 def grows(base, per_mb=0, of=""):
-    """MB or minutes that a job asks for: more for a larger input file, and on each further try."""
+    """Request of MB or minutes that grows with the size of an input file and with each retry."""
 
     def request(wildcards, input, attempt):
         megabytes = Path(input[of]).stat().st_size / 1e6 if of else 0
@@ -46,7 +46,7 @@ def grows(base, per_mb=0, of=""):
 
 
 def weights_digest(wildcards):
-    """What decides a backbone's weights: their entry in the list, or else the version of timm."""
+    """What decides a backbone's weights: the entry in the list, or else the version of timm."""
     digest = stage_digest("weights")
     listed = listed_weights(FACTS / "weights.csv").get(wildcards.backbone)
     if listed is None:

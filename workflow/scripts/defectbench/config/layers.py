@@ -1,8 +1,8 @@
-"""Names of backbones and their layers, known before any network is built.
+"""Names of backbones and of their layers, checked without PyTorch.
 
-PyTorch takes seconds to import, and a config is checked at every start: the layers of the
-backbones at hand are listed in ``workflow/facts/backbone_layers.json``, timm's models are
-found by reading its source, and their layers are listed once and kept.
+PyTorch takes seconds to import, and settings are checked at every start. So the layers of the
+project's backbones stand in ``workflow/facts/backbone_layers.json``, timm's models are found by
+reading its source, and a timm model is built once to list its layers, which are kept.
 """
 
 import importlib.metadata
@@ -24,7 +24,7 @@ def check_layers(config: Config, kept: Path) -> None:
     Parameters
     ----------
     config
-        Checked otherwise.
+        Settings that passed all other checks.
     kept
         Folder where the layers of timm's models are kept.
 
@@ -54,19 +54,19 @@ def check_layers(config: Config, kept: Path) -> None:
 
 @cache
 def backbone_layers(backbone: str, key: str, kept: Path) -> list[str]:
-    """Layers of a backbone, in the order of the network; empty if timm is not here to tell.
+    """Layers of a backbone, in the order of the network; empty if timm is not installed.
 
     Raises
     ------
     InputError
-        If neither this project nor timm knows the backbone; it names `key` and the nearest names.
+        If neither this project nor timm knows the backbone; the message names `key`.
     """
     known = read_json(FACTS / "backbone_layers.json")
     if backbone in known:
         return known[backbone]
     models = timm_models()
     if not models:
-        return []  # the environment of the extraction has timm, and the extraction checks again
+        return []  # the environment of the extraction has timm, and stage features checks again
     check_known(key, backbone.split(".")[0], [*known, *models], "backbone")
     file = kept / f"{backbone}_timm{importlib.metadata.version('timm')}.json"
     if not file.is_file():
@@ -76,7 +76,7 @@ def backbone_layers(backbone: str, key: str, kept: Path) -> list[str]:
 
 @cache
 def timm_models() -> list[str]:
-    """Names of timm's models, read from its source: importing it takes seconds. None without it."""
+    """Names of timm's models, read from its source; no names where timm is not installed."""
     spec = importlib.util.find_spec("timm")
     if spec is None or spec.origin is None:
         return []

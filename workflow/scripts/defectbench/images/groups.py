@@ -1,4 +1,4 @@
-"""Which images show the same part: exposures of one tile, cells of one module, one shift's work."""
+"""Groups: images of one part, such as exposures of one tile or cells of one solar module."""
 
 import csv
 import re
@@ -13,7 +13,7 @@ Groups = str | Mapping[str, str]
 """A regular expression, or ``{"csv": file}``: the key `groups` of a dataset in the config."""
 
 OWN = "groups.csv"
-"""In a category's folder, the groups that its source knows."""
+"""File in a category's folder with the groups that its source knows."""
 
 
 def check_groups(groups: Groups) -> None:

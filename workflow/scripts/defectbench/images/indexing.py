@@ -1,4 +1,4 @@
-"""Every image of a category found and checked, and what is usable and yet worth knowing."""
+"""Find and check every image of a category, and note what is usable but unusual."""
 
 import csv
 import hashlib
@@ -85,12 +85,12 @@ def index_category(
     list of IndexRow
         Sorted by path.
     list of str
-        What is usable and yet worth knowing, as far as only the files tell.
+        Notes that need the files and not the index alone: orientations, bits, masks.
 
     Raises
     ------
     InputError
-        Listing everything that cannot be used, each with its file.
+        If anything cannot be used; the message lists all of it, each with its file.
     """
     files = [*image_files(folder, "train"), *image_files(folder, "test")]
     problems = _layout_problems(folder, files)
@@ -113,7 +113,7 @@ def index_category(
 
 
 def _layout_problems(folder: Path, files: Sequence[Path]) -> list[str]:
-    """Images where the layout has no place for them, or names that mislead."""
+    """Missing images, images outside the layout's folders, and names that mislead."""
     problems = [
         f"{folder / wanted}: no images{advice}"
         for wanted, advice in (("train/good", ""), ("test", WITHOUT_TEST))
@@ -170,7 +170,7 @@ def _check_file(folder: Path, file: Path, bits: int | None) -> Checked | str:
 def _inspect(
     file: Path, content: bytes, bits: int | None
 ) -> tuple[str, tuple[int, int], bool, int]:
-    """Mode, upright size, whether turned, highest value of unknown range; all of it is read."""
+    """Mode, upright size, whether turned, highest value of unknown range; damage raises."""
     with open_image(file) as image:
         mode, size, deep = image.mode, image.size, is_deep(image)
         if image.format == "PNG":
@@ -192,7 +192,7 @@ def _printable(text: str) -> str:
 def category_notes(
     folder: Path, rows: Sequence[IndexRow], counts_csv: str | Path | None
 ) -> list[str]:
-    """What an index and its folder tell: odd sizes and modes, copies, missing images.
+    """Notes from an index and its folder: odd sizes and modes, copies, missing images.
 
     Parameters
     ----------

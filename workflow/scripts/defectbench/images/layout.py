@@ -30,14 +30,15 @@ def foreign_files(split: Path) -> list[Path]:
 
 
 def with_users_paths(text: str, folder: Path) -> str:
-    """A message in which links below a category's folder are the files that they lead to."""
+    """A message with the user's files in place of the links below a category's folder."""
+    # the longest first: a link's path may begin like another one's
     for link in sorted(_links(folder), key=lambda link: len(str(link)), reverse=True):
         text = text.replace(str(link), str(link.readlink()))
     return text.replace(str(folder), str(users_folder(folder)))
 
 
 def users_folder(folder: Path) -> Path:
-    """The folder with all that a category links to, or the category's own if it links nothing."""
+    """The user's folder that holds all linked files; the category's own without any links."""
     train = folder / "train"
     if train.is_symlink():
         return train.resolve().parent

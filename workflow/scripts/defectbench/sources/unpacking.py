@@ -1,8 +1,8 @@
 """Categories from tar archives, local or downloaded, unpacked once and kept.
 
 Below ``resources/unpacked/{dataset}`` every category has its folder and, beside it, a note of the
-archive it came from. No rule owns that place, so that no change of a setting or of code, and no
-failed job, ever makes the workflow fetch gigabytes again that it had.
+archive that the category came from. These files are no rule's outputs: Snakemake removes outputs
+of failed or changed jobs, and the workflow would then fetch gigabytes again that it had.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ WHOLE = "all"
 
 
 class Tarball(NamedTuple):
-    """Where an archive is to be had and how it is recognised; 0 or empty if not known.
+    """Where an archive is and how it is recognised; what is not known is 0 or empty.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Tarball(NamedTuple):
 
     @property
     def identity(self) -> str:
-        """Tells whether it is the same archive; addresses stand in for a hash that is unknown."""
+        """Text that is equal for equal archives; addresses stand in for a hash that is unknown."""
         return self.digest or " ".join(self.urls)
 
 
@@ -121,6 +121,8 @@ def unpack(archive: Path, categories: Collection[str], unpacked: Path, identity:
 
 
 def _extract(archive: Path, categories: Collection[str], folder: Path) -> None:
+    """Unpack an archive's members that lie in some categories; refuse what could do harm."""
+
     def checked(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
         name = PurePosixPath(member.name)
         if not (member.isfile() or member.isdir()):
@@ -128,7 +130,7 @@ def _extract(archive: Path, categories: Collection[str], folder: Path) -> None:
         if name.is_absolute() or ".." in name.parts:
             raise InputError(f"{archive}: {member.name} leads outside; nothing was unpacked")
         if name.parts[:1] and name.parts[0] in categories:
-            return tarfile.data_filter(member, path).replace(mode=None)  # that of the umask
+            return tarfile.data_filter(member, path).replace(mode=None)  # the umask decides
         return None
 
     try:
@@ -136,11 +138,12 @@ def _extract(archive: Path, categories: Collection[str], folder: Path) -> None:
             tar.extractall(folder, filter=checked)
     except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError) as error:
         if is_about_storage(error):
-            raise
+            raise  # a full disk says nothing of the archive
         raise InputError(f"{archive}: cannot be unpacked: {error}; delete it") from error
 
 
 def _downloaded(archive: Tarball, dataset: str) -> Path:
+    """The archive's file, fetched if need be; an error says how else to get the images."""
     file = DOWNLOADS / f"{dataset}_{archive.holds}.tar.xz"
     try:
         download(
@@ -163,6 +166,7 @@ def _downloaded(archive: Tarball, dataset: str) -> Path:
 
 
 def _note(folder: Path) -> Path:
+    """File beside a category's folder that names the archive."""
     return folder.with_name(f"{folder.name}.from")
 
 
@@ -174,7 +178,7 @@ def _came_from(folder: Path) -> str | None:
 
 @contextlib.contextmanager
 def _one_at_a_time(lock: Path) -> Iterator[None]:
-    """Hold a lock that the system gives up when the process ends, however it ends."""
+    """Hold a lock, which the system releases when the process ends, however it ends."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with open(lock, "w") as file:
         try:
