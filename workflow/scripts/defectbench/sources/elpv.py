@@ -61,18 +61,11 @@ class Elpv(ImageSource):
 def _cells(labels_csv: Path, wanted: str) -> list[tuple[int, str, float]]:
     """Module, file and probability of a defect of each cell of one type, in file order."""
     lines = labels_csv.read_text(encoding="utf-8").splitlines()
+    numbers = range(1, MODULES + 1)
+    modules = [n for n in numbers for _ in range(OTHER_CELLS.get(n, USUAL_CELLS))]
     return [
         (module, name, float(probability))
-        for module, line in zip(_module_of_each_cell(), lines, strict=True)
+        for module, line in zip(modules, lines, strict=True)
         for name, probability, cell_type in [line.split()]
         if cell_type == wanted
-    ]
-
-
-def _module_of_each_cell() -> list[int]:
-    """Number of the module of each cell, from 1, in file order."""
-    return [
-        module
-        for module in range(1, MODULES + 1)
-        for _ in range(OTHER_CELLS.get(module, USUAL_CELLS))
     ]
