@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from defectbench.config import leave_out_default_aspect
+from defectbench.config.schema import check_schema
 from defectbench.deployment.detector import decoded_image
 from defectbench.deployment.overlays import write_overlay
 from defectbench.evaluation.map_geometry import over_whole_image
@@ -14,6 +14,7 @@ from defectbench.images.decoding import decode_images
 from defectbench.images.resizing import ASPECTS, preprocess, to_square
 from defectbench.reports.pictures import GAP, PANEL, ColourScale, draw_panels
 
+SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 SHAPES = [(20, 48), (48, 20), (21, 48), (20, 47), (33, 10)]
 LANCZOS = {"interpolation": "lanczos", "size": 24}
 
@@ -123,6 +124,8 @@ def test_an_overlay_of_a_detector_does_not_draw_the_padding(
 
 
 def test_the_default_spelt_out_is_the_default():
-    config = {"preprocessings": {"a": LANCZOS | {"aspect": "squash"}, "b": {"aspect": "pad"}}}
-    leave_out_default_aspect(config)
-    assert config["preprocessings"] == {"a": LANCZOS, "b": {"aspect": "pad"}}
+    padded = LANCZOS | {"aspect": "pad"}
+    config = {"datasets": {}, "methods": {}}
+    config["preprocessings"] = {"a": LANCZOS | {"aspect": "squash"}, "b": padded}
+    check_schema(config, SCHEMA)
+    assert config["preprocessings"] == {"a": LANCZOS, "b": padded}

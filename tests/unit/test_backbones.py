@@ -11,8 +11,8 @@ from defectbench.features.backbones import load_backbone
 from defectbench.features.batch_norm import fold_batch_norm
 from defectbench.features.feature_file import Tap
 from defectbench.features.taps import TappedNetwork
+from defectbench.features.weights import fetch_weights
 from defectbench.provenance import FACTS, file_sha256
-from defectbench.sources.weights import fetch_weights
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from defectbench.config import (
+from defectbench.config.checks import check_config, check_images
+from defectbench.config.plan import (
     Cell,
     all_categories,
     cells,
-    check_config,
-    check_schema,
     chosen_categories,
     new_folders,
     new_image_cells,
@@ -20,6 +19,7 @@ from defectbench.config import (
     separate_seeds,
     taps,
 )
+from defectbench.config.schema import check_schema
 from defectbench.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +61,7 @@ def config(small_dataset: Path) -> dict:
 def test_the_projects_own_config_is_valid():
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     check_schema(config, SCHEMA)
-    check_config({"categories": "all", "backbones": {}} | config)
+    check_config(config)
 
 
 def test_cells_are_categories_by_methods_by_backbones(config: dict):
@@ -92,9 +92,11 @@ def test_a_single_seed_changes_no_name(config: dict):
     assert scorer_parameters(config, "padim") == {"seed": 42}
 
 
-@pytest.mark.parametrize("chosen", ["ring", "ring,ring", ["ring"]])
+@pytest.mark.parametrize("chosen", ["ring", "ring, ring", ["ring"]])
 def test_single_categories_can_be_chosen(config: dict, chosen: str | list):
-    assert chosen_categories(config | {"categories": chosen}, "parts") == ["ring"]
+    config["categories"] = chosen
+    check_schema(config, SCHEMA)
+    assert chosen_categories(config, "parts") == ["ring"]
 
 
 def test_a_folder_may_lack_categories_that_the_dataset_has(config: dict):
@@ -141,11 +143,6 @@ def test_one_pass_yields_every_layer_asked_for(config: dict):
         (("sead",), 1, "top level: unknown key 'sead'; did you mean seed?"),
         (("categories",), "", "categories"),
         (("datasets", "parts", "pathh"), "x", "datasets.parts: unknown key 'pathh'; did you mean"),
-        (
-            ("datasets", "parts"),
-            {"source": "elpv", "path": "x", "methods": ["a"]},
-            "parts.path: not a key of this source",
-        ),
         (("seed",), "x", "seed: 'x'"),
         (("categories",), [], "categories"),
         (("datasets", "parts", "source"), "web", "datasets.parts.source"),
@@ -168,7 +165,7 @@ def test_the_schema_names_the_key(config: dict, path: tuple, value: object, mess
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("categories",), "rign", "categories: unknown value 'rign'; did you mean ring"),
+        (("categories",), ["rign"], "categories: unknown value 'rign'; did you mean ring"),
         (("datasets", "parts", "methods"), ["c"], "datasets.parts.methods.*a, b"),
         (("methods", "a", "scorer"), "pca_kd", "did you mean pca_kde"),
         (("methods", "a", "preprocessing"), "q", "methods.a.preprocessing"),
@@ -198,16 +195,16 @@ def test_more_components_than_images_allow_are_refused(config: dict, components:
     with pytest.raises(
         InputError, match=r"methods\.a needs .* training images.*plate has 16"
     ) as error:
-        cells(config, "parts")
+        check_images(config, "parts")
     assert message in str(error.value)
 
 
 def test_trimming_counts_in_how_many_images_are_left(config: dict):
     config["methods"]["a"] |= {"components": 8, "trimmed": 0.3}
     with pytest.raises(InputError, match="plate has 16, of which trimming and 5 folds leave 9"):
-        cells(config, "parts")
+        check_images(config, "parts")
     del config["methods"]["a"]["trimmed"]
-    assert cells(config, "parts")
+    check_images(config, "parts")
 
 
 def test_truth_values_from_the_command_line_are_read(config: dict):
@@ -216,9 +213,36 @@ def test_truth_values_from_the_command_line_are_read(config: dict):
     assert config["datasets"]["parts"]["studies"] is True
 
 
+def test_groups_that_name_no_image_are_refused(config: dict):
+    config["datasets"]["parts"]["groups"] = r"good/(00\d)"
+    check_images(config, "parts")
+    config["datasets"]["parts"]["groups"] = r"tile\d"
+    with pytest.raises(InputError, match=r"no image; paths look like train/good/000\.png"):
+        check_images(config, "parts")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"source": "elpv", "path": "x"}, r"parts\.path: not a key of this source"),
+        ({"source": "elpv", "groups": "x"}, r"parts\.groups: not a key of this source"),
+        ({"source": "features", "path": "x", "new": "y"}, r"parts\.new: not a key of this source"),
+        ({"source": "folder", "path": "x", "urls": {}}, r"parts\.urls: not a key of this source"),
+        ({"source": "folder"}, "parts: this source needs the key 'path'"),
+        ({"source": "archive", "path": "x"}, "parts: this source needs the key 'all_categories'"),
+    ],
+    ids=str,
+)
+def test_every_source_has_keys_of_its_own(config: dict, entry: dict, message: str):
+    config["datasets"]["parts"] = entry | {"methods": ["a"]}
+    check_schema(config, SCHEMA)
+    with pytest.raises(InputError, match=message):
+        check_config(config)
+
+
 def test_an_unknown_dataset_is_refused(config: dict):
     with pytest.raises(InputError, match="unknown dataset 'mvtek'; it can be parts"):
-        cells(config, "mvtek")
+        check_images(config, "mvtek")
 
 
 def changed(config: dict, path: tuple, value: object) -> dict:

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defectbench.config import check_schema
+from defectbench.config.crossings import Place, check_crossings, crossings
+from defectbench.config.schema import check_schema
 from defectbench.errors import InputError
 from defectbench.scorers.nearest_neighbour import NearestNeighbour
 from defectbench.scorers.pca_kde import PcaKde
 from defectbench.studies.across import across, fitted_rows, judging_rows
-from defectbench.studies.crossings import Place, check_crossings, crossings
 from defectbench.studies.trial import Category, Settings
 
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"

@@ -12,8 +12,7 @@ from PIL import ExifTags, Image
 
 from defectbench.errors import InputError
 from defectbench.images.index import IndexRow, dataset_digest, read_index, write_index
-from defectbench.images.indexing import category_notes, index_category, write_notes
-from defectbench.storage import read_json
+from defectbench.images.indexing import category_notes, index_category
 
 
 def index_rows(category: Path) -> list[IndexRow]:
@@ -298,11 +297,6 @@ def test_bits_that_the_config_states_are_checked_not_noted(category: Path):
 def test_webp_is_an_image(category: Path):
     Image.open(category / GOOD).save(category / "train/good/photo.webp")
     assert "train/good/photo.webp" in {row.path for row in index_rows(category)}
-
-
-def test_notes_are_stored_for_the_report(tmp_path: Path):
-    write_notes(tmp_path / "notes.json", ["1600×1200 images are squashed to a square"])
-    assert read_json(tmp_path / "notes.json") == ["1600×1200 images are squashed to a square"]
 
 
 def test_a_missing_training_folder_is_named(category: Path):

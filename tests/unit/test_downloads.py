@@ -9,7 +9,7 @@ import pytest
 from server import Server, serving
 
 from defectbench.errors import InputError
-from defectbench.sources.downloads import download
+from defectbench.sources.fetching import download
 
 CONTENT = np.random.default_rng(42).bytes(3_000_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -17,7 +17,7 @@ MD5 = hashlib.md5(CONTENT).hexdigest()
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr("defectbench.sources.downloads.BACK_OFF_SECONDS", 0.01)
+    monkeypatch.setattr("defectbench.sources.fetching.BACK_OFF_SECONDS", 0.01)
     with serving(CONTENT) as running:
         yield running
 

@@ -7,7 +7,12 @@ import pytest
 from defectbench.errors import InputError
 from defectbench.images.groups import OWN, assign_groups, group_notes
 from defectbench.images.indexing import index_category
-from defectbench.sources.elpv import link_cells
+from defectbench.sources import dataset_source
+
+
+def lay_out(category: str, folder: Path) -> None:
+    config = {"datasets": {"elpv": {"source": "elpv"}}}
+    dataset_source("elpv", config).put(category, folder)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +22,7 @@ from defectbench.sources.elpv import link_cells
 def test_whole_modules_are_learnt_or_tested(
     tmp_path: Path, category: str, counts: tuple[int, ...], modules: int
 ):
-    link_cells(category, tmp_path / category)
+    lay_out(category, tmp_path / category)
     groups = {"csv": str(tmp_path / category / OWN)}
     rows = assign_groups(index_category(tmp_path / category)[0], groups, category)
     kinds = [("train", "good"), ("test", "good"), ("test", "defective")]
@@ -27,7 +32,7 @@ def test_whole_modules_are_learnt_or_tested(
 
 
 def test_modules_follow_the_file_order(tmp_path: Path):
-    link_cells("monocrystalline", tmp_path / "mono")
+    lay_out("monocrystalline", tmp_path / "mono")
     lines = (tmp_path / "mono" / OWN).read_text().splitlines()[1:]
     cells = {int(path[-8:-4]): module for path, module in (line.split(",") for line in lines)}
     # the pictures change between cells 1254 and 1255: the module before has 54 cells
@@ -38,4 +43,4 @@ def test_modules_follow_the_file_order(tmp_path: Path):
 
 def test_another_category_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="no category thin_film; it has monocrystalline"):
-        link_cells("thin_film", tmp_path)
+        lay_out("thin_film", tmp_path)

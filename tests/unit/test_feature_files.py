@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from defectbench.errors import InputError
-from defectbench.sources.given_features import feature_files, read_feature_file
+from defectbench.sources.given_features import GivenFeatures, read_feature_file
 
 
 def arrays(**changes: object) -> dict[str, np.ndarray]:
@@ -102,7 +102,8 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str):
 def test_categories_are_the_files_of_the_folder(tmp_path: Path):
     for name in ("ring.npz", "plate.h5", "notes.txt"):
         (tmp_path / name).touch()
-    assert list(feature_files(tmp_path)) == ["plate", "ring"]
+    source = GivenFeatures("given", {"datasets": {"given": {"path": tmp_path}}})
+    assert source.found() == ["plate", "ring"]
     (tmp_path / "ring.h5").touch()
     with pytest.raises(InputError, match="second file of category ring"):
-        feature_files(tmp_path)
+        source.found()

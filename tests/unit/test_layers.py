@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from defectbench.config.layers import check_layers, timm_models
 from defectbench.errors import InputError
-from defectbench.features.layers import check_layers, timm_models
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +34,7 @@ def test_an_unknown_layer_is_refused_with_the_nearest(tmp_path: Path):
         InputError, match=r"methods\.fre\.layer: resnet18 has no layer 'layr3'.*layer3"
     ):
         check_layers(config("resnet18", "layr3"), tmp_path)
-    with pytest.raises(InputError, match=r"nearest are conv1, bn1, relu, maxpool, layer1"):
+    with pytest.raises(InputError, match=r"it can be conv1, bn1, relu, maxpool, layer1"):
         check_layers(config("resnet18", "?"), tmp_path)
 
 

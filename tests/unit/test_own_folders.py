@@ -8,7 +8,7 @@ import pytest
 from defectbench.errors import InputError
 from defectbench.images.indexing import index_category
 from defectbench.images.layout import users_folder
-from defectbench.sources.own_folders import lay_out, own_categories, training_images
+from defectbench.sources.own_folders import OwnFolders
 
 
 @pytest.fixture
@@ -33,14 +33,20 @@ def _moved(folder: Path, to: Path) -> None:
 ENTRY = {"good": "ok", "defective": "nok", "masks": "masks/{defect}/{stem}_mask.png"}
 
 
+def source(path: Path, seed: int = 42, **changes: object) -> OwnFolders:
+    """The source that an entry of the config describes, `ENTRY` with changes."""
+    entry = {key: value for key, value in (ENTRY | changes).items() if value is not None}
+    datasets = {"parts": entry | {"path": str(path)}}
+    return OwnFolders("parts", {"seed": seed, "datasets": datasets})
+
+
 @pytest.fixture
 def laid_out(parts: Path, tmp_path: Path) -> Callable[..., Path]:
-    """The folders laid out by an entry of the config, `ENTRY` with changes."""
+    """The folders laid out as such an entry says."""
 
     def make(seed: int = 42, **changes: object) -> Path:
         output = tmp_path / "data" / f"parts{seed}"
-        entry = {key: value for key, value in (ENTRY | changes).items() if value is not None}
-        lay_out(parts, entry, "parts", seed, output)
+        source(parts, seed, **changes).put("parts", output)
         return output
 
     return make
@@ -51,10 +57,11 @@ def paths(made: Path, split: str) -> list[str]:
 
 
 def test_the_category_is_the_path_itself_or_each_of_its_folders(parts: Path):
-    assert own_categories({"path": str(parts), **ENTRY}) == {"parts": parts}
-    assert own_categories({"path": str(parts.parent), **ENTRY}) == {"parts": parts}
+    for path in (parts, parts.parent):
+        assert source(path).found() == ["parts"]
+        assert len(source(path).images("parts")) == 16 + 7
     with pytest.raises(InputError, match=r"images in fine \(`good`\); found parts/"):
-        own_categories({"path": str(parts.parent), "good": "fine"})
+        source(parts.parent, good="fine").found()
 
 
 def test_images_of_equal_names_defect_types_and_masks_are_all_found(laid_out):
@@ -82,7 +89,8 @@ def test_the_split_is_a_quarter_by_the_seed_and_keeps_groups_whole(laid_out, par
     assert "test/good/" + test[0] + ",tile" in (made / "groups.csv").read_text()
     assert paths(laid_out(groups=r"tile\d+"), "test") == test
     assert paths(laid_out(seed=7), "test") != paths(laid_out(seed=8), "test")
-    assert training_images(parts, ENTRY) == 12
+    splits = [split for split, _ in source(parts, groups=r"tile\d+").images("parts")]
+    assert splits.count("train") == 12
 
 
 def test_images_set_aside_for_the_test_are_not_trained_on(laid_out):

@@ -26,14 +26,15 @@ from defectbench.scorers import scorer_names
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 WITH_SCRIPT = [rule for rule in rules() if rule.script]
 STAGES = sorted({script_of(rule) for rule in WITH_SCRIPT})
-SCORERS = {
+MODULES = {
+    "source": "sources.download",
     "scores": "scorers.pca_fre",
     "study_training_size": "scorers.pca_fre",
     "study_contamination": "scorers.pca_fre",
     "study_across": "scorers.pca_fre",
     "detector": "deployment.graphs.maps",
 }
-"""Scripts that import the method's scorer, or its graph, by name."""
+"""What scripts import by name: the dataset's source, the method's scorer or its graph."""
 
 OF_NO_NUMBER = frozenset({"h5py", "jsonschema", "markupsafe", "snakemake", "yaml"})
 """Libraries that give back what they were given, or check it, whatever their version."""
@@ -62,7 +63,7 @@ def test_every_rule_has_the_digest_of_its_own_script(rule: Rule):
     script, code = script_of(rule), rule.params.code
     if callable(code):
         code = code(SimpleNamespace(method="fre", backbone="resnet18", dataset="mvtec"))
-    modules = [SCORERS[script]] if script in SCORERS else []
+    modules = [MODULES[script]] if script in MODULES else []
     assert code["code"] == stage_digest(script, *modules)["code"]
 
 
@@ -105,17 +106,20 @@ def forget() -> None:
 def codes() -> dict[str, str]:
     forget()
     digests = {stage: stage_digest(stage)["code"] for stage in STAGES}
-    return digests | {"pca_fre": stage_digest("scores", "scorers.pca_fre")["code"]}
+    return digests | {
+        "elpv": stage_digest("source", "sources.elpv")["code"],
+        "pca_fre": stage_digest("scores", "scorers.pca_fre")["code"],
+    }
 
 
 @pytest.mark.parametrize(
     ("module", "changed"),
     [
-        ("sources/elpv.py", {"source"}),
+        ("sources/elpv.py", {"elpv"}),
         ("scorers/pca_fre.py", {"pca_fre"}),
         ("scorers/pca_kde.py", set()),
         ("reports/published.py", {"table"}),
-        ("errors.py", {*STAGES, "pca_fre"}),
+        ("errors.py", {*STAGES, "elpv", "pca_fre"}),
     ],
 )
 def test_any_edit_changes_the_stages_that_import_the_file_and_no_other(

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from defectbench.config import method_layers, scorer_parameters
+from defectbench.config.plan import method_layers, scorer_parameters
 from defectbench.evaluation.seeds import average_seeds
 from defectbench.provenance import FACTS
 from defectbench.reports.cells import notes_by_category

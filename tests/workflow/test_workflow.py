@@ -189,7 +189,7 @@ def test_features_from_elsewhere_give_the_same_figures_and_a_page(finished: Path
         ("categories=rign", "categories: unknown value 'rign'; did you mean ring?"),
         (
             "methods={fre_small: {layer: blocks.33}}",
-            "methods.fre_small.layer: efficientnet_lite0 has no layer 'blocks.33'; the nearest are",
+            "methods.fre_small.layer: efficientnet_lite0 has no layer 'blocks.33'; did you mean",
         ),
     ],
     ids=["out of range", "refers to nothing", "no such layer"],

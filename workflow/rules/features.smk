@@ -20,7 +20,7 @@ rule features:
     benchmark:
         "benchmarks/{dataset}/{category}/features.jsonl"
     wildcard_constraints:
-        dataset=datasets_from("download", "archive", "folder", "elpv"),
+        dataset=datasets_that_give("images"),
     conda:
         "../../envs/torch.yaml"
     threads: threads_side_by_side

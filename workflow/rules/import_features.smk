@@ -19,7 +19,7 @@ rule import_features:
     benchmark:
         "benchmarks/{dataset}/{category}/import_features.jsonl"
     wildcard_constraints:
-        dataset=datasets_from("features"),
+        dataset=datasets_that_give("features"),
     conda:
         "../../envs/numeric.yaml"
     threads: 1

@@ -17,7 +17,7 @@ rule index:
     benchmark:
         "benchmarks/{dataset}/{category}/index.jsonl"
     wildcard_constraints:
-        dataset=datasets_from("download", "archive", "folder", "elpv"),
+        dataset=datasets_that_give("images"),
     conda:
         "../../envs/numeric.yaml"
     threads: threads_side_by_side

@@ -1,15 +1,15 @@
 """Input functions and parameters of all stages, from the checked config."""
 
 import re
-from pathlib import Path
+from functools import cache
 
-from defectbench.sources.archives import category_archive
-from defectbench.config import (
+from defectbench.config.checks import check_images
+from defectbench.config.plan import (
     all_categories,
-    category_folder,
     cells,
     default_datasets,
     exportable_cells,
+    gives_images,
     localizing_cells,
     method_layers,
     new_folders,
@@ -19,15 +19,14 @@ from defectbench.config import (
 )
 from defectbench.deployment.graphs import GRAPHS, check_exportable
 from defectbench.errors import InputError
-from defectbench.provenance import FACTS
-from defectbench.sources.given_features import feature_files
-from defectbench.sources.own_folders import KEYS
-from defectbench.provenance import file_sha256, library_versions, stage_digest
+from defectbench.provenance import FACTS, stage_digest
+from defectbench.sources import dataset_source
+from defectbench.sources.base import local_origin
 
 
-def datasets_from(*sources):
-    """Wildcard constraint: the datasets of these sources."""
-    names = [name for name, entry in config["datasets"].items() if entry["source"] in sources]
+def datasets_that_give(kind):
+    """Wildcard constraint: the datasets of `images`, or of `features`."""
+    names = [name for name in config["datasets"] if dataset_source(name, config).gives == kind]
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
@@ -39,41 +38,24 @@ def default_reports(wildcards):
 
 def category_origin(wildcards):
     """What decides a category's images: where they come from, and the content of what is here."""
-    entry = config["datasets"][wildcards.dataset]
-    if entry["source"] == "elpv":
-        return library_versions("elpv-dataset")
-    if entry["source"] == "download":
-        listed = FACTS / f"{wildcards.dataset}_sources.csv"
-        return category_archive(wildcards.category, entry, listed).identity
-    inner = wildcards.category if entry["source"] == "folder" else ""
-    path = category_folder(entry, inner).resolve() if inner else Path(entry["path"]).resolve()
-    origin = {"path": str(path), "content": CONTENTS.digest(path)}
-    return origin | own_layout(entry) if "good" in entry else origin
-
-
-def own_layout(entry):
-    """What decides how a user's own folders are laid out as train and test."""
-    groups = entry.get("groups", "")
-    if not isinstance(groups, str):
-        groups = file_sha256(Path(groups["csv"]))
-    keys = {key: entry[key] for key in KEYS if key in entry}
-    return keys | {"groups": groups, "seed": config["seed"]}
+    return dataset_source(wildcards.dataset, config).origin(wildcards.category, CONTENTS)
 
 
 def dataset_groups(wildcards):
     """How images are grouped, as far as the index does not say so already."""
-    entry = config["datasets"][wildcards.dataset]
-    return "" if "good" in entry else entry.get("groups", "")
+    return dataset_source(wildcards.dataset, config).groups
+
+
+def backbone_file(backbone):
+    """Weights of a backbone: the local file that the config names, or the fetched one."""
+    local = config["backbones"].get(backbone, {}).get("weights")
+    return local or rules.weights.output.weights.format(backbone=backbone)
 
 
 def category_weights(wildcards):
     """Weights of every backbone that a category's methods need, in order of the backbones' names."""
-    return [
-        # the local file that the config names, or the fetched one
-        config["backbones"].get(backbone, {}).get("weights")
-        or rules.weights.output.weights.format(backbone=backbone)
-        for backbone in sorted({entry["backbone"] for entry in extraction_passes(wildcards)})
-    ]
+    backbones = {entry["backbone"] for entry in extraction_passes(wildcards)}
+    return [backbone_file(backbone) for backbone in sorted(backbones)]
 
 
 def extraction_passes(wildcards):
@@ -93,12 +75,12 @@ def extraction_passes(wildcards):
 
 def feature_file(wildcards):
     """The category's file of features made elsewhere."""
-    files = feature_files(config["datasets"][wildcards.dataset]["path"])
-    return files.get(wildcards.category, [])
+    return dataset_source(wildcards.dataset, config).files().get(wildcards.category, [])
 
 
 def features_are_given(wildcards):
-    return config["datasets"][wildcards.dataset]["source"] == "features"
+    """Whether a dataset's features were made elsewhere; it then has no images."""
+    return not gives_images(config, wildcards.dataset)
 
 
 def method_features(wildcards):
@@ -128,14 +110,18 @@ def groups_file(wildcards):
     return [] if isinstance(groups, str) else groups["csv"]
 
 
+@cache
+def check_once(dataset):
+    """Check a dataset's images when it is first asked for: folders of others need not be there."""
+    check_images(config, dataset)
+
+
 def of_cells(rule, name, only=cells):
     """Input function for an output of a rule, for all cells of a dataset's table, or some."""
 
     def files(wildcards):
-        try:
-            wanted = only(config, wildcards.dataset)
-        except InputError as error:
-            raise WorkflowError(str(error)) from None
+        check_once(wildcards.dataset)
+        wanted = only(config, wildcards.dataset)
         pattern = getattr(rules, rule).output[name]
         found = (pattern.format(dataset=wildcards.dataset, **cell._asdict()) for cell in wanted)
         return list(dict.fromkeys(found))  # some outputs are one per category
@@ -169,22 +155,18 @@ def published_figures(wildcards):
 
 def exportable_model(wildcards):
     """The model, or an error before any work if its scorer cannot be exported."""
-    try:
-        check_exportable(config["methods"][wildcards.method]["scorer"])
-        if features_are_given(wildcards):
-            raise InputError(
-                f"dataset {wildcards.dataset}: its features were made elsewhere, so a detector "
-                "could not compute those of new images"
-            )
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
+    check_exportable(config["methods"][wildcards.method]["scorer"])
+    if features_are_given(wildcards):
+        raise InputError(
+            f"dataset {wildcards.dataset}: its features were made elsewhere, so a detector could "
+            "not compute those of new images"
+        )
     return rules.scores.output.model.format(**wildcards)
 
 
 def detector_weights(wildcards):
-    """The local file that the config names, or the fetched one."""
-    local = config["backbones"].get(wildcards.backbone, {}).get("weights")
-    return local or rules.weights.output.weights.format(**wildcards)
+    """Weights of the backbone that an exported detector holds."""
+    return backbone_file(wildcards.backbone)
 
 
 def detector_digest(wildcards):
@@ -196,11 +178,7 @@ def detector_digest(wildcards):
 def new_images(wildcards):
     """Folder of a category's unlabelled images, and its content."""
     dataset, category = wildcards.dataset, wildcards.category
-    try:
-        folders = new_folders(config, dataset)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
+    folders = new_folders(config, dataset)
     if category not in folders:
-        raise WorkflowError(f"dataset {dataset}: `new` names no images of {category}")
-    path = folders[category].resolve()
-    return {"path": str(path), "content": CONTENTS.digest(path)}
+        raise InputError(f"dataset {dataset}: `new` names no images of {category}")
+    return local_origin(folders[category], CONTENTS)

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from defectbench.sources.weights import listed_weights
-from defectbench.config import chosen_categories
-from defectbench.provenance import FACTS
+from defectbench.config.plan import chosen_categories
 from defectbench.features.devices import gpu_driver_is_loaded
-from defectbench.provenance import stage_digest
+from defectbench.features.weights import listed_weights
+from defectbench.provenance import FACTS, stage_digest
+from defectbench.sources import source_module
 
 GPU_THREADS = 2  # decode on, while the GPU computes
 MOST_THREADS = 8
 
 
 def gpus_per_extraction(wildcards):
-    """None where the config forbids it, or where this machine does the work and has none."""
+    """One GPU, unless the config forbids it or jobs run on this machine and it has none."""
     if config["device"] == "cpu" or (
         config["device"] == "auto" and works_here() and not gpu_driver_is_loaded()
     ):
@@ -27,7 +27,7 @@ def works_here():
 
 
 def threads_side_by_side(wildcards):
-    """Threads of a job that every category has: all cores are busy, and no job waits for many."""
+    """Threads of a stage with one job per category: the cores, shared out among the categories."""
     if gpus_per_extraction(wildcards):
         return GPU_THREADS
     categories = len(chosen_categories(config, wildcards.dataset))
@@ -36,7 +36,7 @@ def threads_side_by_side(wildcards):
 
 
 def grows(base, per_mb=0, of=""):
-    """MB or minutes that a job asks for: more for a larger input file, and on each further try."""
+    """Request of MB or minutes that grows with the size of an input file and with each retry."""
 
     def request(wildcards, input, attempt):
         megabytes = Path(input[of]).stat().st_size / 1e6 if of else 0
@@ -46,12 +46,18 @@ def grows(base, per_mb=0, of=""):
 
 
 def weights_digest(wildcards):
-    """What decides a backbone's weights: their entry in the list, or else the version of timm."""
+    """What decides a backbone's weights: the entry in the list, or else the version of timm."""
     digest = stage_digest("weights")
     listed = listed_weights(FACTS / "weights.csv").get(wildcards.backbone)
     if listed is None:
         return {"code": digest["code"], "timm": digest["timm"]}
     return {"code": digest["code"], "url": listed["url"], "sha256": listed["sha256_prefix"]}
+
+
+def source_digest(wildcards):
+    """Digest of the stage with the source of the dataset, and no other."""
+    entry = config["datasets"][wildcards.dataset]
+    return stage_digest("source", f"sources.{source_module(entry)}")
 
 
 def scorer_digest(script):

@@ -34,7 +34,7 @@ rule scores:
         scorer=lookup("methods/{method}/scorer", within=config),
         parameters=lambda wildcards: scorer_parameters(config, wildcards.method),
         trimmed=lookup("methods/{method}/trimmed", within=config, default=0),
-        group=method_group,
+        features_group=method_group,
         layers=method_arrays,
         seed=config["seed"],
         folds=config["threshold"]["folds"],

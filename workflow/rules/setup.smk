@@ -13,17 +13,13 @@ gc.freeze()
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow", "scripts")))
 
-from defectbench.config import (
-    check_config,
-    check_schema,
-    leave_out_default_aspect,
-    separate_seeds,
-    split_names,
-)
+from defectbench.config.checks import check_config
+from defectbench.config.crossings import check_crossings
+from defectbench.config.layers import check_layers
+from defectbench.config.plan import separate_seeds
+from defectbench.config.schema import check_schema
 from defectbench.contents import Contents
-from defectbench.studies.crossings import check_crossings
 from defectbench.errors import InputError
-from defectbench.features.layers import check_layers
 from defectbench.planning import Planner, let_receipts_decide
 from defectbench.receipts import remove_outdated
 from defectbench.terminal import take_over
@@ -96,6 +92,4 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-config["categories"] = split_names(config["categories"])
-leave_out_default_aspect(config)
 separate_seeds(config)

@@ -12,6 +12,8 @@ rule source:
         "logs/{dataset}/{category}/source.log",
     benchmark:
         "benchmarks/{dataset}/{category}/source.jsonl"
+    wildcard_constraints:
+        dataset=datasets_that_give("images"),
     conda:
         "../../envs/numeric.yaml"
     threads: 1
@@ -20,6 +22,6 @@ rule source:
         runtime=240,
     params:
         origin=category_origin,
-        code=stage_digest("source"),
+        code=source_digest,
     script:
         "../scripts/source.py"

@@ -1,6 +1,6 @@
 """Input functions and parameters of the studies."""
 
-from defectbench.studies.crossings import crossings
+from defectbench.config.crossings import crossings
 
 
 def study(name):

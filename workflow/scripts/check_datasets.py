@@ -1,58 +1,70 @@
 """`make check`: what a run with some settings would meet, without computing or downloading."""
 
+import contextlib
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from snakemake.utils import update_config
+from tabulate import tabulate
 
-from defectbench.config import (
-    category_folder,
+from defectbench.config.checks import check_config, check_images
+from defectbench.config.plan import (
+    Config,
     cells,
-    check_config,
-    check_schema,
     chosen_categories,
     default_datasets,
     new_folders,
     new_image_cells,
-    split_names,
 )
+from defectbench.config.schema import check_schema
 from defectbench.deployment.folder import images_below
 from defectbench.errors import InputError
-from defectbench.images.groups import OWN, assign_groups
-from defectbench.images.index import IndexRow
-from defectbench.images.indexing import category_notes, index_category
+from defectbench.images.groups import assign_groups
+from defectbench.images.index import IndexRow, read_index
+from defectbench.images.indexing import examine_category
 from defectbench.provenance import FACTS
-from defectbench.reports.preview import earlier_rates, preview_table
-from defectbench.sources.mvtec_folder import link_category, link_elpv
-from defectbench.sources.own_folders import lay_out
+from defectbench.sources import dataset_source
+from defectbench.sources.base import ImageSource
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 BAD_INPUT_EXIT = 1
+HEADER = ("category", "train", "test good", "test defective", "masks", "groups", "sizes", "modes")
+MOST_LISTED = 3
 
 
 def main(settings: Sequence[str]) -> int:
     """Print what was found; exit status 1 if something must be mended first."""
     problems: list[str] = []
     work = 0
-    try:
+    with collecting(problems):
         config = merged_config(settings)
         for dataset in default_datasets(config):
-            work += check_dataset(config, dataset, problems)
+            with collecting(problems):
+                work += check_dataset(config, dataset, problems)
         if not problems:
             print_effort(settings, work)
-    except InputError as error:
-        problems.append(str(error))
     for problem in problems:
         print(f"error: {problem}")
     return BAD_INPUT_EXIT if problems else 0
+
+
+@contextlib.contextmanager
+def collecting(problems: list[str]) -> Iterator[None]:
+    """Collect what is wrong in the block, and go on after it: all problems are printed at once."""
+    try:
+        yield
+    except InputError as error:
+        problems.append(str(error))
 
 
 def merged_config(settings: Sequence[str]) -> dict[str, Any]:
@@ -66,69 +78,76 @@ def merged_config(settings: Sequence[str]) -> dict[str, Any]:
         update_config(config, loaded or {})
     check_schema(config, SCHEMA)
     check_config(config)
-    config["categories"] = split_names(config["categories"])
     return config
 
 
-def check_dataset(config: Mapping[str, Any], dataset: str, problems: list[str]) -> int:
+def check_dataset(config: Config, dataset: str, problems: list[str]) -> int:
     """Print a dataset's categories and collect problems; returns images times detectors."""
-    entry = config["datasets"][dataset]
-    print(f"{dataset}: {', '.join(entry['methods'])} on images from {entry.get('path', 'pip')}")
+    source = dataset_source(dataset, config)
+    print(f"{dataset}: {', '.join(source.entry['methods'])} on {source.description}")
     found: dict[str, list[IndexRow]] = {}
-    try:
-        detectors = cells(config, dataset)
-        for category in chosen_categories(config, dataset):
-            if entry["source"] in ("archive", "features"):
-                print(f"  {category}: not looked into before the run")
-                continue
-            try:
-                found[category], notes = indexed(config, dataset, category)
-                print("".join(f"  {category}: {note}\n" for note in notes), end="")
-            except InputError as error:
-                problems.append(str(error))
-    except InputError as error:
-        problems.append(str(error))
-        return 0
+    check_images(config, dataset)
+    for category in chosen_categories(config, dataset):
+        if not source.checked_before:
+            print(f"  {category}: not looked into before the run")
+            continue
+        with collecting(problems):
+            found[category], notes = indexed(source, category)
+            print("".join(f"  {category}: {note}\n" for note in notes), end="")
     if found:
-        print(f"\n{preview_table(found)}\n")
-    check_new_images(config, dataset, problems)
-    return sum(len(found.get(cell.category, ())) for cell in detectors)
+        rows = [table_row(name, index) for name, index in found.items()]
+        print(f"\n{tabulate(rows, HEADER, 'simple', disable_numparse=True)}\n")
+    with collecting(problems):
+        print_new_images(config, dataset)
+    return sum(len(found.get(cell.category, ())) for cell in cells(config, dataset))
 
 
-def check_new_images(config: Mapping[str, Any], dataset: str, problems: list[str]) -> None:
+def print_new_images(config: Config, dataset: str) -> None:
     """Print how many unlabelled images there are, and what will score them."""
-    try:
-        cells_of_new = new_image_cells(config, dataset)
-    except InputError as error:
-        problems.append(str(error))
-        return
-    detectors = ", ".join(dict.fromkeys(f"{cell.method} {cell.backbone}" for cell in cells_of_new))
+    names = [f"{cell.method} {cell.backbone}" for cell in new_image_cells(config, dataset)]
+    detectors = ", ".join(dict.fromkeys(names))
     for category, folder in new_folders(config, dataset).items():
         count = len(images_below(folder))
         print(f"  {category}: {count} new images in {folder}, scored by {detectors}")
 
 
-def indexed(
-    config: Mapping[str, Any], dataset: str, category: str
-) -> tuple[list[IndexRow], list[str]]:
+def indexed(source: ImageSource, category: str) -> tuple[list[IndexRow], list[str]]:
     """A category's index and notes, from links in a temporary folder."""
-    entry = config["datasets"][dataset]
+    counts = FACTS / f"{source.dataset}_counts.csv"
     with tempfile.TemporaryDirectory() as temporary:
-        linked = Path(temporary, category)
-        if entry["source"] == "elpv":
-            link_elpv(category, linked)
-        elif "good" in entry:
-            lay_out(category_folder(entry, category), entry, category, config["seed"], linked)
-        else:
-            link_category(category_folder(entry, category), linked)
-        rows, notes = index_category(linked, bits=entry.get("bits"))
-        counts = FACTS / f"{dataset}_counts.csv"
-        notes += category_notes(linked, rows, counts if counts.is_file() else None)
-        if (linked / OWN).is_file():
-            rows = assign_groups(rows, {"csv": str(linked / OWN)}, category)
-        elif "groups" in entry:
-            rows = assign_groups(rows, entry["groups"], category)
-    return rows, notes
+        folder = Path(temporary, category)
+        source.put(category, folder)
+        known = counts if counts.is_file() else None
+        rows, notes = examine_category(folder, source.entry.get("bits"), known)
+    return assign_groups(rows, source.groups, category) if source.groups else rows, notes
+
+
+def table_row(name: str, index: Sequence[IndexRow]) -> list[str]:
+    """Counts, masks, groups, sizes and modes of a category, as in `HEADER`."""
+    train = [row for row in index if row.split == "train"]
+    tested = [row for row in index if row.split == "test" and not row.label]
+    defective = Counter(row.defect for row in index if row.label)
+    types = f" ({most_frequent(defective)})" if defective else ""
+    groups = {row.group for row in index if row.group}
+    return [
+        name,
+        str(len(train)),
+        str(len(tested)),
+        f"{defective.total()}{types}",
+        str(sum(bool(row.mask) for row in index)),
+        str(len(groups) or "none"),
+        most_frequent(Counter(f"{row.width}×{row.height}" for row in index)),
+        most_frequent(Counter(row.mode for row in index)),
+    ]
+
+
+def most_frequent(counts: Counter[str]) -> str:
+    """The most frequent names, with their counts unless there is one alone."""
+    if len(counts) == 1:
+        return next(iter(counts))
+    most = [f"{count} {name}" for name, count in counts.most_common(MOST_LISTED)]
+    more = [f"{len(counts) - MOST_LISTED} more"] if len(counts) > MOST_LISTED else []
+    return ", ".join([*most, *more])
 
 
 def print_effort(settings: Sequence[str], work: int) -> None:
@@ -143,16 +162,33 @@ def print_effort(settings: Sequence[str], work: int) -> None:
     jobs = re.findall(r"^(\w+) +(\d+)$", said, flags=re.MULTILINE)
     counts = ", ".join(f"{count} {rule}" for rule, count in jobs if rule not in ("all", "total"))
     print(f"jobs: {counts or 'nothing left to do'}")
-    rates = earlier_rates(Path())
-    if rates is None or not work:
+    done, seconds, size = earlier_work()
+    if not done or not work:
         print("time and disk: not known before a first run here, such as `make demo`")
         return
-    minutes, megabytes = work * rates.seconds / 60, work * rates.size / 1e6
+    minutes, megabytes = work * seconds / done / 60, work * size / done / 1e6
     print(
         f"from scratch: about {minutes:.1f} minutes of jobs, of which {os.cpu_count()} cores share "
-        f"some, and {megabytes:.0f} MB; earlier runs here took {rates.seconds * 1000:.0f} ms and "
-        f"{rates.size / 1000:.0f} kB for an image and a detector (other detectors: more or less)"
+        f"some, and {megabytes:.0f} MB; earlier runs here took {seconds / done * 1000:.0f} ms and "
+        f"{size / done / 1000:.0f} kB for an image and a detector (other detectors: more or less)"
     )
+
+
+def earlier_work() -> tuple[int, float, int]:
+    """Images times detectors of finished categories, seconds of their jobs, bytes of results."""
+    work, seconds, size = 0, 0.0, 0
+    for index in Path().glob("results/*/*/index.tsv"):
+        category = index.parent
+        detectors = len(list(category.glob("*/*/metrics.json")))
+        if not detectors:
+            continue
+        work += len(read_index(index)) * detectors
+        for benchmark in Path("benchmarks", *category.parts[-2:]).rglob("*.jsonl"):
+            lines = benchmark.read_text(encoding="utf-8").splitlines()
+            seconds += sum(float(json.loads(line).get("s") or 0) for line in lines)
+        files = (file for file in category.rglob("*") if not file.name.startswith("."))
+        size += sum(file.stat().st_size for file in files if file.is_file())
+    return work, seconds, size
 
 
 if __name__ == "__main__":

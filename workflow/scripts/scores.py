@@ -26,7 +26,7 @@ with job_log(snakemake.log[0]):
     given, output, params = snakemake.input, snakemake.output, snakemake.params
     index = read_grouped_index(given.index, params.groups, snakemake.wildcards.category)
     train, test = ([row for row in index if row.split == split] for split in ("train", "test"))
-    X, made = read_layers(given.features, params.group, params.layers)
+    X, made = read_layers(given.features, params.features_group, params.layers)
     X_train, X_test = (
         take_images(X, [row.split == split for row in index]) for split in ("train", "test")
     )
@@ -63,7 +63,7 @@ with job_log(snakemake.log[0]):
     write_json(
         output.cost,
         {
-            "extract_ms_per_image": read_json(given.extraction_cost)[params.group],
+            "extract_ms_per_image": read_json(given.extraction_cost)[params.features_group],
             "score_cpu_ms_per_image": 1000 * found.score_cpu_seconds / len(test),
             "fit_cpu_seconds": found.fit_cpu_seconds,
             "model_bytes": Path(output.model).stat().st_size,

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from defectbench.errors import job_log
+from defectbench.features.weights import fetch_weights
 from defectbench.provenance import FACTS
-from defectbench.sources.weights import fetch_weights
 
 with job_log(snakemake.log[0]):
     fetch_weights(

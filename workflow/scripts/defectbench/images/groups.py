@@ -1,4 +1,4 @@
-"""Which images show the same part: exposures of one tile, cells of one module, one shift's work."""
+"""Groups: images of one part, such as exposures of one tile or cells of one solar module."""
 
 import csv
 import re
@@ -13,7 +13,7 @@ Groups = str | Mapping[str, str]
 """A regular expression, or ``{"csv": file}``: the key `groups` of a dataset in the config."""
 
 OWN = "groups.csv"
-"""In a category's folder, the groups that its source knows."""
+"""File in a category's folder with the groups that its source knows."""
 
 
 def check_groups(groups: Groups) -> None:
@@ -24,13 +24,7 @@ def check_groups(groups: Groups) -> None:
     InputError
         If the expression does not compile, or the CSV is missing or lacks a column.
     """
-    if isinstance(groups, str):
-        try:
-            re.compile(groups)
-        except re.error as error:
-            raise InputError(f"{groups!r} is no regular expression ({error})") from error
-    else:
-        _listed(Path(groups["csv"]))
+    group_names([], groups, "")
 
 
 def assign_groups(rows: Sequence[IndexRow], groups: Groups, category: str) -> list[IndexRow]:
@@ -64,9 +58,11 @@ def read_grouped_index(path: str | Path, groups: Groups, category: str) -> list[
 
 def group_names(paths: Sequence[str], groups: Groups, category: str) -> list[str]:
     """Group of each path, as in `assign_groups`; empty for none."""
-    check_groups(groups)
     if isinstance(groups, str):
-        pattern = re.compile(groups)
+        try:
+            pattern = re.compile(groups)
+        except re.error as error:
+            raise InputError(f"{groups!r} is no regular expression ({error})") from error
         return [_matched(pattern, path) for path in paths]
     listed = _listed(Path(groups["csv"]))
     return [listed.get(f"{category}/{path}", listed.get(path, "")) for path in paths]

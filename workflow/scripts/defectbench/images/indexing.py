@@ -1,4 +1,4 @@
-"""Every image of a category found and checked, and what is usable and yet worth knowing."""
+"""Find and check every image of a category, and note what is usable but unusual."""
 
 import csv
 import hashlib
@@ -19,6 +19,7 @@ from defectbench.images.decoding import (
     upright_size,
 )
 from defectbench.images.depth import is_deep, unexplained_highest
+from defectbench.images.groups import OWN, assign_groups
 from defectbench.images.index import IndexRow
 from defectbench.images.layout import (
     foreign_files,
@@ -28,10 +29,10 @@ from defectbench.images.layout import (
     with_users_paths,
 )
 from defectbench.images.masks import add_masks
-from defectbench.storage import write_json
 
 WITHOUT_TEST = "; `good: train/good` in the dataset's settings sets a quarter of those aside"
 UNBOUNDED_MODES = frozenset({"I", "F"})
+CAMERA_BITS = (10, 12, 14)
 
 
 class Checked(NamedTuple):
@@ -50,6 +51,19 @@ class Checked(NamedTuple):
     row: IndexRow
     turned: bool
     highest: int
+
+
+def examine_category(
+    folder: Path, bits: int | None, counts_csv: str | Path | None
+) -> tuple[list[IndexRow], list[str]]:
+    """Index of a category with the groups that its source knows, and all that is worth knowing.
+
+    Parameters and errors are those of `index_category` and `category_notes`.
+    """
+    rows, notes = index_category(folder, bits=bits)
+    if (folder / OWN).is_file():
+        rows = assign_groups(rows, {"csv": str(folder / OWN)}, folder.name)
+    return rows, notes + category_notes(folder, rows, counts_csv)
 
 
 def index_category(
@@ -71,12 +85,12 @@ def index_category(
     list of IndexRow
         Sorted by path.
     list of str
-        What is usable and yet worth knowing, as far as only the files tell.
+        Notes that need the files and not the index alone: orientations, bits, masks.
 
     Raises
     ------
     InputError
-        Listing everything that cannot be used, each with its file.
+        If anything cannot be used; the message lists all of it, each with its file.
     """
     files = [*image_files(folder, "train"), *image_files(folder, "test")]
     problems = _layout_problems(folder, files)
@@ -99,7 +113,7 @@ def index_category(
 
 
 def _layout_problems(folder: Path, files: Sequence[Path]) -> list[str]:
-    """Images where the layout has no place for them, or names that mislead."""
+    """Missing images, images outside the layout's folders, and names that mislead."""
     problems = [
         f"{folder / wanted}: no images{advice}"
         for wanted, advice in (("train/good", ""), ("test", WITHOUT_TEST))
@@ -156,7 +170,7 @@ def _check_file(folder: Path, file: Path, bits: int | None) -> Checked | str:
 def _inspect(
     file: Path, content: bytes, bits: int | None
 ) -> tuple[str, tuple[int, int], bool, int]:
-    """Mode, upright size, whether turned, highest value of unknown range; all of it is read."""
+    """Mode, upright size, whether turned, highest value of unknown range; damage raises."""
     with open_image(file) as image:
         mode, size, deep = image.mode, image.size, is_deep(image)
         if image.format == "PNG":
@@ -175,13 +189,10 @@ def _printable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-CAMERA_BITS = (10, 12, 14)
-
-
 def category_notes(
     folder: Path, rows: Sequence[IndexRow], counts_csv: str | Path | None
 ) -> list[str]:
-    """What an index and its folder tell: odd sizes and modes, copies, missing images.
+    """Notes from an index and its folder: odd sizes and modes, copies, missing images.
 
     Parameters
     ----------
@@ -231,11 +242,6 @@ def range_notes(highest_values: Sequence[int]) -> list[str]:
         return [f"{found}, which come out black: store them in 8 bits"]
     bits = next(bits for bits in CAMERA_BITS if highest < 1 << bits)
     return [f"{found}: looks like {bits} bits; set `bits: {bits}`"]
-
-
-def write_notes(path: Path, notes: Sequence[str]) -> None:
-    """Store notes as a JSON list, for the report."""
-    write_json(path, list(notes))
 
 
 def _size_notes(rows: Sequence[IndexRow]) -> list[str]:

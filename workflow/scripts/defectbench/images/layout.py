@@ -30,14 +30,15 @@ def foreign_files(split: Path) -> list[Path]:
 
 
 def with_users_paths(text: str, folder: Path) -> str:
-    """A message in which links below a category's folder are the files that they lead to."""
+    """A message with the user's files in place of the links below a category's folder."""
+    # the longest first: a link's path may begin like another one's
     for link in sorted(_links(folder), key=lambda link: len(str(link)), reverse=True):
         text = text.replace(str(link), str(link.readlink()))
     return text.replace(str(folder), str(users_folder(folder)))
 
 
 def users_folder(folder: Path) -> Path:
-    """The folder with all that a category links to, or the category's own if it links nothing."""
+    """The user's folder that holds all linked files; the category's own without any links."""
     train = folder / "train"
     if train.is_symlink():
         return train.resolve().parent
@@ -54,33 +55,3 @@ def _links(folder: Path) -> list[Path]:
     ]
     links = [entry for entry in entries if entry.is_symlink()]
     return [link for link in links if link.readlink().is_absolute() and link.exists()]
-
-
-def no_categories(folder: Path) -> str:
-    """Why a folder holds no category: what was searched, what is there, what was expected."""
-    if (folder / "train" / "good").is_dir():
-        found = f"that is a category itself: set `path` to {folder.parent}"
-        return f"searched {folder} for folders that hold train/good; {found}"
-    found = _found_instead(folder)
-    return (
-        f"searched {folder} for folders that hold train/good; found {found}; expected "
-        f"{folder}/CATEGORY/train/good with the defect-free images, and test/good and test/DEFECT "
-        "beside train; or name your own folders as `good` and `defective` of the dataset"
-    )
-
-
-def _found_instead(folder: Path) -> str:
-    """The nearest that a folder holds to a category: other training folders, folders, images."""
-    folders = [entry for entry in visible(folder) if entry.is_dir()]
-    inside = [inner for entry in (folder, *folders) for inner in visible(entry / "train")]
-    trained = [str(inner.relative_to(folder)) for inner in inside if inner.is_dir()]
-    if trained:
-        return _few(trained)
-    images = sum(is_image(entry) for entry in visible(folder))
-    parts = [f"{images} images" if images else "", _few([f"{entry.name}/" for entry in folders])]
-    return ", ".join(filter(None, parts)) or "nothing"
-
-
-def _few(names: list[str], most: int = 8) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

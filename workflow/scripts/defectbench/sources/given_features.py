@@ -10,6 +10,7 @@ import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.images.index import IndexRow
+from defectbench.sources.base import Source, existing_folder
 
 SUFFIXES = (".h5", ".hdf5", ".npz")
 BACKBONE = "given"
@@ -31,24 +32,29 @@ class FeatureFile(NamedTuple):
     index: list[IndexRow]
 
 
-def feature_files(folder: str | Path) -> dict[str, Path]:
-    """Feature files of a folder by category, sorted.
+class GivenFeatures(Source):
+    """Categories are the feature files of the folder `path`, by their names without suffix."""
 
-    Raises
-    ------
-    InputError
-        If there is no such folder, or a category has two files.
-    """
-    path = Path(folder)
-    if not path.is_dir():
-        raise InputError(f"{path}: no such folder; mend `path` of the dataset in the config")
-    found: dict[str, Path] = {}
-    for file in sorted(path.iterdir()):
-        if file.suffix in SUFFIXES:
-            if file.stem in found:
+    gives = "features"
+    required = frozenset({"path"})
+    optional = Source.optional | {"groups"}
+
+    def found(self) -> list[str]:
+        return list(self.files())
+
+    def files(self) -> dict[str, Path]:
+        """Feature files by category, sorted.
+
+        Raises
+        ------
+        InputError
+            If there is no such folder, or a category has two files.
+        """
+        found: dict[str, Path] = {}
+        for file in sorted(existing_folder(self.entry).iterdir()):
+            if file.suffix in SUFFIXES and found.setdefault(file.stem, file) != file:
                 raise InputError(f"{file}: a second file of category {file.stem}; keep one")
-            found[file.stem] = file
-    return found
+        return found
 
 
 def read_feature_file(path: str | Path) -> FeatureFile:
@@ -101,12 +107,12 @@ def _problem(arrays: dict[str, np.ndarray]) -> str:
 def _index(X: np.ndarray, arrays: dict[str, np.ndarray]) -> list[IndexRow]:
     """One row per image, in the file's order."""
     labels = [int(label) for label in arrays["y"]]
-    digits = len(str(len(X)))
-    numbers = [f"{number:0{digits}}" for number in range(len(X))]
-    names = _text(arrays["name"]) if "name" in arrays else numbers
-    plain = [("good", "defective")[label] for label in labels]
-    defects = _text(arrays["defect"]) if "defect" in arrays else plain
-    groups = _text(arrays["group"]) if "group" in arrays else [""] * len(X)
+    columns = {
+        "name": [f"{number:0{len(str(len(X)))}}" for number in range(len(X))],
+        "defect": [("good", "defective")[label] for label in labels],
+        "group": [""] * len(X),
+    }
+    columns |= {name: _text(arrays[name]) for name in columns.keys() & arrays.keys()}
     return [
         IndexRow(
             path=f"{split}/{name}",
@@ -120,8 +126,8 @@ def _index(X: np.ndarray, arrays: dict[str, np.ndarray]) -> list[IndexRow]:
             sha256=hashlib.sha256(row.tobytes()).hexdigest(),
             group=group,
         )
-        for row, split, name, label, defect, group in zip(
-            X, _text(arrays["split"]), names, labels, defects, groups, strict=True
+        for row, split, label, name, defect, group in zip(
+            X, _text(arrays["split"]), labels, *columns.values(), strict=True
         )
     ]
 

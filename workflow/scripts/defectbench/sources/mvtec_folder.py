@@ -1,76 +1,77 @@
-"""Where images come from: a download, a local archive or folder, a Python package.
+"""A local folder with a folder per category in the MVTec layout."""
 
-Every source ends in the same place, one folder per category in the MVTec layout::
-
-    train/good/*.png   test/good/*.png   test/{defect}/*.png   ground_truth/{defect}/*_mask.png
-
-It is a folder of links: nothing is ever written into the user's own, and nothing is copied.
-"""
-
-import contextlib
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from defectbench.contents import Contents
 from defectbench.errors import InputError
-from defectbench.sources.elpv import link_cells
+from defectbench.images.layout import image_files, is_image, visible
+from defectbench.sources.base import ImageSource, existing_folder, few, local_origin
 
 LAYOUT = ("train", "test", "ground_truth")
 
 
-def link_category(category_folder: Path, output: Path) -> None:
-    """Link a category in the MVTec layout to `output`, complete or not at all.
+class MvtecFolder(ImageSource):
+    """Categories are the subfolders of `path` that hold ``train/good``."""
+
+    required = frozenset({"path"})
+
+    def found(self) -> list[str]:
+        folders = existing_folder(self.entry).iterdir()
+        return sorted(folder.name for folder in folders if (folder / "train" / "good").is_dir())
+
+    @property
+    def nothing_found(self) -> str:
+        folder = Path(self.entry["path"])
+        searched = f"searched {folder} for folders that hold train/good; found"
+        if (folder / "train" / "good").is_dir():
+            return f"{searched} that is a category itself: set `path` to {folder.parent}"
+        return (
+            f"{searched} {_found_instead(folder)}; expected {folder}/CATEGORY/train/good with the "
+            "defect-free images, and test/good and test/DEFECT beside train; or name your own "
+            "folders as `good` and `defective` of the dataset"
+        )
+
+    def origin(self, category: str, contents: Contents) -> dict[str, str]:
+        return local_origin(self._folder(category), contents)
+
+    def lay_out(self, category: str, folder: Path, origin: Any) -> None:
+        link_layout(self._folder(category), folder)
+
+    def images(self, category: str) -> list[tuple[str, str]]:
+        folder = self._folder(category)
+        return [
+            (split, file.relative_to(folder).as_posix())
+            for split in ("train", "test")
+            for file in image_files(folder, split)
+        ]
+
+    def _folder(self, category: str) -> Path:
+        return Path(self.entry["path"], category)
+
+
+def link_layout(category_folder: Path, folder: Path) -> None:
+    """Link a category that is in the MVTec layout already.
 
     Raises
     ------
     InputError
         If it has no defect-free training images.
     """
-    with folder_made_whole(output) as made:
-        _link_folder(category_folder, made)
-
-
-def link_elpv(category: str, output: Path) -> None:
-    """Lay the cells of one type of the package elpv-dataset out like MVTec AD.
-
-    Raises
-    ------
-    InputError
-        If the package is not installed or has no such type.
-    """
-    with folder_made_whole(output) as made:
-        link_cells(category, made)
-
-
-def folder_categories(path: str | Path) -> list[str]:
-    """Names of the subfolders that hold ``train/good``, sorted."""
-    folder = Path(path)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; mend `path` of the dataset in the config")
-    return sorted(entry.name for entry in folder.iterdir() if (entry / "train" / "good").is_dir())
-
-
-@contextlib.contextmanager
-def folder_made_whole(output: Path) -> Iterator[Path]:
-    """Place of a new folder that is renamed to `output` when the block ends without an error."""
-    made = output.with_name(f".{output.name}.part")
-    if made.exists():  # of a run that was killed
-        shutil.rmtree(made)
-    made.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield made
-        if output.is_dir():
-            shutil.rmtree(output)
-        made.rename(output)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-
-
-def _link_folder(category_folder: Path, output: Path) -> None:
-    """A folder of links, so that nothing is ever written into the user's own."""
     if not (category_folder / "train" / "good").is_dir():
         raise InputError(f"{category_folder}: no folder train/good with defect-free images there")
-    output.mkdir()
     for name in LAYOUT:
         if (category_folder / name).is_dir():
-            (output / name).symlink_to((category_folder / name).resolve())
+            (folder / name).symlink_to((category_folder / name).resolve())
+
+
+def _found_instead(folder: Path) -> str:
+    """The nearest that a folder holds to a category: other training folders, folders, images."""
+    folders = [entry for entry in visible(folder) if entry.is_dir()]
+    inside = [inner for entry in (folder, *folders) for inner in visible(entry / "train")]
+    trained = [str(inner.relative_to(folder)) for inner in inside if inner.is_dir()]
+    if trained:
+        return few(trained)
+    images = sum(is_image(entry) for entry in visible(folder))
+    parts = [f"{images} images" if images else "", few([f"{entry.name}/" for entry in folders])]
+    return ", ".join(filter(None, parts)) or "nothing"

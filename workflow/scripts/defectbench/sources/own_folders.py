@@ -7,139 +7,171 @@ A dataset then says which folders, or files, hold defect-free and which defectiv
 `path` is the category itself if `good` is found in it; else it holds a folder per category.
 """
 
-import csv
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from defectbench.contents import Contents
 from defectbench.errors import InputError
-from defectbench.images.groups import OWN, group_names
+from defectbench.images.groups import group_names
 from defectbench.images.layout import is_image, visible
-from defectbench.sources.mvtec_folder import folder_made_whole
+from defectbench.provenance import file_sha256
+from defectbench.sources.base import (
+    ImageSource,
+    existing_folder,
+    few,
+    link,
+    local_origin,
+    write_groups,
+)
 
 TEST_SHARE = 0.25
 """Of the defect-free images, where none are set aside for the test."""
 
-KEYS = ("good", "test_good", "defective", "masks")
+IMAGES = ("good", "test_good", "defective")
+"""Keys that name images."""
 
 
 class Placed(NamedTuple):
-    """An image and its place in the MVTec layout."""
+    """An image with its place in the MVTec layout, its path in the user's own, and its group."""
 
     split: str
     defect: str
-    name: str
     file: Path
+    own_path: str
+    group: str
 
     @property
     def path(self) -> str:
-        """Relative to the category's folder."""
-        return f"{self.split}/{self.defect}/{self.name}"
+        """In the MVTec layout; files of equal names in several folders keep apart."""
+        return f"{self.split}/{self.defect}/{self.own_path.replace('/', '__')}"
 
 
-def own_categories(entry: Mapping[str, Any]) -> dict[str, Path]:
-    """Categories of a dataset with the key `good`, by name, each with its folder.
-
-    Raises
-    ------
-    InputError
-        If there are none.
-    """
-    path = Path(entry["path"])
-    if not path.is_dir():
-        raise InputError(f"{path}: no such folder; mend `path` of the dataset in the config")
-    if _matching(path, entry["good"]):
-        return {path.resolve().name: path}
-    folders = [folder for folder in visible(path) if folder.is_dir()]
-    found = {folder.name: folder for folder in folders if _matching(folder, entry["good"])}
-    if not found:
-        raise InputError(
-            f"searched {path} and its folders for images in {_listed(entry['good'])} (`good`); "
-            f"found {', '.join(folder.name + '/' for folder in folders[:8]) or 'no folders'}"
-        )
-    return found
-
-
-def lay_out(folder: Path, entry: Mapping[str, Any], category: str, seed: int, output: Path) -> None:
-    """Link a category's images to `output` in the MVTec layout, complete or not at all.
+class OwnFolders(ImageSource):
+    """Chosen where a dataset's entry has the key `good`.
 
     Without images for `test_good`, a quarter of the defect-free ones are set aside for the test,
-    drawn by the seed; images of one group stay together. Groups are written to ``groups.csv``.
-
-    Parameters
-    ----------
-    folder
-        The category's.
-    entry
-        The dataset in the config.
-    category
-        Its name.
-    seed
-        Decides the split.
-    output
-        Folder to make.
-
-    Raises
-    ------
-    InputError
-        If `defective` or `test_good` match nothing, an image is both good and defective, or all
-        good images are of one group and none can be set aside.
+    drawn by the seed; images of one group stay together.
     """
-    good = _required(folder, entry, "good")
-    masks = _masks(folder, entry)
-    defective = [
-        (d, file) for d, file in _required(folder, entry, "defective") if file not in masks
-    ]
-    tested = _required(folder, entry, "test_good")
-    _refuse_both({file for _, file in [*good, *tested]}, {file for _, file in defective})
-    kept_apart = {file for _, file in tested}
-    placed = [
-        *(_placed(folder, "train", "good", file) for _, file in good if file not in kept_apart),
-        *(_placed(folder, "test", "good", file) for _, file in tested),
-        *(_placed(folder, "test", defect, file) for defect, file in defective),
-    ]
-    groups = _groups(folder, placed, entry.get("groups", ""), category)
-    if not tested:
-        placed = _with_test_images(placed, groups, seed, category, folder)
-    mask_of = {file: mask for mask, file in masks.items()}
-    with folder_made_whole(output) as made:
+
+    required = frozenset({"path", "good"})
+    optional = ImageSource.optional | {"test_good", "defective", "masks"}
+    groups = ""  # `lay_out` writes them down, so that stage `index` has them
+
+    def found(self) -> list[str]:
+        return list(self._folders)
+
+    def origin(self, category: str, contents: Contents) -> dict[str, Any]:
+        keys = (*IMAGES, "masks")
+        groups = self.entry.get("groups", "")
+        return {
+            **local_origin(self._folder(category), contents),
+            **{key: self.entry[key] for key in keys if key in self.entry},
+            "groups": groups if isinstance(groups, str) else file_sha256(groups["csv"]),
+            "seed": self.config["seed"],
+        }
+
+    def images(self, category: str) -> list[tuple[str, str]]:
+        return [(image.split, image.own_path) for image in self._placed(category)]
+
+    def lay_out(self, category: str, folder: Path, origin: Any) -> None:
+        placed = self._placed(category)
+        mask_of = {file: mask for mask, file in self._masks(category).items()}
         for image in placed:
-            _link(made / image.path, image.file)
+            link(folder / image.path, image.file)
             if mask := mask_of.get(image.file):
-                name = f"{Path(image.name).stem}_mask{mask.suffix}"
-                _link(made / "ground_truth" / image.defect / name, mask)
-        if any(groups):
-            lines = sorted((image.path, name) for image, name in zip(placed, groups, strict=True))
-            with open(made / OWN, "w", encoding="utf-8", newline="") as stream:
-                csv.writer(stream, lineterminator="\n").writerows([("path", "group"), *lines])
+                name = f"{Path(image.path).stem}_mask{mask.suffix}"
+                link(folder / "ground_truth" / image.defect / name, mask)
+        if any(image.group for image in placed):
+            write_groups(folder, sorted((image.path, image.group) for image in placed))
+
+    @cached_property
+    def _folders(self) -> dict[str, Path]:
+        """Folder of each category."""
+        path, good = existing_folder(self.entry), self.entry["good"]
+        if _matching(path, good):
+            return {path.resolve().name: path}
+        folders = [folder for folder in visible(path) if folder.is_dir()]
+        found = {folder.name: folder for folder in folders if _matching(folder, good)}
+        if not found:
+            there = few([f"{folder.name}/" for folder in folders])
+            raise InputError(
+                f"searched {path} and its folders for images in {_listed(good)} (`good`); "
+                f"found {there or 'no folders'}"
+            )
+        return found
+
+    def _folder(self, category: str) -> Path:
+        return self._folders.get(category, Path(self.entry["path"], category))
+
+    def _files(self, category: str, key: str) -> dict[Path, str]:
+        return _matching(self._folder(category), self.entry.get(key, ()))
+
+    def _placed(self, category: str) -> list[Placed]:
+        """The images of a category in train and test."""
+        folder, masks = self._folder(category), self._masks(category)
+        good, tested, defective = (self._files(category, key) for key in IMAGES)
+        for key, files in zip(IMAGES, (good, tested, defective), strict=True):
+            if key in self.entry and not files:
+                listed = _listed(self.entry[key])
+                raise InputError(f"{folder}: no images in {listed} (`{key}` of the dataset)")
+        defective = {file: defect for file, defect in defective.items() if file not in masks}
+        if both := sorted((good.keys() | tested.keys()) & defective.keys()):
+            raise InputError(
+                f"{both[0]}: is both good and defective, and so are {len(both) - 1} others; "
+                "mend `good` or `defective` of the dataset"
+            )
+        places = [
+            *(("train", "good", file) for file in good if file not in tested),
+            *(("test", "good", file) for file in tested),
+            *(("test", defect, file) for file, defect in defective.items()),
+        ]
+        paths = [file.relative_to(folder).as_posix() for *_, file in places]
+        groups = [""] * len(paths)
+        if "groups" in self.entry:
+            groups = group_names(paths, self.entry["groups"], category)
+        placed = [
+            Placed(*place, path, group)
+            for place, path, group in zip(places, paths, groups, strict=True)
+        ]
+        if tested:
+            return placed
+        rng = np.random.default_rng([self.config["seed"], zlib.crc32(category.encode())])
+        return _with_test_images(placed, rng, folder)
+
+    def _masks(self, category: str) -> dict[Path, Path]:
+        """Images by their masks, for those of the defective images that have one."""
+        folder, pattern = self._folder(category), self.entry.get("masks", "")
+        found = {}
+        for file, defect in self._files(category, "defective").items():
+            place = file.parent.relative_to(folder).as_posix()
+            words = {"stem": file.stem, "name": file.name, "defect": defect, "folder": place}
+            try:
+                mask = folder / pattern.format(**words)
+            except (KeyError, IndexError, ValueError):
+                raise InputError(
+                    f"{pattern!r} (`masks` of the dataset): in braces it may name "
+                    f"{', '.join(words)}"
+                ) from None
+            if mask.is_file() and mask != file:
+                found[mask] = file
+        return found
 
 
-def training_images(folder: Path, entry: Mapping[str, Any]) -> int:
-    """How many images a category with the key `good` leaves for training, groups apart."""
-    good, tested = (_matching(folder, entry.get(key, ())) for key in ("good", "test_good"))
-    kept = {file for _, file in good} - {file for _, file in tested}
-    return len(kept) if tested else len(kept) - round(TEST_SHARE * len(kept))
-
-
-def own_paths(folder: Path, entry: Mapping[str, Any]) -> list[str]:
-    """Paths of a category's images below its folder, where its dataset has the key `good`."""
-    keys = ("good", "test_good", "defective")
-    files = {file for key in keys for _, file in _matching(folder, entry.get(key, ()))}
-    return sorted(file.relative_to(folder).as_posix() for file in files)
-
-
-def _matching(folder: Path, patterns: str | Sequence[str]) -> list[tuple[str, Path]]:
-    """Images that patterns name, with their defect: the first folder below what is named."""
+def _matching(folder: Path, patterns: str | Sequence[str]) -> dict[Path, str]:
+    """Images that patterns name, sorted, each with its defect: the folder below what is named."""
     found: dict[Path, str] = {}
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         for named in sorted(folder.glob(pattern)):
             for defect, file in _images(named):
                 if not any(part.startswith(".") for part in file.relative_to(folder).parts):
+                    # a defect type cannot be called like the defect-free images
                     found.setdefault(file, defect if defect.casefold() != "good" else "defective")
-    return [(defect, file) for file, defect in sorted(found.items())]
+    return dict(sorted(found.items()))
 
 
 def _images(named: Path) -> Iterator[tuple[str, Path]]:
@@ -152,60 +184,12 @@ def _images(named: Path) -> Iterator[tuple[str, Path]]:
         yield named.parent.name, named
 
 
-def _required(folder: Path, entry: Mapping[str, Any], key: str) -> list[tuple[str, Path]]:
-    found = _matching(folder, entry.get(key, ()))
-    if key in entry and not found:
-        raise InputError(f"{folder}: no images in {_listed(entry[key])} (`{key}` of the dataset)")
-    return found
-
-
-def _masks(folder: Path, entry: Mapping[str, Any]) -> dict[Path, Path]:
-    """Images by their masks, for those of the defective images that have one."""
-    found = {}
-    for defect, file in _matching(folder, entry.get("defective", ())):
-        place = file.parent.relative_to(folder).as_posix()
-        words = {"stem": file.stem, "name": file.name, "defect": defect, "folder": place}
-        try:
-            mask = folder / entry.get("masks", "").format(**words)
-        except (KeyError, IndexError, ValueError):
-            raise InputError(
-                f"{entry['masks']!r} (`masks` of the dataset): in braces it may name "
-                f"{', '.join(words)}"
-            ) from None
-        if mask.is_file() and mask != file:
-            found[mask] = file
-    return found
-
-
-def _refuse_both(good: set[Path], defective: set[Path]) -> None:
-    if both := sorted(good & defective):
-        raise InputError(
-            f"{both[0]}: is both good and defective, and so are {len(both) - 1} others; "
-            "mend `good` or `defective` of the dataset"
-        )
-
-
-def _placed(folder: Path, split: str, defect: str, file: Path) -> Placed:
-    # of equal names in several folders, each keeps its own
-    return Placed(split, defect, "__".join(file.relative_to(folder).parts), file)
-
-
-def _groups(folder: Path, placed: Sequence[Placed], groups: Any, category: str) -> list[str]:
-    """Group of each image, searched for in its own path below the category's folder."""
-    paths = [image.file.relative_to(folder).as_posix() for image in placed]
-    return group_names(paths, groups, category) if groups else [""] * len(placed)
-
-
-def _with_test_images(
-    placed: list[Placed], groups: list[str], seed: int, category: str, folder: Path
-) -> list[Placed]:
+def _with_test_images(placed: list[Placed], rng: np.random.Generator, folder: Path) -> list[Placed]:
     """A quarter of the training images moved to the test, whole groups at a time."""
-    units = [group or image.path for image, group in zip(placed, groups, strict=True)]
-    training = [unit for unit, image in zip(units, placed, strict=True) if image.split == "train"]
+    training = [image.group or image.path for image in placed if image.split == "train"]
     known = sorted(set(training))
-    drawn = np.random.default_rng([seed, zlib.crc32(category.encode())]).permutation(len(known))
     chosen: set[str] = set()
-    for unit in drawn[:-1]:
+    for unit in rng.permutation(len(known))[:-1]:
         if sum(name in chosen for name in training) >= round(TEST_SHARE * len(training)):
             break
         chosen.add(known[unit])
@@ -215,15 +199,10 @@ def _with_test_images(
             "test; name other images as `test_good`, or mend `groups`"
         )
     return [
-        image._replace(split="test") if unit in chosen else image
-        for unit, image in zip(units, placed, strict=True)
+        image._replace(split="test") if (image.group or image.path) in chosen else image
+        for image in placed
     ]
 
 
-def _link(link: Path, file: Path) -> None:
-    link.parent.mkdir(parents=True, exist_ok=True)
-    link.symlink_to(file.absolute())
-
-
-def _listed(patterns: str | Iterable[str]) -> str:
+def _listed(patterns: str | Sequence[str]) -> str:
     return patterns if isinstance(patterns, str) else ", ".join(patterns)

@@ -1,33 +1,30 @@
-"""Names of backbones and their layers, known before any network is built.
+"""Names of backbones and of their layers, checked without PyTorch.
 
-PyTorch takes seconds to import, and a config is checked at every start: the layers of the
-backbones at hand are listed in ``workflow/facts/backbone_layers.json``, timm's models are
-found by reading its source, and their layers are listed once and kept.
+PyTorch takes seconds to import, and settings are checked at every start. So the layers of the
+project's backbones stand in ``workflow/facts/backbone_layers.json``, timm's models are found by
+reading its source, and a timm model is built once to list its layers, which are kept.
 """
 
 import importlib.metadata
 import importlib.util
 import re
-from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any
 
+from defectbench.config.plan import Config, gives_images, method_layers
+from defectbench.config.schema import allowed_names, check_known
 from defectbench.errors import InputError
 from defectbench.provenance import FACTS
 from defectbench.storage import read_json, write_json
 
-NEAREST = 5
 
-
-def check_layers(config: Mapping[str, Any], kept: Path) -> None:
+def check_layers(config: Config, kept: Path) -> None:
     """Refuse backbones and layers that do not exist, of all methods that a dataset runs.
 
     Parameters
     ----------
     config
-        Checked otherwise.
+        Settings that passed all other checks.
     kept
         Folder where the layers of timm's models are kept.
 
@@ -38,44 +35,39 @@ def check_layers(config: Mapping[str, Any], kept: Path) -> None:
     """
     used = {
         method
-        for dataset in config["datasets"].values()
-        if dataset["source"] != "features"
+        for name, dataset in config["datasets"].items()
+        if gives_images(config, name)
         for method in dataset["methods"]
     }
     for name in sorted(used):
         method = config["methods"][name]
         for backbone in method["backbones"]:
             layers = backbone_layers(backbone, f"methods.{name}.backbones", kept)
-            wanted = method["layers"] if "layers" in method else [method["layer"]]
-            for layer in wanted if layers else ():
+            for layer in method_layers(method) if layers else ():
                 if layer not in layers:
                     key = "layers" if "layers" in method else "layer"
                     raise InputError(
                         f"config: methods.{name}.{key}: {backbone} has no layer {layer!r}; "
-                        f"{_nearest(layer, layers)}"
+                        f"{allowed_names(layer, layers)}"
                     )
 
 
 @cache
 def backbone_layers(backbone: str, key: str, kept: Path) -> list[str]:
-    """Layers of a backbone, in the order of the network; empty if timm is not here to tell.
+    """Layers of a backbone, in the order of the network; empty if timm is not installed.
 
     Raises
     ------
     InputError
-        If neither this project nor timm knows the backbone; it names `key` and the nearest names.
+        If neither this project nor timm knows the backbone; the message names `key`.
     """
-    known = _listed_layers()
+    known = read_json(FACTS / "backbone_layers.json")
     if backbone in known:
         return known[backbone]
     models = timm_models()
     if not models:
-        return []  # the environment of the extraction has timm, and the extraction checks again
-    if backbone.split(".")[0] not in models:
-        names = [*known, *models]
-        raise InputError(
-            f"config: {key}: unknown backbone {backbone!r}; {_nearest(backbone, names)}"
-        )
+        return []  # the environment of the extraction has timm, and stage features checks again
+    check_known(key, backbone.split(".")[0], [*known, *models], "backbone")
     file = kept / f"{backbone}_timm{importlib.metadata.version('timm')}.json"
     if not file.is_file():
         write_json(file, _layers_of_timm_model(backbone))
@@ -84,7 +76,7 @@ def backbone_layers(backbone: str, key: str, kept: Path) -> list[str]:
 
 @cache
 def timm_models() -> list[str]:
-    """Names of timm's models, read from its source: importing it takes seconds. None without it."""
+    """Names of timm's models, read from its source; no names where timm is not installed."""
     spec = importlib.util.find_spec("timm")
     if spec is None or spec.origin is None:
         return []
@@ -93,20 +85,8 @@ def timm_models() -> list[str]:
     return [name for source in sources for name in entry.findall(source.read_text("utf-8"))]
 
 
-@cache
-def _listed_layers() -> dict[str, list[str]]:
-    return read_json(FACTS / "backbone_layers.json")
-
-
 def _layers_of_timm_model(backbone: str) -> list[str]:
     from defectbench.features.backbones import timm_model
 
     network = timm_model(backbone)
     return [name for name, _ in network.named_modules() if name]
-
-
-def _nearest(wanted: str, names: list[str]) -> str:
-    close = get_close_matches(wanted, names, n=NEAREST)
-    if not close:
-        close = [name for name in names if "." not in name][: 4 * NEAREST]
-    return f"the nearest are {', '.join(close)}"

@@ -1,30 +1,30 @@
-"""The study `across` in the config: fitted on which images, and shown which others."""
+"""The study `across` in the settings: which detectors are shown the images of which others."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from defectbench.config import (
+from defectbench.config.plan import (
     Config,
     all_categories,
-    check_known,
+    every_category,
+    gives_images,
     known_categories,
     method_layers,
     taps,
 )
+from defectbench.config.schema import check_known
 from defectbench.errors import InputError
-
-FEATURES = "features"
 
 
 class Place(NamedTuple):
-    """Images of a category, or of some of its groups."""
+    """The images of a category, or of some groups of it."""
 
     dataset: str
     category: str
     groups: tuple[str, ...] = ()
 
     def title(self, dataset: str) -> str:
-        """What a report of this dataset calls it."""
+        """Name of the place in a report of a dataset; its own dataset is not named there."""
         name = self.category if self.dataset == dataset else f"{self.dataset}/{self.category}"
         return f"{name} ({', '.join(self.groups)})" if self.groups else name
 
@@ -37,9 +37,9 @@ class Crossing(NamedTuple):
 
 
 def crossings(config: Config, dataset: str, category: str) -> list[Crossing]:
-    """Those that begin at a category, in the config's order.
+    """The pairs whose detector is one of this category, in the order of the settings.
 
-    Pairs that name no dataset are of every dataset that has both categories.
+    A pair that names no dataset counts for every dataset that has both categories.
     """
     found = [
         Crossing(*(_place(pair[key], dataset) for key in ("train", "test")))
@@ -54,14 +54,14 @@ def crossings(config: Config, dataset: str, category: str) -> list[Crossing]:
 
 
 def check_crossings(config: Config) -> None:
-    """Refuse what refers to nothing, and datasets whose features cannot be compared.
+    """Refuse pairs of unknown categories, and of datasets whose features cannot be compared.
 
     Raises
     ------
     InputError
         Naming the key and what to change.
     """
-    every = sorted({name for each in config["datasets"] for name in known_categories(config, each)})
+    every = every_category(config)
     for pair in config.get("studies", {}).get("across", ()):
         train, test = (_place(pair[key], "") for key in ("train", "test"))
         if bool(train.dataset) != bool(test.dataset):
@@ -80,7 +80,7 @@ def check_crossings(config: Config) -> None:
 
 
 def _place(spelled: str | Mapping[str, Any], dataset: str) -> Place:
-    """A place as the config spells it; without a dataset's name, of this one."""
+    """A place as the settings spell it; `dataset` is meant where they name none."""
     given = {"category": spelled} if isinstance(spelled, str) else spelled
     owner, _, category = given["category"].rpartition("/")
     return Place(owner or dataset, category, tuple(given.get("groups", ())))
@@ -88,13 +88,12 @@ def _place(spelled: str | Mapping[str, Any], dataset: str) -> Place:
 
 def _check_features(config: Config, train: str, test: str) -> None:
     """Refuse a dataset that lacks features which the detectors of another one read."""
-    sources = [config["datasets"][name]["source"] for name in (train, test)]
-    if FEATURES in sources:
-        if sources[0] != sources[1]:
-            raise InputError(
-                f"config: studies.across: features of one of {train} and {test} were made "
-                "elsewhere, so the other's detectors cannot read them"
-            )
+    if gives_images(config, train) != gives_images(config, test):
+        raise InputError(
+            f"config: studies.across: features of one of {train} and {test} were made elsewhere, "
+            "so the other's detectors cannot read them"
+        )
+    if not gives_images(config, train):
         return
     for name in config["datasets"][train]["methods"]:
         method = config["methods"][name]

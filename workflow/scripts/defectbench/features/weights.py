@@ -3,13 +3,12 @@
 import csv
 import importlib.util
 import io
-import os
 import shutil
 from pathlib import Path
 
 from defectbench.errors import InputError
 from defectbench.provenance import file_sha256
-from defectbench.sources.downloads import download
+from defectbench.sources.fetching import download
 from defectbench.storage import atomic_path
 
 PACKAGE = "package:"
@@ -36,28 +35,24 @@ def fetch_weights(name: str, weights_csv: Path, downloads: Path, output: Path) -
         If they cannot be had or have the wrong hash; the config's ``backbones`` section takes a
         local file in their place.
     """
-    listed = listed_weights(weights_csv)
-    if name not in listed:
+    listed = listed_weights(weights_csv).get(name)
+    if listed is None:
         _save_timm(name, output)
         return
-    url, digest = listed[name]["url"], listed[name]["sha256_prefix"]
+    url, digest = listed["url"], listed["sha256_prefix"]
     if url.startswith(PACKAGE):
-        _copy_from_package(name, url.removeprefix(PACKAGE), digest, output)
-        return
-    file = downloads / url.rsplit("/", 1)[-1]
-    try:
-        download([url], file, algorithm="sha256", digest=digest)
-    except InputError as error:
-        raise InputError(
-            f"backbone {name}: {error}\nFetch it by other means and set backbones.{name}.weights "
-            "to the file"
-        ) from error
-    with atomic_path(output) as part:
-        part.unlink()
+        file = _file_of_package(name, url.removeprefix(PACKAGE), digest)
+    else:
+        file = downloads / url.rsplit("/", 1)[-1]
         try:
-            os.link(file, part)
-        except OSError:  # a file system without such links
-            shutil.copyfile(file, part)
+            download([url], file, algorithm="sha256", digest=digest)
+        except InputError as error:
+            raise InputError(
+                f"backbone {name}: {error}\nFetch it by other means and set "
+                f"backbones.{name}.weights to the file"
+            ) from error
+    with atomic_path(output) as part:
+        shutil.copyfile(file, part)
 
 
 def listed_weights(weights_csv: Path) -> dict[str, dict[str, str]]:
@@ -66,15 +61,15 @@ def listed_weights(weights_csv: Path) -> dict[str, dict[str, str]]:
         return {row["backbone"]: row for row in csv.DictReader(stream)}
 
 
-def _copy_from_package(name: str, package: str, digest: str, output: Path) -> None:
+def _file_of_package(name: str, package: str, digest: str) -> Path:
+    """The weights that a Python package carries."""
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
         raise InputError(f"backbone {name}: the package {package} is not installed")
-    (source,) = Path(found.origin).parent.glob("models/*.pth")
-    if not file_sha256(source).startswith(digest):
-        raise InputError(f"{source}: SHA-256 does not begin with {digest}")
-    with atomic_path(output) as part:
-        shutil.copyfile(source, part)
+    (file,) = Path(found.origin).parent.glob("models/*.pth")
+    if not file_sha256(file).startswith(digest):
+        raise InputError(f"{file}: SHA-256 does not begin with {digest}")
+    return file
 
 
 def _save_timm(name: str, output: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files from the network: resumed where they broke off, checked before anyone sees them."""
+"""Files from the network: resumed where a transfer broke off, and checked by size and hash."""
 
 import hashlib
 import http.client
@@ -25,9 +25,8 @@ def download(
 ) -> None:
     """Fetch a file from the first address that has it, whole, of the right size and hash.
 
-    A file that is there already is checked in the same way and kept. What has arrived is kept in
-    ``{path}.part`` when a transfer breaks off, and the next attempt, or the next call, goes on
-    from there.
+    A file that is there already is checked in the same way and kept. When a transfer breaks off,
+    what has arrived stays in ``{path}.part``, from where the next attempt or call goes on.
 
     Parameters
     ----------
@@ -81,7 +80,7 @@ def _difference(path: Path, size: int, algorithm: str, digest: str) -> str:
 
 
 def _fetch(url: str, part: Path) -> str:
-    """Fetch one address into the part file, with retries; what went wrong, empty for nothing."""
+    """Fetch one address into the part file, with retries; returns what went wrong, or nothing."""
     problem = ""
     for attempt in range(ATTEMPTS):
         if attempt:
@@ -92,9 +91,9 @@ def _fetch(url: str, part: Path) -> str:
         except urllib.error.HTTPError as error:
             problem = f"HTTP {error.code} {error.reason}"
             if error.code == HTTP_RANGE_NOT_SATISFIABLE:
-                part.unlink(missing_ok=True)
+                part.unlink(missing_ok=True)  # it is longer than the file: another one's
             elif error.code < 500:
-                return problem
+                return problem  # the server would say the same again
         except (OSError, http.client.HTTPException) as error:
             if is_about_storage(error):
                 raise
@@ -103,10 +102,11 @@ def _fetch(url: str, part: Path) -> str:
 
 
 def _transfer(url: str, part: Path) -> None:
-    """One request; it goes on from what the part file holds, if the server can."""
+    """Send one request, which goes on from what the part file holds if the server can do that."""
     have = part.stat().st_size if part.is_file() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+        # a server that knows no ranges sends the whole file, and a file: address has no status
         resumed = getattr(response, "status", None) == HTTP_PARTIAL
         start = have if resumed else 0
         length = response.headers.get("Content-Length")
@@ -124,6 +124,7 @@ def _transfer(url: str, part: Path) -> None:
 
 
 def _show(url: str, done: int, total: int | None) -> None:
+    """Print how far a transfer is, in the job's log and on the terminal that the log replaces."""
     of_all = f" of {total / 1e6:.0f} MB ({done / total:.0%})" if total else " MB"
     line = f"{url.rsplit('/', 1)[-1]}: {done / 1e6:.0f}{of_all}"
     for stream in {sys.stderr, sys.__stderr__}:

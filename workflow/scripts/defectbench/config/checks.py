@@ -1,0 +1,138 @@
+"""What the schema cannot see: names that refer to nothing, and local images too few to run on."""
+
+from collections.abc import Mapping
+from math import ceil
+from pathlib import Path
+
+import jsonschema
+
+from defectbench.config.plan import (
+    METHOD_KEYS,
+    Config,
+    chosen_categories,
+    every_category,
+    scorer_parameters,
+)
+from defectbench.config.schema import check_known
+from defectbench.errors import InputError
+from defectbench.images.groups import Groups, check_groups, group_names
+from defectbench.scorers import scorer_class, scorer_names
+from defectbench.sources import dataset_source
+
+OF_EVERY_SOURCE = frozenset({"source", "methods", "studies"})
+
+
+def check_config(config: Config) -> None:
+    """Refuse names that refer to nothing, and keys and parameters that do not belong together.
+
+    Raises
+    ------
+    InputError
+        Naming the key's path and the allowed values.
+    """
+    for name, preprocessing in config["preprocessings"].items():
+        if preprocessing.get("crop", 1) > preprocessing["size"]:
+            raise InputError(f"config: preprocessings.{name}.crop: larger than size")
+    for name in config["methods"]:
+        _check_method(config, name)
+    for name in config["datasets"]:
+        _check_dataset(config, name)
+    used = sorted({name for method in config["methods"].values() for name in method["backbones"]})
+    for name, backbone in config["backbones"].items():
+        check_known("backbones", name, used, "backbone of a method")
+        weights = backbone.get("weights")
+        if weights is not None and not Path(weights).is_file():
+            raise InputError(f"config: backbones.{name}.weights: {weights}: no such file")
+    if config["categories"] != "all":
+        known = every_category(config)
+        for category in config["categories"]:
+            check_known("categories", category, known)
+
+
+def _check_method(config: Config, name: str) -> None:
+    method = config["methods"][name]
+    check_known(f"methods.{name}.scorer", method["scorer"], scorer_names())
+    check_known(f"methods.{name}.preprocessing", method["preprocessing"], config["preprocessings"])
+    scorer = scorer_class(method["scorer"])
+    if scorer.localizes and "crop" in config["preprocessings"][method["preprocessing"]]:
+        raise InputError(
+            f"config: methods.{name}.preprocessing: {method['preprocessing']} crops, and a map "
+            "must cover the whole image; choose one without crop"
+        )
+    for key, value in scorer_parameters(config, name).items():
+        check_known(f"methods.{name}", key, [*sorted(METHOD_KEYS), *scorer.parameter_schema], "key")
+        try:
+            jsonschema.validate(value, scorer.parameter_schema[key])
+        except jsonschema.ValidationError as error:
+            raise InputError(f"config: methods.{name}.{key}: {error.message}") from error
+
+
+def _check_dataset(config: Config, name: str) -> None:
+    entry, path = config["datasets"][name], f"config: datasets.{name}"
+    source = dataset_source(name, config)
+    for key in sorted(source.required - entry.keys()):
+        raise InputError(f"{path}: this source needs the key {key!r}")
+    for key in sorted(entry.keys() - OF_EVERY_SOURCE - source.required - source.optional):
+        raise InputError(f"{path}.{key}: not a key of this source")
+    for method in entry["methods"]:
+        check_known(f"datasets.{name}.methods", method, config["methods"])
+    try:
+        check_groups(entry.get("groups", ""))
+    except InputError as error:
+        raise InputError(f"{path}.groups: {error}") from error
+    if entry.get("studies") and "studies" not in config:
+        raise InputError(
+            f"{path}.studies: there are none to show; name some in `studies`, such as those of "
+            "docs/studies.md"
+        )
+
+
+def check_images(config: Config, dataset: str) -> None:
+    """Refuse local images too few for a detector, and groups that name none of them.
+
+    Of a dataset that is asked for: the folders of others need not be there.
+
+    Raises
+    ------
+    InputError
+        Naming the key and what there is.
+    """
+    check_known("datasets", dataset, config["datasets"], "dataset")
+    source = dataset_source(dataset, config)
+    images = {name: source.images(name) for name in chosen_categories(config, dataset)}
+    for category, found in images.items():
+        train = sum(split == "train" for split, _ in found)
+        if train:  # else not known before a run, or none: stage index says more about that
+            _check_number_of_images(config, dataset, category, train)
+    if groups := source.entry.get("groups"):
+        paths = {category: [path for _, path in found] for category, found in images.items()}
+        _check_groups_are_found(dataset, groups, paths)
+
+
+def _check_number_of_images(config: Config, dataset: str, category: str, images: int) -> None:
+    """Refuse a category too small for a scorer, also when a fold is held out."""
+    folds = config["threshold"]["folds"]
+    for name in config["datasets"][dataset]["methods"]:
+        method = config["methods"][name]
+        untrimmed = images - int(images * method.get("trimmed", 0))
+        left = untrimmed - ceil(untrimmed / folds)
+        scorer = scorer_class(method["scorer"])(**scorer_parameters(config, name))
+        if left < scorer.fewest_images:
+            raise InputError(
+                f"config: methods.{name} needs {scorer.fewest_images} training images; {dataset}/"
+                f"{category} has {images}, of which {'trimming and ' * ('trimmed' in method)}"
+                f"{folds} folds leave {left}"
+            )
+
+
+def _check_groups_are_found(dataset: str, groups: Groups, paths: Mapping[str, list[str]]) -> None:
+    """Refuse groups that name no image: every image would count as its own group."""
+    names = [
+        name for category, found in paths.items() for name in group_names(found, groups, category)
+    ]
+    if names and not any(names):
+        example = next(path for found in paths.values() for path in found)
+        raise InputError(
+            f"config: datasets.{dataset}.groups: {groups!r} names the group of no image; "
+            f"paths look like {example}"
+        )

@@ -1,0 +1,222 @@
+"""From the checked settings to what has to be made: categories, detectors, layers, seeds."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from defectbench.deployment.graphs import exportable_scorers
+from defectbench.errors import InputError
+from defectbench.scorers import scorer_class
+from defectbench.sources import dataset_source
+from defectbench.sources.given_features import BACKBONE
+
+DEMO = "elpv"
+"""Dataset that runs when the settings name no files of the user's own."""
+
+METHOD_KEYS = frozenset(
+    {"scorer", "layer", "layers", "pool", "preprocessing", "backbones", "resolution", "trimmed"}
+)
+"""Keys of a method that are not parameters of its scorer."""
+
+Config = Mapping[str, Any]
+
+
+class Cell(NamedTuple):
+    """One entry of a table: a detector on a category."""
+
+    category: str
+    method: str
+    backbone: str
+
+
+def all_categories(config: Config, dataset: str) -> list[str]:
+    """Every category a dataset has, in the table's order."""
+    listed = config["datasets"][dataset].get("all_categories")
+    return listed or dataset_source(dataset, config).found()
+
+
+def known_categories(config: Config, dataset: str) -> list[str]:
+    """Categories a dataset may have; a folder that is not there (yet) has none."""
+    entry = config["datasets"][dataset]
+    if "all_categories" in entry or "path" not in entry or Path(entry["path"]).is_dir():
+        return all_categories(config, dataset)
+    return []
+
+
+def every_category(config: Config) -> list[str]:
+    """Categories that any dataset may have, sorted."""
+    return sorted({name for each in config["datasets"] for name in known_categories(config, each)})
+
+
+def chosen_categories(config: Config, dataset: str) -> list[str]:
+    """Categories to run: those that are there, or those of them that the config names.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    source, chosen = dataset_source(dataset, config), config["categories"]
+    found = source.found()
+    if not found:
+        raise InputError(f"dataset {dataset}: {source.nothing_found}")
+    present = [name for name in all_categories(config, dataset) if name in found]
+    selected = [name for name in present if chosen == "all" or name in chosen]
+    if not selected:
+        raise InputError(
+            f"config: categories: dataset {dataset} has none of them; it has {', '.join(present)}"
+        )
+    return selected
+
+
+def default_datasets(config: Config) -> list[str]:
+    """Datasets whose files the config names; without any, the demo's. None is downloaded unasked.
+
+    Raises
+    ------
+    InputError
+        If the chosen categories are those of other datasets.
+    """
+    local = [name for name, entry in config["datasets"].items() if "path" in entry] or [DEMO]
+    if config["categories"] == "all":
+        return local
+    chosen = set(config["categories"])
+    having = [name for name in config["datasets"] if chosen & {*known_categories(config, name)}]
+    if not set(having) & set(local):
+        raise InputError(
+            f"config: categories: {', '.join(sorted(chosen))} is in the dataset {having[0]}, which "
+            f"runs only when it is asked for: snakemake reports/{having[0]}_table.md"
+        )
+    return [name for name in local if name in having]
+
+
+def cells(config: Config, dataset: str) -> list[Cell]:
+    """Detectors on categories that make up a dataset's table."""
+    given = not gives_images(config, dataset)
+    return [
+        Cell(category, method, backbone)
+        for category in chosen_categories(config, dataset)
+        for method in config["datasets"][dataset]["methods"]
+        for backbone in ([BACKBONE] if given else config["methods"][method]["backbones"])
+    ]
+
+
+def localizing_cells(config: Config, dataset: str) -> list[Cell]:
+    """Those of a dataset's detectors on categories that say where a defect is."""
+    if not gives_images(config, dataset):
+        return []
+    scorers = {name: scorer_class(method["scorer"]) for name, method in config["methods"].items()}
+    return [cell for cell in cells(config, dataset) if scorers[cell.method].localizes]
+
+
+def exportable_cells(config: Config, dataset: str) -> list[Cell]:
+    """Those of a dataset's detectors on categories that can leave the workflow.
+
+    Raises
+    ------
+    InputError
+        If none can.
+    """
+    refused = f"none of the detectors of {dataset} can be exported"
+    if not gives_images(config, dataset):
+        raise InputError(f"{refused}; features made elsewhere")
+    can = exportable_scorers()
+    scorers = {name: method["scorer"] for name, method in config["methods"].items()}
+    found = [cell for cell in cells(config, dataset) if scorers[cell.method] in can]
+    if not found:
+        raise InputError(f"{refused}; these can: {', '.join(can)}")
+    return found
+
+
+def new_folders(config: Config, dataset: str) -> dict[str, Path]:
+    """Folder of the unlabelled images of each chosen category that has one; see `new`.
+
+    Raises
+    ------
+    InputError
+        If the dataset names a folder that is not there, or that has none for any category.
+    """
+    entry, key = config["datasets"][dataset], f"config: datasets.{dataset}.new"
+    if "new" not in entry:
+        return {}
+    new = Path(entry["new"])
+    if not new.is_dir():
+        raise InputError(f"{key}: {new}: no such folder")
+    chosen = chosen_categories(config, dataset)
+    found = {category: new / category for category in chosen if (new / category).is_dir()}
+    if not found and len(all_categories(config, dataset)) == 1:
+        return {chosen[0]: new}
+    if not found:
+        raise InputError(f"{key}: {new} has no folder named like a category: {', '.join(chosen)}")
+    return found
+
+
+def new_image_cells(config: Config, dataset: str) -> list[Cell]:
+    """Detectors that score new images: all that can be exported, on categories that have some.
+
+    Which of them is recommended is known only when all have run.
+
+    Raises
+    ------
+    InputError
+        If there are new images and no detector can be exported.
+    """
+    folders, key = new_folders(config, dataset), f"config: datasets.{dataset}.new"
+    if not folders:
+        return []
+    if config["precision"] != "fp32":
+        raise InputError(f"{key}: exported detectors compute in fp32, so set precision: fp32")
+    try:
+        return [cell for cell in exportable_cells(config, dataset) if cell.category in folders]
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from None
+
+
+def gives_images(config: Config, dataset: str) -> bool:
+    """Whether a dataset has images; else its features were made elsewhere."""
+    return dataset_source(dataset, config).gives == "images"
+
+
+def taps(config: Config, dataset: str, backbone: str, preprocessing: str) -> list[tuple[str, int]]:
+    """Layers and poolings that a dataset's methods read from a backbone, sorted."""
+    methods = [config["methods"][name] for name in config["datasets"][dataset]["methods"]]
+    return sorted(
+        {
+            (layer, method["pool"])
+            for method in methods
+            for layer in method_layers(method)
+            if backbone in method["backbones"] and method["preprocessing"] == preprocessing
+        }
+    )
+
+
+def method_layers(method: Mapping[str, Any]) -> list[str]:
+    """Layers that a method reads, in its order."""
+    return method["layers"] if "layers" in method else [method["layer"]]
+
+
+def scorer_parameters(config: Config, method: str) -> dict[str, Any]:
+    """Parameters of a method's scorer, with the seed that `separate_seeds` gave it."""
+    settings = config["methods"][method]
+    return {key: value for key, value in settings.items() if key not in METHOD_KEYS}
+
+
+def separate_seeds(config: dict[str, Any]) -> None:
+    """Give each method that draws random numbers its seed; of several seeds, one method each.
+
+    Called once, after the checks. ``padim`` with the seeds 42 and 43 becomes ``padim@42`` and
+    ``padim@43``, in `methods` and in the datasets' line-ups; `evaluation.seeds` joins them again.
+    """
+    seeds = config.get("seeds") or [config["seed"]]
+    made: dict[str, dict[str, Any]] = {}
+    for name, method in config["methods"].items():
+        if scorer_class(method["scorer"]).draws:
+            names = [name] if len(seeds) == 1 else [f"{name}@{seed}" for seed in seeds]
+            made[name] = {
+                new: method | {"seed": seed} for new, seed in zip(names, seeds, strict=True)
+            }
+        else:
+            made[name] = {name: method}
+    config["methods"] = {new: method for each in made.values() for new, method in each.items()}
+    for dataset in config["datasets"].values():
+        dataset["methods"] = [new for name in dataset["methods"] for new in made[name]]

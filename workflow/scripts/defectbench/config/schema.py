@@ -1,0 +1,129 @@
+"""Settings checked against the schema, with defaults filled in and spellings made alike."""
+
+import contextlib
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import jsonschema.protocols
+import jsonschema.validators
+import yaml
+
+from defectbench.errors import InputError
+
+READ: Mapping[str, Callable[[str], Any]] = {
+    "integer": int,
+    "number": float,
+    "boolean": {"true": True, "false": False}.__getitem__,
+}
+"""How a string is read where the schema wants another type."""
+
+MOST_LISTED = 40
+"""Of the allowed names, in an error; backbones have hundreds of layers."""
+
+DEFAULT_ASPECT = "squash"  # images.resizing says it too, and imports Pillow: planning does without
+
+
+def check_schema(config: dict[str, Any], schema_file: Path) -> None:
+    """Refuse what the schema forbids: unknown keys, missing ones, wrong types; fill in defaults.
+
+    Numbers and truth values that arrive as strings, as in ``--config 'threshold={folds: 3}'``, are
+    made what they say, and what can be spelled in two ways gets one spelling.
+
+    Raises
+    ------
+    InputError
+        Naming every key's path and what is wrong with it.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's takes a tenth of the time
+    schema = yaml.load(schema_file.read_text(encoding="utf-8"), loader)
+    validator = jsonschema.Draft202012Validator(schema)
+    _read_strings(config, validator)
+    problems = [
+        f"{'.'.join(map(str, error.absolute_path)) or 'top level'}: {_in_words(error)}"
+        for error in validator.iter_errors(config)
+    ]
+    if problems:
+        raise InputError("config: " + "; ".join(problems))
+    # `snakemake.utils.validate` does the same, and imports pandas for it
+    list(_FillingIn(schema).iter_errors(config))
+    _spell_alike(config)
+
+
+def _with_defaults(
+    validator: jsonschema.protocols.Validator,
+    properties: Mapping[str, Any],
+    instance: Any,
+    schema: Mapping[str, Any],
+) -> Iterator[jsonschema.ValidationError]:
+    """The keyword ``properties``, which first sets what is missing and has a ``default``."""
+    if isinstance(instance, dict):
+        for key, entry in properties.items():
+            if "default" in entry:
+                instance.setdefault(key, copy.deepcopy(entry["default"]))
+    check = jsonschema.Draft202012Validator.VALIDATORS["properties"]
+    yield from check(validator, properties, instance, schema)
+
+
+_FillingIn = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator, {"properties": _with_defaults}
+)
+
+
+def _read_strings(config: Mapping[str, Any], validator: jsonschema.protocols.Validator) -> None:
+    """Read the strings that Snakemake makes of numbers in ``--config 'key={…: 0.01}'``."""
+    for error in list(validator.iter_errors(config)):
+        wanted, text = error.validator_value, error.instance
+        if error.validator != "type" or wanted not in READ or not isinstance(text, str):
+            continue
+        *parents, key = error.absolute_path
+        place: Any = config
+        for parent in parents:
+            place = place[parent]
+        with contextlib.suppress(ValueError, KeyError):
+            place[key] = READ[wanted](text)
+
+
+def _in_words(error: jsonschema.ValidationError) -> str:
+    """What the schema forbids, with the keys that it allows."""
+    if error.validator == "additionalProperties" and error.schema.get("properties"):
+        allowed = list(error.schema["properties"])
+        unknown = [key for key in error.instance if key not in allowed]
+        return "; ".join(f"unknown key {key!r}; {allowed_names(key, allowed)}" for key in unknown)
+    return error.message
+
+
+def _spell_alike(config: dict[str, Any]) -> None:
+    """Give settings of the same meaning the same spelling: what differs is computed again."""
+    chosen = config["categories"]
+    if isinstance(chosen, str) and chosen != "all":
+        config["categories"] = [name.strip() for name in chosen.split(",")]
+    for preprocessing in config["preprocessings"].values():
+        if preprocessing.get("aspect") == DEFAULT_ASPECT:
+            del preprocessing["aspect"]
+
+
+def check_known(path: str, value: str, allowed: Iterable[str], kind: str = "value") -> None:
+    """Refuse a value that is not among those allowed.
+
+    Raises
+    ------
+    InputError
+        Naming the key's path, the nearest of the allowed values and all of them.
+    """
+    if value not in allowed:
+        names = allowed_names(value, allowed)
+        raise InputError(f"config: {path}: unknown {kind} {value!r}; {names}")
+
+
+def allowed_names(wrong: str, allowed: Iterable[str]) -> str:
+    """What a wrong name could have been: the nearest of the allowed names, and what there is."""
+    names = list(allowed)
+    close = get_close_matches(str(wrong), names, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    if len(names) > MOST_LISTED:
+        names = [*[name for name in names if "." not in name][:MOST_LISTED], "…"]
+    return f"{hint}it can be {', '.join(names)}"

@@ -1,0 +1,181 @@
+"""What every source of a dataset offers, and how a category's folder is made."""
+
+import csv
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from defectbench.contents import Contents
+from defectbench.errors import InputError
+from defectbench.images.groups import OWN, Groups
+
+MOST_NAMED = 8
+
+
+class Source(ABC):
+    """Where the categories of a dataset come from.
+
+    Parameters
+    ----------
+    dataset
+        Its name.
+    config
+        The settings, checked by the schema.
+    """
+
+    gives: ClassVar[str]
+    """``images`` or ``features``: which stages a dataset goes through."""
+
+    required: ClassVar[frozenset[str]] = frozenset()
+    """Keys that an entry of this source must have."""
+
+    optional: ClassVar[frozenset[str]] = frozenset({"all_categories"})
+    """Further keys that it may have, beside ``source``, ``methods`` and ``studies``."""
+
+    place: ClassVar[str] = ""
+    """Where a source without the key ``path`` has its categories from, in words."""
+
+    checked_before: ClassVar[bool] = False
+    """Whether `make check` lays a category out to look into it: nothing is fetched or unpacked."""
+
+    def __init__(self, dataset: str, config: Mapping[str, Any]) -> None:
+        self.dataset, self.config = dataset, config
+        self.entry = config["datasets"][dataset]
+
+    @abstractmethod
+    def found(self) -> list[str]:
+        """Categories that can be run, as far as can be known before.
+
+        Raises
+        ------
+        InputError
+            If a local folder is missing.
+        """
+
+    @property
+    def nothing_found(self) -> str:
+        """What to tell the user where `found` is empty."""
+        return f"{self.entry['path']}: holds no category"
+
+    @property
+    def description(self) -> str:
+        """What the source gives and from where, in words."""
+        return f"{self.gives} from {self.entry.get('path', self.place)}"
+
+    @property
+    def groups(self) -> Groups:
+        """The setting `groups`; empty if there is none or the index has the groups already."""
+        return self.entry.get("groups", "")
+
+    def images(self, category: str) -> list[tuple[str, str]]:
+        """Split of each image and its path, in which `groups` searches.
+
+        Returns
+        -------
+        list of (str, str)
+            Empty where the images are not known before a run.
+
+        Raises
+        ------
+        InputError
+            If local images cannot be used as the settings say.
+        """
+        return []
+
+
+class ImageSource(Source):
+    """A source of images. Every category ends as a folder in the MVTec layout::
+
+        train/good/*.png  test/good/*.png  test/{defect}/*.png  ground_truth/{defect}/*_mask.png
+
+    The folder holds links: nothing is ever written into the user's own, and nothing is copied.
+    """
+
+    gives = "images"
+    optional = Source.optional | {"bits", "groups", "new"}
+    checked_before = True
+
+    @abstractmethod
+    def origin(self, category: str, contents: Contents) -> Any:
+        """What decides a category's images: a parameter of rule `source`, as JSON can hold it.
+
+        Parameters
+        ----------
+        category
+            Its name.
+        contents
+            Digests files: of local images the contents count, not their times.
+        """
+
+    @abstractmethod
+    def lay_out(self, category: str, folder: Path, origin: Any) -> None:
+        """Link a category's images into an empty folder, in the MVTec layout.
+
+        Parameters
+        ----------
+        category
+            Its name.
+        folder
+            Where to put the links.
+        origin
+            As `origin` gives it; None where a category is only looked into.
+
+        Raises
+        ------
+        InputError
+            If the images cannot be had.
+        """
+
+    def put(self, category: str, output: Path, origin: Any = None) -> None:
+        """Make a category's folder as `lay_out` does, complete or not at all."""
+        made = output.with_name(f".{output.name}.part")
+        if made.exists():  # of a run that was killed
+            shutil.rmtree(made)
+        made.mkdir(parents=True)
+        try:
+            self.lay_out(category, made, origin)
+            if output.is_dir():
+                shutil.rmtree(output)
+            made.rename(output)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
+
+def local_origin(path: str | Path, contents: Contents) -> dict[str, str]:
+    """What decides local images: the place, and the content of all that is there."""
+    resolved = Path(path).resolve()
+    return {"path": str(resolved), "content": contents.digest(resolved)}
+
+
+def existing_folder(entry: Mapping[str, Any]) -> Path:
+    """The `path` of a dataset's entry in the config.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder.
+    """
+    folder = Path(entry["path"])
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; mend `path` of the dataset in the config")
+    return folder
+
+
+def few(names: list[str]) -> str:
+    """The first of some names, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
+def link(place: Path, file: Path) -> None:
+    """Make a link to a file, and the folders above the link."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(file.absolute())
+
+
+def write_groups(folder: Path, groups: Iterable[tuple[str, str]]) -> None:
+    """Store path and group of each image where stage `index` looks for the groups of a source."""
+    with open(folder / OWN, "w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([("path", "group"), *groups])
