@@ -28,8 +28,7 @@ WITH_SCRIPT = [rule for rule in rules() if rule.script]
 STAGES = sorted({script_of(rule) for rule in WITH_SCRIPT})
 SCORERS = {
     "scores": "scorers.pca_fre",
-    "study_training_size": "scorers.pca_fre",
-    "study_contamination": "scorers.pca_fre",
+    "study": "scorers.pca_fre",
     "study_across": "scorers.pca_fre",
     "detector": "deployment.graphs.maps",
 }

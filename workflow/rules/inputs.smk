@@ -128,7 +128,7 @@ def groups_file(wildcards):
     return [] if isinstance(groups, str) else groups["csv"]
 
 
-def of_cells(rule, name, only=cells):
+def of_cells(rule, name, only=cells, **others):
     """Input function for an output of a rule, for all cells of a dataset's table, or some."""
 
     def files(wildcards):
@@ -137,7 +137,8 @@ def of_cells(rule, name, only=cells):
         except InputError as error:
             raise WorkflowError(str(error)) from None
         pattern = getattr(rules, rule).output[name]
-        found = (pattern.format(dataset=wildcards.dataset, **cell._asdict()) for cell in wanted)
+        names = ({"dataset": wildcards.dataset, **cell._asdict(), **others} for cell in wanted)
+        found = (pattern.format(**each) for each in names)
         return list(dict.fromkeys(found))  # some outputs are one per category
 
     return files

@@ -3,20 +3,6 @@
 from defectbench.studies.crossings import crossings
 
 
-def study(name):
-    """Parameter: a study's block in the config."""
-    return lookup(f"studies/{name}", within=config, default=None)
-
-
-def of_study(name, rule):
-    """Input function: the files of a study that the config asks for, of all detectors."""
-
-    def files(wildcards):
-        return of_cells(rule, "study")(wildcards) if name in config.get("studies", {}) else []
-
-    return files
-
-
 def backbone_passes(wildcards):
     """Parameter: what a category's methods read of one backbone."""
     passes = extraction_passes(wildcards)
@@ -30,7 +16,7 @@ def backbone_methods(wildcards):
         name: {
             "scorer": config["methods"][name]["scorer"],
             "parameters": scorer_parameters(config, name),
-            "group": f"{config['methods'][name]['preprocessing']}/{wildcards.backbone}",
+            "features_group": f"{config['methods'][name]['preprocessing']}/{wildcards.backbone}",
             "layers": [
                 f"{layer}/pool{config['methods'][name]['pool']}"
                 for layer in method_layers(config["methods"][name])
@@ -41,7 +27,7 @@ def backbone_methods(wildcards):
     }
 
 
-def of_backbone(name):
+def scores_of_backbone(name):
     """Input function: an output of rule `scores` of all methods that read a backbone."""
 
     def files(wildcards):
@@ -86,14 +72,16 @@ def study_of_crossings(wildcards):
     ]
 
 
-def of_shown(made):
-    """Input function: a file of each of the places shown, in the order of `study_of_crossings`."""
+def files_of_tests(made):
+    """Input function: a file of each place that is shown, in the order of `study_of_crossings`.
+
+    A place names dataset and category as wildcards do, so that input functions take it.
+    """
 
     def files(wildcards):
         shown = [test for tests in crossings_by_train(wildcards).values() for test in tests]
-        found = [made(place) if callable(made) else made for place in shown]
-        pairs = zip(found, shown, strict=True)
-        return [file.format(**place._asdict()) for file, place in pairs if file]
+        found = [(made(place) if callable(made) else made, place) for place in shown]
+        return [file.format(**place._asdict()) for file, place in found if file]
 
     return files
 
@@ -109,21 +97,26 @@ def crossing_cells(config, dataset):
     return [cell for cell in cells(config, dataset) if crossings(config, dataset, cell.category)]
 
 
-def of_robustness(wildcards):
-    """Input function: files of the robustness study; features made elsewhere have no images."""
-    if features_are_given(wildcards):
-        return []
-    return of_study("robustness", "study_robustness")(wildcards)
-
-
 def all_studies(wildcards):
-    """Input function: the files of all studies of a dataset."""
+    """Input function: the files of all studies of a dataset that the config asks for."""
     return [
-        *of_study("training_size", "study_training_size")(wildcards),
-        *of_study("contamination", "study_contamination")(wildcards),
-        *of_robustness(wildcards),
-        *of_cells("study_across", "study", only=crossing_cells)(wildcards),
+        file
+        for name in ("training_size", "contamination", "robustness", "across")
+        for file in study_files(wildcards, name)
     ]
+
+
+def study_files(wildcards, name):
+    """The files of a study of a dataset, one or more for each category."""
+    if name not in config.get("studies", {}):
+        return []
+    if name == "robustness":
+        # features made elsewhere have no images to change
+        given = features_are_given(wildcards)
+        return [] if given else of_cells("study_robustness", "study")(wildcards)
+    if name == "across":
+        return of_cells("study_across", "study", only=crossing_cells)(wildcards)
+    return of_cells("study", "study", study=name)(wildcards)
 
 
 def shown_studies(wildcards):

@@ -1,4 +1,4 @@
-"""What a line does to its pictures: lamp, lens, sensor, compression, mounting."""
+"""What a line does to its pictures: lamp, lens, sensor, compression, mounting; their features."""
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +15,7 @@ from defectbench.features.devices import Machine, prepared_extractors
 from defectbench.features.feature_file import Pass
 from defectbench.images.decoding import load_image
 from defectbench.images.resizing import preprocess
+from defectbench.progress import Progress
 
 Perturb = Callable[[Image.Image, float, np.random.Generator], Image.Image]
 
@@ -22,7 +23,7 @@ Perturb = Callable[[Image.Image, float, np.random.Generator], Image.Image]
 def perturb(
     image: Image.Image, perturbation: str, severity: float, seed: int, sha256: str
 ) -> Image.Image:
-    """An image as it would have looked; at severity 0 the image itself, bit for bit.
+    """An image as a changed line would have taken it; at severity 0 the image itself, bit for bit.
 
     Parameters
     ----------
@@ -33,7 +34,8 @@ def perturb(
     severity
         In the unit of `UNITS`.
     seed, sha256
-        What random choices depend on, the image's place among the others not.
+        The seed of the run and the file's hash, from which the image's own seed is made: its noise
+        does not depend on its position in the dataset.
 
     Returns
     -------
@@ -56,6 +58,7 @@ def _brightness(image: Image.Image, percent: float, _: np.random.Generator) -> I
 
 def _contrast(image: Image.Image, percent: float, _: np.random.Generator) -> Image.Image:
     pixels = np.asarray(image, np.float32)
+    # summed in double precision: in single the mean of millions of pixels is off by grey levels
     mean = pixels.mean(axis=(0, 1), dtype=float).astype(np.float32)
     return _from_float(mean + (pixels - mean) * np.float32(1 + percent / 100))
 
@@ -78,7 +81,8 @@ def _jpeg(image: Image.Image, quality: float, _: np.random.Generator) -> Image.I
 
 def _rotation(image: Image.Image, degrees: float, _: np.random.Generator) -> Image.Image:
     width, height = image.size
-    margin = max(width, height)  # more than a corner can turn out of the image
+    # a corner moves by less than the longer side, so the frame always covers what comes into view
+    margin = max(width, height)
     padded = Image.fromarray(_continued(np.asarray(image), margin))
     turned = padded.rotate(degrees, Image.Resampling.BILINEAR)
     return turned.crop((margin, margin, margin + width, margin + height))
@@ -92,7 +96,11 @@ def _translation(image: Image.Image, pixels: float, _: np.random.Generator) -> I
 
 
 def _continued(pixels: np.ndarray, margin: int) -> np.ndarray:
-    """The border's pixels go on: what comes into view is background, not a black edge."""
+    """An image in a frame of repeated border pixels.
+
+    What comes into view on a line is more background. A black edge would be a defect of its own,
+    and the study would measure that.
+    """
     widths = [(margin, margin), (margin, margin), (0, 0)][: pixels.ndim]
     return np.pad(pixels, widths, mode="edge")
 
@@ -116,22 +124,21 @@ UNITS = {
     "rotation": "degrees, anticlockwise",
     "translation": "px to the right",
 }
-"""Of each severity; pixels are those of the original image, and 0 changes nothing."""
-
+"""Unit of each severity; pixels are those of the original image, and 0 changes nothing."""
 
 BLOCK = 16
 """Images held at once, in every perturbation: 30 of them at 456×456 take 300 MB."""
 
 
 class Perturbation(NamedTuple):
-    """One way in which the pictures change: a key of `trial.perturbed_features` and how far."""
+    """One way in which the pictures change: a key of `PERTURBATIONS`, and how far."""
 
     name: str
     severity: float
 
 
 class ImageFile(NamedTuple):
-    """A file and its hash, on which random choices depend."""
+    """An image file and its SHA-256, on which its noise depends."""
 
     file: Path
     sha256: str
@@ -143,6 +150,7 @@ def perturbed_features(
     passes: Sequence[Pass],
     machine: Machine,
     seed: int,
+    label: str,
     bits: int | None = None,
 ) -> Iterator[dict[Perturbation, Features]]:
     """Features of images in every perturbation; each image is decoded once.
@@ -159,6 +167,8 @@ def perturbed_features(
         Where and how to compute.
     seed
         Of random perturbations.
+    label
+        What is being done, for the terminal.
     bits
         As in `images.decoding.load_image`.
 
@@ -177,19 +187,23 @@ def perturbed_features(
             found[each] = {name: preprocess(changed, how) for name, how in preprocessings.items()}
         return found
 
-    keep_freed_memory()
+    keep_freed_memory()  # before the threads that would get memory of their own
+    progress = Progress(len(images), label)
     with (
         prepared_extractors(passes, machine) as (_, extractors),
         ThreadPoolExecutor(machine.threads) as pool,
     ):
+        # a block is decoded, extracted and handed out before the next: its squares in every
+        # perturbation are what bounds memory, and the network takes far longer than decoding
         for start in range(0, len(images), BLOCK):
             block = list(pool.map(squares, images[start : start + BLOCK]))
             yield {
                 each: {
                     wanted.name: extractors[wanted.name](
-                        np.stack([i[each][wanted.preprocessing] for i in block])
+                        np.stack([image[each][wanted.preprocessing] for image in block])
                     )
                     for wanted in passes
                 }
                 for each in perturbations
             }
+            progress.advance(len(block))
