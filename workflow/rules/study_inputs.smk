@@ -1,5 +1,7 @@
 """Input functions and parameters of the studies."""
 
+from types import SimpleNamespace
+
 from defectbench.studies.crossings import crossings
 
 
@@ -11,20 +13,17 @@ def backbone_passes(wildcards):
 
 def backbone_methods(wildcards):
     """Parameter: the methods that read a backbone, with all that scoring needs to know."""
-    names = config["datasets"][wildcards.dataset]["methods"]
-    return {
-        name: {
-            "scorer": config["methods"][name]["scorer"],
-            "parameters": scorer_parameters(config, name),
-            "features_group": f"{config['methods'][name]['preprocessing']}/{wildcards.backbone}",
-            "layers": [
-                f"{layer}/pool{config['methods'][name]['pool']}"
-                for layer in method_layers(config["methods"][name])
-            ],
-        }
-        for name in names
-        if wildcards.backbone in config["methods"][name]["backbones"]
-    }
+    found = {}
+    for name in config["datasets"][wildcards.dataset]["methods"]:
+        if wildcards.backbone in config["methods"][name]["backbones"]:
+            own = SimpleNamespace(**wildcards, method=name)
+            found[name] = {
+                "scorer": config["methods"][name]["scorer"],
+                "parameters": scorer_parameters(config, name),
+                "features_group": method_group(own),
+                "layers": method_arrays(own),
+            }
+    return found
 
 
 def scores_of_backbone(name):
@@ -99,24 +98,16 @@ def crossing_cells(config, dataset):
 
 def all_studies(wildcards):
     """Input function: the files of all studies of a dataset that the config asks for."""
-    return [
-        file
-        for name in ("training_size", "contamination", "robustness", "across")
-        for file in study_files(wildcards, name)
-    ]
-
-
-def study_files(wildcards, name):
-    """The files of a study of a dataset, one or more for each category."""
-    if name not in config.get("studies", {}):
-        return []
-    if name == "robustness":
-        # features made elsewhere have no images to change
-        given = features_are_given(wildcards)
-        return [] if given else of_cells("study_robustness", "study")(wildcards)
-    if name == "across":
-        return of_cells("study_across", "study", only=crossing_cells)(wildcards)
-    return of_cells("study", "study", study=name)(wildcards)
+    files = {
+        "training_size": of_cells("study", "study", study="training_size"),
+        "contamination": of_cells("study", "study", study="contamination"),
+        "robustness": of_cells("study_robustness", "study"),
+        "across": of_cells("study_across", "study", only=crossing_cells),
+    }
+    if features_are_given(wildcards):
+        del files["robustness"]  # there are no images that could change
+    wanted = [name for name in files if name in config.get("studies", {})]
+    return [file for name in wanted for file in files[name](wildcards)]
 
 
 def shown_studies(wildcards):

@@ -8,14 +8,9 @@ from defectbench.features.feature_file import Pass, Tap
 from defectbench.images.index import read_index
 from defectbench.records import read_scores
 from defectbench.studies.levels import Judged
-from defectbench.studies.perturbed_features import ImageFile, perturbed_features
+from defectbench.studies.perturbed_features import Perturbation, perturbed_features
 from defectbench.studies.results import Settings, write_study
-from defectbench.studies.robustness import (
-    all_perturbations,
-    perturbed_scores,
-    read_detector,
-    robustness_levels,
-)
+from defectbench.studies.robustness import perturbed_scores, read_detector, robustness_levels
 from defectbench.studies.trial import image_counts
 
 with job_log(snakemake.log[0]):
@@ -23,27 +18,19 @@ with job_log(snakemake.log[0]):
     index = read_index(given.index)
     test = [row for row in index if row.split == "test"]
     settings = Settings(params.false_positive_rate, params.folds, params.seed)
+    files = zip(given.models, given.held_out, given.scores, strict=True)
     detectors = {
-        name: read_detector(
-            params.methods[name], *files, params.false_positive_rate, params.code["code"]
-        )
-        for name, *files in zip(
-            params.methods, given.models, given.held_out, given.scores, strict=True
-        )
+        name: read_detector(method, *own, params.false_positive_rate, params.code["code"])
+        for (name, method), own in zip(params.methods.items(), files, strict=True)
     }
+    passes = []
+    for entry in params.passes:
+        taps = tuple(Tap(*tap) for tap in entry["taps"])
+        passes.append(Pass(**entry | {"weights": Path(given.weights), "taps": taps}))
     blocks = perturbed_features(
-        [ImageFile(Path(given.category, row.path), row.sha256) for row in test],
-        all_perturbations(params.study),
-        [
-            Pass(
-                entry["preprocessing"],
-                entry["settings"],
-                entry["backbone"],
-                Path(given.weights),
-                tuple(Tap(*tap) for tap in entry["taps"]),
-            )
-            for entry in params.passes
-        ],
+        [(Path(given.category, row.path), row.sha256) for row in test],
+        [Perturbation(name, each) for name, several in params.study.items() for each in several],
+        passes,
         # not a parameter: where features are computed does not make them others
         Machine(snakemake.config["device"], params.precision, snakemake.threads),
         params.seed,
@@ -51,7 +38,7 @@ with job_log(snakemake.log[0]):
         params.bits,
     )
     scores = perturbed_scores(detectors, blocks)
-    clean = read_scores(given.scores[0])  # labels and groups are those of every detector
+    clean = read_scores(given.scores[0])  # labels and groups are the same for every detector
     images = Judged(clean.labels, clean.groups, wildcards.category)
     methods = {
         name: {
@@ -60,12 +47,8 @@ with job_log(snakemake.log[0]):
         }
         for name, detector in detectors.items()
     }
+    counts = image_counts(len(index) - len(test), clean.labels)
+    names = dict(wildcards)
     write_study(
-        snakemake.output.study,
-        "robustness",
-        dict(wildcards),
-        params.study,
-        settings,
-        image_counts(len(index) - len(test), clean.labels),
-        methods=methods,
+        snakemake.output.study, "robustness", names, params.study, settings, counts, methods=methods
     )

@@ -6,8 +6,8 @@ import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.scorers.base import Scorer, take_images
-from defectbench.studies.levels import frozen_level, reset_level
-from defectbench.studies.results import FROZEN, RESET, Level, Settings, missing_level
+from defectbench.studies.levels import frozen_and_reset
+from defectbench.studies.results import Level, Settings, Variant, missing_level
 from defectbench.studies.trial import Category, trial
 
 MOST_NAMED = 5
@@ -48,16 +48,13 @@ def across(
         return [
             missing_level({"train": name, "level": title, "variant": each}, len(rows), str(error))
             for title, *_ in tests
-            for each in (FROZEN, RESET)
+            for each in (Variant.FROZEN, Variant.RESET)
         ]
     levels: list[Level] = []
     for title, category, shown in tests:
         scores = scorer.anomaly_score(take_images(category.X, shown))
-        varied, judged = {"train": name, "level": title}, category.judged(shown)
-        levels += [
-            frozen_level(varied, judged, scores, threshold, settings),
-            reset_level(varied, judged, scores, settings),
-        ]
+        varied, images = {"train": name, "level": title}, category.judged(shown)
+        levels += frozen_and_reset(varied, images, scores, threshold, settings)
     return levels
 
 

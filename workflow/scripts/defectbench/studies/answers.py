@@ -2,18 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from defectbench.studies.perturbed_features import UNITS
-from defectbench.studies.results import (
-    CLEAN,
-    FROZEN,
-    PLAIN,
-    RESET,
-    TRIMMED,
-    Level,
-    Result,
-    by_category,
-    measured,
-)
+from defectbench.studies.perturbed_features import unit
+from defectbench.studies.results import CLEAN, Level, Result, Variant, by_category, measured
 
 POINT = 0.01
 """A point of AUROC: less is no difference worth a photograph."""
@@ -117,13 +107,13 @@ def contamination_answers(results: Sequence[Result], names: Names) -> list[str]:
 
 
 def _spoiled(result: Result) -> str:
-    plain = measured(result, variant=PLAIN)
+    plain = measured(result, variant=Variant.PLAIN)
     if len(plain) < 2 or plain[0]["level"]:
         return "no clean and no contaminated point to compare; no answer."
     clean, worst = plain[0], plain[-1]
     changes = _changes(clean, worst, "image_auroc", "recall", "false_positive_rate")
     text = f"with {worst['level']:.0%} bad images {changes}"
-    for remedy in measured(result, variant=TRIMMED, level=worst["level"]):
+    for remedy in measured(result, variant=Variant.TRIMMED, level=worst["level"]):
         text += (
             f"; trimming {result['settings']['trimmed']:.0%} brings AUROC to "
             f"{remedy['image_auroc']:.3f}, the share found to {remedy['recall']:.0%} and false "
@@ -155,8 +145,8 @@ def _blind(results: Sequence[Result], names: Names) -> list[str]:
         f"{names[result['detector']]} ({frozen['recall']:.1%}; {reset['recall']:.0%} with a "
         "threshold set on good test images)"
         for result in results
-        for frozen in measured(result, variant=FROZEN, perturbation=CLEAN)
-        for reset in measured(result, variant=RESET, perturbation=CLEAN)
+        for frozen in measured(result, variant=Variant.FROZEN, perturbation=CLEAN)
+        for reset in measured(result, variant=Variant.RESET, perturbation=CLEAN)
         if frozen["recall"] < NOTHING
     ]
     if not found:
@@ -169,11 +159,11 @@ def _blind(results: Sequence[Result], names: Names) -> list[str]:
 
 def _stopped(result: Result, perturbation: str) -> str:
     """Where false alarms stop the line; empty where they do not."""
-    (clean,) = measured(result, variant=FROZEN, perturbation=CLEAN)
+    (clean,) = measured(result, variant=Variant.FROZEN, perturbation=CLEAN)
     limit = STOPS * max(result["false_positive_rate"], clean["false_positive_rate"])
     over = [
         level
-        for level in measured(result, variant=FROZEN, perturbation=perturbation)
+        for level in measured(result, variant=Variant.FROZEN, perturbation=perturbation)
         if level["false_positive_rate"] > limit
     ]
     if not over:
@@ -190,8 +180,8 @@ def _holding(results: Sequence[Result], perturbation: str, names: Names) -> str:
     """False alarms and lost AUROC of the detectors whose threshold holds, at most."""
     losses, rates = [], []
     for result in results:
-        (clean,) = measured(result, variant=FROZEN, perturbation=CLEAN)
-        for level in measured(result, variant=FROZEN, perturbation=perturbation):
+        (clean,) = measured(result, variant=Variant.FROZEN, perturbation=CLEAN)
+        for level in measured(result, variant=Variant.FROZEN, perturbation=perturbation):
             loss = clean["image_auroc"] - level["image_auroc"]
             losses.append((loss, names[result["detector"]], level))
             rates.append(level["false_positive_rate"])
@@ -205,7 +195,7 @@ def _holding(results: Sequence[Result], perturbation: str, names: Names) -> str:
 
 
 def _severity(level: Level) -> str:
-    return f"{level['level']:g} {UNITS[level['perturbation']].split(',')[0]}"
+    return f"{level['level']:g} {unit(level['perturbation']).split(',')[0]}"
 
 
 def across_answers(results: Sequence[Result], names: Names) -> list[str]:
@@ -213,7 +203,7 @@ def across_answers(results: Sequence[Result], names: Names) -> list[str]:
     lines = []
     for result in results:
         for train in dict.fromkeys(level["train"] for level in result["levels"]):
-            shown = measured(result, variant=FROZEN, train=train)
+            shown = measured(result, variant=Variant.FROZEN, train=train)
             for there in shown[1:]:  # the detector's own test images come first
                 changes = _changes(shown[0], there, "image_auroc", "false_positive_rate", "recall")
                 where = f"from {train} to {there['level']}, {names[result['detector']]}"
@@ -234,7 +224,7 @@ def _changes(before: Level, after: Level, *figures: str) -> str:
 def _set_anew(result: Result, frozen: Level) -> str:
     """What a threshold set anew gives at the same point; empty where there are too few images."""
     same = {key: frozen.get(key) for key in ("train", "perturbation", "level")}
-    for reset in measured(result, variant=RESET, **same):
+    for reset in measured(result, variant=Variant.RESET, **same):
         return (
             f"; a threshold set anew there gives {reset['false_positive_rate']:.1%} and finds "
             f"{reset['recall']:.0%}"

@@ -12,15 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from defectbench.reports.figures import INK, STYLE, Look, page_svg
-from defectbench.studies.perturbed_features import UNITS
-from defectbench.studies.results import (
-    CLEAN,
-    FIGURES,
-    RESET,
-    TRIMMED,
-    Level,
-    Result,
-)
+from defectbench.studies.perturbed_features import unit
+from defectbench.studies.results import CLEAN, FIGURES, Level, Result, Variant
 
 TITLES = ("AUROC", "false alarms, share of good", "found, share of defective")
 """Of each of `FIGURES`."""
@@ -28,7 +21,7 @@ TITLES = ("AUROC", "false alarms, share of good", "found, share of defective")
 PLOTTED = ("training_size", "contamination", "robustness")
 """Studies whose levels have an order, which is what a line in a plot shows."""
 
-REMEDIES = {TRIMMED: "trimmed", RESET: "threshold reset"}
+REMEDIES = {Variant.TRIMMED: "trimmed", Variant.RESET: "threshold reset"}
 """Variants drawn in dashes, and what the legend says of them."""
 
 
@@ -116,7 +109,7 @@ def _panels(study: str, results: Sequence[Result]) -> Iterator[Panel]:
         for name in dict.fromkeys(name for name in names if name != CLEAN):
             # clean images are the 0 of every perturbation
             lines = _lines(results, "level", 1, (CLEAN, name))
-            yield Panel(f"{name}: {UNITS[name]}", False, lines)
+            yield Panel(f"{name}: {unit(name)}", False, lines)
 
 
 def _lines(
@@ -149,7 +142,7 @@ def _draw(axes: Axes, panel: Panel, name: str, look: Look) -> None:
     span = np.ptp(np.log(xs) if panel.logarithmic else xs) if xs else 0.0
     middle = (len(panel.lines) - 1) / 2
     for place, ((detector, variant), points) in enumerate(panel.lines.items()):
-        if name == "image_auroc" and variant == RESET:
+        if name == "image_auroc" and variant == Variant.RESET:
             continue  # no threshold changes a ranking
         shift = (place - middle) * span / 120
         x = np.array([x for x, _ in points], float)

@@ -32,7 +32,7 @@ def perturb(
     perturbation
         A key of `PERTURBATIONS`.
     severity
-        In the unit of `UNITS`.
+        In its unit; 0 for no change.
     seed, sha256
         The seed of the run and the file's hash, from which the image's own seed is made: its noise
         does not depend on its position in the dataset.
@@ -45,7 +45,13 @@ def perturb(
     if severity == 0:
         return image
     rng = np.random.default_rng([seed, int(sha256[:16], 16)])
-    return PERTURBATIONS[perturbation](image, severity, rng)
+    change, _ = PERTURBATIONS[perturbation]
+    return change(image, severity, rng)
+
+
+def unit(perturbation: str) -> str:
+    """Unit of a perturbation's severities, and what it means."""
+    return PERTURBATIONS[perturbation][1]
 
 
 def _from_float(pixels: np.ndarray) -> Image.Image:
@@ -105,26 +111,18 @@ def _continued(pixels: np.ndarray, margin: int) -> np.ndarray:
     return np.pad(pixels, widths, mode="edge")
 
 
-PERTURBATIONS: dict[str, Perturb] = {
-    "brightness": _brightness,
-    "contrast": _contrast,
-    "blur": _blur,
-    "noise": _noise,
-    "jpeg": _jpeg,
-    "rotation": _rotation,
-    "translation": _translation,
+PERTURBATIONS: dict[str, tuple[Perturb, str]] = {
+    "brightness": (_brightness, "% of brightness"),
+    "contrast": (_contrast, "% of contrast"),
+    "blur": (_blur, "px, standard deviation of the blur"),
+    "noise": (_noise, "grey levels, standard deviation of the noise"),
+    "jpeg": (_jpeg, "JPEG quality"),
+    "rotation": (_rotation, "degrees, anticlockwise"),
+    "translation": (_translation, "px to the right"),
 }
+"""What changes an image, and the unit of its severity.
 
-UNITS = {
-    "brightness": "% of brightness",
-    "contrast": "% of contrast",
-    "blur": "px, standard deviation of the blur",
-    "noise": "grey levels, standard deviation of the noise",
-    "jpeg": "JPEG quality",
-    "rotation": "degrees, anticlockwise",
-    "translation": "px to the right",
-}
-"""Unit of each severity; pixels are those of the original image, and 0 changes nothing."""
+Pixels are those of the original image, and 0 changes nothing."""
 
 BLOCK = 16
 """Images held at once, in every perturbation: 30 of them at 456×456 take 300 MB."""
@@ -137,15 +135,8 @@ class Perturbation(NamedTuple):
     severity: float
 
 
-class ImageFile(NamedTuple):
-    """An image file and its SHA-256, on which its noise depends."""
-
-    file: Path
-    sha256: str
-
-
 def perturbed_features(
-    images: Sequence[ImageFile],
+    images: Sequence[tuple[Path, str]],
     perturbations: Sequence[Perturbation],
     passes: Sequence[Pass],
     machine: Machine,
@@ -158,7 +149,7 @@ def perturbed_features(
     Parameters
     ----------
     images
-        In the order of the features.
+        File and SHA-256 of each, in the order of the features.
     perturbations
         Applied to the original image, before it is resized.
     passes
@@ -179,11 +170,12 @@ def perturbed_features(
     """
     preprocessings = {wanted.preprocessing: wanted.settings for wanted in passes}
 
-    def squares(image: ImageFile) -> dict[Perturbation, Mapping[str, np.ndarray]]:
-        loaded = load_image(image.file, bits)
+    def squares(image: tuple[Path, str]) -> dict[Perturbation, Mapping[str, np.ndarray]]:
+        file, sha256 = image
+        loaded = load_image(file, bits)
         found = {}
         for each in perturbations:
-            changed = perturb(loaded, each.name, each.severity, seed, image.sha256)
+            changed = perturb(loaded, each.name, each.severity, seed, sha256)
             found[each] = {name: preprocess(changed, how) for name, how in preprocessings.items()}
         return found
 

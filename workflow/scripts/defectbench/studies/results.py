@@ -1,6 +1,7 @@
 """The file of a study: its points with their figures, written and read here alone."""
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from defectbench.evaluation.intervals import Interval
@@ -12,9 +13,14 @@ FIGURES = ("image_auroc", "false_positive_rate", "recall")
 CLEAN = "clean"
 """The perturbation of test images that are as they were taken."""
 
-PLAIN, TRIMMED = "plain", "trimmed"
-FROZEN, RESET = "frozen", "reset"
-"""Variants of a point: a detector or threshold as it is, and with the study's remedy."""
+
+class Variant(StrEnum):
+    """A point without and with its study's remedy: trimming, or setting the threshold anew."""
+
+    PLAIN = "plain"
+    TRIMMED = "trimmed"
+    FROZEN = "frozen"
+    RESET = "reset"
 
 
 class Level(TypedDict):
@@ -43,7 +49,7 @@ class Level(TypedDict):
 
     perturbation: NotRequired[str]
     train: NotRequired[str]
-    variant: NotRequired[str]
+    variant: NotRequired[Variant]
     level: float | int | str
     images: float
     image_auroc: float | None

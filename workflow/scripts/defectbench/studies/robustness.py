@@ -7,16 +7,10 @@ import numpy as np
 
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.features.category import Features
-from defectbench.records import (
-    Specification,
-    read_held_out,
-    read_model,
-    read_scores,
-    with_code,
-)
+from defectbench.records import Specification, read_held_out, read_model, read_scores, with_code
 from defectbench.scorers import scorer_class
 from defectbench.scorers.base import Scorer
-from defectbench.studies.levels import Judged, frozen_level, reset_level
+from defectbench.studies.levels import Judged, frozen_and_reset
 from defectbench.studies.perturbed_features import Perturbation
 from defectbench.studies.results import CLEAN, Level, Settings
 
@@ -83,15 +77,6 @@ def read_detector(
     )
 
 
-def all_perturbations(block: Mapping[str, Sequence[float]]) -> list[Perturbation]:
-    """Every severity of every perturbation that the config names."""
-    return [
-        Perturbation(name, severity)
-        for name, severities in block.items()
-        for severity in severities
-    ]
-
-
 def perturbed_scores(
     detectors: Mapping[str, Detector], blocks: Iterable[Mapping[Perturbation, Features]]
 ) -> dict[str, dict[Perturbation, np.ndarray]]:
@@ -128,8 +113,5 @@ def robustness_levels(
     levels: list[Level] = []
     for perturbation, values in scores.items():
         varied = {"perturbation": perturbation.name, "level": perturbation.severity}
-        levels += [
-            frozen_level(varied, images, values, detector.threshold, settings),
-            reset_level(varied, images, values, settings),
-        ]
+        levels += frozen_and_reset(varied, images, values, detector.threshold, settings)
     return levels

@@ -8,7 +8,10 @@ import pandas as pd
 from defectbench.evaluation.thresholds import images_to_vouch_for
 from defectbench.reports.markdown import MISSING
 from defectbench.studies.levels import HALVES
-from defectbench.studies.results import CLEAN, FIGURES, RESET, Level, Result
+from defectbench.studies.results import CLEAN, FIGURES, Level, Result, Variant
+
+VARIED = ("perturbation", "train", "level", "variant")
+"""Keys of a point that say what was varied, as far as a study has them."""
 
 
 class StudyTable(NamedTuple):
@@ -43,7 +46,7 @@ def study_tables(results: Sequence[Result]) -> list[StudyTable]:
     }
     # clean images first; a ranking is the same with another threshold
     points = sorted(next(iter(found.values())), key=lambda point: not point.startswith(CLEAN))
-    rankings = [point for point in points if not point.endswith(RESET)]
+    rankings = [point for point in points if not point.endswith(Variant.RESET)]
     shares = "False alarms / share found, at the honest threshold"
     return [_table("AUROC", rankings, found, _auroc), _table(shares, points, found, _shares)]
 
@@ -80,10 +83,7 @@ def tidy_studies(studies: Mapping[str, Sequence[Result]]) -> pd.DataFrame:
                 row = {
                     "study": study,
                     **{key: result[key] for key in ("category", "method", "backbone")},
-                    "perturbation": level.get("perturbation", ""),
-                    "train": level.get("train", ""),
-                    "level": level["level"],
-                    "variant": level.get("variant", ""),
+                    **{key: level.get(key, "") for key in VARIED},
                     "images": level["images"],
                     "repeats": len(level["repeats"]),
                 }

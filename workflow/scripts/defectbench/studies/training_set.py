@@ -16,7 +16,7 @@ from defectbench.evaluation.held_out import trim
 from defectbench.progress import Progress
 from defectbench.scorers.base import Scorer
 from defectbench.studies.levels import level
-from defectbench.studies.results import PLAIN, TRIMMED, Level, Settings, missing_level
+from defectbench.studies.results import Level, Settings, Variant, missing_level
 from defectbench.studies.trial import Category, Trial, trial
 
 ALL = "all"
@@ -38,14 +38,16 @@ class Point(NamedTuple):
         ``variant`` where the study has a remedy.
     draws
         One for each repeat.
-    images, reason
-        Of a point without draws: the training images that it would take, and why it has none.
+    reason
+        Why it cannot be measured; empty if nothing speaks against it.
+    images
+        Training images that it would take, for a point that is not measured.
     """
 
     varied: Mapping[str, Any]
     draws: Sequence[Draw]
-    images: int = 0
     reason: str = ""
+    images: int = 0
 
 
 def effective_settings(
@@ -92,7 +94,7 @@ def training_set_levels(
     """
     points = POINTS[study](category, block, settings.seed)
     trimmed = block.get("trimmed")  # training size has no remedy
-    fits = sum(len(point.draws) for point in points) * (2 if trimmed else 1)
+    fits = sum(len(point.draws) for point in points if not point.reason) * (2 if trimmed else 1)
     measure = partial(_measure, scorer, category, settings, Progress(fits, label, "fits"))
     levels: list[Level] = []
     for point in points:
@@ -106,7 +108,7 @@ def training_set_levels(
 def _measure(
     scorer: Scorer, category: Category, settings: Settings, progress: Progress, point: Point
 ) -> tuple[Level, list[Trial]]:
-    """A point's figures and trials; neither where a draw has too few images for the scorer."""
+    """A point's figures, and its trials; none where a draw has too few images for the scorer."""
     if point.reason:
         return missing_level(point.varied, point.images, point.reason), []
     trials = []
@@ -131,15 +133,15 @@ def _with_remedy(point: Point, found: Level, trials: Sequence[Trial], trimmed: f
     draws = [
         (each.fitted_on[trim(each.held_out_scores, trimmed)], each.judged_on) for each in trials
     ]
-    varied = {**point.varied, "variant": TRIMMED}
-    return Point(varied, draws, int(found["images"]), found["reason"])
+    varied = {**point.varied, "variant": Variant.TRIMMED}
+    return Point(varied, draws, found["reason"], int(found["images"]))
 
 
 def training_sizes(category: Category, block: Mapping[str, Any], seed: int) -> list[Point]:
     """Points of training size: each number of images drawn several times, ``all`` once.
 
-    Numbers beyond the images that there are, and those whose draws are the same as a larger
-    number's because groups are whole, are points without draws.
+    Numbers beyond the images that there are are not measured, nor those whose draws are the same
+    as a larger number's because groups are whole.
     """
     groups = category.groups[category.train]
     sizes = sorted(size for size in block["images"] if size != ALL)
@@ -148,16 +150,13 @@ def training_sizes(category: Category, block: Mapping[str, Any], seed: int) -> l
     counts = {size: [len(rows) for rows in drawn] for size, drawn in subsets.items()}
     points = []
     for size, drawn in subsets.items():
-        same = [other for other in sizes if other > size and counts[other] == counts[size]]
+        reason = ""
         if size >= len(category.train):
             reason = f"there are {len(category.train)} training images"
-            points.append(Point({"level": size}, [], size, reason))
-        elif same:
+        elif same := [other for other in sizes if other > size and counts[other] == counts[size]]:
             reason = f"groups are whole: the same images as {same[0]}"
-            points.append(Point({"level": size}, [], size, reason))
-        else:
-            draws = [(category.train[rows], category.test) for rows in drawn]
-            points.append(Point({"level": size}, draws))
+        draws = [(category.train[rows], category.test) for rows in drawn]
+        points.append(Point({"level": size}, draws, reason, size))
     if ALL in block["images"]:
         points.append(Point({"level": ALL}, [(category.train, category.test)]))
     return points
@@ -197,8 +196,8 @@ def contaminated_sets(category: Category, block: Mapping[str, Any], seed: int) -
 
     The images of a smaller share are among those of a larger. With `removed_from_test` the
     images of the largest share leave the test set at every share, so that all shares of a repeat
-    are judged on the same images. Shares that take more images than can be spared are points
-    without draws.
+    are judged on the same images. Shares that take more images than can be spared are not
+    measured.
     """
     defective = category.test[category.labels[category.test] == 1]
     removed = block["removed_from_test"]
@@ -213,19 +212,16 @@ def contaminated_sets(category: Category, block: Mapping[str, Any], seed: int) -
     ]
     points = []
     for share, count in counts.items():
-        varied = {"level": share, "variant": PLAIN}
-        if count > most:
-            reason = f"needs {count} defective images; {most} of {len(defective)} can be spared"
-            points.append(Point(varied, [], good + count, reason))
-        else:
-            draws = [
-                (
-                    np.concatenate([category.train, order[:count]]),
-                    np.setdiff1d(category.test, order[:gone]),
-                )
-                for order in orders
-            ]
-            points.append(Point(varied, draws))
+        reason = f"needs {count} defective images; {most} of {len(defective)} can be spared"
+        draws = [
+            (
+                np.concatenate([category.train, order[:count]]),
+                np.setdiff1d(category.test, order[:gone]),
+            )
+            for order in orders
+        ]
+        varied = {"level": share, "variant": Variant.PLAIN}
+        points.append(Point(varied, draws, reason if count > most else "", good + count))
     return points
 
 
