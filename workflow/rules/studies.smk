@@ -1,12 +1,13 @@
 """Studies: what if there are fewer images, bad ones among them, or another light?
 
-in:  index.tsv and features (training_size, contamination, across); images, weights, models and
-     held-out scores (robustness, the only study that runs the backbone)
+in:  index.tsv and features (training_size, contamination, across); images, weights, models, scores
+     and held-out scores (robustness, the only study that runs the backbone)
 out: results/{dataset}/{category}/{method}/{backbone}/studies/training_size.json, contamination.json,
      across.json, results/{dataset}/{category}/studies/robustness/{backbone}.json,
      reports/{dataset}_studies.md, .csv, a folder of plots
 """
 
+# what all studies share, and what those share that fit detectors on cached features
 study_threshold = {"seed": config["seed"], **config["threshold"]}
 fitted_in_a_study = study_threshold | {
     "scorer": lookup("methods/{method}/scorer", within=config),
@@ -51,7 +52,7 @@ rule study_across:
         features=method_features,
         groups=groups_file,
         other_indices=files_of_tests(rules.index.output.index),
-        other_features=files_of_tests(features_pattern),
+        other_features=files_of_tests(method_features),
         other_groups=files_of_tests(groups_file),
     output:
         study="results/{dataset}/{category}/{method}/{backbone}/studies/across.json",

@@ -1,6 +1,6 @@
 """Input functions and parameters of the studies."""
 
-from types import SimpleNamespace
+from snakemake.io import Wildcards
 
 from defectbench.studies.crossings import crossings
 
@@ -16,7 +16,7 @@ def backbone_methods(wildcards):
     found = {}
     for name in config["datasets"][wildcards.dataset]["methods"]:
         if wildcards.backbone in config["methods"][name]["backbones"]:
-            own = SimpleNamespace(**wildcards, method=name)
+            own = Wildcards(fromdict={**wildcards, "method": name})
             found[name] = {
                 "scorer": config["methods"][name]["scorer"],
                 "parameters": scorer_parameters(config, name),
@@ -44,7 +44,7 @@ def backbone_weights(wildcards):
 
 
 def crossings_by_train(wildcards):
-    """Places that detectors of a category are fitted on, and those that each is shown."""
+    """By place that detectors of a category are fitted on: the places whose images they judge."""
     found = {}
     for crossing in crossings(config, wildcards.dataset, wildcards.category):
         found.setdefault(crossing.train, []).append(crossing.test)
@@ -52,7 +52,7 @@ def crossings_by_train(wildcards):
 
 
 def study_of_crossings(wildcards):
-    """Parameter: the same with all that reading and naming their images needs."""
+    """Parameter: `crossings_by_train` with all that reading and naming their images needs."""
     return [
         {
             "title": train.title(wildcards.dataset),
@@ -74,21 +74,20 @@ def study_of_crossings(wildcards):
 def files_of_tests(made):
     """Input function: a file of each place that is shown, in the order of `study_of_crossings`.
 
-    A place names dataset and category as wildcards do, so that input functions take it.
+    Parameters
+    ----------
+    made
+        A file's pattern, or an input function that may find none; a place's dataset and category
+        stand in for the job's.
     """
 
     def files(wildcards):
         shown = [test for tests in crossings_by_train(wildcards).values() for test in tests]
-        found = [(made(place) if callable(made) else made, place) for place in shown]
-        return [file.format(**place._asdict()) for file, place in found if file]
+        places = [Wildcards(fromdict=test._asdict()) for test in shown]
+        found = [made(place) if callable(made) else made.format(**place) for place in places]
+        return [file for file in found if file]
 
     return files
-
-
-def features_pattern(place):
-    """The feature file of any category of a place's dataset."""
-    made_by = rules.import_features if features_are_given(place) else rules.features
-    return made_by.output.features
 
 
 def crossing_cells(config, dataset):
@@ -111,19 +110,19 @@ def all_studies(wildcards):
 
 
 def shown_studies(wildcards):
-    """Input function of the page: those files where the dataset's `studies` says so."""
+    """Input function of the page: the studies' files, if the dataset says ``studies: true``."""
     shown = config["datasets"][wildcards.dataset]["studies"]
     return all_studies(wildcards) if shown else []
 
 
 def shown_studies_report(wildcards):
-    """Input function of the page: the report that it then links to."""
+    """Input function of the page: the studies' report, which the page links to if it shows them."""
     shown = config["datasets"][wildcards.dataset]["studies"]
     return rules.studies.output.markdown.format(**wildcards) if shown else []
 
 
 def some_study(wildcards):
-    """Parameter: which studies there are; without one there is nothing to report."""
+    """Parameter: names of the studies; an error without any, for there is nothing to report."""
     if "studies" not in config:
         raise WorkflowError("config: studies: name a study, such as those of docs/studies.md")
     return sorted(config["studies"])
