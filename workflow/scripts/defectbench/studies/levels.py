@@ -126,7 +126,7 @@ def _rate_interval(values: Sequence[float], verdicts: Sequence[Verdict], label: 
         own = images.labels == label
         sizes.append(effective_size(called[own], images.groups[own]))
     mean, of = float(np.mean(values)), min(sizes)
-    if 0 < mean < 1:  # as many images as would have the variance of the mean of the repeats, too
+    if len(values) > 1 and 0 < mean < 1:  # as many images as would have the repeats' variance, too
         of = mean * (1 - mean) / (mean * (1 - mean) / of + _variance_of_mean(values))
     return rate_interval(mean, of)
 
