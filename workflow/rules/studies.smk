@@ -52,7 +52,7 @@ rule study_across:
         features=method_features,
         groups=groups_file,
         other_indices=files_of_tests(rules.index.output.index),
-        other_features=files_of_tests(method_features),
+        other_features=files_of_tests(features_pattern),
         other_groups=files_of_tests(groups_file),
     output:
         study="results/{dataset}/{category}/{method}/{backbone}/studies/across.json",

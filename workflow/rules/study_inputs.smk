@@ -1,6 +1,6 @@
 """Input functions and parameters of the studies."""
 
-from snakemake.io import Wildcards
+from types import SimpleNamespace
 
 from defectbench.studies.crossings import crossings
 
@@ -16,7 +16,7 @@ def backbone_methods(wildcards):
     found = {}
     for name in config["datasets"][wildcards.dataset]["methods"]:
         if wildcards.backbone in config["methods"][name]["backbones"]:
-            own = Wildcards(fromdict={**wildcards, "method": name})
+            own = SimpleNamespace(**wildcards, method=name)
             found[name] = {
                 "scorer": config["methods"][name]["scorer"],
                 "parameters": scorer_parameters(config, name),
@@ -77,17 +77,21 @@ def files_of_tests(made):
     Parameters
     ----------
     made
-        A file's pattern, or an input function that may find none; a place's dataset and category
-        stand in for the job's.
+        A file's pattern, or a function of a place that gives it, or none.
     """
 
     def files(wildcards):
         shown = [test for tests in crossings_by_train(wildcards).values() for test in tests]
-        places = [Wildcards(fromdict=test._asdict()) for test in shown]
-        found = [made(place) if callable(made) else made.format(**place) for place in places]
-        return [file for file in found if file]
+        found = [(made(place) if callable(made) else made, place) for place in shown]
+        return [pattern.format(**place._asdict()) for pattern, place in found if pattern]
 
     return files
+
+
+def features_pattern(place):
+    """Pattern of the feature files of a place's dataset."""
+    made_by = rules.import_features if features_are_given(place) else rules.features
+    return made_by.output.features
 
 
 def crossing_cells(config, dataset):

@@ -28,7 +28,7 @@ with job_log(snakemake.log[0]):
     write_study(
         snakemake.output.study,
         wildcards.study,
-        dict(wildcards),
+        wildcards,
         block,
         settings,
         category.images,

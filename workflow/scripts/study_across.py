@@ -27,7 +27,7 @@ with job_log(snakemake.log[0]):
     write_study(
         snakemake.output.study,
         "across",
-        dict(wildcards),
+        wildcards,
         params.study,
         settings,
         home.images,

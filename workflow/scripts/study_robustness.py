@@ -48,7 +48,12 @@ with job_log(snakemake.log[0]):
         for name, detector in detectors.items()
     }
     counts = image_counts(len(index) - len(test), clean.labels)
-    names = dict(wildcards)
     write_study(
-        snakemake.output.study, "robustness", names, params.study, settings, counts, methods=methods
+        snakemake.output.study,
+        "robustness",
+        wildcards,
+        params.study,
+        settings,
+        counts,
+        methods=methods,
     )
