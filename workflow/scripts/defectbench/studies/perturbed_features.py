@@ -64,7 +64,7 @@ def _brightness(image: Image.Image, percent: float, _: np.random.Generator) -> I
 
 def _contrast(image: Image.Image, percent: float, _: np.random.Generator) -> Image.Image:
     pixels = np.asarray(image, np.float32)
-    # summed in double precision: in single the mean of millions of pixels is off by grey levels
+    # summed in double precision: a single-precision sum of millions of pixels loses digits
     mean = pixels.mean(axis=(0, 1), dtype=float).astype(np.float32)
     return _from_float(mean + (pixels - mean) * np.float32(1 + percent / 100))
 
@@ -87,7 +87,7 @@ def _jpeg(image: Image.Image, quality: float, _: np.random.Generator) -> Image.I
 
 def _rotation(image: Image.Image, degrees: float, _: np.random.Generator) -> Image.Image:
     width, height = image.size
-    # a corner moves by less than the longer side, so the frame always covers what comes into view
+    # more than half a diagonal, which is as far as anything can turn into view
     margin = max(width, height)
     padded = Image.fromarray(_continued(np.asarray(image), margin))
     turned = padded.rotate(degrees, Image.Resampling.BILINEAR)
@@ -185,8 +185,8 @@ def perturbed_features(
         prepared_extractors(passes, machine) as (_, extractors),
         ThreadPoolExecutor(machine.threads) as pool,
     ):
-        # a block is decoded, extracted and handed out before the next: its squares in every
-        # perturbation are what bounds memory, and the network takes far longer than decoding
+        # a block is handed out before the next one is decoded: images in every perturbation are
+        # what takes memory here
         for start in range(0, len(images), BLOCK):
             block = list(pool.map(squares, images[start : start + BLOCK]))
             yield {
