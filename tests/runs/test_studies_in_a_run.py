@@ -77,7 +77,7 @@ def test_another_severity_repeats_that_study_alone(studied: Path):
         with_studies(studied, robustness={"brightness": [-30, -10], "noise": [4]})
         assert planned_jobs(studied, REPORT) == {"study_robustness": 1, "studies": 1}
         with_studies(studied, training_size={"images": [8, 12, "all"], "repeats": 2})
-        assert planned_jobs(studied, REPORT) == {"study_training_size": 2, "studies": 1}
+        assert planned_jobs(studied, REPORT) == {"study": 2, "studies": 1}
     finally:
         with_studies(studied)
     assert planned_jobs(studied, REPORT) == {}
@@ -102,9 +102,7 @@ def test_the_page_shows_studies_only_where_the_dataset_asks_for_it(studied: Path
 def test_no_study_of_cached_features_asks_for_an_image(studied: Path):
     for study in ("training_size", "contamination"):
         target = f"results/parts/plate/fre_small/efficientnet_lite0/studies/{study}.json"
-        assert planned_jobs(studied, "--forcerun", f"study_{study}", "--", target) == {
-            f"study_{study}": 1
-        }
+        assert planned_jobs(studied, "--forcerun", "study", "--", target) == {"study": 1}
 
 
 def test_a_detector_is_taken_across_to_another_category(studied: Path):

@@ -11,7 +11,8 @@ from defectbench.errors import InputError
 from defectbench.scorers.nearest_neighbour import NearestNeighbour
 from defectbench.scorers.pca_kde import PcaKde
 from defectbench.studies.across import across, fitted_rows, judging_rows
-from defectbench.studies.trial import Category, Settings
+from defectbench.studies.results import Settings
+from defectbench.studies.trial import Category
 
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 SETTINGS = Settings(0.05, 5, 42)

@@ -9,8 +9,7 @@ from rules import rules
 ROOT = Path(__file__).parents[2]
 PROFILES = sorted((ROOT / "workflow" / "profiles").glob("*/config.yaml"))
 RULES = {rule.name for rule in rules()}
-STUDIES = {"study_training_size", "study_contamination", "study_across"}
-LIGHT = {"index", "scores", "metrics", "pixel_metrics", *STUDIES}
+LIGHT = {"index", "scores", "metrics", "pixel_metrics", "study", "study_across"}
 
 
 def settings(profile: Path) -> dict:

@@ -29,8 +29,7 @@ STAGES = sorted({script_of(rule) for rule in WITH_SCRIPT})
 MODULES = {
     "source": "sources.download",
     "scores": "scorers.pca_fre",
-    "study_training_size": "scorers.pca_fre",
-    "study_contamination": "scorers.pca_fre",
+    "study": "scorers.pca_fre",
     "study_across": "scorers.pca_fre",
     "detector": "deployment.graphs.maps",
 }

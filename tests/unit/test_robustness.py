@@ -10,14 +10,14 @@ from defectbench.features.devices import Machine
 from defectbench.features.feature_file import Pass, Tap
 from defectbench.provenance import file_sha256
 from defectbench.storage import open_h5
-from defectbench.studies.perturbed_features import ImageFile, Perturbation, perturbed_features
-from defectbench.studies.robustness import frozen_level, reset_level
-from defectbench.studies.trial import Settings
+from defectbench.studies.levels import Judged, frozen_and_reset
+from defectbench.studies.perturbed_features import Perturbation, perturbed_features
+from defectbench.studies.results import Settings
 
 SETTINGS = Settings(0.05, 5, 42)
 VARIED = {"perturbation": "brightness", "level": -20}
 LABELS = np.repeat([0, 1], [40, 20])
-ALONE = np.full(60, "")
+PLATE = Judged(LABELS, np.full(60, ""), "plate")
 
 
 def scores(shift: float) -> np.ndarray:
@@ -27,8 +27,7 @@ def scores(shift: float) -> np.ndarray:
 
 def test_a_shift_of_all_scores_spoils_the_frozen_threshold_and_not_the_ranking():
     clean, shifted = (
-        frozen_level(VARIED, LABELS, ALONE, scores(shift), 2.5, SETTINGS, "plate")
-        for shift in (0, 4)
+        frozen_and_reset(VARIED, PLATE, scores(shift), 2.5, SETTINGS)[0] for shift in (0, 4)
     )
     assert shifted["image_auroc"] == clean["image_auroc"]
     assert clean["false_positive_rate"] < 0.05
@@ -38,7 +37,7 @@ def test_a_shift_of_all_scores_spoils_the_frozen_threshold_and_not_the_ranking()
 
 def test_a_threshold_set_anew_undoes_a_shift():
     clean, shifted = (
-        reset_level(VARIED, LABELS, ALONE, scores(shift), SETTINGS, "plate") for shift in (0, 4)
+        frozen_and_reset(VARIED, PLATE, scores(shift), 2.5, SETTINGS)[1] for shift in (0, 4)
     )
     for name in ("false_positive_rate", "recall"):
         assert shifted[name] == clean[name]
@@ -50,14 +49,15 @@ def test_no_good_image_sets_the_threshold_that_judges_it():
     # two groups: the one of high scores may be judged by the one of low scores alone
     groups = np.array(["low"] * 20 + ["high"] * 20 + [""] * 20)
     values = np.concatenate([np.linspace(0, 1, 20), np.linspace(5, 6, 20), np.full(20, 9.0)])
-    both = reset_level(VARIED, LABELS, groups, values, SETTINGS, "plate")
-    assert both["false_positive_rate"] == 0.5  # all of the high ones, none of the low ones
+    _, reset = frozen_and_reset(VARIED, PLATE._replace(groups=groups), values, 2.5, SETTINGS)
+    assert reset["false_positive_rate"] == 0.5  # all of the high ones, none of the low ones
 
 
 def test_a_single_good_image_sets_no_threshold():
     labels = np.array([0, 1, 1])
-    found = reset_level(VARIED, labels, np.full(3, ""), np.arange(3.0), SETTINGS, "plate")
-    assert "a single good test image" in found["reason"]
+    plate = Judged(labels, np.full(3, ""), "plate")
+    _, reset = frozen_and_reset(VARIED, plate, np.arange(3.0), 2.5, SETTINGS)
+    assert "a single good test image" in reset["reason"]
 
 
 def test_images_at_severity_0_have_the_features_of_the_benchmark(
@@ -71,7 +71,7 @@ def test_images_at_severity_0_have_the_features_of_the_benchmark(
     with open_h5(tmp_path / "f.h5") as file:
         expected = file[wanted.name]["layer2/pool2"][()]
     same, dark = Perturbation("noise", 0), Perturbation("brightness", -50)
-    images = [ImageFile(file, file_sha256(file)) for file in files]
-    (block,) = perturbed_features(images, [same, dark], [wanted], machine, 42)
+    images = [(file, file_sha256(file)) for file in files]
+    (block,) = perturbed_features(images, [same, dark], [wanted], machine, 42, "")
     assert (block[same][wanted.name]["layer2/pool2"] == expected).all()
     assert not np.allclose(block[dark][wanted.name]["layer2/pool2"], expected)

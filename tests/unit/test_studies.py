@@ -1,5 +1,7 @@
 """Studies of training size and contamination, on features whose answers are known."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from tiles import tile_features
@@ -8,13 +10,15 @@ from defectbench.evaluation.held_out import rows_left, trim
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.nearest_neighbour import NearestNeighbour
 from defectbench.scorers.pca_kde import PcaKde
+from defectbench.studies.levels import level
+from defectbench.studies.results import Level, Settings
 from defectbench.studies.training_set import (
-    contamination,
     defective_images,
+    effective_settings,
     nested_subsets,
-    training_size,
+    training_set_levels,
 )
-from defectbench.studies.trial import Category, Settings, level, trial
+from defectbench.studies.trial import Category, trial
 
 SETTINGS = Settings(0.05, 5, 42)
 ALONE = np.full(30, "")
@@ -49,8 +53,17 @@ def blobs(shift: float, train: int = 60) -> Category:
     return Category(X, labels, np.full(len(X), ""), rows[:train], rows[train:], "blobs")
 
 
-def nothing(_: int) -> None:
-    pass
+def training_size(
+    scorer: Scorer, studied: Category, settings: Settings = SETTINGS, **block: Any
+) -> list[Level]:
+    return training_set_levels("training_size", scorer, studied, block, settings, "")
+
+
+def contamination(
+    scorer: Scorer, studied: Category, settings: Settings = SETTINGS, **block: Any
+) -> list[Level]:
+    block = {"removed_from_test": True, "trimmed": 0.1} | block
+    return training_set_levels("contamination", scorer, studied, block, settings, "")
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -75,10 +88,9 @@ def test_subsets_depend_on_the_seed_alone():
 
 
 def test_more_images_than_there_are_too_few_and_repeated_subsets_are_said():
-    studied = training_size(
-        PcaKde(components=4), blobs(3), [3, 20, 500, "all"], 3, SETTINGS, nothing
+    too_few, enough, too_many, everything = training_size(
+        PcaKde(components=4), blobs(3), images=[3, 20, 500, "all"], repeats=3
     )
-    too_few, enough, too_many, everything = studied
     assert "need at least 6 training images, there are 3" in too_few["reason"]
     assert too_few["image_auroc"] is None
     assert too_many["reason"] == "there are 60 training images"
@@ -88,29 +100,26 @@ def test_more_images_than_there_are_too_few_and_repeated_subsets_are_said():
     labels = np.repeat([0, 1], [44, 4])
     rows = np.arange(48)
     tiles = Category(X, labels, np.array(parts), rows[:32], rows[32:], "tiles")
-    two, three, _ = training_size(NearestNeighbour(), tiles, [5, 7, 9], 2, SETTINGS, nothing)
+    two, three, _ = training_size(NearestNeighbour(), tiles, images=[5, 7, 9], repeats=2)
     assert two["reason"] == "groups are whole: the same images as 7"
     assert three["images"] == 8
 
 
 def test_all_images_give_what_the_benchmark_gives():
     studied = blobs(1)
-    point = training_size(NearestNeighbour(), studied, ["all"], 5, SETTINGS, nothing)[0]
+    point = training_size(NearestNeighbour(), studied, images=["all"], repeats=5)[0]
     expected = trial(NearestNeighbour(), studied, studied.train, studied.test, SETTINGS)
-    assert point["repeats"][0]["threshold"] == expected.threshold
+    assert point["repeats"][0]["threshold"] == expected.verdict.threshold
     low, high = point["intervals"]["image_auroc"]
     assert low < point["image_auroc"] < high
 
 
 def test_the_interval_widens_with_what_the_repeats_differ():
     studied = blobs(1)
-    rows = [studied.train[:30], studied.train[30:]]
-    trials = [trial(NearestNeighbour(), studied, each, studied.test, SETTINGS) for each in rows]
-    alike = level({"level": 30}, [trials[0], trials[0]], studied, 42)
+    same = trial(NearestNeighbour(), studied, studied.train[:30], studied.test, SETTINGS).verdict
+    alike = level({"level": 30}, 30, [same, same], 42)
     # the same, but that one of the repeats has all scores the wrong way round
-    unlike = level(
-        {"level": 30}, [trials[0], trials[0]._replace(scores=-trials[0].scores)], studied, 42
-    )
+    unlike = level({"level": 30}, 30, [same, same._replace(scores=-same.scores)], 42)
     widths = [np.ptp(each["intervals"]["image_auroc"]) for each in (alike, unlike)]
     assert widths[1] > 2 * widths[0]
     assert unlike["image_auroc"] == pytest.approx(0.5)
@@ -147,13 +156,24 @@ def test_a_trimmed_method_is_the_remedy_of_the_contamination_study():
     left = plain.fitted_on[trim(plain.held_out_scores, 0.1)]
     again = trial(NearestNeighbour(), studied, left, judged_on, SETTINGS)
     assert found.fitted_on.tolist() == again.fitted_on.tolist()
-    assert found.threshold == again.threshold < plain.threshold
-    assert (found.scores == again.scores).all()
+    assert found.verdict.threshold == again.verdict.threshold < plain.verdict.threshold
+    assert (found.verdict.scores == again.verdict.scores).all()
+
+
+def test_contamination_trims_as_the_method_does_and_once():
+    block = {"shares": [0.1], "trimmed": 0.1}
+    trimming = SETTINGS._replace(trimmed=0.3)
+    assert effective_settings("contamination", block, trimming) == (
+        block | {"trimmed": 0.3},
+        SETTINGS,
+    )
+    assert effective_settings("contamination", block, SETTINGS) == (block, SETTINGS)
+    assert effective_settings("training_size", block, trimming) == (block, trimming)
 
 
 def test_the_training_size_of_a_trimmed_method_counts_what_was_photographed():
     settings = SETTINGS._replace(trimmed=0.1)
-    (point,) = training_size(NearestNeighbour(), blobs(1), [20], 2, settings, nothing)
+    (point,) = training_size(NearestNeighbour(), blobs(1), settings, images=[20], repeats=2)
     assert point["images"] == 20
     assert {repeat["images"] for repeat in point["repeats"]} == {18}
 
@@ -162,7 +182,8 @@ def test_contamination_in_a_case_worked_out_by_hand():
     # 19 good training images at 1 to 19, defective ones at 100: one of them is 5 % of 20 images
     studied = category(list(range(1, 20)), [1.5, 18.5, 19.5, 101], [100, 100, 100])
     settings = SETTINGS._replace(false_positive_rate=0)
-    found = contamination(FromZero(), studied, [0, 0.05], 1, False, 0.05, settings, nothing)
+    block = {"shares": [0, 0.05], "repeats": 1, "removed_from_test": False, "trimmed": 0.05}
+    found = contamination(FromZero(), studied, settings, **block)
     clean, _, contaminated, trimmed = found
     assert [each["images"] for each in found] == [19, 19, 20, 19]  # of 19, 5 % is no whole image
     # without false alarms: just above the highest held-out score, and that is the defective one's
@@ -176,22 +197,21 @@ def test_contamination_in_a_case_worked_out_by_hand():
 
 def test_removed_images_leave_the_test_set_at_every_share():
     studied = blobs(2)
-    found = contamination(
-        NearestNeighbour(), studied, [0, 0.1, 0.2], 2, True, 0.1, SETTINGS, nothing
-    )
+    found = contamination(NearestNeighbour(), studied, shares=[0, 0.1, 0.2], repeats=2)
     plain = [each for each in found if each["variant"] == "plain"]
     assert [each["images"] for each in plain] == [60, 67, 75]
-    kept = contamination(NearestNeighbour(), studied, [0, 0.1], 2, False, 0.1, SETTINGS, nothing)
+    block = {"shares": [0, 0.1], "repeats": 2, "removed_from_test": False}
+    kept = contamination(NearestNeighbour(), studied, **block)
     # a defective image that the nearest neighbour knows scores 0: the test set is not new to it
     assert kept[2]["recall"] < plain[1]["recall"]
 
 
 def test_a_share_that_would_leave_too_few_defective_images_says_so():
-    found = contamination(NearestNeighbour(), blobs(2), [0, 0.3], 2, True, 0.1, SETTINGS, nothing)
+    found = contamination(NearestNeighbour(), blobs(2), shares=[0, 0.3], repeats=2)
     assert found[2]["reason"] == "needs 26 defective images; 20 of 30 can be spared"
 
 
 def test_trimming_repairs_what_obvious_defects_spoil():
-    found = contamination(NearestNeighbour(), blobs(4), [0.1], 3, True, 0.1, SETTINGS, nothing)
+    found = contamination(NearestNeighbour(), blobs(4), shares=[0.1], repeats=3)
     plain, trimmed = found
     assert trimmed["recall"] > plain["recall"] + 0.1

@@ -116,14 +116,15 @@ def check_once(dataset):
     check_images(config, dataset)
 
 
-def of_cells(rule, name, only=cells):
+def of_cells(rule, name, only=cells, **others):
     """Input function for an output of a rule, for all cells of a dataset's table, or some."""
 
     def files(wildcards):
         check_once(wildcards.dataset)
         wanted = only(config, wildcards.dataset)
         pattern = getattr(rules, rule).output[name]
-        found = (pattern.format(dataset=wildcards.dataset, **cell._asdict()) for cell in wanted)
+        names = ({"dataset": wildcards.dataset, **cell._asdict(), **others} for cell in wanted)
+        found = (pattern.format(**each) for each in names)
         return list(dict.fromkeys(found))  # some outputs are one per category
 
     return files

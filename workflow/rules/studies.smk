@@ -1,24 +1,37 @@
 """Studies: what if there are fewer images, bad ones among them, or another light?
 
-in:  index.tsv and features (training_size, contamination, across); images, weights, models and
-     held-out scores (robustness, the only study that runs the backbone)
+in:  index.tsv and features (training_size, contamination, across); images, weights, models, scores
+     and held-out scores (robustness, the only study that runs the backbone)
 out: results/{dataset}/{category}/{method}/{backbone}/studies/training_size.json, contamination.json,
      across.json, results/{dataset}/{category}/studies/robustness/{backbone}.json,
      reports/{dataset}_studies.md, .csv, a folder of plots
 """
 
+# what all studies share, and what those share that fit detectors on cached features
+study_threshold = {"seed": config["seed"], **config["threshold"]}
+fitted_in_a_study = study_threshold | {
+    "scorer": lookup("methods/{method}/scorer", within=config),
+    "parameters": lambda wildcards: scorer_parameters(config, wildcards.method),
+    "trimmed": lookup("methods/{method}/trimmed", within=config, default=0),
+    "features_group": method_group,
+    "layers": method_arrays,
+    "groups": dataset_groups,
+}
 
-rule study_training_size:
+
+rule study:
     input:
         index=rules.index.output.index,
         features=method_features,
         groups=groups_file,
     output:
-        study="results/{dataset}/{category}/{method}/{backbone}/studies/training_size.json",
+        study="results/{dataset}/{category}/{method}/{backbone}/studies/{study}.json",
     log:
-        "logs/{dataset}/{category}/{method}/{backbone}/study_training_size.log",
+        "logs/{dataset}/{category}/{method}/{backbone}/study_{study}.log",
     benchmark:
-        "benchmarks/{dataset}/{category}/{method}/{backbone}/study_training_size.jsonl"
+        "benchmarks/{dataset}/{category}/{method}/{backbone}/study_{study}.jsonl"
+    wildcard_constraints:
+        study="training_size|contamination",
     conda:
         "../../envs/numeric.yaml"
     threads: 1
@@ -26,52 +39,39 @@ rule study_training_size:
         mem_mb=grows(500, per_mb=6, of="features"),
         runtime=grows(20, per_mb=1, of="features"),
     params:
-        scorer=lookup("methods/{method}/scorer", within=config),
-        parameters=lambda wildcards: scorer_parameters(config, wildcards.method),
-        trimmed=lookup("methods/{method}/trimmed", within=config, default=0),
-        group=method_group,
-        layers=method_arrays,
-        seed=config["seed"],
-        folds=config["threshold"]["folds"],
-        false_positive_rate=config["threshold"]["false_positive_rate"],
-        groups=dataset_groups,
-        study=study("training_size"),
-        code=scorer_digest("study_training_size"),
+        **fitted_in_a_study,
+        study=lookup("studies/{study}", within=config, default=None),
+        code=scorer_digest("study"),
     script:
-        "../scripts/study_training_size.py"
+        "../scripts/study.py"
 
 
-rule study_contamination:
+rule study_across:
     input:
         index=rules.index.output.index,
         features=method_features,
         groups=groups_file,
+        other_indices=files_of_tests(rules.index.output.index),
+        other_features=files_of_tests(features_pattern),
+        other_groups=files_of_tests(groups_file),
     output:
-        study="results/{dataset}/{category}/{method}/{backbone}/studies/contamination.json",
+        study="results/{dataset}/{category}/{method}/{backbone}/studies/across.json",
     log:
-        "logs/{dataset}/{category}/{method}/{backbone}/study_contamination.log",
+        "logs/{dataset}/{category}/{method}/{backbone}/study_across.log",
     benchmark:
-        "benchmarks/{dataset}/{category}/{method}/{backbone}/study_contamination.jsonl"
+        "benchmarks/{dataset}/{category}/{method}/{backbone}/study_across.jsonl"
     conda:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=grows(500, per_mb=6, of="features"),
+        mem_mb=grows(1000, per_mb=10, of="features"),
         runtime=grows(20, per_mb=1, of="features"),
     params:
-        scorer=lookup("methods/{method}/scorer", within=config),
-        parameters=lambda wildcards: scorer_parameters(config, wildcards.method),
-        trimmed=lookup("methods/{method}/trimmed", within=config, default=0),
-        group=method_group,
-        layers=method_arrays,
-        seed=config["seed"],
-        folds=config["threshold"]["folds"],
-        false_positive_rate=config["threshold"]["false_positive_rate"],
-        groups=dataset_groups,
-        study=study("contamination"),
-        code=scorer_digest("study_contamination"),
+        **fitted_in_a_study,
+        study=study_of_crossings,
+        code=scorer_digest("study_across"),
     script:
-        "../scripts/study_contamination.py"
+        "../scripts/study_across.py"
 
 
 rule study_robustness:
@@ -79,10 +79,9 @@ rule study_robustness:
         index=rules.index.output.index,
         category=rules.source.output.category,
         weights=backbone_weights,
-        groups=groups_file,
-        models=of_backbone("model"),
-        held_out=of_backbone("held_out"),
-        scores=of_backbone("scores"),
+        models=scores_of_backbone("model"),
+        held_out=scores_of_backbone("held_out"),
+        scores=scores_of_backbone("scores"),
     output:
         study="results/{dataset}/{category}/studies/robustness/{backbone}.json",
     log:
@@ -97,54 +96,15 @@ rule study_robustness:
         mem_mb=grows(8000 if config["device"] != "cpu" else 4000),
         runtime=grows(240),
     params:
+        **study_threshold,
         passes=backbone_passes,
         methods=backbone_methods,
         precision=config["precision"],
         bits=lookup("datasets/{dataset}/bits", within=config, default=None),
-        seed=config["seed"],
-        folds=config["threshold"]["folds"],
-        false_positive_rate=config["threshold"]["false_positive_rate"],
-        groups=dataset_groups,
-        study=study("robustness"),
+        study=config.get("studies", {}).get("robustness"),
         code=stage_digest("study_robustness"),
     script:
         "../scripts/study_robustness.py"
-
-
-rule study_across:
-    input:
-        index=rules.index.output.index,
-        features=method_features,
-        groups=groups_file,
-        indices=of_shown(rules.index.output.index),
-        judged=of_shown(features_pattern),
-        judged_groups=of_shown(groups_file),
-    output:
-        study="results/{dataset}/{category}/{method}/{backbone}/studies/across.json",
-    log:
-        "logs/{dataset}/{category}/{method}/{backbone}/study_across.log",
-    benchmark:
-        "benchmarks/{dataset}/{category}/{method}/{backbone}/study_across.jsonl"
-    conda:
-        "../../envs/numeric.yaml"
-    threads: 1
-    resources:
-        mem_mb=grows(1000, per_mb=10, of="features"),
-        runtime=grows(20, per_mb=1, of="features"),
-    params:
-        scorer=lookup("methods/{method}/scorer", within=config),
-        parameters=lambda wildcards: scorer_parameters(config, wildcards.method),
-        trimmed=lookup("methods/{method}/trimmed", within=config, default=0),
-        group=method_group,
-        layers=method_arrays,
-        seed=config["seed"],
-        folds=config["threshold"]["folds"],
-        false_positive_rate=config["threshold"]["false_positive_rate"],
-        groups=dataset_groups,
-        study=study_of_crossings,
-        code=scorer_digest("study_across"),
-    script:
-        "../scripts/study_across.py"
 
 
 rule studies:

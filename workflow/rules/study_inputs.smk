@@ -1,20 +1,8 @@
 """Input functions and parameters of the studies."""
 
+from types import SimpleNamespace
+
 from defectbench.config.crossings import crossings
-
-
-def study(name):
-    """Parameter: a study's block in the config."""
-    return lookup(f"studies/{name}", within=config, default=None)
-
-
-def of_study(name, rule):
-    """Input function: the files of a study that the config asks for, of all detectors."""
-
-    def files(wildcards):
-        return of_cells(rule, "study")(wildcards) if name in config.get("studies", {}) else []
-
-    return files
 
 
 def backbone_passes(wildcards):
@@ -25,23 +13,20 @@ def backbone_passes(wildcards):
 
 def backbone_methods(wildcards):
     """Parameter: the methods that read a backbone, with all that scoring needs to know."""
-    names = config["datasets"][wildcards.dataset]["methods"]
-    return {
-        name: {
-            "scorer": config["methods"][name]["scorer"],
-            "parameters": scorer_parameters(config, name),
-            "group": f"{config['methods'][name]['preprocessing']}/{wildcards.backbone}",
-            "layers": [
-                f"{layer}/pool{config['methods'][name]['pool']}"
-                for layer in method_layers(config["methods"][name])
-            ],
-        }
-        for name in names
-        if wildcards.backbone in config["methods"][name]["backbones"]
-    }
+    found = {}
+    for name in config["datasets"][wildcards.dataset]["methods"]:
+        if wildcards.backbone in config["methods"][name]["backbones"]:
+            own = SimpleNamespace(**wildcards, method=name)
+            found[name] = {
+                "scorer": config["methods"][name]["scorer"],
+                "parameters": scorer_parameters(config, name),
+                "features_group": method_group(own),
+                "layers": method_arrays(own),
+            }
+    return found
 
 
-def of_backbone(name):
+def scores_of_backbone(name):
     """Input function: an output of rule `scores` of all methods that read a backbone."""
 
     def files(wildcards):
@@ -59,7 +44,7 @@ def backbone_weights(wildcards):
 
 
 def crossings_by_train(wildcards):
-    """Places that detectors of a category are fitted on, and those that each is shown."""
+    """By place that detectors of a category are fitted on: the places whose images they judge."""
     found = {}
     for crossing in crossings(config, wildcards.dataset, wildcards.category):
         found.setdefault(crossing.train, []).append(crossing.test)
@@ -67,7 +52,7 @@ def crossings_by_train(wildcards):
 
 
 def study_of_crossings(wildcards):
-    """Parameter: the same with all that reading and naming their images needs."""
+    """Parameter: `crossings_by_train` with all that reading and naming their images needs."""
     return [
         {
             "title": train.title(wildcards.dataset),
@@ -86,20 +71,25 @@ def study_of_crossings(wildcards):
     ]
 
 
-def of_shown(made):
-    """Input function: a file of each of the places shown, in the order of `study_of_crossings`."""
+def files_of_tests(made):
+    """Input function: a file of each place that is shown, in the order of `study_of_crossings`.
+
+    Parameters
+    ----------
+    made
+        A file's pattern, or a function of a place that gives it, or none.
+    """
 
     def files(wildcards):
         shown = [test for tests in crossings_by_train(wildcards).values() for test in tests]
-        found = [made(place) if callable(made) else made for place in shown]
-        pairs = zip(found, shown, strict=True)
-        return [file.format(**place._asdict()) for file, place in pairs if file]
+        found = [(made(place) if callable(made) else made, place) for place in shown]
+        return [pattern.format(**place._asdict()) for pattern, place in found if pattern]
 
     return files
 
 
 def features_pattern(place):
-    """The feature file of any category of a place's dataset."""
+    """Pattern of the feature files of a place's dataset."""
     made_by = rules.import_features if features_are_given(place) else rules.features
     return made_by.output.features
 
@@ -109,37 +99,34 @@ def crossing_cells(config, dataset):
     return [cell for cell in cells(config, dataset) if crossings(config, dataset, cell.category)]
 
 
-def of_robustness(wildcards):
-    """Input function: files of the robustness study; features made elsewhere have no images."""
-    if features_are_given(wildcards):
-        return []
-    return of_study("robustness", "study_robustness")(wildcards)
-
-
 def all_studies(wildcards):
-    """Input function: the files of all studies of a dataset."""
-    return [
-        *of_study("training_size", "study_training_size")(wildcards),
-        *of_study("contamination", "study_contamination")(wildcards),
-        *of_robustness(wildcards),
-        *of_cells("study_across", "study", only=crossing_cells)(wildcards),
-    ]
+    """Input function: the files of all studies of a dataset that the config asks for."""
+    files = {
+        "training_size": of_cells("study", "study", study="training_size"),
+        "contamination": of_cells("study", "study", study="contamination"),
+        "robustness": of_cells("study_robustness", "study"),
+        "across": of_cells("study_across", "study", only=crossing_cells),
+    }
+    if features_are_given(wildcards):
+        del files["robustness"]  # there are no images that could change
+    wanted = [name for name in files if name in config.get("studies", {})]
+    return [file for name in wanted for file in files[name](wildcards)]
 
 
 def shown_studies(wildcards):
-    """Input function of the page: those files where the dataset's `studies` says so."""
+    """Input function of the page: the studies' files, if the dataset says ``studies: true``."""
     shown = config["datasets"][wildcards.dataset]["studies"]
     return all_studies(wildcards) if shown else []
 
 
 def shown_studies_report(wildcards):
-    """Input function of the page: the report that it then links to."""
+    """Input function of the page: the studies' report, which the page links to if it shows them."""
     shown = config["datasets"][wildcards.dataset]["studies"]
     return rules.studies.output.markdown.format(**wildcards) if shown else []
 
 
 def some_study(wildcards):
-    """Parameter: which studies there are; without one there is nothing to report."""
+    """Parameter: names of the studies; an error without any, for there is nothing to report."""
     if "studies" not in config:
         raise WorkflowError("config: studies: name a study, such as those of docs/studies.md")
     return sorted(config["studies"])

@@ -8,7 +8,8 @@ from defectbench.reports.cells import collect_cells, notes_by_category
 from defectbench.reports.page import render_page
 from defectbench.reports.verdicts import read_new_images
 from defectbench.storage import read_json, write_text
-from defectbench.studies.report import read_studies, study_section
+from defectbench.studies.report import study_section
+from defectbench.studies.results import read_studies
 
 with job_log(snakemake.log[0]):
     given, dataset = snakemake.input, snakemake.wildcards.dataset

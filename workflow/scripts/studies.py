@@ -4,7 +4,9 @@ from pathlib import Path
 
 from defectbench.errors import InputError, job_log
 from defectbench.storage import atomic_path, write_text
-from defectbench.studies.report import plots, read_studies, studies_report, tidy_studies
+from defectbench.studies.report import plots, studies_report
+from defectbench.studies.results import read_studies
+from defectbench.studies.tables import tidy_studies
 
 with job_log(snakemake.log[0]):
     output, dataset = snakemake.output, snakemake.wildcards.dataset

@@ -2,36 +2,35 @@
 
 from defectbench.errors import job_log
 from defectbench.scorers import scorer_class
-from defectbench.storage import write_json
 from defectbench.studies.across import across, fitted_rows, judging_rows
-from defectbench.studies.trial import Settings, read_category
+from defectbench.studies.results import Settings, write_study
+from defectbench.studies.trial import read_category, with_study_code
 
 with job_log(snakemake.log[0]):
     given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
-    where = (params.group, params.layers)
+    arrays = (params.features_group, params.layers)
     home, provenance = read_category(
-        given.index, given.features, *where, params.groups, wildcards.category
+        given.index, given.features, *arrays, params.groups, wildcards.category
     )
     settings = Settings(params.false_positive_rate, params.folds, params.seed, params.trimmed)
     scorer = scorer_class(params.scorer)(**params.parameters)
-    others = iter(zip(given.indices, given.judged, strict=True))
+    others = iter(zip(given.other_indices, given.other_features, strict=True))
     levels = []
     for train in params.study:
         tests = [(wildcards.category, home, home.test)]
+        # the rule lists the files of all places in the order of the study: each takes its own
         for test, files in zip(train["tests"], others, strict=False):
-            judged, _ = read_category(*files, *where, test["groups_by"], test["category"])
-            tests.append((test["title"], judged, judging_rows(judged, test["groups"])))
+            other, _ = read_category(*files, *arrays, test["groups_by"], test["category"])
+            tests.append((test["title"], other, judging_rows(other, test["groups"])))
         rows = fitted_rows(home, train["groups"])
         levels += across(scorer, home, (train["title"], rows), tests, settings)
-    write_json(
+    write_study(
         snakemake.output.study,
-        {
-            **dict(wildcards),
-            "study": "across",
-            "settings": params.study,
-            **settings._asdict(),
-            "images": home.images,
-            "levels": levels,
-            "provenance": provenance | {"code_study": params.code["code"]},
-        },
+        "across",
+        wildcards,
+        params.study,
+        settings,
+        home.images,
+        levels=levels,
+        specification=with_study_code(provenance, params.code["code"]),
     )

@@ -6,10 +6,11 @@ import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.scorers.base import Scorer, take_images
-from defectbench.studies.robustness import FROZEN, RESET, frozen_level, reset_level
-from defectbench.studies.trial import Category, Level, Settings, missing_level, trial
+from defectbench.studies.levels import frozen_and_reset
+from defectbench.studies.results import Level, Settings, Variant, missing_level
+from defectbench.studies.trial import Category, trial
 
-SOME = 5
+MOST_NAMED = 5
 """Groups that an error names."""
 
 
@@ -42,21 +43,18 @@ def across(
     """
     name, rows = train
     try:
-        threshold = trial(scorer, home, rows, home.test, settings).threshold
+        threshold = trial(scorer, home, rows, home.test, settings).verdict.threshold
     except InputError as error:  # groups of too few images for the scorer, which is an answer too
         return [
             missing_level({"train": name, "level": title, "variant": each}, len(rows), str(error))
             for title, *_ in tests
-            for each in (FROZEN, RESET)
+            for each in (Variant.FROZEN, Variant.RESET)
         ]
     levels: list[Level] = []
-    for title, judged, shown in tests:
-        scores = scorer.anomaly_score(take_images(judged.X, shown))
-        images = ({"train": name, "level": title}, judged.labels[shown], judged.groups[shown])
-        levels += [
-            frozen_level(*images, scores, threshold, settings, judged.name),
-            reset_level(*images, scores, settings, judged.name),
-        ]
+    for title, category, shown in tests:
+        scores = scorer.anomaly_score(take_images(category.X, shown))
+        varied, images = {"train": name, "level": title}, category.judged(shown)
+        levels += frozen_and_reset(varied, images, scores, threshold, settings)
     return levels
 
 
@@ -96,7 +94,9 @@ def _of_groups(
     there = category.groups[rows]
     if unknown := sorted(set(groups) - set(there)):
         found = sorted(set(there) - {""})
-        some = ", ".join(found[:SOME]) + ", …" * (len(found) > SOME) if found else "none"
+        some = (
+            ", ".join(found[:MOST_NAMED]) + ", …" * (len(found) > MOST_NAMED) if found else "none"
+        )
         raise InputError(
             f"config: studies.across: {category.name} has no {kind} image of group {unknown[0]!r}; "
             f"its groups of them: {some}"

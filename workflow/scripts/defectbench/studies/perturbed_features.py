@@ -1,4 +1,4 @@
-"""What a line does to its pictures: lamp, lens, sensor, compression, mounting."""
+"""What a line does to its pictures: lamp, lens, sensor, compression, mounting; their features."""
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +15,7 @@ from defectbench.features.devices import Machine, prepared_extractors
 from defectbench.features.feature_file import Pass
 from defectbench.images.decoding import load_image
 from defectbench.images.resizing import preprocess
+from defectbench.progress import Progress
 
 Perturb = Callable[[Image.Image, float, np.random.Generator], Image.Image]
 
@@ -22,7 +23,7 @@ Perturb = Callable[[Image.Image, float, np.random.Generator], Image.Image]
 def perturb(
     image: Image.Image, perturbation: str, severity: float, seed: int, sha256: str
 ) -> Image.Image:
-    """An image as it would have looked; at severity 0 the image itself, bit for bit.
+    """An image as a changed line would have taken it; at severity 0 the image itself, bit for bit.
 
     Parameters
     ----------
@@ -31,9 +32,10 @@ def perturb(
     perturbation
         A key of `PERTURBATIONS`.
     severity
-        In the unit of `UNITS`.
+        In its unit; 0 for no change.
     seed, sha256
-        What random choices depend on, the image's place among the others not.
+        The seed of the run and the file's hash, from which the image's own seed is made: its noise
+        does not depend on its position in the dataset.
 
     Returns
     -------
@@ -43,7 +45,13 @@ def perturb(
     if severity == 0:
         return image
     rng = np.random.default_rng([seed, int(sha256[:16], 16)])
-    return PERTURBATIONS[perturbation](image, severity, rng)
+    change, _ = PERTURBATIONS[perturbation]
+    return change(image, severity, rng)
+
+
+def unit(perturbation: str) -> str:
+    """Unit of a perturbation's severities, and what it means."""
+    return PERTURBATIONS[perturbation][1]
 
 
 def _from_float(pixels: np.ndarray) -> Image.Image:
@@ -56,6 +64,7 @@ def _brightness(image: Image.Image, percent: float, _: np.random.Generator) -> I
 
 def _contrast(image: Image.Image, percent: float, _: np.random.Generator) -> Image.Image:
     pixels = np.asarray(image, np.float32)
+    # summed in double precision: a single-precision sum of millions of pixels loses digits
     mean = pixels.mean(axis=(0, 1), dtype=float).astype(np.float32)
     return _from_float(mean + (pixels - mean) * np.float32(1 + percent / 100))
 
@@ -78,7 +87,8 @@ def _jpeg(image: Image.Image, quality: float, _: np.random.Generator) -> Image.I
 
 def _rotation(image: Image.Image, degrees: float, _: np.random.Generator) -> Image.Image:
     width, height = image.size
-    margin = max(width, height)  # more than a corner can turn out of the image
+    # more than half a diagonal, which is as far as anything can turn into view
+    margin = max(width, height)
     padded = Image.fromarray(_continued(np.asarray(image), margin))
     turned = padded.rotate(degrees, Image.Resampling.BILINEAR)
     return turned.crop((margin, margin, margin + width, margin + height))
@@ -92,57 +102,46 @@ def _translation(image: Image.Image, pixels: float, _: np.random.Generator) -> I
 
 
 def _continued(pixels: np.ndarray, margin: int) -> np.ndarray:
-    """The border's pixels go on: what comes into view is background, not a black edge."""
+    """An image in a frame of repeated border pixels.
+
+    What comes into view on a line is more background. A black edge would be a defect of its own,
+    and the study would measure that.
+    """
     widths = [(margin, margin), (margin, margin), (0, 0)][: pixels.ndim]
     return np.pad(pixels, widths, mode="edge")
 
 
-PERTURBATIONS: dict[str, Perturb] = {
-    "brightness": _brightness,
-    "contrast": _contrast,
-    "blur": _blur,
-    "noise": _noise,
-    "jpeg": _jpeg,
-    "rotation": _rotation,
-    "translation": _translation,
+PERTURBATIONS: dict[str, tuple[Perturb, str]] = {
+    "brightness": (_brightness, "% of brightness"),
+    "contrast": (_contrast, "% of contrast"),
+    "blur": (_blur, "px, standard deviation of the blur"),
+    "noise": (_noise, "grey levels, standard deviation of the noise"),
+    "jpeg": (_jpeg, "JPEG quality"),
+    "rotation": (_rotation, "degrees, anticlockwise"),
+    "translation": (_translation, "px to the right"),
 }
+"""What changes an image, and the unit of its severity.
 
-UNITS = {
-    "brightness": "% of brightness",
-    "contrast": "% of contrast",
-    "blur": "px, standard deviation of the blur",
-    "noise": "grey levels, standard deviation of the noise",
-    "jpeg": "JPEG quality",
-    "rotation": "degrees, anticlockwise",
-    "translation": "px to the right",
-}
-"""Of each severity; pixels are those of the original image, and 0 changes nothing."""
-
+Pixels are those of the original image, and 0 changes nothing."""
 
 BLOCK = 16
 """Images held at once, in every perturbation: 30 of them at 456×456 take 300 MB."""
 
 
 class Perturbation(NamedTuple):
-    """One way in which the pictures change: a key of `trial.perturbed_features` and how far."""
+    """One way in which the pictures change: a key of `PERTURBATIONS`, and how far."""
 
     name: str
     severity: float
 
 
-class ImageFile(NamedTuple):
-    """A file and its hash, on which random choices depend."""
-
-    file: Path
-    sha256: str
-
-
 def perturbed_features(
-    images: Sequence[ImageFile],
+    images: Sequence[tuple[Path, str]],
     perturbations: Sequence[Perturbation],
     passes: Sequence[Pass],
     machine: Machine,
     seed: int,
+    label: str,
     bits: int | None = None,
 ) -> Iterator[dict[Perturbation, Features]]:
     """Features of images in every perturbation; each image is decoded once.
@@ -150,7 +149,7 @@ def perturbed_features(
     Parameters
     ----------
     images
-        In the order of the features.
+        File and SHA-256 of each, in the order of the features.
     perturbations
         Applied to the original image, before it is resized.
     passes
@@ -159,6 +158,8 @@ def perturbed_features(
         Where and how to compute.
     seed
         Of random perturbations.
+    label
+        What is being done, for the terminal.
     bits
         As in `images.decoding.load_image`.
 
@@ -169,27 +170,32 @@ def perturbed_features(
     """
     preprocessings = {wanted.preprocessing: wanted.settings for wanted in passes}
 
-    def squares(image: ImageFile) -> dict[Perturbation, Mapping[str, np.ndarray]]:
-        loaded = load_image(image.file, bits)
+    def squares(image: tuple[Path, str]) -> dict[Perturbation, Mapping[str, np.ndarray]]:
+        file, sha256 = image
+        loaded = load_image(file, bits)
         found = {}
         for each in perturbations:
-            changed = perturb(loaded, each.name, each.severity, seed, image.sha256)
+            changed = perturb(loaded, each.name, each.severity, seed, sha256)
             found[each] = {name: preprocess(changed, how) for name, how in preprocessings.items()}
         return found
 
-    keep_freed_memory()
+    keep_freed_memory()  # before the threads that would get memory of their own
+    progress = Progress(len(images), label)
     with (
         prepared_extractors(passes, machine) as (_, extractors),
         ThreadPoolExecutor(machine.threads) as pool,
     ):
+        # a block is handed out before the next one is decoded: images in every perturbation are
+        # what takes memory here
         for start in range(0, len(images), BLOCK):
             block = list(pool.map(squares, images[start : start + BLOCK]))
             yield {
                 each: {
                     wanted.name: extractors[wanted.name](
-                        np.stack([i[each][wanted.preprocessing] for i in block])
+                        np.stack([image[each][wanted.preprocessing] for image in block])
                     )
                     for wanted in passes
                 }
                 for each in perturbations
             }
+            progress.advance(len(block))

@@ -1,119 +1,117 @@
-"""What changed pictures do to a detector and a threshold that were fitted on clean ones."""
+"""What changed pictures do to detectors and thresholds that were fitted on clean ones."""
 
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from defectbench.evaluation.bootstrap import bootstrap_replicates
-from defectbench.evaluation.held_out import folds
-from defectbench.evaluation.image_metrics import average_precision, image_auroc
-from defectbench.evaluation.intervals import confusion_intervals, ranking_intervals
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
-from defectbench.studies.trial import Level, Settings, missing_level
+from defectbench.features.category import Features
+from defectbench.records import Specification, read_held_out, read_model, read_scores, with_code
+from defectbench.scorers import scorer_class
+from defectbench.scorers.base import Scorer
+from defectbench.studies.levels import Judged, frozen_and_reset
+from defectbench.studies.perturbed_features import Perturbation
+from defectbench.studies.results import CLEAN, Level, Settings
 
-CLEAN = "clean"
-FROZEN, RESET = "frozen", "reset"
-HALVES = 2
+
+class Detector(NamedTuple):
+    """A fitted detector as the benchmark left it.
+
+    Attributes
+    ----------
+    scorer
+        Fitted.
+    features_group, layers
+        Names of the features that it reads.
+    threshold
+        The honest one of the clean images.
+    clean_scores
+        float64, (n_test_images,): its scores of the clean test images.
+    specification
+        The model's, with the code of this study.
+    """
+
+    scorer: Scorer
+    features_group: str
+    layers: Sequence[str]
+    threshold: float
+    clean_scores: np.ndarray
+    specification: Specification
+
+    def scores(self, features: Features) -> np.ndarray:
+        """Anomaly scores of images, from what their backbone gave."""
+        layers = [features[self.features_group][layer] for layer in self.layers]
+        return self.scorer.anomaly_score(layers if len(layers) > 1 else layers[0])
 
 
-def frozen_level(
-    varied: dict[str, Any],
-    labels: np.ndarray,
-    groups: np.ndarray,
-    scores: np.ndarray,
-    threshold: float,
-    settings: Settings,
-    category: str,
-) -> Level:
-    """Figures of perturbed test images at the threshold of the clean held-out ones.
+def read_detector(
+    method: Mapping[str, Any],
+    model: str,
+    held_out: str,
+    scores: str,
+    false_positive_rate: float,
+    digest: str,
+) -> Detector:
+    """A detector from the files of stage `scores`.
 
     Parameters
     ----------
-    varied
-        ``perturbation`` and ``level``.
-    labels, groups, scores
-        Of the test images.
-    threshold
-        The frozen one.
-    settings
-        Seed.
-    category
-        Its name, on which the draws of the bootstrap depend.
+    method
+        ``scorer``, ``parameters``, ``features_group`` and ``layers``.
+    model, held_out, scores
+        Its files.
+    false_positive_rate
+        Of the honest threshold.
+    digest
+        Of this study's code.
     """
-    called = scores >= threshold
-    return _level(
-        varied | {"variant": FROZEN}, labels, groups, scores, called, threshold, settings, category
+    arrays, specification = read_model(model)
+    return Detector(
+        scorer_class(method["scorer"])(**method["parameters"]).from_arrays(arrays),
+        method["features_group"],
+        method["layers"],
+        threshold_at_false_positive_rate(read_held_out(held_out).scores, false_positive_rate),
+        read_scores(scores).scores,
+        with_code(specification, "study", digest),
     )
 
 
-def reset_level(
-    varied: dict[str, Any],
-    labels: np.ndarray,
-    groups: np.ndarray,
-    scores: np.ndarray,
-    settings: Settings,
-    category: str,
-) -> Level:
-    """The same with the remedy: a threshold set anew on perturbed good images.
+def perturbed_scores(
+    detectors: Mapping[str, Detector], blocks: Iterable[Mapping[Perturbation, Features]]
+) -> dict[str, dict[Perturbation, np.ndarray]]:
+    """Scores of the test images by detector and perturbation; the clean images come last.
 
-    They have to be good images that the detector was not fitted on and that do not judge it: one
-    half of the good test images sets the threshold for the other half, and the other way round;
-    groups are whole. A defective image is called so by the share of the two thresholds that it
-    reaches; the threshold stated is their mean.
+    Parameters
+    ----------
+    blocks
+        From `perturbed_features`; each is scored and forgotten, so that memory stays bounded.
     """
-    varied = varied | {"variant": RESET}
-    good = np.flatnonzero(labels == 0)
-    if len(good) < HALVES:
-        reason = "a single good test image: none is left to set the threshold on"
-        return missing_level(varied, len(labels), reason)
-    called = np.zeros(len(labels))
-    thresholds = []
-    halves = folds(groups[good].tolist(), HALVES, settings.seed)
-    for judged in halves:
-        others = np.setdiff1d(np.arange(len(good)), judged)
-        at = threshold_at_false_positive_rate(scores[good[others]], settings.false_positive_rate)
-        thresholds.append(at)
-        called[good[judged]] = scores[good[judged]] >= at
-        called[labels == 1] += (scores[labels == 1] >= at) / len(halves)
-    return _level(
-        varied,
-        labels,
-        groups,
-        scores,
-        called,
-        float(np.mean(thresholds)),
-        settings,
-        category,
-    )
-
-
-def _level(
-    varied: dict[str, Any],
-    labels: np.ndarray,
-    groups: np.ndarray,
-    scores: np.ndarray,
-    called: np.ndarray,
-    threshold: float,
-    settings: Settings,
-    category: str,
-) -> Level:
-    replicates = bootstrap_replicates(labels, scores, groups, settings.seed, category)
-    ranking = {
-        "image_auroc": image_auroc(labels, scores),
-        "aupr": average_precision(labels, scores),
-    }
-    figures = {
-        "image_auroc": ranking["image_auroc"],
-        "false_positive_rate": float(called[labels == 0].mean()),
-        "recall": float(called[labels == 1].mean()),
-    }
-    intervals = ranking_intervals(ranking, replicates, labels, groups)
-    intervals |= confusion_intervals(labels, called, groups)
+    parts = [
+        {
+            name: {each: detector.scores(features) for each, features in block.items()}
+            for name, detector in detectors.items()
+        }
+        for block in blocks
+    ]
     return {
-        **varied,
-        "images": float(len(labels)),
-        **figures,
-        "intervals": {name: intervals[name] for name in figures},
-        "repeats": [{"threshold": threshold, **figures}],
-        "reason": "",
+        name: {
+            each: np.concatenate([part[name][each] for part in parts]) for each in parts[0][name]
+        }
+        | {Perturbation(CLEAN, 0): detector.clean_scores}
+        for name, detector in detectors.items()
     }
+
+
+def robustness_levels(
+    detector: Detector,
+    scores: Mapping[Perturbation, np.ndarray],
+    images: Judged,
+    settings: Settings,
+) -> list[Level]:
+    """For each perturbation a point ``frozen`` and a point ``reset``."""
+    levels: list[Level] = []
+    for perturbation, values in scores.items():
+        varied = {"perturbation": perturbation.name, "level": perturbation.severity}
+        levels += frozen_and_reset(varied, images, values, detector.threshold, settings)
+    return levels

@@ -1,11 +1,17 @@
-"""A study's figures of one category as tables of texts, for the report and for the page."""
+"""A study's figures of one category as tables of texts, and as rows of the tidy CSV."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import pandas as pd
 
 from defectbench.evaluation.thresholds import images_to_vouch_for
 from defectbench.reports.markdown import MISSING
-from defectbench.studies.robustness import CLEAN, HALVES, RESET
+from defectbench.studies.levels import HALVES
+from defectbench.studies.results import CLEAN, FIGURES, Level, Result, Variant
+
+VARIED = ("perturbation", "train", "level", "variant")
+"""Keys of a point that say what was varied, as far as a study has them."""
 
 
 class StudyTable(NamedTuple):
@@ -26,13 +32,13 @@ class StudyTable(NamedTuple):
     texts: dict[str, list[str]]
 
 
-def study_tables(results: Sequence[Mapping[str, Any]]) -> list[StudyTable]:
+def study_tables(results: Sequence[Result]) -> list[StudyTable]:
     """AUROC with intervals; then false alarms and share found.
 
     Parameters
     ----------
     results
-        Of each detector on one category: ``detector``, ``levels``.
+        Of each detector on one category.
     """
     found = {
         result["detector"]: {_point(level): level for level in result["levels"]}
@@ -40,19 +46,19 @@ def study_tables(results: Sequence[Mapping[str, Any]]) -> list[StudyTable]:
     }
     # clean images first; a ranking is the same with another threshold
     points = sorted(next(iter(found.values())), key=lambda point: not point.startswith(CLEAN))
-    rankings = [point for point in points if not point.endswith(RESET)]
+    rankings = [point for point in points if not point.endswith(Variant.RESET)]
     shares = "False alarms / share found, at the honest threshold"
     return [_table("AUROC", rankings, found, _auroc), _table(shares, points, found, _shares)]
 
 
-def missing_points(results: Sequence[Mapping[str, Any]]) -> str:
+def missing_points(results: Sequence[Result]) -> str:
     """Why points have no figures; empty if all have."""
     reasons = {level["reason"]: None for result in results for level in result["levels"]}
     text = "; ".join(filter(None, reasons))
     return f"{MISSING}: {text}." if text else ""
 
 
-def images_line(result: Mapping[str, Any]) -> str:
+def images_line(result: Result) -> str:
     """How many images there are, and whether they can carry a threshold set anew."""
     counts, rate = result["images"], result["false_positive_rate"]
     line = (
@@ -68,24 +74,48 @@ def images_line(result: Mapping[str, Any]) -> str:
     return line
 
 
+def tidy_studies(studies: Mapping[str, Sequence[Result]]) -> pd.DataFrame:
+    """A row per point: what was varied, the three figures with their intervals."""
+    rows = []
+    for study, results in studies.items():
+        for result in results:
+            for level in result["levels"]:
+                row = {
+                    "study": study,
+                    **{key: result[key] for key in ("category", "method", "backbone")},
+                    **{key: level.get(key, "") for key in VARIED},
+                    "images": level["images"],
+                    "repeats": len(level["repeats"]),
+                }
+                for name in FIGURES:
+                    low, high = level["intervals"].get(name, (None, None))
+                    row |= {name: level[name], f"{name}_low": low, f"{name}_high": high}
+                rows.append(row | {"reason": level["reason"]})
+    return pd.DataFrame(rows)
+
+
 def _table(
     title: str,
     points: Sequence[str],
-    found: Mapping[str, Mapping[str, Mapping[str, Any]]],
-    text: Callable[[Mapping[str, Any]], str],
+    found: Mapping[str, Mapping[str, Level]],
+    text: Callable[[Level], str],
 ) -> StudyTable:
-    """A table; its points state the images that there were, where more were asked for."""
-    named = []
+    """A table; points state the mean number of images where it is not the one asked for."""
+    titles = []
     for point in points:
-        measured = [own[point] for own in found.values() if not own[point]["reason"]]
-        asked = measured[0]["level"] if measured and "variant" not in measured[0] else "all"
-        more = asked != "all" and measured[0]["images"] != asked
-        named.append(f"{point}, {measured[0]['images']:.0f} on average" if more else point)
-    texts = {name: [text(own[point]) for point in points] for name, own in found.items()}
-    return StudyTable(title, named, texts)
+        levels = [own[point] for own in found.values() if not own[point]["reason"]]
+        # shares and severities have a variant; of training sizes, ``all`` asks for no number
+        asked = levels[0]["level"] if levels and "variant" not in levels[0] else "all"
+        more = asked != "all" and levels[0]["images"] != asked
+        titles.append(f"{point}, {levels[0]['images']:.0f} on average" if more else point)
+    texts = {
+        name: [MISSING if own[point]["reason"] else text(own[point]) for point in points]
+        for name, own in found.items()
+    }
+    return StudyTable(title, titles, texts)
 
 
-def _point(level: Mapping[str, Any]) -> str:
+def _point(level: Level) -> str:
     """What a point is called."""
     value = level["level"]
     if "perturbation" in level:
@@ -96,14 +126,10 @@ def _point(level: Mapping[str, Any]) -> str:
     return f"{value:.0%}, {level['variant']}" if "variant" in level else f"{value} images"
 
 
-def _auroc(level: Mapping[str, Any]) -> str:
-    if level["reason"]:
-        return MISSING
+def _auroc(level: Level) -> str:
     low, high = level["intervals"]["image_auroc"]
     return f"{level['image_auroc']:.3f} ({low:.3f}–{high:.3f})"
 
 
-def _shares(level: Mapping[str, Any]) -> str:
-    if level["reason"]:
-        return MISSING
+def _shares(level: Level) -> str:
     return f"{level['false_positive_rate']:.1%} / {level['recall']:.1%}"

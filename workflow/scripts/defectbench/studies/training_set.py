@@ -1,94 +1,165 @@
-"""What fewer training images do, or defective ones among them."""
+"""Two studies of one shape: fewer training images, or defective ones among them.
 
-from collections.abc import Callable, Sequence
+Each draws the training images of its points several times, fits the detector on every draw, and
+takes means. `POINTS` holds what differs, the draws.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.evaluation.bootstrap import group_numbers
 from defectbench.evaluation.held_out import trim
+from defectbench.progress import Progress
 from defectbench.scorers.base import Scorer
-from defectbench.studies.trial import (
-    Category,
-    Level,
-    Settings,
-    Trial,
-    level,
-    missing_level,
-    trial,
-)
+from defectbench.studies.levels import level
+from defectbench.studies.results import Level, Settings, Variant, missing_level
+from defectbench.studies.trial import Category, Trial, trial
 
 ALL = "all"
 
+MOST_MOVED = 2 / 3
+"""Share of the defective test images that may leave the test set: the others have to judge."""
 
-def training_size(
+Draw = tuple[np.ndarray, np.ndarray]
+"""Rows of a category that a detector is fitted on, and those that judge it."""
+
+
+class Point(NamedTuple):
+    """A point before it is measured.
+
+    Attributes
+    ----------
+    varied
+        Its ``level``, a number of training images (or ``all``) or a share of defective ones; its
+        ``variant`` where the study has a remedy.
+    draws
+        One for each repeat.
+    reason
+        Why it cannot be measured; empty if nothing speaks against it.
+    images
+        Training images that it would take, for a point that is not measured.
+    """
+
+    varied: Mapping[str, Any]
+    draws: Sequence[Draw]
+    reason: str = ""
+    images: int = 0
+
+
+def effective_settings(
+    study: str, block: Mapping[str, Any], settings: Settings
+) -> tuple[Mapping[str, Any], Settings]:
+    """A study's block of the config and its settings, as far as they depend on each other.
+
+    Contamination shows a detector without and with trimming: the share of a method that trims
+    takes the place of the study's, and is not applied twice.
+    """
+    if study != "contamination":
+        return block, settings
+    return {**block, "trimmed": settings.trimmed or block["trimmed"]}, settings._replace(trimmed=0)
+
+
+def training_set_levels(
+    study: str,
     scorer: Scorer,
     category: Category,
-    sizes: Sequence[int | str],
-    repeats: int,
+    block: Mapping[str, Any],
     settings: Settings,
-    done: Callable[[int], None],
+    label: str,
 ) -> list[Level]:
-    """A detector fitted on more and more images, each size several times.
-
-    Sizes beyond the images that there are, and those whose subsets are a larger size's because
-    groups are whole, are points without figures that say so.
+    """All points of a study, in its order.
 
     Parameters
     ----------
+    study
+        A key of `POINTS`.
     scorer
         With its parameters.
     category
         Its images.
-    sizes
-        Numbers of training images, or ``all``.
-    repeats
-        Draws of each size but ``all``, of which there is one.
-    settings
-        Threshold and seed.
-    done
-        Called with a number of finished fits.
+    block, settings
+        From `effective_settings`.
+    label
+        What is being done, for the terminal.
+
+    Returns
+    -------
+    list of dict
+        A point for each number of images; for each share a point ``plain`` and a point
+        ``trimmed``.
     """
-    groups = category.groups[category.train]
-    numbers = sorted(size for size in sizes if size != ALL)
-    drawn = [nested_subsets(groups, numbers, [settings.seed, r]) for r in range(repeats)]
+    points = POINTS[study](category, block, settings.seed)
+    trimmed = block.get("trimmed")  # training size has no remedy
+    fits = sum(len(point.draws) for point in points if not point.reason) * (2 if trimmed else 1)
+    measure = partial(_measure, scorer, category, settings, Progress(fits, label, "fits"))
     levels: list[Level] = []
-    for place, size in enumerate(numbers):
-        subsets = [category.train[draw[place]] for draw in drawn]
-        later = [
-            list(map(len, each)) for each in zip(*(d[place + 1 :] for d in drawn), strict=True)
-        ]
-        if size >= len(category.train):
-            reason = f"there are {len(category.train)} training images"
-            levels.append(missing_level({"level": size}, size, reason))
-        elif list(map(len, subsets)) in later:
-            same = numbers[place + 1 + later.index(list(map(len, subsets)))]
-            reason = f"groups are whole: the same images as {same}"
-            levels.append(missing_level({"level": size}, size, reason))
-        else:
-            levels.append(_size_level(scorer, category, size, subsets, settings))
-        done(repeats)
-    if ALL in sizes:
-        levels.append(_size_level(scorer, category, ALL, [category.train], settings))
-        done(1)
+    for point in points:
+        found, trials = measure(point)
+        levels.append(found)
+        if trimmed:
+            levels.append(measure(_with_remedy(point, found, trials, trimmed))[0])
     return levels
 
 
-def _size_level(
-    scorer: Scorer,
-    category: Category,
-    size: int | str,
-    subsets: Sequence[np.ndarray],
-    settings: Settings,
-) -> Level:
-    trials: list[Trial] = []
-    for rows in subsets:
+def _measure(
+    scorer: Scorer, category: Category, settings: Settings, progress: Progress, point: Point
+) -> tuple[Level, list[Trial]]:
+    """A point's figures, and its trials; none where a draw has too few images for the scorer."""
+    if point.reason:
+        return missing_level(point.varied, point.images, point.reason), []
+    trials = []
+    for fitted_on, judged_on in point.draws:
         try:
-            trials.append(trial(scorer, category, rows, category.test, settings))
-        except InputError as error:  # too few for the scorer, which is an answer too
-            return missing_level({"level": size}, len(rows), str(error))
-    point = level({"level": size}, trials, category, settings.seed)
-    return point | {"images": float(np.mean([len(rows) for rows in subsets]))}  # before trimming
+            trials.append(trial(scorer, category, fitted_on, judged_on, settings))
+        except InputError as error:  # which is an answer too
+            return missing_level(point.varied, len(fitted_on), str(error)), []
+        progress.advance(1)
+    images = float(np.mean([len(fitted_on) for fitted_on, _ in point.draws]))
+    found = level(point.varied, images, [each.verdict for each in trials], settings.seed)
+    for repeat, each in zip(found["repeats"], trials, strict=True):
+        repeat["images"] = len(each.fitted_on)
+    return found, trials
+
+
+def _with_remedy(point: Point, found: Level, trials: Sequence[Trial], trimmed: float) -> Point:
+    """The same draws without the share of the training images of the highest held-out scores.
+
+    Where the point could not be measured, the remedy cannot be either, for the same reason.
+    """
+    draws = [
+        (each.fitted_on[trim(each.held_out_scores, trimmed)], each.judged_on) for each in trials
+    ]
+    varied = {**point.varied, "variant": Variant.TRIMMED}
+    return Point(varied, draws, found["reason"], int(found["images"]))
+
+
+def training_sizes(category: Category, block: Mapping[str, Any], seed: int) -> list[Point]:
+    """Points of training size: each number of images drawn several times, ``all`` once.
+
+    Numbers beyond the images that there are are not measured, nor those whose draws are the same
+    as a larger number's because groups are whole.
+    """
+    groups = category.groups[category.train]
+    sizes = sorted(size for size in block["images"] if size != ALL)
+    repeats = [nested_subsets(groups, sizes, [seed, r]) for r in range(block["repeats"])]
+    subsets = dict(zip(sizes, zip(*repeats, strict=True), strict=True))
+    counts = {size: [len(rows) for rows in drawn] for size, drawn in subsets.items()}
+    points = []
+    for size, drawn in subsets.items():
+        reason = ""
+        if size >= len(category.train):
+            reason = f"there are {len(category.train)} training images"
+        elif same := [other for other in sizes if other > size and counts[other] == counts[size]]:
+            reason = f"groups are whole: the same images as {same[0]}"
+        draws = [(category.train[rows], category.test) for rows in drawn]
+        points.append(Point({"level": size}, draws, reason, size))
+    if ALL in block["images"]:
+        points.append(Point({"level": ALL}, [(category.train, category.test)]))
+    return points
 
 
 def nested_subsets(
@@ -115,117 +186,48 @@ def nested_subsets(
     numbers = group_numbers(groups)
     counts = np.bincount(numbers)
     order = np.random.default_rng(seed).permutation(len(counts))
-    together = np.cumsum(counts[order])
-    taken = np.minimum(np.searchsorted(together, sizes) + 1, len(order))
+    images_so_far = np.cumsum(counts[order])
+    taken = np.minimum(np.searchsorted(images_so_far, sizes) + 1, len(order))
     return [np.flatnonzero(np.isin(numbers, order[:number])) for number in taken]
 
 
-PLAIN, TRIMMED = "plain", "trimmed"
+def contaminated_sets(category: Category, block: Mapping[str, Any], seed: int) -> list[Point]:
+    """Points of contamination: all good training images, and defective ones drawn from the test.
 
-MOST_MOVED = 2 / 3
-"""Share of the defective test images that may leave the test set: the others have to judge."""
-
-
-def contamination(
-    scorer: Scorer,
-    category: Category,
-    shares: Sequence[float],
-    repeats: int,
-    removed_from_test: bool,
-    trimmed: float,
-    settings: Settings,
-    done: Callable[[int], None],
-) -> list[Level]:
-    """A detector fitted on good images and some defective ones that nobody noticed.
-
-    Parameters
-    ----------
-    scorer
-        With its parameters.
-    category
-        Its images.
-    shares
-        Of defective images among the training images.
-    repeats
-        Draws of the defective images; those of a smaller share are among those of a larger.
-    removed_from_test
-        Whether they leave the test set. Then those of the largest share leave it at every share,
-        so that all shares of a repeat are judged on the same images.
-    trimmed
-        Share of the training images that the remedy leaves out.
-    settings
-        Threshold and seed; their `trimmed` does not count, both ways are shown.
-    done
-        Called with a number of finished fits.
-
-    Returns
-    -------
-    list of dict
-        For each share a point ``plain`` and a point ``trimmed``.
+    The images of a smaller share are among those of a larger. With `removed_from_test` the
+    images of the largest share leave the test set at every share, so that all shares of a repeat
+    are judged on the same images. Shares that take more images than can be spared are not
+    measured.
     """
     defective = category.test[category.labels[category.test] == 1]
-    most = int(MOST_MOVED * len(defective)) if removed_from_test else len(defective)
-    counts = {share: defective_images(len(category.train), share) for share in sorted(shares)}
+    removed = block["removed_from_test"]
+    most = int(MOST_MOVED * len(defective)) if removed else len(defective)
+    good = len(category.train)
+    counts = {share: defective_images(good, share) for share in sorted(block["shares"])}
     largest = max((count for count in counts.values() if count <= most), default=0)
+    gone = largest if removed else 0
     orders = [
-        np.random.default_rng([settings.seed, repeat]).permutation(defective)
-        for repeat in range(repeats)
+        np.random.default_rng([seed, repeat]).permutation(defective)
+        for repeat in range(block["repeats"])
     ]
-    levels: list[Level] = []
+    points = []
     for share, count in counts.items():
-        varied = [{"level": share, "variant": variant} for variant in (PLAIN, TRIMMED)]
-        if count > most:
-            reason = f"needs {count} defective images; {most} of {len(defective)} can be spared"
-            found = [missing_level(each, len(category.train) + count, reason) for each in varied]
-        else:
-            pairs = []
-            for order in orders:
-                fitted_on = np.concatenate([category.train, order[:count]])
-                gone = order[:largest] if removed_from_test else order[:0]
-                judged_on = np.setdiff1d(category.test, gone)
-                pairs.append(_pair(scorer, category, fitted_on, judged_on, trimmed, settings))
-                done(1)
-            found = [
-                _share_level(each, trials, category, settings)
-                for each, trials in zip(varied, zip(*pairs, strict=True), strict=True)
-            ]
-        levels += found
-    return levels
-
-
-def _pair(
-    scorer: Scorer,
-    category: Category,
-    fitted_on: np.ndarray,
-    judged_on: np.ndarray,
-    trimmed: float,
-    settings: Settings,
-) -> tuple[Trial | str, Trial | str]:
-    """Without and with the remedy; a reason in place of what cannot be fitted."""
-    settings = settings._replace(trimmed=0)
-    try:
-        plain = trial(scorer, category, fitted_on, judged_on, settings)
-    except InputError as error:
-        return str(error), str(error)
-    kept = plain.fitted_on[trim(plain.held_out_scores, trimmed)]
-    try:
-        return plain, trial(scorer, category, kept, judged_on, settings)
-    except InputError as error:
-        return plain, str(error)
-
-
-def _share_level(
-    varied: dict[str, float | str],
-    trials: Sequence[Trial | str],
-    category: Category,
-    settings: Settings,
-) -> Level:
-    reasons = [each for each in trials if isinstance(each, str)]
-    if reasons:
-        return missing_level(varied, len(category.train), reasons[0])
-    return level(varied, trials, category, settings.seed)
+        reason = f"needs {count} defective images; {most} of {len(defective)} can be spared"
+        draws = [
+            (
+                np.concatenate([category.train, order[:count]]),
+                np.setdiff1d(category.test, order[:gone]),
+            )
+            for order in orders
+        ]
+        varied = {"level": share, "variant": Variant.PLAIN}
+        points.append(Point(varied, draws, reason if count > most else "", good + count))
+    return points
 
 
 def defective_images(good: int, share: float) -> int:
     """Defective images that make up a share of a training set with so many good ones."""
     return round(share * good / (1 - share))
+
+
+POINTS = {"training_size": training_sizes, "contamination": contaminated_sets}

@@ -1,0 +1,183 @@
+"""Figures of a point of a study with their intervals, from what a threshold called defective."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from defectbench.evaluation.bootstrap import bootstrap_replicates, group_numbers
+from defectbench.evaluation.held_out import folds
+from defectbench.evaluation.image_metrics import image_auroc
+from defectbench.evaluation.intervals import auroc_interval
+from defectbench.evaluation.rates import Interval, effective_size, rate_interval
+from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
+from defectbench.studies.results import FIGURES, Level, Settings, Variant, missing_level
+
+HALVES = 2
+
+
+class Judged(NamedTuple):
+    """Test images of one category that judge a detector.
+
+    Attributes
+    ----------
+    labels, groups
+        (n_images,): 1 for defective; str, '' for a group of its own.
+    category
+        Its name, on which the draws of the bootstrap depend.
+    """
+
+    labels: np.ndarray
+    groups: np.ndarray
+    category: str
+
+
+class Verdict(NamedTuple):
+    """What a detector with a threshold says of test images.
+
+    Attributes
+    ----------
+    images
+        The test images.
+    scores
+        float64, (n_images,).
+    called
+        (n_images,): whether each is called defective; a share where several thresholds say.
+    threshold
+        The threshold, or the mean of several.
+    """
+
+    images: Judged
+    scores: np.ndarray
+    called: np.ndarray
+    threshold: float
+
+
+def level(
+    varied: Mapping[str, Any], images: float, verdicts: Sequence[Verdict], seed: int
+) -> Level:
+    """A point: the mean of each figure over the repeats, with its interval.
+
+    The variance of a mean is the mean over the repeats of the test set's variance, plus the
+    variance of the mean of the repeats. Repeats share test images, so averaging takes nothing
+    from the first; it is the bootstrap's for AUROC and the binomial one for rates.
+
+    Parameters
+    ----------
+    varied
+        The point's keys beside the figures, as in `Level`.
+    images
+        Number that the point states.
+    verdicts
+        Of the repeats.
+    seed
+        Of the bootstrap.
+    """
+    repeats = [_figures(each) for each in verdicts]
+    values = {name: [repeat[name] for repeat in repeats] for name in FIGURES}
+    return {
+        **varied,
+        "images": float(images),
+        **{name: float(np.mean(values[name])) for name in FIGURES},
+        "intervals": {
+            "image_auroc": _auroc_interval(values["image_auroc"], verdicts, seed),
+            "false_positive_rate": _rate_interval(values["false_positive_rate"], verdicts, 0),
+            "recall": _rate_interval(values["recall"], verdicts, 1),
+        },
+        "repeats": repeats,
+        "reason": "",
+    }
+
+
+def _figures(verdict: Verdict) -> dict[str, float]:
+    labels = verdict.images.labels
+    return {
+        "image_auroc": image_auroc(labels, verdict.scores),
+        "threshold": verdict.threshold,
+        "false_positive_rate": float(verdict.called[labels == 0].mean()),
+        "recall": float(verdict.called[labels == 1].mean()),
+    }
+
+
+def _auroc_interval(values: Sequence[float], verdicts: Sequence[Verdict], seed: int) -> Interval:
+    variances, units = [], []
+    for images, scores, *_ in verdicts:
+        replicates = bootstrap_replicates(
+            images.labels, scores, images.groups, seed, images.category
+        )
+        numbers = group_numbers(images.groups)
+        units.append([len(set(numbers[images.labels == label])) for label in (0, 1)])
+        fewer = min(units[-1])
+        # as in `intervals.ranking_intervals`: resampling n units leaves out 1/n of their variance
+        correction = fewer / (fewer - 1) if fewer > 1 else 1.0
+        variances.append(correction * float(replicates["image_auroc"].var()))
+    variance = float(np.mean(variances)) + _variance_of_mean(values)
+    return auroc_interval(float(np.mean(values)), variance, *map(int, np.min(units, axis=0)))
+
+
+def _rate_interval(values: Sequence[float], verdicts: Sequence[Verdict], label: int) -> Interval:
+    """Interval of the mean share of images of a label that are called defective."""
+    sizes = []
+    for images, _, called, _ in verdicts:
+        own = images.labels == label
+        sizes.append(effective_size(called[own], images.groups[own]))
+    mean, of = float(np.mean(values)), min(sizes)
+    if len(values) > 1 and 0 < mean < 1:  # as many images as would have the repeats' variance, too
+        of = mean * (1 - mean) / (mean * (1 - mean) / of + _variance_of_mean(values))
+    return rate_interval(mean, of)
+
+
+def _variance_of_mean(values: Sequence[float]) -> float:
+    """Variance of the mean of repeats; 0 of a single one."""
+    return float(np.var(values, ddof=1) / len(values)) if len(values) > 1 else 0.0
+
+
+def frozen_and_reset(
+    varied: Mapping[str, Any],
+    images: Judged,
+    scores: np.ndarray,
+    threshold: float,
+    settings: Settings,
+) -> list[Level]:
+    """Points of changed or other test images: at the threshold as it is, and with it set anew.
+
+    Parameters
+    ----------
+    varied
+        The points' keys beside the figures, as in `Level`; their variants are added.
+    images, scores
+        The test images, and float64, (n_images,).
+    threshold
+        The honest one that the detector came with.
+    settings
+        Rate of the threshold set anew; seed.
+    """
+    frozen, reset = ({**varied, "variant": variant} for variant in (Variant.FROZEN, Variant.RESET))
+    verdict = Verdict(images, scores, scores >= threshold, threshold)
+    points = [level(frozen, len(scores), [verdict], settings.seed)]
+    if (images.labels == 0).sum() < HALVES:
+        reason = "a single good test image: none is left to set the threshold on"
+        return [*points, missing_level(reset, len(scores), reason)]
+    verdict = _set_anew(images, scores, settings)
+    return [*points, level(reset, len(scores), [verdict], settings.seed)]
+
+
+def _set_anew(images: Judged, scores: np.ndarray, settings: Settings) -> Verdict:
+    """What a threshold set on good images of the same kind says.
+
+    They have to be good images that the detector was not fitted on and that do not judge it: one
+    half of the good test images sets the threshold for the other half, and the other way round;
+    groups are whole. A defective image counts 0, ½ or 1, by how many of the two thresholds it
+    reaches; the threshold stated is their mean.
+    """
+    good, defective = np.flatnonzero(images.labels == 0), images.labels == 1
+    called = np.zeros(len(scores))
+    thresholds = []
+    halves = folds(images.groups[good].tolist(), HALVES, settings.seed)
+    for judged in halves:
+        others = scores[np.delete(good, judged)]
+        at = threshold_at_false_positive_rate(others, settings.false_positive_rate)
+        thresholds.append(at)
+        called[good[judged]] = scores[good[judged]] >= at
+        called[defective] += (scores[defective] >= at) / len(halves)
+    return Verdict(images, scores, called, float(np.mean(thresholds)))

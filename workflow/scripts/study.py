@@ -1,0 +1,37 @@
+"""Rule `study`: a detector on more and more training images, or on some defective ones."""
+
+from defectbench.errors import job_log
+from defectbench.scorers import scorer_class
+from defectbench.studies.results import Settings, write_study
+from defectbench.studies.training_set import effective_settings, training_set_levels
+from defectbench.studies.trial import read_category, with_study_code
+
+with job_log(snakemake.log[0]):
+    given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
+    category, provenance = read_category(
+        given.index,
+        given.features,
+        params.features_group,
+        params.layers,
+        params.groups,
+        wildcards.category,
+    )
+    block, settings = effective_settings(
+        wildcards.study,
+        params.study,
+        Settings(params.false_positive_rate, params.folds, params.seed, params.trimmed),
+    )
+    scorer = scorer_class(params.scorer)(**params.parameters)
+    levels = training_set_levels(
+        wildcards.study, scorer, category, block, settings, "/".join(wildcards)
+    )
+    write_study(
+        snakemake.output.study,
+        wildcards.study,
+        wildcards,
+        block,
+        settings,
+        category.images,
+        levels=levels,
+        specification=with_study_code(provenance, params.code["code"]),
+    )
