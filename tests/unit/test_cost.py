@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from made_results import CODE, run_script
 
-from defectbench.evaluation.operating_points import ScoredImages
+from defectbench.evaluation.cells import CellResults
 from defectbench.images.index import IndexRow, write_index
-from defectbench.reports.cells import CellResults
 from defectbench.reports.costs import cost_markdown, with_costs
 from defectbench.scorers.nearest_neighbour import NearestNeighbour
 from defectbench.storage import read_json, write_arrays, write_json
@@ -90,10 +89,7 @@ def cell(method: str, extraction: float | None, scoring: float) -> CellResults:
         "peak_mb": 140.2,
         "model_bytes": 2_100_000,
     }
-    nothing = ScoredImages(*[np.array([])] * 5)
-    return CellResults(
-        {"method": method, "backbone": "net"}, [], np.array([]), nothing, cost, None, {}
-    )
+    return CellResults({"method": method, "backbone": "net"}, None, None, cost, None, {})
 
 
 def test_each_detector_has_a_row_of_means_and_what_was_not_measured_a_dash():

@@ -3,8 +3,9 @@
 import pandas as pd
 
 from defectbench.errors import job_log
+from defectbench.evaluation.averages import paired_differences, tidy_results
+from defectbench.evaluation.cells import collect_cells
 from defectbench.evaluation.decision import decide, point_table
-from defectbench.reports.cells import collect_cells, notes_by_category
 from defectbench.reports.costs import cost_markdown, with_costs
 from defectbench.reports.decision_text import decision_markdown
 from defectbench.reports.details import details
@@ -15,7 +16,7 @@ from defectbench.reports.published import (
     read_publication,
     remarks,
 )
-from defectbench.reports.results import Results, paired_differences, tidy_results
+from defectbench.reports.results import Results, notes_by_category
 from defectbench.reports.tables import report
 from defectbench.storage import atomic_path, write_json, write_text
 
@@ -45,7 +46,7 @@ with job_log(snakemake.log[0]):
         params.categories,
         metrics,
         tidy_results(metrics, figures),
-        paired_differences(metrics, [cell.replicates for cell in cells]),
+        paired_differences(cells),
         incomparable,
         notes_by_category(given.notes, given.held_out_checks),
         remarks(publication, figures),

@@ -20,6 +20,11 @@ def group_numbers(groups: np.ndarray) -> np.ndarray:
     return np.unique(named, return_inverse=True)[1]
 
 
+def independent_images(groups: np.ndarray) -> int:
+    """Number of images, those of a group counted as one."""
+    return len(np.unique(group_numbers(groups)))
+
+
 def bootstrap_replicates(
     labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, seed: int, category: str
 ) -> dict[str, np.ndarray]:

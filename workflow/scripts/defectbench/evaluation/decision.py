@@ -5,23 +5,21 @@ from typing import Any
 
 import pandas as pd
 
-from defectbench.evaluation.cautions import FEWEST
+from defectbench.evaluation.averages import AVERAGE
+from defectbench.evaluation.cells import CellResults
 from defectbench.evaluation.choice import Choice, Difference, choose, preference
 from defectbench.evaluation.operating_points import (
     cost_point,
-    independent_images,
     operating_point,
     operating_points,
     together,
 )
-from defectbench.reports.cells import CellResults
-from defectbench.reports.results import AVERAGE
 
 
 def decide(
     categories: Sequence[str],
     cells: Sequence[CellResults],
-    results: pd.DataFrame,
+    tidy: pd.DataFrame,
     differences: pd.DataFrame,
     rates: Sequence[float],
     costs: Mapping[str, float] | None,
@@ -36,8 +34,8 @@ def decide(
         All of the dataset.
     cells
         Every detector on every category of the run.
-    results, differences
-        From `results.tidy_results` and `results.paired_differences`.
+    tidy, differences
+        From `averages.tidy_results` and `averages.paired_differences`.
     rates
         Asked false-positive rates of the operating points.
     costs
@@ -52,17 +50,15 @@ def decide(
         ``cells`` with their operating points.
     """
     figures = [_cell_figures(cell, rates, costs) for cell in cells]
-    by_key = {(entry["detector"], entry["category"]): entry for entry in figures}
-    averages = _averages(results, cells)
+    averages = _averages(tidy, cells)
     accuracy = {name: entry["balanced_accuracy"] for name, entry in averages.items()}
     everywhere = max((entry["categories"] for entry in averages.values()), default=0)
     compared = {name: e for name, e in averages.items() if e["categories"] == everywhere}
-    prefer = preference(accuracy)
-    overall = _choice(compared, _pairs(differences, AVERAGE), prefer)
+    overall = _choice(compared, _pairs(differences, AVERAGE), preference(accuracy))
     chosen = overall["recommended"]
     covered = list(dict.fromkeys(entry["category"] for entry in figures))
     taken = chosen or (overall["tied"] or list(averages))[0]
-    points = [e["honest"] for (name, _), e in by_key.items() if name == taken]
+    points = [entry["honest"] for entry in figures if entry["detector"] == taken]
     return {
         "covers": {"categories": covered, "of": len(categories)},
         "asked": cells[0].metrics["false_positive_rate"],
@@ -80,7 +76,7 @@ def decide(
 def _cell_figures(
     cell: CellResults, rates: Sequence[float], costs: Mapping[str, float] | None
 ) -> dict[str, Any]:
-    honest = operating_point(cell.images, cell.metrics["false_positive_rate"])
+    asked, thresholds = cell.metrics["false_positive_rate"], cell.metrics["thresholds"]
     metrics, reason = cell.metrics["metrics"], cell.metrics["reasons"].get("image_auroc")
     low, high = cell.metrics["intervals"].get("image_auroc", (None, None))
     return {
@@ -95,37 +91,18 @@ def _cell_figures(
         "aupr": metrics["aupr"],
         "balanced_accuracy": metrics["honest_balanced_accuracy"],
         "pixel": dict(cell.pixels.get("metrics", {})),
-        "oracle_threshold": cell.metrics["thresholds"]["oracle"],
-        "honest": honest,
-        "flags": _flags(cell, honest),
+        "oracle_threshold": thresholds["oracle"],
+        "honest": operating_point(cell.test, cell.held_out, asked, thresholds["honest"]),
+        "flags": list(cell.metrics["flags"]),
         "cautions": list(cell.metrics["cautions"]),
-        "points": operating_points(cell.images, rates),
-        "cost_point": cost_point(cell.images, costs) if costs else None,
+        "points": operating_points(cell.test, cell.held_out, rates),
+        "cost_point": cost_point(cell.test, cell.held_out, costs) if costs else None,
     }
 
 
-def _flags(cell: CellResults, honest: Mapping[str, Any]) -> list[str]:
-    """What a user must know before taking a detector's threshold, as names.
-
-    ``above`` and ``below``: the false-positive rate seen is incompatible with the one asked;
-    ``useless``: F1 does not beat the answer "everything is defective"; ``few_held_out``: too few to
-    vouch for the rate asked; ``few_good``, ``few_defective``: test images.
-    """
-    found = [honest["against_asked"]] if honest["against_asked"] else []
-    beaten = cell.metrics["flags"]["beats_trivial_f1"] is False
-    if beaten and "honest_f1" not in cell.metrics["reasons"]:
-        found.append("useless")
-    if honest["needed"] is None or honest["held_out"] < honest["needed"]:
-        found.append("few_held_out")
-    for label, name in enumerate(("few_good", "few_defective")):
-        if independent_images(cell.images.groups[cell.labels == label]) < FEWEST:
-            found.append(name)
-    return found
-
-
-def _averages(results: pd.DataFrame, cells: Sequence[CellResults]) -> dict[str, dict[str, Any]]:
+def _averages(tidy: pd.DataFrame, cells: Sequence[CellResults]) -> dict[str, dict[str, Any]]:
     """Per detector, in the order of the cells: mean figures over its categories."""
-    of_average = results[results["category"] == AVERAGE].set_index(["method", "backbone", "metric"])
+    of_average = tidy[tidy["category"] == AVERAGE].set_index(["method", "backbone", "metric"])
     found: dict[str, dict[str, Any]] = {}
     for cell in cells:
         key = cell.metrics["method"], cell.metrics["backbone"]

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tabulate import tabulate
-
-from defectbench.reports import decision_text as words
+from defectbench.evaluation.cells import CellResults, detector_name
 from defectbench.reports import markdown
-from defectbench.reports.cells import CellResults
+from defectbench.reports.decision_text import COST_MEANS
+from defectbench.reports.markdown import MISSING, amount, scope_line, with_interval
 
 HEADER = (
     "detector",
@@ -27,7 +26,7 @@ def with_costs(decision: Mapping[str, Any], cells: Sequence[CellResults]) -> lis
     Parameters
     ----------
     decision
-        From `choice.decide`.
+        From `decision.decide`.
     cells
         Those that it was made of.
 
@@ -52,23 +51,23 @@ def cost_markdown(dataset: str, scope: str, detectors: Sequence[Mapping[str, Any
     Parameters
     ----------
     scope
-        From `text.scope_line`.
+        From `markdown.scope_line`.
     detectors
         From `with_costs`.
     """
     rows = [
         [
             entry["detector"],
-            _with_interval(entry["auroc"], entry["auroc_interval"]),
-            words.amount(entry["fit_cpu_seconds"]),
-            words.amount(entry["score_cpu_ms_per_image"]),
-            words.amount(entry["milliseconds"]),
-            words.amount(entry["peak_mb"]),
-            words.amount(entry["model_bytes"] / 1e6),
+            with_interval(entry["auroc"], entry["auroc_interval"]),
+            amount(entry["fit_cpu_seconds"]),
+            amount(entry["score_cpu_ms_per_image"]),
+            amount(entry["milliseconds"]),
+            amount(entry["peak_mb"]),
+            amount(entry["model_bytes"] / 1e6),
         ]
         for entry in detectors
     ]
-    note = f"Means over the categories, AUROC with 95 % interval. {words.COST_MEANS}"
+    note = f"Means over the categories, AUROC with 95 % interval. {COST_MEANS}"
     table = markdown.table(HEADER, rows)
     return markdown.paragraphs(f"# {dataset}: cost", scope, note, table) + "\n"
 
@@ -77,9 +76,65 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return None if None in values else sum(values) / len(values)
 
 
-def _with_interval(value: float | None, interval: Sequence[float | None]) -> str:
-    within = words.bounds(*interval)
-    return f"{words.number(value)} ({within})" if within else words.number(value)
+DETECTOR_HEADER = (
+    "category",
+    "detector",
+    "images",
+    "score, % of tolerance",
+    "map",
+    "flips",
+    "file, MB",
+    "load, s",
+    "ms per image",
+    "95th percentile",
+    "images per s",
+    "memory, MB",
+)
+
+
+def detectors_markdown(
+    dataset: str, categories: Sequence[str], cards: Sequence[Mapping[str, Any]]
+) -> str:
+    """Proof and cost of every exported detector of a dataset, in one table.
+
+    Parameters
+    ----------
+    dataset, categories
+        Its name and all its categories.
+    cards
+        What rule `detector` measured of each.
+    """
+    covered = list(dict.fromkeys(card["category"] for card in cards))
+    threads = "/".join(map(str, sorted({card["threads"] for card in cards})))
+    note = (
+        "Each scored all test images through onnxruntime before it was written: the largest "
+        "deviation of a score from the benchmark's, as a share of what is allowed, of a map, as a "
+        "share of the largest value, and verdicts that differ. Then, in a process of its own: "
+        "time to load with all checks, from an image's file to its verdict one at a time, "
+        f"throughput in batches, peak memory. On {cards[0]['machine']}, {threads} threads, "
+        f"onnxruntime {cards[0]['onnxruntime']}."
+    )
+    title, scope = f"# {dataset}: detectors as files", scope_line(covered, categories)
+    table = markdown.table(DETECTOR_HEADER, map(_detector_row, cards))
+    return markdown.paragraphs(title, scope, note, table) + "\n"
+
+
+def _detector_row(card: Mapping[str, Any]) -> list[str]:
+    proof, map_deviation = card["proof"], card["proof"]["largest_map_deviation"]
+    return [
+        card["category"],
+        detector_name(card),
+        str(proof["images"]),
+        f"{100 * proof['largest_share_of_tolerance']:.2g}",
+        MISSING if map_deviation is None else f"{map_deviation:.0e}",
+        str(proof["verdict_flips"]),
+        f"{card['file_mb']:.1f}",
+        f"{card['load_seconds']:.2f}",
+        f"{card['milliseconds_median']:.1f}",
+        f"{card['milliseconds_95th_percentile']:.1f}",
+        f"{card['images_per_second']:.0f}",
+        str(card["peak_memory_mb"] or MISSING),
+    ]
 
 
 USAGE_HEADER = (
@@ -106,15 +161,10 @@ def usage_table(jobs: Sequence[Mapping[str, Any]]) -> str:
     rules: dict[str, list[Mapping[str, Any]]] = {}
     for job in jobs:
         rules.setdefault(job.get("rule_name", "unknown"), []).append(job)
-    return tabulate(
-        [_row(rule, rules[rule]) for rule in sorted(rules)],
-        USAGE_HEADER,
-        "github",
-        disable_numparse=True,
-    )
+    return markdown.table(USAGE_HEADER, [_usage_row(rule, rules[rule]) for rule in sorted(rules)])
 
 
-def _row(rule: str, jobs: Sequence[Mapping[str, Any]]) -> list[str]:
+def _usage_row(rule: str, jobs: Sequence[Mapping[str, Any]]) -> list[str]:
     asked = [job.get("resources", {}) for job in jobs]
     seconds = max(float(job["s"]) for job in jobs)
     busiest = max(jobs, key=lambda job: _number(job.get("cpu_time")))

@@ -1,10 +1,10 @@
 """The report's second file: per category, defect types, confusions, worst-ranked images."""
 
 from collections.abc import Mapping
-from typing import Any
 
+from defectbench.evaluation.cells import detector_name
 from defectbench.reports import markdown
-from defectbench.reports.markdown import scope_line
+from defectbench.reports.markdown import scope_line, score, with_interval
 from defectbench.reports.results import Metrics, Results
 
 MATRICES = {
@@ -32,7 +32,7 @@ def details(results: Results) -> str:
             f"## {category}",
             _defect_table(entries),
             "### Confusion matrices",
-            _confusion_table(results, category),
+            _confusion_table(results, entries),
             "### Worst-ranked images",
             "Wrong side of: share of the other class's images that the image is ranked "
             "wrongly against.",
@@ -48,8 +48,8 @@ def _defect_table(entries: Metrics) -> str:
             entry["backbone"],
             row["defect"],
             row["images"],
-            _with_interval(row, "image_auroc", ".3f"),
-            _with_interval(row, "called_defective", ".1%"),
+            with_interval(row["image_auroc"], row["image_auroc_interval"]),
+            with_interval(row["called_defective"], row["called_defective_interval"], ".1%"),
         ]
         for entry in entries
         for row in entry["defects"]
@@ -57,14 +57,14 @@ def _defect_table(entries: Metrics) -> str:
     return markdown.table(["method", "backbone", "defect", "images", "AUROC", "found"], rows)
 
 
-def _confusion_table(results: Results, category: str) -> str:
+def _confusion_table(results: Results, entries: Metrics) -> str:
     rows = []
-    for detector in results.detectors:
-        found = {
-            title: markdown.counts(results.confusions(threshold, detector, column).loc[category])
-            for title, (threshold, column) in MATRICES.items()
-        }
-        rows.append({"method": detector[0], "backbone": detector[1], **found})
+    for entry in entries:
+        row = {"method": entry["method"], "backbone": entry["backbone"]}
+        for title, (threshold, column) in MATRICES.items():
+            matrices = results.confusions(threshold, detector_name(entry), column)
+            row[title] = markdown.counts(matrices.loc[entry["category"]])
+        rows.append(row)
     shown = [title for title in rows[0] if {row[title] for row in rows} != {markdown.MISSING}]
     return markdown.table(shown, [[row[title] for title in shown] for row in rows])
 
@@ -78,7 +78,7 @@ def _worst_table(entries: Metrics, images: Mapping[str, int]) -> str:
             entry["method"],
             entry["backbone"],
             row["path"],
-            f"{row['anomaly_score']:.6g}",
+            score(row["anomaly_score"]),
             f"{row['rank_error']:.1%}",
         ]
         for entry in entries
@@ -88,11 +88,3 @@ def _worst_table(entries: Metrics, images: Mapping[str, int]) -> str:
         defective, good = images["test_defective"], images["test_good"]
         return f"None: each of {defective} defective images ranks above each of {good} good ones."
     return markdown.table(["method", "backbone", "image", "anomaly score", "wrong side of"], rows)
-
-
-def _with_interval(row: Mapping[str, Any], figure: str, form: str) -> str:
-    value, interval = row[figure], row[f"{figure}_interval"]
-    if value is None:
-        return markdown.MISSING
-    low, high = interval
-    return f"{value:{form}} ({low:{form}}–{high:{form}})"

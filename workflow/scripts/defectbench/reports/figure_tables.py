@@ -1,16 +1,15 @@
 """The one shape of the report's tables: categories one way, detectors the other."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from defectbench.evaluation.averages import AVERAGE
 from defectbench.reports import markdown
+from defectbench.reports.flags import categories_by_text, cautions, legend, marks
 from defectbench.reports.markdown import MISSING, number
 from defectbench.reports.published import agreement, published_texts
-from defectbench.reports.results import AVERAGE, Detector, Results
-
-Mark = Callable[[Mapping[str, Any]], str]
+from defectbench.reports.results import Results
 
 
 def figure_section(
@@ -19,9 +18,9 @@ def figure_section(
     metric: str,
     notes: Sequence[str] = (),
     *,
-    detectors: Sequence[Detector] | None = None,
+    detectors: Sequence[str] | None = None,
     beside: Mapping[str, Sequence[str]] | None = None,
-    mark: Mark | None = None,
+    marked: Sequence[str] = (),
     best: bool = True,
 ) -> str:
     """One metric: its figures with intervals, why some are missing, and the published ones.
@@ -38,8 +37,8 @@ def figure_section(
         Those shown; all by default.
     beside
         Texts of what is no detector, by name, to stand before the detectors.
-    mark
-        Sign at a figure that calls for it, from the ``metrics.json`` of its cell.
+    marked
+        Flags whose marks stand at the figures.
     best
         Whether the largest figure of each category is in bold.
     """
@@ -50,14 +49,14 @@ def figure_section(
     columns = dict(beside or {})
     published = {}
     for detector, figures in found.items():
-        marks = {entry["category"]: mark(entry) for entry in results.entries(detector) if mark}
+        signs = {e["category"]: marks(e["flags"], marked) for e in results.entries(detector)}
         columns[named(results, detector)] = [
             _text(figures.loc[name], len(results.images), (detector, name) in bold)
-            + f" {marks.get(name, '')}".rstrip()
+            + f" {signs.get(name, '')}".rstrip()
             for name in figures.index
         ]
         if figures["published"].notna().any():
-            published[" ".join(detector)] = published_texts(figures)
+            published[detector] = published_texts(figures)
     return markdown.paragraphs(
         f"## {title}",
         *notes,
@@ -101,7 +100,7 @@ def _is_missing(figure: pd.Series) -> bool:
     return pd.isna(figure["value"]) or pd.notna(figure["reason"])
 
 
-def _largest(found: Mapping[Detector, pd.DataFrame]) -> set[tuple[Detector, str]]:
+def _largest(found: Mapping[str, pd.DataFrame]) -> set[tuple[str, str]]:
     """Which figures are, as printed, the largest of several that differ, category by category."""
     largest = set()
     for name in next(iter(found.values())).index:
@@ -114,54 +113,18 @@ def _largest(found: Mapping[Detector, pd.DataFrame]) -> set[tuple[Detector, str]
     return largest
 
 
-ABOVE, BELOW, NO_BETTER = "▲", "▼", "✗"
-LEGEND = {
-    ABOVE: "more good test images are called defective than were asked for",
-    BELOW: "fewer good test images are called defective than were asked for: a lower threshold "
-    "would find more defects",
-    NO_BETTER: "F1 at the honest threshold is no better than calling everything defective",
-}
+def named(results: Results, detector: str) -> str:
+    """A detector's name with the marks of all categories."""
+    raised = {flag for entry in results.entries(detector) for flag in entry["flags"]}
+    return f"{detector} {marks(raised)}".strip()
 
 
-def rate_mark(entry: Mapping[str, Any]) -> str:
-    """Mark of a false-positive rate that is incompatible with the one asked for."""
-    return {"above": ABOVE, "below": BELOW}.get(entry["flags"]["false_positive_rate"], "")
-
-
-def f1_mark(entry: Mapping[str, Any]) -> str:
-    """Mark of an F1 that calling everything defective reaches too."""
-    beaten = entry["flags"]["beats_trivial_f1"] is False and "honest_f1" not in entry["reasons"]
-    return NO_BETTER if beaten else ""
-
-
-def named(results: Results, detector: Detector) -> str:
-    """Method and backbone, with the marks of all categories."""
-    entries = results.entries(detector)
-    found = {mark(entry) for entry in entries for mark in (rate_mark, f1_mark)}
-    marks = "".join(mark for mark in LEGEND if mark in found)
-    return " ".join([*detector, marks]).strip()
-
-
-def legend(results: Results) -> str:
-    """What the marks mean, and in which categories each holds; empty without any."""
-    lines = []
-    for mark, meaning in LEGEND.items():
-        where = [
-            f"{entry['method']} {entry['backbone']} on {entry['category']}"
-            for entry in results.metrics
-            if mark in (rate_mark(entry), f1_mark(entry))
-        ]
-        if where:
-            lines.append(f"- {mark} {meaning} ({'; '.join(where)}).")
-    return "\n".join(lines)
-
-
-def cautions(results: Results) -> str:
+def cautions_section(results: Results) -> str:
     """Marks and their meaning, and what the number of images does not allow to conclude."""
-    entries = results.metrics
-    found = ((text, entry["category"]) for entry in entries for text in entry["cautions"])
-    lines = [f"- {', '.join(where)}: {text}." for text, where in _by_text(found).items()]
-    body = "\n".join(filter(None, [legend(results), *lines]))
+    lines = legend(results.metrics)
+    found = cautions(results.metrics)
+    lines += [f"{', '.join(where)}: {text}" for text, where in found.items()]
+    body = "\n".join(f"- {line}." for line in lines)
     return markdown.paragraphs("## Cautions", body) if body else ""
 
 
@@ -181,13 +144,5 @@ def missing_figures(results: Results, *metrics: str) -> str:
     """Why figures of these metrics are a dash: one line, or none."""
     found = results.tidy[results.tidy["metric"].isin(metrics)].dropna(subset="reason")
     pairs = zip(found["reason"], found["category"], strict=True)
-    reasons = [f"{', '.join(where)}: {text}" for text, where in _by_text(pairs).items()]
+    reasons = [f"{', '.join(where)}: {text}" for text, where in categories_by_text(pairs).items()]
     return f"{MISSING}: {'; '.join(reasons)}." if reasons else ""
-
-
-def _by_text(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Categories that share a text, each once."""
-    found: dict[str, dict[str, None]] = {}
-    for text, category in pairs:
-        found.setdefault(text, {})[category] = None
-    return {text: list(categories) for text, categories in found.items()}

@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from defectbench.records import Scores
+
 # Okabe and Ito's colours (2008), told apart with any colour vision; yellow is too pale for lines
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ((), (6, 2), (6, 2, 1.5, 2), (1.5, 2), (8, 2, 1.5, 2, 1.5, 2))
@@ -226,17 +228,16 @@ def _panel(
         return page_svg(figure, name)
 
 
-def histogram_figure(
-    name: str, scores: np.ndarray, defects: np.ndarray, labels: np.ndarray, threshold: float | None
-) -> Markup:
+def histogram_figure(name: str, test: Scores, threshold: float | None) -> Markup:
     """Scores of the good images and of each defect type, one row each, with the threshold."""
+    labels, defects = test.labels, test.defects
     rows = [("good", labels == 0)] if (labels == 0).any() else []
     rows += [
         (defect, (labels == 1) & (defects == defect))
         for defect in sorted(set(defects[labels == 1]))
     ]
-    edges = _histogram_edges(scores, threshold)
-    drawn = scores.clip(edges[0], edges[-1])
+    edges = _histogram_edges(test.scores, threshold)
+    drawn = test.scores.clip(edges[0], edges[-1])
     with matplotlib.rc_context(STYLE):
         figure = Figure((5, 0.9 + 0.42 * len(rows)), layout="constrained")
         axes = figure.add_subplot()

@@ -10,11 +10,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from defectbench.evaluation.cells import CellResults
 from defectbench.evaluation.decision import cell_of
 from defectbench.evaluation.image_metrics import precision_recall_curve, roc_curve
 from defectbench.images.index import IndexRow
-from defectbench.reports import decision_text
-from defectbench.reports.cells import CellResults
+from defectbench.reports import decision_text, markdown
 from defectbench.reports.costs import with_costs
 from defectbench.reports.figures import (
     Look,
@@ -23,7 +23,8 @@ from defectbench.reports.figures import (
     histogram_figure,
     ranking_figure,
 )
-from defectbench.reports.markdown import scope_line
+from defectbench.reports.flags import cautions, flag_texts, point_flags, warnings
+from defectbench.reports.markdown import MISSING, compact, made_of, scope_line
 from defectbench.reports.pictures import gallery
 from defectbench.reports.verdicts import NewImages
 
@@ -55,7 +56,7 @@ def render_page(
     cells
         Every detector on every category of the run.
     decision
-        From `choice.decide`.
+        From `decision.decide`.
     folders
         Of the images of each category; empty where features were made elsewhere.
     masks
@@ -95,6 +96,10 @@ def render_page(
         detectors=detectors,
         decision=decision,
         words=decision_text,
+        fmt=markdown,
+        warnings=warnings(decision),
+        flag_texts=flag_texts,
+        point_flags=point_flags,
         labels=names,
         cell_of=lambda category, detector: cell_of(decision, category, detector),
         threshold_of=lambda category: next(at for cell, at in chosen if cell.category == category),
@@ -111,17 +116,20 @@ def render_page(
         curves=[_curves(place, category, cells, look) for place, category in enumerate(shown)],
         located=[c for c in decision["cells"] if c["pixel"].get("pixel_auroc") is not None],
         has_pro=any(cell.pixels.get("curve") for cell in cells),
-        defect_types=sorted({str(defect) for cell in cells for defect in cell.defects}),
+        defect_types=sorted({str(defect) for cell in cells for defect in cell.test.defects}),
         histograms=[_histogram(place, *pair) for place, pair in enumerate(chosen)],
         pictures=[picture | {"verdict": _verdict(picture, chosen)} for picture in pictures],
         has_panels=any(picture["panels"] for picture in pictures),
         left_out=left_out,
         without_scores=without_scores,
-        provenance=[_provenance(cells, detector) for detector in detectors],
-        digests={c.category: c.metrics["provenance"].get("dataset_sha256", "–") for c in cells},
+        made_of=[_made(cells, detector) for detector in detectors],
+        digests={
+            cell.category: cell.metrics["specification"]["dataset_sha256"] or MISSING
+            for cell in cells
+        },
         seed=cells[0].metrics["seed"],
         notes={name: dict.fromkeys(notes[name]) for name in shown if notes.get(name)},
-        cautions=_cautions(decision),
+        cautions=cautions(decision["cells"]),
         new_images=new_images,
         links=links,
         what_if=what_if,
@@ -199,8 +207,8 @@ def _curves(place: int, category: str, cells: Sequence[CellResults], look: Look)
     """A category's curves of all detectors; no figure where one class of images is missing."""
     own = [cell for cell in cells if cell.category == category]
     own.sort(key=lambda cell: list(look.names).index(cell.detector))
-    roc = {c.detector: curve for c in own if (curve := roc_curve(c.labels, c.scores))}
-    recall = {c.detector: precision_recall_curve(c.labels, c.scores) for c in own if roc}
+    roc = {c.detector: curve for c in own if (curve := roc_curve(c.test.labels, c.test.scores))}
+    recall = {c.detector: precision_recall_curve(c.test.labels, c.test.scores) for c in own if roc}
     pro = {
         cell.detector: (curve["false_positive_rate"], curve["overlap"])
         for cell in own
@@ -216,17 +224,13 @@ def _curves(place: int, category: str, cells: Sequence[CellResults], look: Look)
 
 
 def _histogram(place: int, cell: CellResults, threshold: float | None) -> dict[str, Any]:
-    figure = (
-        histogram_figure(f"h{place}", cell.scores, cell.defects, cell.labels, threshold)
-        if len(cell.scores)
-        else ""
-    )
+    test = cell.test
     return {
         "category": cell.category,
         "detector": cell.detector,
         "threshold": threshold,
-        "figure": figure,
-        "defects": sorted(set(map(str, cell.defects[cell.labels == 1]))),
+        "figure": histogram_figure(f"h{place}", test, threshold) if test.paths else "",
+        "defects": sorted(set(map(str, test.defects[test.labels == 1]))),
     }
 
 
@@ -239,23 +243,23 @@ def _embedded(
     scores: list[dict[str, Any]] = []
     spent = left_out = 0
     for cell in sorted(cells, key=lambda cell: order.index(cell.detector)):
-        spent += len(cell.scores)
+        spent += len(cell.test.paths)
         if spent > MOST_SCORES:
             left_out += 1
             continue
         images.setdefault(
             cell.category,
             {
-                "paths": cell.paths,
-                "labels": cell.labels.tolist(),
-                "defects": cell.defects.tolist(),
+                "paths": cell.test.paths,
+                "labels": cell.test.labels.tolist(),
+                "defects": cell.test.defects.tolist(),
             },
         )
         scores.append(
             {
                 "category": cell.category,
                 "detector": cell.detector,
-                "scores": cell.scores.tolist(),
+                "scores": cell.test.scores.tolist(),
             }
         )
     names = decision_text.short_names(order)
@@ -263,31 +267,14 @@ def _embedded(
     return carried | {"images": images, "scores": scores}, left_out
 
 
-def _provenance(cells: Sequence[CellResults], detector: str) -> dict[str, Any]:
-    made = next(cell.metrics["provenance"] for cell in cells if cell.detector == detector)
-
-    def words(value: Any) -> str:
-        return json.dumps(value, sort_keys=True, ensure_ascii=False).strip("{}").replace('"', "")
-
-    keys = ("scorer", "device", "precision")
+def _made(cells: Sequence[CellResults], detector: str) -> dict[str, Any]:
+    """What made a detector's figures, in words."""
+    made = next(cell.metrics["specification"] for cell in cells if cell.detector == detector)
     return {
         "detector": detector,
-        **{key: str(made.get(key, "–")) for key in keys},
-        "layers": ", ".join(made.get("layers", [])) or "–",
-        "parameters": words(made.get("parameters", {})) or "–",
-        "preprocessing": words(made.get("preprocessing", {})) or "–",
-        "weights": made.get("weights_sha256", "–")[:16],
-        "code": " ".join(str(made[key]) for key in sorted(made) if key.startswith("code_")),
-        "versions": words(made.get("versions", {})),
+        **made_of(made),
+        "device": made["device"] or MISSING,
+        "precision": made["precision"] or MISSING,
+        "code": " ".join(made["code"][stage] for stage in sorted(made["code"])),
+        "versions": compact(made["versions"]),
     }
-
-
-def _cautions(decision: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """Each caution with where it holds."""
-    found: dict[str, list[str]] = {}
-    for cell in decision["cells"]:
-        for caution in cell["cautions"]:
-            places = found.setdefault(caution, [])
-            if cell["category"] not in places:
-                places.append(cell["category"])
-    return list(found.items())

@@ -1,22 +1,21 @@
 """The report people read: its sections in order, between its header and what made it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from defectbench.evaluation.averages import AVERAGE
 from defectbench.reports import markdown
 from defectbench.reports.figure_tables import (
-    cautions,
-    f1_mark,
+    cautions_section,
     figure_section,
     matrix,
     missing_figures,
     named,
     notes,
-    rate_mark,
 )
-from defectbench.reports.markdown import MISSING, distinct, number, scope_line
+from defectbench.reports.markdown import MISSING, distinct, made_of, number, scope_line, score
 from defectbench.reports.published import identical_confusions
-from defectbench.reports.results import AVERAGE, Results
+from defectbench.reports.results import Results
 
 INTERVALS = (
     "95 % intervals: of AUROC and AUPR, score intervals with the bootstrap's variance, good and "
@@ -28,22 +27,6 @@ INTERVALS = (
 
 
 KINDS = {"train": "train", "test_good": "test, good", "test_defective": "test, defective"}
-
-Description = Callable[[Mapping[str, Any]], str]
-MADE_OF: Mapping[str, Description] = {
-    "scorer": lambda made: made["scorer"],
-    "parameters": lambda made: markdown.compact(made["parameters"]),
-    "layers": lambda made: ", ".join(made["layers"]),
-    "images": lambda made: markdown.compact(made.get("preprocessing", {})),
-    "weights": lambda made: made.get("weights_sha256", MISSING)[:16],
-    **{
-        f"code of {stage}": lambda made, stage=stage: made.get(
-            f"code_{stage}".replace(" ", "_"), MISSING
-        )
-        for stage in ("features", "scorer", "evaluation", "pixel metrics")
-    },
-}
-"""What is told of a detector's making, and how it is read off its provenance."""
 
 
 def report(results: Results, decision: str = "") -> str:
@@ -57,13 +40,13 @@ def report(results: Results, decision: str = "") -> str:
     sections = [
         _header(results),
         decision,
-        cautions(results),
+        cautions_section(results),
         notes(results),
         _images(results),
         *image_sections(results),
         *pixel_sections(results),
         differences(results),
-        _provenance(results),
+        _made(results),
     ]
     return markdown.paragraphs(*sections) + "\n"
 
@@ -107,15 +90,15 @@ def _images(results: Results) -> str:
     return markdown.paragraphs("## Images", markdown.table(["", *KINDS.values()], rows))
 
 
-def _provenance(results: Results) -> str:
-    digests = {m["category"]: m["provenance"]["dataset_sha256"] for m in results.metrics}
-    entries = {" ".join(each): _made(results.entries(each)[0]) for each in results.detectors}
-    told = {
-        what: texts
-        for what, describe in MADE_OF.items()
-        if set(texts := [describe(made) for made in entries.values()]) != {MISSING}
-    }
-    made = dict(zip(entries, zip(*told.values(), strict=True), strict=True))
+def _made(results: Results) -> str:
+    """What made each detector's figures, down to digests of images, weights and code."""
+    digests = {m["category"]: m["specification"]["dataset_sha256"] for m in results.metrics}
+    made = {each: made_of(_specification(results.entries(each)[0])) for each in results.detectors}
+    told = [
+        what
+        for what in next(iter(made.values()))
+        if any(texts[what] != MISSING for texts in made.values())
+    ]
     lines = [f"- Not compared with the publication: {why}." for why in results.incomparable]
     lines += [f"- Compared with the publication, but: {what}." for what in results.remarks]
     return markdown.paragraphs(
@@ -123,24 +106,26 @@ def _provenance(results: Results) -> str:
         INTERVALS,
         "\n".join(lines),
         "Digests are the first 16 hexadecimal digits of SHA-256.",
-        markdown.grid(list(told), made),
+        markdown.grid(told, {each: [texts[what] for what in told] for each, texts in made.items()}),
         markdown.table(["category", "dataset"], digests.items()),
     )
 
 
-def _made(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    return entry.get("pixels", {}).get("provenance", {}) | entry["provenance"]
+def _specification(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of a cell, with the code that measured its maps, if it has any."""
+    made = entry["specification"]
+    of_maps = entry["pixels"]["specification"]["code"] if "pixels" in entry else {}
+    return made | {"code": of_maps | made["code"]}
 
 
 def _versions(results: Results) -> str:
-    pairs = {pair for m in results.metrics for pair in m["provenance"]["versions"].items()}
+    pairs = {pair for m in results.metrics for pair in m["specification"]["versions"].items()}
     return ", ".join(f"{name} {version}" for name, version in sorted(pairs))
 
 
 def _device(entry: Mapping[str, Any]) -> str:
-    made = entry["provenance"]
-    in_bf16 = made.get("precision") == "bf16"
-    return made["device"] + (" in bf16" if in_bf16 else "")
+    made = entry["specification"]
+    return made["device"] + (" in bf16" if made["precision"] == "bf16" else "")
 
 
 ORACLE = (
@@ -169,7 +154,7 @@ def image_sections(results: Results) -> list[str]:
             "honest_f1",
             [HONEST.format(rate=results.false_positive_rate)],
             beside={"everything is defective": [number(value) for value in trivial]},
-            mark=f1_mark,
+            marked=["useless"],
         ),
         figure_section(
             results,
@@ -199,7 +184,7 @@ def image_sections(results: Results) -> list[str]:
                 "threshold really calls defective; marked where it is incompatible with the rate "
                 "asked for (exact binomial test, two-sided, 5 %)."
             ],
-            mark=rate_mark,
+            marked=["above", "below"],
             best=False,
         ),
         figure_section(
@@ -219,8 +204,7 @@ def thresholds(results: Results) -> str:
     columns = {}
     for detector in results.detectors:
         values = results.figures("honest_threshold", detector)["value"].loc[results.categories]
-        texts = [MISSING if value != value else f"{value:.6g}" for value in values]
-        columns[named(results, detector)] = texts
+        columns[named(results, detector)] = list(map(score, values))
     note = (
         "The honest one, in the unit of each detector's own anomaly score: an image from this "
         "score on is called defective. All digits stand in metrics.json beside the scores."
@@ -288,7 +272,7 @@ def _notes(results: Results) -> str:
         "each image's own" if resolution == "original" else f"{resolution}×{resolution}"
         for resolution in (entry["pixels"]["resolution"] for entry in results.with_maps)
     )
-    lacking = [" ".join(each) for each in results.detectors if each not in results.localizing]
+    lacking = [each for each in results.detectors if each not in results.localizing]
     without = f" Without maps: {', '.join(lacking)}." if lacking else ""
     return (
         f"Of the pixels of all test images, resolution: {at}. A defective image without a mask is "
