@@ -260,9 +260,9 @@ def test_the_best_and_its_equals_are_marked_in_the_heat_table():
         result("b", "plate", SCORES, 0.94),
         result("c", "plate", SCORES, 0.7),
     )
-    ((row),) = heat_table(decision, ["plate"], ["a net", "b net", "c net", "d net"])
-    assert [cell and cell["mark"] for cell in row["cells"]] == ["best", "tied", "", None]
-    shades = [cell["shade"] for cell in row["cells"][:3]]
+    row = heat_table(decision, ["a net", "b net", "c net", "d net"])["plate"]
+    assert [cell and cell["mark"] for cell in row] == ["best", "tied", "", None]
+    shades = [cell["shade"] for cell in row[:3]]
     assert shades == sorted(shades, reverse=True)
 
 

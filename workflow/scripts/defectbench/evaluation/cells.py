@@ -67,6 +67,11 @@ class CellResults:
         return detector_name(self.metrics)
 
     @property
+    def threshold(self) -> float | None:
+        """The honest threshold."""
+        return self.metrics["thresholds"]["honest"]
+
+    @property
     def milliseconds(self) -> float | None:
         """From an image's file to its score: extraction by the clock, scoring in processor time.
 

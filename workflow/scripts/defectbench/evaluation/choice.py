@@ -1,6 +1,6 @@
 """Which detector to take; a tie is called a tie."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 Difference = tuple[float, float, float]
@@ -35,7 +35,7 @@ def choose(
     auroc: Mapping[str, float],
     low: Mapping[str, float],
     differences: Mapping[tuple[str, str], Difference],
-    prefer: Callable[[str], Any],
+    prefer: Mapping[str, Any],
 ) -> Choice:
     """The detector with the best AUROC, or the preferred one of those it does not clearly beat.
 
@@ -47,7 +47,7 @@ def choose(
         First minus second in AUROC, low, high (95 %, paired), by the names of both; each pair
         once, in either order. A pair that is missing counts as no clear difference.
     prefer
-        Key by which tied detectors are ordered, the smallest first.
+        By detector, what tied ones are ordered by, the smallest first.
     """
     ranked = sorted(auroc, key=lambda name: -auroc[name])
     if not ranked:
@@ -59,24 +59,20 @@ def choose(
     if not low.get(best, 1.0) > 0.5:
         return Choice("chance", None, tied, runner_up, difference)
     if len(tied) > 1:
-        return Choice("tied", min(tied, key=prefer), tied, runner_up, difference)
+        return Choice("tied", min(tied, key=prefer.__getitem__), tied, runner_up, difference)
     return Choice("clear" if others else "only", best, tied, runner_up, difference)
 
 
-def preference(
-    balanced_accuracy: Mapping[str, float | None],
-) -> Callable[[str], tuple[float, ...]]:
-    """Order of detectors that AUROC does not tell apart, as a sort key.
+def preference(balanced_accuracy: Mapping[str, float | None]) -> dict[str, float]:
+    """What orders detectors that AUROC does not tell apart, the smallest first.
 
     The one with the fewest errors of both kinds at its honest threshold (balanced accuracy) comes
     first. Times do not decide: they differ from run to run, and the answer must not.
     """
-
-    def key(name: str) -> tuple[float, ...]:
-        accuracy = balanced_accuracy.get(name)
-        return (1.0 if accuracy is None else 1 - accuracy,)
-
-    return key
+    return {
+        name: 1.0 if accuracy is None else 1 - accuracy
+        for name, accuracy in balanced_accuracy.items()
+    }
 
 
 def _difference(

@@ -146,7 +146,7 @@ def _pairs(differences: pd.DataFrame, category: str) -> dict[tuple[str, str], Di
 def _choice(
     entries: Mapping[str, Mapping[str, Any]],
     pairs: Mapping[tuple[str, str], Difference],
-    prefer: Any,
+    prefer: Mapping[str, Any],
 ) -> dict[str, Any]:
     measured = {name: entry for name, entry in entries.items() if entry["auroc"] is not None}
     lows = {name: entry["auroc_interval"][0] for name, entry in measured.items()}
@@ -174,8 +174,8 @@ def _category(
 ) -> dict[str, Any]:
     """The choice for one category; of tied detectors, the one that is best overall."""
     own = {entry["detector"]: entry for entry in figures if entry["category"] == category}
-    by_default = preference({name: entry["balanced_accuracy"] for name, entry in own.items()})
-    choice = _choice(own, pairs, lambda name: (name != overall, *by_default(name)))
+    errors = preference({name: entry["balanced_accuracy"] for name, entry in own.items()})
+    choice = _choice(own, pairs, {name: (name != overall, errors[name]) for name in own})
     if choice["verdict"] == "tied" and choice["recommended"] == overall:
         choice["by"] = "overall"
     shown = choice["recommended"] or (choice["tied"] or [overall or next(iter(own))])[0]

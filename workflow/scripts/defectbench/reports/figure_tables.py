@@ -1,6 +1,7 @@
 """The one shape of the report's tables: categories one way, detectors the other."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -12,44 +13,55 @@ from defectbench.reports.published import agreement, published_texts
 from defectbench.reports.results import Results
 
 
+class Section(NamedTuple):
+    """What a table of figures shows.
+
+    Attributes
+    ----------
+    metric, title
+        As `Results.figures` names it, and for people.
+    note
+        A paragraph above the table; ``{asked}`` in it is the false-positive rate asked for.
+    marked
+        Flags whose marks stand at the figures.
+    best
+        Whether the largest figure of each category is in bold.
+    trivial
+        Metric of the answer "everything is defective", to stand before the detectors.
+    """
+
+    metric: str
+    title: str
+    note: str = ""
+    marked: Sequence[str] = ()
+    best: bool = True
+    trivial: str = ""
+
+
 def figure_section(
-    results: Results,
-    title: str,
-    metric: str,
-    notes: Sequence[str] = (),
-    *,
-    detectors: Sequence[str] | None = None,
-    beside: Mapping[str, Sequence[str]] | None = None,
-    marked: Sequence[str] = (),
-    best: bool = True,
+    results: Results, section: Section, more: str = "", detectors: Sequence[str] = ()
 ) -> str:
     """One metric: its figures with intervals, why some are missing, and the published ones.
 
     Parameters
     ----------
-    title
-        Of the section.
-    metric
-        As `Results.figures` names it.
-    notes
-        Paragraphs above the table.
+    section
+        What it shows.
+    more
+        A further paragraph above the table.
     detectors
         Those shown; all by default.
-    beside
-        Texts of what is no detector, by name, to stand before the detectors.
-    marked
-        Flags whose marks stand at the figures.
-    best
-        Whether the largest figure of each category is in bold.
     """
-    found = {
-        detector: results.figures(metric, detector) for detector in detectors or results.detectors
-    }
-    bold = _largest(found) if best else {}
-    columns = dict(beside or {})
+    found = {each: results.figures(section.metric, each) for each in detectors or results.detectors}
+    bold = _largest(found) if section.best else {}
+    columns = {}
+    if section.trivial:
+        values = results.figures(section.trivial, results.detectors[0])["value"]
+        columns["everything is defective"] = list(map(number, values))
     published = {}
     for detector, figures in found.items():
-        signs = {e["category"]: marks(e["flags"], marked) for e in results.entries(detector)}
+        entries = results.entries(detector)
+        signs = {entry["category"]: marks(entry["flags"], section.marked) for entry in entries}
         columns[named(results, detector)] = [
             _text(figures.loc[name], len(results.images), (detector, name) in bold)
             + f" {signs.get(name, '')}".rstrip()
@@ -58,10 +70,11 @@ def figure_section(
         if figures["published"].notna().any():
             published[detector] = published_texts(figures)
     return markdown.paragraphs(
-        f"## {title}",
-        *notes,
+        f"## {section.title}",
+        section.note.format(asked=f"{results.false_positive_rate:.1%}"),
+        more,
         matrix(results, columns),
-        missing_figures(results, metric),
+        missing_figures(results, section.metric),
         "Published, and in brackets measured minus published:" if published else "",
         matrix(results, published) if published else "",
         agreement(list(found.values())),

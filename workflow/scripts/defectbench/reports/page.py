@@ -70,16 +70,17 @@ def render_page(
     what_if
         From `report.study_section`; None where the page shows no studies.
     """
-    shown = [entry["category"] for entry in decision["categories"]]
     detectors = [entry["detector"] for entry in decision["detectors"]]
     names = decision_text.short_names(detectors)
     look = Look(names)
-    chosen = [
-        (_cell(cells, entry["category"], entry["shown"]), _threshold(decision, entry))
-        for entry in decision["categories"]
-    ]
-    costs = with_costs(decision, cells)
-    pictures, left_out = gallery(chosen, folders, masks)
+    wanted = {entry["category"]: entry["shown"] for entry in decision["categories"]}
+    chosen = {
+        category: next(c for c in cells if (c.category, c.detector) == (category, detector))
+        for category, detector in wanted.items()
+    }
+    costs = {entry["detector"]: entry for entry in with_costs(decision, cells)}
+    pairs = [(cell, cell.threshold) for cell in chosen.values()]
+    pictures, left_out = gallery(pairs, folders, masks)
     data, without_scores = _embedded(dataset, cells, decision)
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     environment = jinja2.Environment(
@@ -91,8 +92,8 @@ def render_page(
     )
     return environment.get_template("page.html").render(
         dataset=dataset,
-        categories=shown,
-        scope=scope_line(shown, categories),
+        categories=list(chosen),
+        scope=scope_line(list(chosen), categories),
         detectors=detectors,
         decision=decision,
         words=decision_text,
@@ -102,23 +103,21 @@ def render_page(
         point_flags=point_flags,
         labels=names,
         cell_of=lambda category, detector: cell_of(decision, category, detector),
-        threshold_of=lambda category: next(at for cell, at in chosen if cell.category == category),
-        heat=heat_table(decision, shown, detectors),
+        chosen=chosen,
+        heat=heat_table(decision, detectors),
         ranking=ranking_figure(decision["detectors"], look),
-        milliseconds=next(
-            entry["milliseconds"]
-            for entry in costs
-            if entry["detector"] == decision["overall"]["shown"]
-        ),
-        milliseconds_of={cell.category: cell.milliseconds for cell, _ in chosen},
-        costs=costs,
-        cost_figures=cost_figures(costs, look),
-        curves=[_curves(place, category, cells, look) for place, category in enumerate(shown)],
+        milliseconds=costs[decision["overall"]["shown"]]["milliseconds"],
+        costs=costs.values(),
+        cost_figures=cost_figures(costs.values(), look),
+        curves=[_curves(*each, cells, look) for each in enumerate(chosen)],
         located=[c for c in decision["cells"] if c["pixel"].get("pixel_auroc") is not None],
         has_pro=any(cell.pixels.get("curve") for cell in cells),
         defect_types=sorted({str(defect) for cell in cells for defect in cell.test.defects}),
-        histograms=[_histogram(place, *pair) for place, pair in enumerate(chosen)],
-        pictures=[picture | {"verdict": _verdict(picture, chosen)} for picture in pictures],
+        histograms=[_histogram(*each) for each in enumerate(chosen.values())],
+        pictures=[
+            picture | {"verdict": _verdict(picture, chosen[picture["category"]].threshold)}
+            for picture in pictures
+        ],
         has_panels=any(picture["panels"] for picture in pictures),
         left_out=left_out,
         without_scores=without_scores,
@@ -128,7 +127,7 @@ def render_page(
             for cell in cells
         },
         seed=cells[0].metrics["seed"],
-        notes={name: dict.fromkeys(notes[name]) for name in shown if notes.get(name)},
+        notes={name: dict.fromkeys(notes[name]) for name in chosen if notes.get(name)},
         cautions=cautions(decision["cells"]),
         new_images=new_images,
         links=links,
@@ -149,54 +148,36 @@ def script_safe_json(value: Any) -> str:
 
 
 def heat_table(
-    decision: Mapping[str, Any], categories: Sequence[str], detectors: Sequence[str]
-) -> list[dict[str, Any]]:
-    """Categories down, detectors across: AUROC, its interval and shade; the best and its equals.
+    decision: Mapping[str, Any], detectors: Sequence[str]
+) -> dict[str, list[dict[str, Any] | None]]:
+    """Categories down, detectors across: AUROC with its shade, the best and its equals marked.
 
     Returns
     -------
-    list of dict
-        ``category`` and ``cells``: per detector ``value``, ``low``, ``high``, ``shade`` (0 to 9),
-        ``mark`` (``best``, ``tied`` or empty); None where it did not run.
+    dict of str to list
+        By category, per detector its cell of the decision with ``shade`` (0 to 9) and ``mark``
+        (``best``, ``tied`` or empty); None where it has no AUROC.
     """
     found = {(cell["category"], cell["detector"]): cell for cell in decision["cells"]}
     values = [cell["auroc"] for cell in decision["cells"] if cell["auroc"] is not None]
     floor = min([0.5, *values])
-    rows = []
+    rows: dict[str, list[dict[str, Any] | None]] = {}
     for entry in decision["categories"]:
-        cells = []
+        row = rows.setdefault(entry["category"], [])
         for detector in detectors:
             cell = found.get((entry["category"], detector))
             if cell is None or cell["auroc"] is None:
-                cells.append(None)
+                row.append(None)
                 continue
-            tied = detector in entry["tied"]
-            low, high = cell["auroc_interval"]
-            cells.append(
-                {
-                    "value": cell["auroc"],
-                    "low": low,
-                    "high": high,
-                    "shade": min(9, int(10 * (cell["auroc"] - floor) / max(1 - floor, 1e-9))),
-                    "mark": "best" if entry["tied"][0] == detector else "tied" * tied,
-                }
-            )
-        rows.append({"category": entry["category"], "cells": cells})
-    return [row for row in rows if row["category"] in categories]
+            shade = min(9, int(10 * (cell["auroc"] - floor) / max(1 - floor, 1e-9)))
+            equal = "tied" if detector in entry["tied"] else ""
+            mark = "best" if entry["tied"][0] == detector else equal
+            row.append(cell | {"shade": shade, "mark": mark})
+    return rows
 
 
-def _cell(cells: Sequence[CellResults], category: str, detector: str) -> CellResults:
-    return next(c for c in cells if (c.category, c.detector) == (category, detector))
-
-
-def _threshold(decision: Mapping[str, Any], entry: Mapping[str, Any]) -> float | None:
-    cell = cell_of(decision, entry["category"], entry["shown"])
-    return cell["honest"]["threshold"]
-
-
-def _verdict(picture: Mapping[str, Any], chosen: Sequence[tuple[CellResults, float | None]]) -> str:
+def _verdict(picture: Mapping[str, Any], threshold: float | None) -> str:
     """What the recommended detector of the picture's category makes of it."""
-    threshold = next(at for cell, at in chosen if cell.category == picture["category"])
     called = threshold is not None and picture["score"] >= threshold
     if picture["label"]:
         return "found" if called else "missed"
@@ -223,8 +204,8 @@ def _curves(place: int, category: str, cells: Sequence[CellResults], look: Look)
     }
 
 
-def _histogram(place: int, cell: CellResults, threshold: float | None) -> dict[str, Any]:
-    test = cell.test
+def _histogram(place: int, cell: CellResults) -> dict[str, Any]:
+    test, threshold = cell.test, cell.threshold
     return {
         "category": cell.category,
         "detector": cell.detector,

@@ -6,6 +6,7 @@ from typing import Any
 from defectbench.evaluation.averages import AVERAGE
 from defectbench.reports import markdown
 from defectbench.reports.figure_tables import (
+    Section,
     cautions_section,
     figure_section,
     matrix,
@@ -13,7 +14,7 @@ from defectbench.reports.figure_tables import (
     named,
     notes,
 )
-from defectbench.reports.markdown import MISSING, distinct, made_of, number, scope_line, score
+from defectbench.reports.markdown import MISSING, distinct, made_of, scope_line, score
 from defectbench.reports.published import identical_confusions
 from defectbench.reports.results import Results
 
@@ -128,75 +129,70 @@ def _device(entry: Mapping[str, Any]) -> str:
     return made["device"] + (" in bf16" if made["precision"] == "bf16" else "")
 
 
-ORACLE = (
-    "*Oracle threshold*: the one with the largest F1 on the test images themselves, the published "
-    "protocol. No threshold reaches a larger F1, and nobody can set it in advance. It has no "
-    "interval: it is chosen on the very images that it is judged on."
+IMAGE_SECTIONS = (
+    Section("image_auroc", "Image AUROC"),
+    Section("aupr", "Image AUPR"),
+    Section(
+        "honest_f1",
+        "F1 at the honest threshold",
+        "*Honest threshold*: set from defect-free training images alone, so that at most {asked} "
+        "of them, each scored by a model that did not see it, are called defective. This is what "
+        "a user gets. Its intervals hold for this threshold: how it would vary with other training "
+        "images is not in them.",
+        marked=("useless",),
+        trivial="trivial_f1",
+    ),
+    Section(
+        "oracle_f1",
+        "F1 at the oracle threshold",
+        "*Oracle threshold*: the one with the largest F1 on the test images themselves, the "
+        "published protocol. No threshold reaches a larger F1, and nobody can set it in advance. "
+        "It has no interval: it is chosen on the very images that it is judged on.",
+    ),
+    Section("honest_balanced_accuracy", "Balanced accuracy at the honest threshold"),
+    Section(
+        "oracle_balanced_accuracy",
+        "Balanced accuracy at the oracle threshold",
+        "The oracle threshold is the one of the largest F1: an honest threshold can well have the "
+        "larger balanced accuracy.",
+    ),
+    Section(
+        "honest_false_positive_rate",
+        "False-positive rate",
+        "Asked for: {asked}. This is the share of the good test images that the honest threshold "
+        "really calls defective; marked where it is incompatible with the rate asked for (exact "
+        "binomial test, two-sided, 5 %).",
+        marked=("above", "below"),
+        best=False,
+    ),
+    Section(
+        "honest_recall",
+        "Defects found",
+        "Share of the defective test images that the honest threshold calls defective (recall).",
+    ),
 )
-HONEST = (
-    "*Honest threshold*: set from defect-free training images alone, so that at most {rate:.1%} of "
-    "them, each scored by a model that did not see it, are called defective. This is what a user "
-    "gets. Its intervals hold for this threshold: how it would vary with other training images is "
-    "not in them."
+PIXEL_SECTIONS = (
+    Section("pixel_auroc", "Pixel AUROC"),
+    Section("pixel_aupr", "Pixel average precision"),
+    Section(
+        "aupro_0.3",
+        "AUPRO to 0.3",
+        "Area under the mean overlap with the defective regions, up to this false-positive rate "
+        "of the pixels and divided by it.",
+    ),
+    Section("aupro_0.05", "AUPRO to 0.05", "The same where false alarms are few."),
 )
 
 
 def image_sections(results: Results) -> list[str]:
-    """All sections on image-level metrics, in order."""
-    asked = f"{results.false_positive_rate:.1%}"
-    trivial = results.figures("trivial_f1", results.detectors[0])["value"]
-    return [
-        figure_section(results, "Image AUROC", "image_auroc"),
-        figure_section(results, "Image AUPR", "aupr"),
-        figure_section(
-            results,
-            "F1 at the honest threshold",
-            "honest_f1",
-            [HONEST.format(rate=results.false_positive_rate)],
-            beside={"everything is defective": [number(value) for value in trivial]},
-            marked=["useless"],
-        ),
-        figure_section(
-            results,
-            "F1 at the oracle threshold",
-            "oracle_f1",
-            [ORACLE, identical_confusions(results)],
-        ),
-        figure_section(
-            results, "Balanced accuracy at the honest threshold", "honest_balanced_accuracy"
-        ),
-        figure_section(
-            results,
-            "Balanced accuracy at the oracle threshold",
-            "oracle_balanced_accuracy",
-            [
-                "The oracle threshold is the one of the largest F1: an honest threshold can well "
-                "have the larger balanced accuracy."
-            ],
-        ),
-        thresholds(results),
-        figure_section(
-            results,
-            "False-positive rate",
-            "honest_false_positive_rate",
-            [
-                f"Asked for: {asked}. This is the share of the good test images that the honest "
-                "threshold really calls defective; marked where it is incompatible with the rate "
-                "asked for (exact binomial test, two-sided, 5 %)."
-            ],
-            marked=["above", "below"],
-            best=False,
-        ),
-        figure_section(
-            results,
-            "Defects found",
-            "honest_recall",
-            [
-                "Share of the defective test images that the honest threshold calls defective "
-                "(recall)."
-            ],
-        ),
-    ]
+    """All sections on image-level metrics; the thresholds stand before the rates they lead to."""
+    sections = []
+    for section in IMAGE_SECTIONS:
+        if section.metric == "honest_false_positive_rate":
+            sections.append(thresholds(results))
+        more = identical_confusions(results) if section.metric == "oracle_f1" else ""
+        sections.append(figure_section(results, section, more))
+    return sections
 
 
 def thresholds(results: Results) -> str:
@@ -237,33 +233,19 @@ def _difference(value: float, low: float, high: float) -> str:
     return f"{f'**{text}**' if low > 0 or high < 0 else text} ({low:+.3f} to {high:+.3f})"
 
 
-SECTIONS = {
-    "pixel_auroc": ("Pixel AUROC", ""),
-    "pixel_aupr": ("Pixel average precision", ""),
-    "aupro_0.3": (
-        "AUPRO to 0.3",
-        "Area under the mean overlap with the defective regions, up to this false-positive rate "
-        "of the pixels and divided by it.",
-    ),
-    "aupro_0.05": ("AUPRO to 0.05", "The same where false alarms are few."),
-}
-
-
 def pixel_sections(results: Results) -> list[str]:
     """All sections on pixel-level metrics, in order; one sentence where there are no masks."""
     if not results.localizing:
         return []
-    if results.tidy.query("metric in @SECTIONS")["value"].isna().all():
-        reasons = missing_figures(results, *SECTIONS)
+    metrics = [section.metric for section in PIXEL_SECTIONS]
+    if results.tidy.query("metric in @metrics")["value"].isna().all():
+        reasons = missing_figures(results, *metrics)
         return [markdown.paragraphs("## Pixel metrics", reasons)]
-    notes = _notes(results)
-    sections = []
-    for metric, (title, meaning) in SECTIONS.items():
-        sections.append(
-            figure_section(results, title, metric, [meaning, notes], detectors=results.localizing)
-        )
-        notes = ""  # said once
-    return sections
+    first, *others = PIXEL_SECTIONS
+    return [
+        figure_section(results, first, _notes(results), detectors=results.localizing),
+        *(figure_section(results, each, detectors=results.localizing) for each in others),
+    ]
 
 
 def _notes(results: Results) -> str:
