@@ -42,23 +42,10 @@ def run_script(name: str, folder: Path, **given: Mapping[str, Any]) -> None:
 
 def specification(**known: object) -> Specification:
     """Of a model of which nothing is known but this and where it was made."""
-    made = Specification(
-        scorer="",
-        parameters={},
-        layers=[],
-        preprocessing={},
-        bits=None,
-        precision="",
-        device="CPU",
-        weights_sha256="",
-        groups="",
-        folds=5,
-        images_sha256="",
-        dataset_sha256="d1" * 8,
-        versions={"numpy": np.__version__},
-        code={},
-    )
-    return made | known
+    nothing = dict.fromkeys(Specification.__annotations__, "")
+    nothing |= {"parameters": {}, "layers": [], "preprocessing": {}, "bits": None, "code": {}}
+    made_here = {"device": "CPU", "versions": {"numpy": np.__version__}, "folds": 5}
+    return nothing | made_here | {"dataset_sha256": "d1" * 8} | known
 
 
 def write_cell(

@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from made_results import RATES, specification, write_cell, write_cost, write_images, write_page
 from PIL import Image
@@ -26,11 +25,9 @@ from defectbench.reports.decision_text import (
 )
 from defectbench.reports.flags import flag_texts, point_flags, warnings
 from defectbench.reports.page import heat_table, script_safe_json
+from defectbench.reports.published import NOTHING_PUBLISHED
 from defectbench.storage import read_json, write_arrays, write_json
 
-PUBLISHED = pd.DataFrame(columns=["method", "backbone", "category", "metric", "value"]).astype(
-    {"value": "float64"}
-)
 PLATE = [(f"test/good/{k}.png", 0, "good") for k in range(40)] + [
     (f"test/{defect}/{k}.png", 1, defect) for defect in ("dent", "scratch") for k in range(15)
 ]
@@ -108,7 +105,7 @@ def decision_of(*cells: CellResults, costs: dict | None = None) -> dict:
     return decide(
         list(dict.fromkeys(cell.category for cell in cells)),
         cells,
-        tidy_results(metrics, PUBLISHED),
+        tidy_results(metrics, NOTHING_PUBLISHED.figures),
         paired_differences(cells),
         RATES,
         costs,

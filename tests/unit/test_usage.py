@@ -1,7 +1,6 @@
 """The table of resources shows the most that a rule asked for and used."""
 
-from defectbench.reports.costs import USAGE_HEADER as HEADER
-from defectbench.reports.costs import usage_table
+from defectbench.reports.costs import USAGE, usage_table
 
 
 def record(**changes: object) -> dict:
@@ -19,7 +18,7 @@ def record(**changes: object) -> dict:
 def rows(jobs: list[dict]) -> list[dict[str, str]]:
     lines = usage_table(jobs).splitlines()[2:]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    return [dict(zip(HEADER, row, strict=True)) for row in cells]
+    return [dict(zip(USAGE, row, strict=True)) for row in cells]
 
 
 def test_a_rule_shows_its_most_demanding_job():

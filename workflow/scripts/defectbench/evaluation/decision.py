@@ -102,37 +102,29 @@ def _cell_figures(
 
 def _averages(tidy: pd.DataFrame, cells: Sequence[CellResults]) -> dict[str, dict[str, Any]]:
     """Per detector, in the order of the cells: mean figures over its categories."""
-    of_average = tidy[tidy["category"] == AVERAGE].set_index(["method", "backbone", "metric"])
+    rows = tidy[tidy["category"] == AVERAGE].set_index(["method", "backbone", "metric"])
     found: dict[str, dict[str, Any]] = {}
     for cell in cells:
-        key = cell.metrics["method"], cell.metrics["backbone"]
-        auroc = _row(of_average, (*key, "image_auroc"))
-        accuracy = _row(of_average, (*key, "honest_balanced_accuracy"))
-        found.setdefault(
-            cell.detector,
-            {
-                "detector": cell.detector,
-                "method": key[0],
-                "backbone": key[1],
-                "auroc": auroc.get("value"),
-                "auroc_interval": [auroc.get("low"), auroc.get("high")],
-                "categories": int(auroc.get("categories") or 0),
-                "balanced_accuracy": accuracy.get("value"),
-            },
-        )
+        method, backbone = cell.metrics["method"], cell.metrics["backbone"]
+        auroc = _row(rows, (method, backbone, "image_auroc"))
+        accuracy = _row(rows, (method, backbone, "honest_balanced_accuracy"))
+        found[cell.detector] = {
+            "detector": cell.detector,
+            "method": method,
+            "backbone": backbone,
+            "auroc": auroc["value"],
+            "auroc_interval": [auroc["low"], auroc["high"]],
+            "categories": int(auroc["categories"] or 0),
+            "balanced_accuracy": accuracy["value"],
+        }
     return found
 
 
-def _row(table: pd.DataFrame, key: tuple[str, ...]) -> dict[str, Any]:
-    """A row of the averages with None for what is not known; empty where there is none."""
-    if key not in table.index:
-        return {}
-    row = table.loc[key]
-    return {name: _known(row[name]) for name in ("value", "low", "high", "categories")}
-
-
-def _known(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)
+def _row(rows: pd.DataFrame, key: tuple[str, ...]) -> dict[str, float | None]:
+    """A row of the averages, None for what is not known."""
+    row = rows.loc[key] if key in rows.index else {}
+    names = ("value", "low", "high", "categories")
+    return {name: None if pd.isna(row.get(name)) else float(row[name]) for name in names}
 
 
 def _pairs(differences: pd.DataFrame, category: str) -> dict[tuple[str, str], Difference]:

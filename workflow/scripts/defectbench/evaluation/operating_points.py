@@ -72,13 +72,8 @@ def judged(test: Scores, threshold: float | None) -> dict[str, Any]:
     figures |= {f"{name}{part}": None for name in names for part in ("", "_interval", "_of")}
     if threshold is None:
         return figures
-    found, false_alarms, escapes, passed = confusion_at(test.labels, test.scores, threshold)
-    figures |= {
-        "found": found,
-        "escapes": escapes,
-        "false_alarms": false_alarms,
-        "passed": passed,
-    }
+    confusion = confusion_at(test.labels, test.scores, threshold)
+    figures |= zip(("found", "false_alarms", "escapes", "passed"), confusion, strict=True)
     called = test.scores >= threshold
     for name, label, hits in zip(names, (1, 1, 0), (called, ~called, called), strict=True):
         own = test.labels == label

@@ -106,14 +106,13 @@ def reason(decision: Mapping[str, Any]) -> str:
 def consequence(decision: Mapping[str, Any]) -> str:
     """What the thresholds of the overall detector do to 1,000 parts of either kind."""
     overall = decision["overall"]
-    escapes = per_thousand(overall["escape_rate"], overall["escape_rate_interval"])
-    alarms = per_thousand(overall["false_alarm_rate"], overall["false_alarm_rate_interval"])
     parts = []
     if overall["escape_rate"] is not None:
+        escapes = per_thousand(overall, "escape_rate")
         parts.append(f"of 1,000 defective parts {escapes} slip through")
     if overall["false_alarm_rate"] is not None:
         parts.append(
-            f"of 1,000 good parts {alarms} are rejected "
+            f"of 1,000 good parts {per_thousand(overall, 'false_alarm_rate')} are rejected "
             f"(asked: at most {thousand(decision['asked'])})"
         )
     if not parts:
@@ -135,16 +134,6 @@ def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:
     }[entry["verdict"]]
 
 
-COLUMNS = (
-    "category",
-    "detector",
-    "how sure",
-    "threshold",
-    "escapes per 1,000 defective",
-    "false alarms per 1,000 good",
-)
-
-
 def decision_markdown(decision: Mapping[str, Any]) -> str:
     """The decision for the top of a Markdown report: sentences, then one row per category."""
     names = short_names([entry["detector"] for entry in decision["detectors"]])
@@ -153,14 +142,14 @@ def decision_markdown(decision: Mapping[str, Any]) -> str:
         cell = cell_of(decision, entry["category"], entry["shown"])
         point = cell["honest"]
         rows.append(
-            [
-                entry["category"],
-                entry["recommended"] or MISSING,
-                category_verdict(entry, names),
-                score(point["threshold"]),
-                per_thousand(point["escape_rate"], point["escape_rate_interval"]),
-                per_thousand(point["false_alarm_rate"], point["false_alarm_rate_interval"]),
-            ]
+            {
+                "category": entry["category"],
+                "detector": entry["recommended"] or MISSING,
+                "how sure": category_verdict(entry, names),
+                "threshold": score(point["threshold"]),
+                "escapes per 1,000 defective": per_thousand(point, "escape_rate"),
+                "false alarms per 1,000 good": per_thousand(point, "false_alarm_rate"),
+            }
         )
         if flags := flag_texts(cell):
             mind.append(f"- {entry['category']}: {'; '.join(flags)}")
@@ -168,7 +157,7 @@ def decision_markdown(decision: Mapping[str, Any]) -> str:
         "## Which detector, which threshold, what slips through",
         f"**{headline(decision)}** {reason(decision)} {consequence(decision)}".strip(),
         *(f"**{text}**" for text in warnings(decision)),
-        markdown.table(COLUMNS, rows),
+        markdown.table(list(rows[0]), [row.values() for row in rows]),
         "\n".join(mind),
         f"In brackets, 95 % intervals. A part is called defective when its anomaly score reaches "
         f"the threshold. {HONEST_MEANS} {AUROC_MEANS}",

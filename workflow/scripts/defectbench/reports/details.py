@@ -1,6 +1,7 @@
 """The report's second file: per category, defect types, confusions, worst-ranked images."""
 
 from collections.abc import Mapping
+from operator import itemgetter
 
 from defectbench.evaluation.cells import detector_name
 from defectbench.reports import markdown
@@ -11,6 +12,24 @@ MATRICES = {
     "honest threshold": ("honest", "value"),
     "oracle threshold": ("oracle", "value"),
     "published (oracle)": ("oracle", "published"),
+}
+
+DEFECTS: markdown.Columns = {
+    "method": itemgetter("method"),
+    "backbone": itemgetter("backbone"),
+    "defect": itemgetter("defect"),
+    "images": itemgetter("images"),
+    "AUROC": lambda row: with_interval(row["image_auroc"], row["image_auroc_interval"]),
+    "found": lambda row: with_interval(
+        row["called_defective"], row["called_defective_interval"], ".1%"
+    ),
+}
+WORST: markdown.Columns = {
+    "method": itemgetter("method"),
+    "backbone": itemgetter("backbone"),
+    "image": itemgetter("path"),
+    "anomaly score": lambda row: score(row["anomaly_score"]),
+    "wrong side of": lambda row: f"{row['rank_error']:.1%}",
 }
 
 
@@ -42,19 +61,9 @@ def details(results: Results) -> str:
 
 
 def _defect_table(entries: Metrics) -> str:
-    rows = [
-        [
-            entry["method"],
-            entry["backbone"],
-            row["defect"],
-            row["images"],
-            with_interval(row["image_auroc"], row["image_auroc_interval"]),
-            with_interval(row["called_defective"], row["called_defective_interval"], ".1%"),
-        ]
-        for entry in entries
-        for row in entry["defects"]
-    ]
-    return markdown.table(["method", "backbone", "defect", "images", "AUROC", "found"], rows)
+    return markdown.table_of(
+        DEFECTS, [entry | row for entry in entries for row in entry["defects"]]
+    )
 
 
 def _confusion_table(results: Results, entries: Metrics) -> str:
@@ -73,18 +82,8 @@ def _worst_table(entries: Metrics, images: Mapping[str, int]) -> str:
     if not images["test_good"] or not images["test_defective"]:
         lacking = "good" if images["test_defective"] else "defective"
         return f"{markdown.MISSING}: no {lacking} test image to rank against."
-    rows = [
-        [
-            entry["method"],
-            entry["backbone"],
-            row["path"],
-            score(row["anomaly_score"]),
-            f"{row['rank_error']:.1%}",
-        ]
-        for entry in entries
-        for row in entry["worst"]
-    ]
+    rows = [entry | row for entry in entries for row in entry["worst"]]
     if not rows:
         defective, good = images["test_defective"], images["test_good"]
         return f"None: each of {defective} defective images ranks above each of {good} good ones."
-    return markdown.table(["method", "backbone", "image", "anomaly score", "wrong side of"], rows)
+    return markdown.table_of(WORST, rows)

@@ -146,7 +146,7 @@ def notes(results: Results) -> str:
     lines = [
         f"- {category}: {note}"
         for category in results.categories
-        for note in dict.fromkeys(results.notes.get(category, ()))
+        for note in results.notes.get(category, ())
     ]
     if not lines:
         return ""

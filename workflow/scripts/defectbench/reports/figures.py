@@ -123,7 +123,7 @@ def ranking_figure(detectors: Sequence[Mapping[str, Any]], look: Look) -> Markup
         return page_svg(figure, "ranking")
 
 
-def cost_figures(detectors: Sequence[Mapping[str, Any]], look: Look) -> list[Drawing]:
+def cost_figures(detectors: Iterable[Mapping[str, Any]], look: Look) -> list[Drawing]:
     """Mean AUROC against milliseconds per image and against memory, where they are known."""
     kinds = {"milliseconds": "milliseconds per image", "peak_mb": "peak memory in MB"}
     drawings = []

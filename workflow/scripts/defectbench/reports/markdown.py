@@ -1,7 +1,7 @@
 """How figures, texts and tables are written: dashes, decimals, intervals, Markdown."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from defectbench.records import Specification
 
+Columns = Mapping[str, Callable[[Any], Any]]
 Limits = Sequence[float | None] | None
 
 MISSING = "–"
@@ -64,11 +65,11 @@ def thousand_bounds(limits: Limits) -> str:
     return "" if limits is None else f"({bounds([1000 * limit for limit in limits], '.0f')})"
 
 
-def per_thousand(rate: float | None, limits: Limits) -> str:
-    """A rate as a number of 1,000 parts, with its interval."""
-    if rate is None or limits is None:
+def per_thousand(point: Mapping[str, Any], rate: str) -> str:
+    """A rate of an operating point as a number of 1,000 parts, with its interval."""
+    if point[rate] is None:
         return MISSING
-    return f"{thousand(rate)} {thousand_bounds(limits)}"
+    return f"{thousand(point[rate])} {thousand_bounds(point[f'{rate}_interval'])}"
 
 
 def share(rate: float | None, limits: Limits) -> str:
@@ -124,6 +125,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A table as GitHub renders it; texts that look like numbers stay as they are."""
     cells = [list(map(_escaped, row)) for row in rows]
     return tabulate(cells, list(map(_escaped, header)), tablefmt="github", disable_numparse=True)
+
+
+def table_of(columns: Columns, entries: Iterable[Any]) -> str:
+    """A table with a row for each entry; columns by their headings, each the cell's text."""
+    return table(list(columns), [[text(entry) for text in columns.values()] for entry in entries])
 
 
 def tables(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

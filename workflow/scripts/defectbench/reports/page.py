@@ -3,7 +3,8 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,7 @@ def render_page(
         From `report.study_section`; None where the page shows no studies.
     """
     detectors = [entry["detector"] for entry in decision["detectors"]]
-    names = decision_text.short_names(detectors)
-    look = Look(names)
+    look = Look(decision_text.short_names(detectors))
     wanted = {entry["category"]: entry["shown"] for entry in decision["categories"]}
     chosen = {
         category: next(c for c in cells if (c.category, c.detector) == (category, detector))
@@ -81,8 +81,7 @@ def render_page(
     costs = {entry["detector"]: entry for entry in with_costs(decision, cells)}
     pairs = [(cell, cell.threshold) for cell in chosen.values()]
     pictures, left_out = gallery(pairs, folders, masks)
-    data, without_scores = _embedded(dataset, cells, decision)
-    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    data, without_scores = _embedded(dataset, cells, decision, look.names)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -95,48 +94,68 @@ def render_page(
         categories=list(chosen),
         scope=scope_line(list(chosen), categories),
         detectors=detectors,
+        labels=look.names,
         decision=decision,
         words=decision_text,
         fmt=markdown,
         warnings=warnings(decision),
         flag_texts=flag_texts,
         point_flags=point_flags,
-        labels=names,
-        cell_of=lambda category, detector: cell_of(decision, category, detector),
+        cell_of=partial(cell_of, decision),
         chosen=chosen,
         heat=heat_table(decision, detectors),
-        ranking=ranking_figure(decision["detectors"], look),
         milliseconds=costs[decision["overall"]["shown"]]["milliseconds"],
         costs=costs.values(),
-        cost_figures=cost_figures(costs.values(), look),
-        curves=[_curves(*each, cells, look) for each in enumerate(chosen)],
         located=[c for c in decision["cells"] if c["pixel"].get("pixel_auroc") is not None],
-        has_pro=any(cell.pixels.get("curve") for cell in cells),
         defect_types=sorted({str(defect) for cell in cells for defect in cell.test.defects}),
-        histograms=[_histogram(*each) for each in enumerate(chosen.values())],
         pictures=[
             picture | {"verdict": _verdict(picture, chosen[picture["category"]].threshold)}
             for picture in pictures
         ],
-        has_panels=any(picture["panels"] for picture in pictures),
         left_out=left_out,
         without_scores=without_scores,
         made_of=[_made(cells, detector) for detector in detectors],
-        digests={
-            cell.category: cell.metrics["specification"]["dataset_sha256"] or MISSING
-            for cell in cells
-        },
+        digests={c.category: c.metrics["specification"]["dataset_sha256"] for c in cells},
         seed=cells[0].metrics["seed"],
-        notes={name: dict.fromkeys(notes[name]) for name in chosen if notes.get(name)},
+        notes={name: notes[name] for name in chosen if notes.get(name)},
         cautions=cautions(decision["cells"]),
         new_images=new_images,
         links=links,
         what_if=what_if,
-        style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        data=Markup(script_safe_json(data)),
+        **_drawings(decision, cells, chosen.values(), costs.values(), look),
+        **_assets(data),
     )
+
+
+def _drawings(
+    decision: Mapping[str, Any],
+    cells: Sequence[CellResults],
+    chosen: Iterable[CellResults],
+    costs: Iterable[Mapping[str, Any]],
+    look: Look,
+) -> dict[str, Any]:
+    """All that is drawn from figures and scores, by its name in the template."""
+    categories = [entry["category"] for entry in decision["categories"]]
+    return {
+        "ranking": ranking_figure(decision["detectors"], look),
+        "cost_figures": cost_figures(costs, look),
+        "curves": [_curves(*each, cells, look) for each in enumerate(categories)],
+        "has_pro": any(cell.pixels.get("curve") for cell in cells),
+        "histograms": [_histogram(*each) for each in enumerate(chosen)],
+    }
+
+
+def _assets(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Style, script and data that the page carries; it may run no other script than this."""
+    style, script = (
+        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", "page.js")
+    )
+    return {
+        "style": Markup(style),
+        "script": Markup(script),
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "data": Markup(script_safe_json(data)),
+    }
 
 
 def script_safe_json(value: Any) -> str:
@@ -216,7 +235,10 @@ def _histogram(place: int, cell: CellResults) -> dict[str, Any]:
 
 
 def _embedded(
-    dataset: str, cells: Sequence[CellResults], decision: Mapping[str, Any]
+    dataset: str,
+    cells: Sequence[CellResults],
+    decision: Mapping[str, Any],
+    names: Mapping[str, str],
 ) -> tuple[dict[str, Any], int]:
     """Figures and scores that the page carries, and how many cells' scores were too many."""
     order = [entry["detector"] for entry in decision["detectors"]]
@@ -243,7 +265,6 @@ def _embedded(
                 "scores": cell.test.scores.tolist(),
             }
         )
-    names = decision_text.short_names(order)
     carried = {"dataset": dataset, "names": names, "decision": decision}
     return carried | {"images": images, "scores": scores}, left_out
 

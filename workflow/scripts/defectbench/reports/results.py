@@ -76,15 +76,10 @@ class Results:
         return [category for category in self.all_categories if category in self.images]
 
     @property
-    def complete(self) -> bool:
-        """Whether every category of the dataset has results."""
-        return len(self.categories) == len(self.all_categories)
-
-    @property
     def average_title(self) -> str:
         """Heading of the averages; it says over how many categories if not over all."""
-        of_all = f" of {len(self.categories)} of {len(self.all_categories)}"
-        return AVERAGE + ("" if self.complete else of_all)
+        covered, of = len(self.categories), len(self.all_categories)
+        return AVERAGE if covered == of else f"{AVERAGE} of {covered} of {of}"
 
     @property
     def false_positive_rate(self) -> float:
@@ -114,7 +109,7 @@ class Results:
 
 
 def notes_by_category(notes: Iterable[str], checks: Iterable[str]) -> dict[str, list[str]]:
-    """What is worth knowing about each category.
+    """What is worth knowing about each category, each sentence once.
 
     Parameters
     ----------
@@ -128,4 +123,4 @@ def notes_by_category(notes: Iterable[str], checks: Iterable[str]) -> dict[str, 
     for file in checks:
         category, method, backbone = Path(file).parts[-4:-1]
         found[category] += [f"{method} {backbone}: {text}" for text in read_json(file)["warnings"]]
-    return found
+    return {category: list(dict.fromkeys(texts)) for category, texts in found.items()}
