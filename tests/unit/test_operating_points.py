@@ -163,35 +163,32 @@ def test_a_perfect_ranking_needs_three_corners():
     assert list(zip(rates, found, strict=True)) == [(0, 0), (0, 1), (1, 1)]
 
 
-AUROC = {"a": 0.90, "b": 0.95, "c": 0.70}
-LOW = {"a": 0.85, "b": 0.91, "c": 0.60}
-TIED = {("a", "b"): (-0.05, -0.11, 0.01), ("b", "c"): (0.25, 0.2, 0.3)}
-CLEAR = TIED | {("a", "b"): (-0.05, -0.08, -0.02)}
-
-
+AUROC = {"a": (0.90, 0.85), "b": (0.95, 0.91), "c": (0.70, 0.60)}
+TIED = {("b", "a"): (0.05, -0.01, 0.11), ("b", "c"): (0.25, 0.2, 0.3)}
+CLEAR = TIED | {("b", "a"): (0.05, 0.02, 0.08)}
 BY_NAME = {name: name for name in "abc"}
 
 
 def test_the_best_is_taken_when_it_clearly_beats_every_other():
-    choice = choose(AUROC, LOW, CLEAR, BY_NAME)
+    choice = choose(AUROC, CLEAR, BY_NAME)
     assert (choice.verdict, choice.recommended, choice.runner_up) == ("clear", "b", "a")
     assert choice.difference == pytest.approx((0.05, 0.02, 0.08))
 
 
 def test_without_a_clear_difference_the_preferred_one_of_the_tied_is_taken():
-    choice = choose(AUROC, LOW, TIED, BY_NAME)
+    choice = choose(AUROC, TIED, BY_NAME)
     assert (choice.verdict, choice.recommended) == ("tied", "a")
     assert choice.tied == ["b", "a"]  # and not c, which is clearly worse
 
 
 def test_a_detector_that_may_be_guessing_is_not_recommended():
-    assert choose({"a": 0.6}, {"a": 0.45}, {}, BY_NAME).verdict == "chance"
-    assert choose({"a": 0.6}, {"a": 0.45}, {}, BY_NAME).recommended is None
+    assert choose({"a": (0.6, 0.45)}, {}, BY_NAME).verdict == "chance"
+    assert choose({"a": (0.6, 0.45)}, {}, BY_NAME).recommended is None
 
 
 def test_one_detector_or_none_is_said_to_be_so():
-    assert choose({"a": 0.9}, {"a": 0.8}, {}, BY_NAME).verdict == "only"
-    assert choose({}, {}, {}, BY_NAME).verdict == "none"
+    assert choose({"a": (0.9, 0.8)}, {}, BY_NAME).verdict == "only"
+    assert choose({}, {}, BY_NAME).verdict == "none"
 
 
 def test_the_fewest_errors_decide_a_tie():

@@ -160,9 +160,8 @@ def binomial_p_value(hits: int, of: int, rate: float) -> float:
 
 
 def _too_few(labels: np.ndarray, classes: tuple[int, ...]) -> str | None:
-    counts = {label: int((labels == label).sum()) for label in classes}
-    lacking = [_images(count, CLASSES[label]) for label, count in counts.items() if count < FEWEST]
-    return " and ".join(lacking) or None
+    counts = ((int((labels == label).sum()), CLASSES[label]) for label in classes)
+    return " and ".join(_images(*each) for each in counts if each[0] < FEWEST) or None
 
 
 def _images(count: int, name: str) -> str:

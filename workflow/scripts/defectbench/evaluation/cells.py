@@ -173,8 +173,10 @@ def _mean_cell(method: str, cells: Sequence[CellResults]) -> CellResults:
     }
     if first.pixels:
         metrics["pixels"] = first.pixels | _mean_figures([cell.pixels for cell in cells])
-    drawn = [cell.replicates for cell in cells]
-    means = {name: np.mean([each[name] for each in drawn], axis=0) for name in _common(drawn)}
+    means = {
+        name: np.mean([cell.replicates[name] for cell in cells], axis=0)
+        for name in first.replicates
+    }
     return replace(first, metrics=metrics, replicates=means)
 
 
@@ -189,11 +191,7 @@ def _mean_figures(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, A
             deviations[name] = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     intervals = {
         name: np.mean([entry["intervals"][name] for entry in entries], axis=0).tolist()
-        for name in _common([entry["intervals"] for entry in entries])
+        for name in first["intervals"]
+        if all(name in entry["intervals"] for entry in entries)
     }
     return {"metrics": means, "deviations": deviations, "intervals": intervals}
-
-
-def _common(mappings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Keys that all have, in the order of the first."""
-    return [key for key in mappings[0] if all(key in each for each in mappings)]

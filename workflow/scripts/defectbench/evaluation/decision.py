@@ -7,7 +7,7 @@ import pandas as pd
 
 from defectbench.evaluation.averages import AVERAGE
 from defectbench.evaluation.cells import CellResults
-from defectbench.evaluation.choice import Choice, Difference, choose, preference
+from defectbench.evaluation.choice import Difference, choose, preference
 from defectbench.evaluation.operating_points import (
     cost_point,
     operating_point,
@@ -128,11 +128,13 @@ def _row(rows: pd.DataFrame, key: tuple[str, ...]) -> dict[str, float | None]:
 
 
 def _pairs(differences: pd.DataFrame, category: str) -> dict[tuple[str, str], Difference]:
-    own = differences[differences["category"] == category]
-    return {
-        (row.first, row.second): (float(row.value), float(row.low), float(row.high))
-        for row in own.itertuples()
-    }
+    """Differences by the names of two detectors, in either order."""
+    found = {}
+    for row in differences[differences["category"] == category].itertuples():
+        value, low, high = map(float, (row.value, row.low, row.high))
+        found[row.first, row.second] = value, low, high
+        found[row.second, row.first] = -value, -high, -low
+    return found
 
 
 def _choice(
@@ -141,20 +143,18 @@ def _choice(
     prefer: Mapping[str, Any],
 ) -> dict[str, Any]:
     measured = {name: entry for name, entry in entries.items() if entry["auroc"] is not None}
-    lows = {name: entry["auroc_interval"][0] for name, entry in measured.items()}
-    choice: Choice = choose(
-        {name: entry["auroc"] for name, entry in measured.items()},
-        {name: low for name, low in lows.items() if low is not None},
+    choice = choose(
+        {name: (entry["auroc"], entry["auroc_interval"][0]) for name, entry in measured.items()},
         pairs,
         prefer,
     )
-    best = measured.get(choice.tied[0]) if choice.tied else None
+    best = measured[choice.tied[0]] if choice.tied else {}
     return {
         **choice._asdict(),
         "difference": list(choice.difference) if choice.difference else None,
         "by": "errors",
-        "auroc": best["auroc"] if best else None,
-        "auroc_interval": best["auroc_interval"] if best else [None, None],
+        "auroc": best.get("auroc"),
+        "auroc_interval": best.get("auroc_interval", [None, None]),
     }
 
 
@@ -189,19 +189,12 @@ def point_table(decision: Mapping[str, Any]) -> pd.DataFrame:
     """One row per category, detector and operating point, honest, asked or by costs."""
     rows = []
     for cell in decision["cells"]:
-        points = [("honest", cell["honest"])]
-        points += [("asked", point) for point in cell["points"]]
-        points += [("costs", cell["cost_point"])] if cell["cost_point"] else []
+        points = [("honest", cell["honest"], " ".join(cell["flags"]))]
+        points += [("asked", point, "") for point in cell["points"]]
+        points += [("costs", cell["cost_point"], "")] if cell["cost_point"] else []
+        where = {name: cell[name] for name in ("category", "method", "backbone")}
         rows += [
-            {
-                "category": cell["category"],
-                "method": cell["method"],
-                "backbone": cell["backbone"],
-                "kind": kind,
-                **_flat(point),
-                "flags": " ".join(cell["flags"]) if kind == "honest" else "",
-            }
-            for kind, point in points
+            {**where, "kind": kind, **_flat(point), "flags": flags} for kind, point, flags in points
         ]
     return pd.DataFrame(rows)
 

@@ -8,7 +8,7 @@ import pandas as pd
 from defectbench.evaluation.averages import AVERAGE
 from defectbench.reports import markdown
 from defectbench.reports.flags import categories_by_text, cautions, legend, marks
-from defectbench.reports.markdown import MISSING, number
+from defectbench.reports.markdown import MISSING, bounds, number
 from defectbench.reports.published import agreement, published_texts
 from defectbench.reports.results import Results
 
@@ -81,18 +81,9 @@ def figure_section(
     )
 
 
-def matrix(results: Results, columns: Mapping[str, Sequence[str]], average: bool = True) -> str:
-    """Texts by category and detector.
-
-    Parameters
-    ----------
-    columns
-        By name, a text for the average, if there is one, and for each category.
-    average
-        Whether there is one.
-    """
-    names = [*([results.average_title] if average else []), *results.categories]
-    return markdown.grid(names, columns)
+def matrix(results: Results, columns: Mapping[str, Sequence[str]]) -> str:
+    """Texts by category and detector; of each column the first is for the average."""
+    return markdown.grid([results.average_title, *results.categories], columns)
 
 
 def _text(figure: pd.Series, categories: int, bold: bool) -> str:
@@ -102,7 +93,7 @@ def _text(figure: pd.Series, categories: int, bold: bool) -> str:
     if figure.name == AVERAGE and value != MISSING and figure["categories"] != categories:
         remarks.append(f"of {figure['categories']:.0f}")
     if pd.notna(figure["low"]):
-        remarks.append(f"{number(figure['low'])}–{number(figure['high'])}")
+        remarks.append(bounds((figure["low"], figure["high"])))
     text = f"**{value}**" if bold else value
     if value != MISSING and pd.notna(figure["deviation"]):
         text += f" ± {number(figure['deviation'])}"
@@ -134,23 +125,27 @@ def named(results: Results, detector: str) -> str:
 
 def cautions_section(results: Results) -> str:
     """Marks and their meaning, and what the number of images does not allow to conclude."""
-    lines = legend(results.metrics)
     found = cautions(results.metrics)
-    lines += [f"{', '.join(where)}: {text}" for text, where in found.items()]
-    body = "\n".join(f"- {line}." for line in lines)
-    return markdown.paragraphs("## Cautions", body) if body else ""
+    lines = [f"{', '.join(where)}: {text}" for text, where in found.items()]
+    return _bullets("Cautions", [f"{line}." for line in (*legend(results.metrics), *lines)])
 
 
 def notes(results: Results) -> str:
     """What was noticed in the images of each category."""
-    lines = [
-        f"- {category}: {note}"
-        for category in results.categories
-        for note in results.notes.get(category, ())
-    ]
-    if not lines:
-        return ""
-    return markdown.paragraphs("## Worth knowing about the images", "\n".join(lines))
+    return _bullets(
+        "Worth knowing about the images",
+        [
+            f"{category}: {note}"
+            for category in results.categories
+            for note in results.notes.get(category, ())
+        ],
+    )
+
+
+def _bullets(title: str, lines: Sequence[str]) -> str:
+    """A section of remarks; empty without any."""
+    body = "\n".join(f"- {line}" for line in lines)
+    return markdown.paragraphs(f"## {title}", body) if lines else ""
 
 
 def missing_figures(results: Results, *metrics: str) -> str:

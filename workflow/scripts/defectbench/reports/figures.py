@@ -145,8 +145,7 @@ def cost_figures(detectors: Iterable[Mapping[str, Any]], look: Look) -> list[Dra
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_locator(NullLocator())
-            axes.set_xlabel(f"{unit} (log scale)")
-            axes.set_ylabel("AUROC, mean, 95 % interval")
+            axes.set(xlabel=f"{unit} (log scale)", ylabel="AUROC, mean, 95 % interval")
             axes.margins(x=0.25, y=0.2)
             axes.grid()
             told = ", ".join(f"{look.names[e['detector']]} {e[key]:.3g}" for e in entries)
@@ -177,18 +176,13 @@ def curve_panels(
     """
     positive = [rates[rates > 0].min() for rates, _ in roc.values()]
     lowest = min([*positive, 0.02])
-    good, found = "good parts rejected", "defects found"
+    good, found, right = "good parts rejected", "defects found", "share of rejected that is bad"
+    marked = ("good surface marked", "share of each defect marked")
     panels = [
         ("r", "ROC", roc, (good, found), (0, 1)),
         ("l", "ROC, few false alarms", roc, (f"{good} (log)", found), (lowest, 0.2)),
-        (
-            "p",
-            "Precision–recall",
-            precision_recall,
-            (found, "share of rejected that is bad"),
-            (0, 1),
-        ),
-        ("o", "PRO", pro, ("good surface marked", "share of each defect marked"), (0, 0.3)),
+        ("p", "Precision–recall", precision_recall, (found, right), (0, 1)),
+        ("o", "PRO", pro, marked, (0, 0.3)),
     ]
     drawings = []
     for letter, heading, curves, axis_names, limits in panels:
@@ -208,22 +202,19 @@ def _panel(
     limits: tuple[float, float],
 ) -> Markup:
     """Curves of one kind in a unit square, or between other limits along x."""
-    low, high = limits
+    low = limits[0]
     with matplotlib.rc_context(STYLE):
         figure = Figure((2.7, 2.8), layout="constrained")
         axes = figure.add_subplot()
         for detector, curve in curves.items():
             axes.plot(*curve, **look.line(detector))
-        axes.set_title(heading)
-        axes.set_xlabel(axis_names[0])
-        axes.set_ylabel(axis_names[1])
+        axes.set(title=heading, xlabel=axis_names[0], ylabel=axis_names[1])
         if low > 0:
             axes.set_xscale("log")
             ticks = [tick for tick in (0.001, 0.003, 0.01, 0.03, 0.1) if tick >= low]
             axes.set_xticks(ticks, [f"{100 * tick:g} %" for tick in ticks])
             axes.minorticks_off()
-        axes.set_xlim(low, high)
-        axes.set_ylim(0, 1.02)
+        axes.set(xlim=limits, ylim=(0, 1.02))
         axes.grid()
         return page_svg(figure, name)
 

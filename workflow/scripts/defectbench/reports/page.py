@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -241,32 +242,28 @@ def _embedded(
     names: Mapping[str, str],
 ) -> tuple[dict[str, Any], int]:
     """Figures and scores that the page carries, and how many cells' scores were too many."""
-    order = [entry["detector"] for entry in decision["detectors"]]
-    images: dict[str, Any] = {}
-    scores: list[dict[str, Any]] = []
-    spent = left_out = 0
-    for cell in sorted(cells, key=lambda cell: order.index(cell.detector)):
-        spent += len(cell.test.paths)
-        if spent > MOST_SCORES:
-            left_out += 1
-            continue
-        images.setdefault(
-            cell.category,
-            {
-                "paths": cell.test.paths,
-                "labels": cell.test.labels.tolist(),
-                "defects": cell.test.defects.tolist(),
-            },
-        )
-        scores.append(
-            {
-                "category": cell.category,
-                "detector": cell.detector,
-                "scores": cell.test.scores.tolist(),
-            }
-        )
+    order = list(names)
+    ranked = sorted(cells, key=lambda cell: order.index(cell.detector))
+    totals = accumulate(len(cell.test.paths) for cell in ranked)
+    kept = [cell for cell, total in zip(ranked, totals, strict=True) if total <= MOST_SCORES]
+    images = {
+        cell.category: {
+            "paths": cell.test.paths,
+            "labels": cell.test.labels.tolist(),
+            "defects": cell.test.defects.tolist(),
+        }
+        for cell in kept
+    }
+    scores = [
+        {
+            "category": cell.category,
+            "detector": cell.detector,
+            "scores": cell.test.scores.tolist(),
+        }
+        for cell in kept
+    ]
     carried = {"dataset": dataset, "names": names, "decision": decision}
-    return carried | {"images": images, "scores": scores}, left_out
+    return carried | {"images": images, "scores": scores}, len(cells) - len(kept)
 
 
 def _made(cells: Sequence[CellResults], detector: str) -> dict[str, Any]:

@@ -54,8 +54,7 @@ def report(results: Results, decision: str = "") -> str:
 
 def _header(results: Results) -> str:
     name, images = results.dataset, results.images
-    totals = [sum(counts[kind] for counts in images.values()) for kind in KINDS]
-    train, good, defective = totals
+    train, good, defective = (sum(each[kind] for each in images.values()) for kind in KINDS)
     return markdown.paragraphs(
         f"# {name}: anomaly detection",
         scope_line(results.categories, results.all_categories),
@@ -205,7 +204,7 @@ def thresholds(results: Results) -> str:
         "The honest one, in the unit of each detector's own anomaly score: an image from this "
         "score on is called defective. All digits stand in metrics.json beside the scores."
     )
-    return markdown.paragraphs("## Thresholds", note, matrix(results, columns, average=False))
+    return markdown.paragraphs("## Thresholds", note, markdown.grid(results.categories, columns))
 
 
 def differences(results: Results) -> str:
