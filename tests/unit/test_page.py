@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_results import RATES, specification, write_cell, write_cost, write_images, write_page
+from made_results import RATES, write_cell, write_cost, write_images, write_page
 from PIL import Image
+from specifications import specification
 
 from defectbench.evaluation.averages import paired_differences, tidy_results
 from defectbench.evaluation.cells import CellResults

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from made_results import specification
+from specifications import specification
 
 from defectbench.config import method_layers, scorer_parameters
 from defectbench.evaluation.averages import paired_differences, tidy_results
