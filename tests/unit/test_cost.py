@@ -1,4 +1,4 @@
-"""What a detector costs is counted in processor time; what a rule asked for stands beside its use."""
+"""What detectors cost, in processor time, and what rules used of what they asked for."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -94,10 +94,8 @@ def cell(method: str, extraction: float | None, scoring: float) -> CellResults:
 
 def rows(text: str) -> list[list[str]]:
     """Cells of a table in Markdown, the heading's first."""
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    return [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in lines if "|--" not in line
-    ]
+    header, _, *lines = [line.strip("|") for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.split("|")] for line in (header, *lines)]
 
 
 def test_each_detector_has_a_row_of_means_and_what_was_not_measured_a_dash():

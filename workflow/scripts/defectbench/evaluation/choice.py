@@ -1,4 +1,4 @@
-"""Which detector to take; a tie is called a tie."""
+"""Which detector to recommend, and which others are as good as far as the images can tell."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""The answer as data: which detector, which threshold, what slips through."""
+"""The decision as data: which detector, which threshold, what slips through."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ def decide(
 ) -> dict[str, Any]:
     """Everything that the decision says, as plain data.
 
-    Times are not in it: they differ from run to run.
+    Times are left out, because they differ from run to run and the decision must not.
 
     Parameters
     ----------
@@ -52,6 +52,7 @@ def decide(
     figures = [_cell_figures(cell, rates, costs) for cell in cells]
     averages = _averages(tidy, cells)
     accuracy = {name: entry["balanced_accuracy"] for name, entry in averages.items()}
+    # a mean over fewer categories is of other images, so it cannot be compared with the others
     everywhere = max((entry["categories"] for entry in averages.values()), default=0)
     compared = {name: e for name, e in averages.items() if e["categories"] == everywhere}
     overall = _choice(compared, _pairs(differences, AVERAGE), preference(accuracy))

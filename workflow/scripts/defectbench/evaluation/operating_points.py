@@ -1,4 +1,4 @@
-"""What a threshold will do: the share of defects it finds, of good parts it rejects, the cost."""
+"""What a threshold does: how many defects it finds, how many good parts it rejects, its cost."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -132,6 +132,8 @@ def cost_point(
     good = np.sort(held_out.scores)
     if not len(defective) or not len(good):
         return None
+    # the cost changes only where the threshold passes a score: above that of a defective image
+    # there is an escape more, just above that of a good image a false alarm less
     candidates = np.unique(np.concatenate([defective, np.nextafter(good, np.inf)]))
     candidates = np.append(candidates, np.nextafter(candidates[-1], np.inf))
     escape_rates = np.searchsorted(defective, candidates, "left") / len(defective)

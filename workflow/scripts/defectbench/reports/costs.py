@@ -1,4 +1,4 @@
-"""What detectors cost, in the benchmark and as files, and what jobs used of what they asked for."""
+"""Tables of cost: of detectors in the benchmark, of exported ones, and of the jobs of a run."""
 
 from collections.abc import Mapping, Sequence
 from operator import itemgetter

@@ -1,4 +1,4 @@
-"""The answer in words, for the page and for the top of the Markdown table."""
+"""The decision in words, for the page, the top of the table and the end of a run."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

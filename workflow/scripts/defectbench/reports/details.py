@@ -1,4 +1,4 @@
-"""The report's second file: per category, defect types, confusions, worst-ranked images."""
+"""Details of each category: defect types, confusion matrices, the images ranked worst."""
 
 from collections.abc import Mapping
 from operator import itemgetter

@@ -1,4 +1,4 @@
-"""The one shape of the report's tables: categories one way, detectors the other."""
+"""Sections of the report that hold a table of categories by detectors."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -110,6 +110,7 @@ def _largest(found: Mapping[str, pd.DataFrame]) -> set[tuple[str, str]]:
     for name in next(iter(found.values())).index:
         rows = {detector: figures.loc[name] for detector, figures in found.items()}
         values = {d: round(row["value"], 3) for d, row in rows.items() if not _is_missing(row)}
+        # averages over different categories are of different images, so none is the best
         averaged_alike = len({rows[detector]["categories"] for detector in values}) == 1
         if averaged_alike and len(set(values.values())) > 1:
             top = max(values.values())

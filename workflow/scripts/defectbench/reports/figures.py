@@ -272,7 +272,11 @@ def _note(
 
 
 def page_svg(figure: Figure, name: str) -> Markup:
-    """A figure as an element to stand in a page: no header, no date, ids of its own."""
+    """A figure as an element of a page, without header and date.
+
+    Its ids begin with the name, because several figures share a page; of matplotlib's groups, which
+    nothing refers to, the ids go. The size is in pixels, the text in the colour of the page.
+    """
     stream = io.BytesIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with warnings.catch_warnings():

@@ -70,7 +70,7 @@ def render_page(
     links
         Title and relative address of the files beside the page.
     what_if
-        From `report.study_section`; None where the page shows no studies.
+        From `studies.report.study_section`; None where the page shows no studies.
     """
     detectors = [entry["detector"] for entry in decision["detectors"]]
     look = Look(decision_text.short_names(detectors))
@@ -160,7 +160,7 @@ def _assets(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def script_safe_json(value: Any) -> str:
-    """JSON that can stand in a script element: nothing in it ends the element or starts markup."""
+    """JSON for a script element, without the characters that could end the element."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)  # ASCII
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -197,7 +197,7 @@ def heat_table(
 
 
 def _verdict(picture: Mapping[str, Any], threshold: float | None) -> str:
-    """What the recommended detector of the picture's category makes of it."""
+    """How the threshold of the category's detector judges a picture."""
     called = threshold is not None and picture["score"] >= threshold
     if picture["label"]:
         return "found" if called else "missed"

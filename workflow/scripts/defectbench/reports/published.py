@@ -89,6 +89,7 @@ def comparable(publication: Publication, metrics: Metrics) -> tuple[pd.DataFrame
         category in accepted.get(detector, ())
         for detector, category in zip(detectors, figures["category"], strict=True)
     ]
+    # an empty list without its type would select no columns instead of no rows
     return figures[pd.Series(kept, figures.index, dtype=bool)], list(dict.fromkeys(refused))
 
 

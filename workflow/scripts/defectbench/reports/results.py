@@ -57,12 +57,12 @@ class Results:
 
     @cached_property
     def with_maps(self) -> list[Mapping[str, Any]]:
-        """Entries whose maps were held against masks, or would have been, had there been any."""
+        """Metrics of the detectors that localize; without masks, their pixel figures are None."""
         return [entry for entry in self.metrics if "pixels" in entry]
 
     @cached_property
     def localizing(self) -> list[str]:
-        """Those of the detectors that say where a defect is."""
+        """Names of the detectors that localize."""
         return list(dict.fromkeys(map(detector_name, self.with_maps)))
 
     @cached_property

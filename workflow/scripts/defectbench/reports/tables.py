@@ -1,4 +1,4 @@
-"""The report people read: its sections in order, between its header and what made it."""
+"""The table of a dataset: one section per metric, between a header and what made the figures."""
 
 from collections.abc import Mapping
 from typing import Any
