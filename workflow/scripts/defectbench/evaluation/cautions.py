@@ -81,8 +81,8 @@ def flags(
         Those of `FLAGS` that hold.
     """
     found = {against_asked(test, threshold, asked), *cautions(test, held_out, asked)}
-    f1, trivial = metrics["honest_f1"], metrics["trivial_f1"]
-    if "honest_f1" not in reasons and None not in (f1, trivial) and f1 <= trivial:
+    # a figure without a reason is defined
+    if "honest_f1" not in reasons and metrics["honest_f1"] <= metrics["trivial_f1"]:
         found.add("useless")
     return [name for name in FLAGS if name in found]
 
