@@ -10,7 +10,8 @@ import pytest
 from browser import Browser
 from made_results import STRANGE, UNICODE
 
-from defectbench.evaluation.operating_points import ScoredImages, judged
+from defectbench.evaluation.operating_points import judged
+from defectbench.records import Scores
 
 SHOTS = Path(__file__).parent / "screenshots"
 DESKTOP, PHONE = (1200, 900), (390, 844)
@@ -124,8 +125,7 @@ def of_python(carried: dict, category: str, detector: str, threshold: float) -> 
     )
     labels = np.array(carried["images"][category]["labels"])
     nowhere = np.full(len(labels), "")
-    images = ScoredImages(labels, np.array(entry["scores"]), nowhere, np.empty(0), np.empty(0))
-    figures = judged(images, threshold)
+    figures = judged(Scores([], labels, nowhere, nowhere, np.array(entry["scores"])), threshold)
     return {name: figures[name] for name in ("found", "escapes", "false_alarms", "passed")}
 
 

@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from specifications import specification
 
-from defectbench.storage import write_arrays, write_json, write_tsv
+from defectbench.images.index import IndexRow
+from defectbench.records import write_held_out, write_model, write_scores
+from defectbench.storage import write_json
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 RATES = [0.005, 0.01, 0.02, 0.05, 0.1]
@@ -50,26 +53,13 @@ def write_cell(
     """Everything of one detector on one category; images are path, label and defect type."""
     folder = root / "results" / dataset / category / detector[0] / detector[1]
     folder.mkdir(parents=True)
-    pairs = zip(images, map(float, scores), strict=True)
-    write_tsv(
-        folder / "scores.tsv",
-        ["path", "label", "defect", "anomaly_score"],
-        [(*image, repr(score)) for image, score in pairs],
-    )
-    write_tsv(
-        folder / "held_out_scores.tsv",
-        ["path", "fold", "anomaly_score"],
-        [(f"train/good/{k}.png", 0, repr(float(score))) for k, score in enumerate(held_out)],
-    )
-    provenance = {
-        "scorer": "pca_fre",
-        "parameters": {"variance": 0.97},
-        "layers": ["X"],
-        "device": "CPU",
-        "versions": {"numpy": np.__version__},
-        "dataset_sha256": "d1" * 8,
-    }
-    write_arrays(folder / "model.h5", {}, {"provenance": provenance})
+    rows = [IndexRow(path, "test", label, kind, "", 8, 8, "L", "") for path, label, kind in images]
+    write_scores(folder / "scores.tsv", rows, scores)
+    count = len(held_out)
+    train = [IndexRow(f"{k}.png", "train", 0, "good", "", 8, 8, "L", "") for k in range(count)]
+    write_held_out(folder / "held_out_scores.tsv", train, [np.arange(count)], held_out)
+    made = specification(versions={"numpy": np.__version__})
+    write_model(folder / "model.h5", {}, made)
     write_json(folder / "held_out_check.json", {"warnings": []})
     write_json(folder.parents[1] / "notes.json", [])
     write_cost(folder)

@@ -1,4 +1,4 @@
-"""What a detector costs is counted in processor time, and stands beside its AUROC."""
+"""What detectors cost, in processor time, and what rules used of what they asked for."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from made_results import CODE, run_script
 
-from defectbench.evaluation.operating_points import ScoredImages
+from defectbench.evaluation.cells import CellResults
 from defectbench.images.index import IndexRow, write_index
-from defectbench.reports.cells import CellResults
-from defectbench.reports.costs import cost_markdown, with_costs
+from defectbench.reports.costs import cost_markdown, usage_table, with_costs
 from defectbench.scorers.nearest_neighbour import NearestNeighbour
 from defectbench.storage import read_json, write_arrays, write_json
 
@@ -91,10 +90,13 @@ def cell(method: str, extraction: float | None, scoring: float) -> CellResults:
         "peak_mb": 140.2,
         "model_bytes": 2_100_000,
     }
-    nothing = ScoredImages(*[np.array([])] * 5)
-    return CellResults(
-        {"method": method, "backbone": "net"}, [], np.array([]), nothing, cost, None, {}
-    )
+    return CellResults({"method": method, "backbone": "net"}, None, None, cost, None, {})
+
+
+def rows(text: str) -> list[list[str]]:
+    """Cells of a table in Markdown, the heading's first."""
+    header, _, *lines = [line.strip("|") for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.split("|")] for line in (header, *lines)]
 
 
 def test_each_detector_has_a_row_of_means_and_what_was_not_measured_a_dash():
@@ -104,9 +106,37 @@ def test_each_detector_has_a_row_of_means_and_what_was_not_measured_a_dash():
         {"detector": "knn net", "auroc": None, "auroc_interval": [None, None]},
     ]
     text = cost_markdown("parts", "Covers it.", with_costs({"detectors": ranking}, cells))
-    rows = [[text.strip() for text in line.split("|")[1:-1]] for line in text.splitlines()[-2:]]
-    assert rows == [
+    assert rows(text)[1:] == [
         ["fre net", "0.900 (0.850–0.950)", "0.25", "1.5", "22", "140", "2.1"],
         ["knn net", "–", "0.25", "3", "–", "140", "2.1"],
     ]
     assert text.splitlines()[2] == "Covers it."
+
+
+def job(**changes: object) -> dict:
+    """Record of a finished job."""
+    figures = {"s": 30.0, "cpu_time": 45.0, "max_rss": 700.0, "threads": 2}
+    asked = {"resources": {"mem_mb": 1000, "runtime": 5}}
+    return {"rule_name": "model"} | figures | asked | changes
+
+
+def test_a_rule_shows_its_most_demanding_job():
+    large = job(s=60.0, max_rss=900.0, resources={"mem_mb": 2000, "runtime": 10})
+    header, row = rows(usage_table([job(), large]))
+    assert dict(zip(header, row, strict=True)) == {
+        "rule": "model",
+        "jobs": "2",
+        "threads": "2",
+        "CPUs used": "1.5",
+        "MB asked": "2000",
+        "MB used": "900",
+        "minutes asked": "10",
+        "minutes used": "1.00",
+    }
+
+
+def test_rules_are_sorted_and_what_was_not_recorded_is_zero():
+    unknown = {"s": 0.1, "max_rss": "NA", "cpu_time": "NA", "rule_name": "images"}
+    _, images, model = rows(usage_table([job(), unknown]))
+    assert images == ["images", "1", "0", "0.0", "0", "0", "0", "0.00"]
+    assert model[0] == "model"

@@ -41,7 +41,7 @@ from defectbench.evaluation.thresholds import (
     oracle_threshold,
     threshold_at_false_positive_rate,
 )
-from defectbench.records import Scores
+from defectbench.records import HeldOutScores, Scores
 
 LABELS = np.array([0, 0, 1, 1])
 
@@ -374,24 +374,33 @@ def test_a_rate_needs_enough_held_out_images(rate: float, needed: int | None):
     assert images_to_vouch_for(rate) == needed
 
 
+def scored(labels: np.ndarray, scores: np.ndarray | None = None, groups: object = "") -> Scores:
+    """Scores of test images, by default of no groups."""
+    scores = labels.astype(float) if scores is None else scores
+    return Scores([], labels, labels, np.broadcast_to(groups, len(labels)), scores)
+
+
+def held_out(groups: np.ndarray) -> HeldOutScores:
+    """Scores of held-out images of these groups."""
+    return HeldOutScores([], groups, groups, np.zeros(len(groups)))
+
+
 def test_small_samples_are_cautioned_against():
-    labels = np.repeat([0, 1], [9, 10])
-    found = cautions(labels, alone(labels), np.full(58, ""), asked=0.05)
-    assert [text.split(":")[0].split(" rests")[0] for text in found] == [
-        "only 9 good test images",
-        "the honest threshold",
-    ]
-    assert "59" in found[1]
-    labels = np.repeat([0, 1], 10)
-    assert cautions(labels, alone(labels), np.full(59, ""), asked=0.05) == []
+    few = scored(np.repeat([0, 1], [9, 10]))
+    found = cautions(few, held_out(np.full(58, "")), asked=0.05)
+    assert found.keys() == {"few_good", "few_held_out"}
+    assert found["few_good"] == "only 9 good test images: too few to conclude from"
+    assert "rests on 58 held-out" in found["few_held_out"]
+    assert "59" in found["few_held_out"]
+    enough = scored(np.repeat([0, 1], 10))
+    assert cautions(enough, held_out(np.full(59, "")), asked=0.05) == {}
 
 
 def test_images_of_one_group_count_as_one_in_cautions():
-    labels = np.repeat([0, 1], 30)
-    groups = np.repeat(np.arange(12).astype(str), 5)
-    found = cautions(labels, groups, np.repeat(np.arange(20).astype(str), 6), asked=0.05)
-    assert found[0] == "only 6 groups of good images: too few to conclude from"
-    assert "20 held-out defect-free groups of images" in found[2]
+    test = scored(np.repeat([0, 1], 30), groups=np.repeat(np.arange(12).astype(str), 5))
+    found = cautions(test, held_out(np.repeat(np.arange(20).astype(str), 6)), asked=0.05)
+    assert found["few_good"] == "only 6 groups of good images: too few to conclude from"
+    assert "20 held-out defect-free groups of images" in found["few_held_out"]
 
 
 def test_figures_of_few_images_are_given_a_reason():
@@ -403,13 +412,25 @@ def test_figures_of_few_images_are_given_a_reason():
     assert "honest_true_positives" not in why
 
 
-@pytest.mark.parametrize(("called", "mark"), [(0, None), (5, None), (11, "above"), (60, "above")])
-def test_a_rate_other_than_asked_for_is_flagged(called: int, mark: str | None):
-    labels = np.repeat([0, 1], 60)
-    predicted = np.arange(120) < called
-    metrics = {"honest_f1": 0.5, "trivial_f1": 0.6}
-    found = flags(metrics, predicted, labels, alone(labels), asked=0.05)
-    assert found == {"false_positive_rate": mark, "beats_trivial_f1": False}
+@pytest.mark.parametrize(
+    ("good", "called", "flag"),
+    [(60, 0, []), (60, 5, []), (60, 11, ["above"]), (60, 60, ["above"]), (300, 0, ["below"])],
+)
+def test_a_rate_other_than_asked_for_is_flagged(good: int, called: int, flag: list[str]):
+    labels = np.repeat([0, 1], [good, 60])
+    test = scored(labels, (np.arange(good + 60) < called).astype(float))
+    better = {"honest_f1": 0.7, "trivial_f1": 0.6}
+    train = held_out(np.full(59, ""))
+    assert flags(test, train, 1.0, 0.05, better, {}) == flag
+    assert flags(test, train, None, 0.05, better, {}) == []
+
+
+def test_a_detector_that_beats_no_trivial_answer_is_flagged_unless_the_figure_is_not_printed():
+    test, train = scored(np.repeat([0, 1], 9)), held_out(np.full(9, ""))
+    beaten = {"honest_f1": 0.6, "trivial_f1": 0.6}
+    few = ["few_held_out", "few_good", "few_defective"]
+    assert flags(test, train, 1.0, 0.05, beaten, {}) == ["useless", *few]
+    assert flags(test, train, 1.0, 0.05, beaten, {"honest_f1": "too few"}) == few
 
 
 @pytest.mark.parametrize(
@@ -417,13 +438,6 @@ def test_a_rate_other_than_asked_for_is_flagged(called: int, mark: str | None):
 )
 def test_the_p_value_of_a_rate_is_that_of_the_exact_binomial_test(hits, of, rate):
     assert binomial_p_value(hits, of, rate) == pytest.approx(binomtest(hits, of, rate).pvalue)
-
-
-def test_a_rate_below_the_one_asked_for_is_flagged_too():
-    labels = np.zeros(300, int)
-    metrics = {"honest_f1": None, "trivial_f1": None}
-    found = flags(metrics, labels > 0, labels, alone(labels), asked=0.05)
-    assert found == {"false_positive_rate": "below", "beats_trivial_f1": None}
 
 
 def test_metrics_carry_the_name_of_their_threshold():

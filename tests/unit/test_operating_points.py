@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from defectbench.evaluation.bootstrap import independent_images
 from defectbench.evaluation.choice import choose, preference
 from defectbench.evaluation.image_metrics import (
     average_precision,
@@ -12,55 +13,63 @@ from defectbench.evaluation.image_metrics import (
     roc_curve,
 )
 from defectbench.evaluation.operating_points import (
-    ScoredImages,
     cost_point,
-    independent_images,
     judged,
-    operating_point,
     operating_points,
     together,
 )
 from defectbench.evaluation.rates import rate_interval
+from defectbench.records import HeldOutScores, Scores
 
 
-def images(labels: np.ndarray, scores: np.ndarray, held_out: np.ndarray) -> ScoredImages:
-    """Images that belong to no groups."""
-    nowhere = [np.full(len(each), "") for each in (labels, held_out)]
-    return ScoredImages(labels, scores, nowhere[0], held_out, nowhere[1])
+def scored(labels: np.ndarray, scores: np.ndarray, groups: object = "") -> Scores:
+    """Scores of test images, by default of no groups."""
+    return Scores([], labels, labels, np.broadcast_to(groups, len(labels)), scores)
+
+
+def held_out(scores: np.ndarray, groups: object = "") -> HeldOutScores:
+    """Scores of training images that were held out, by default of no groups."""
+    return HeldOutScores([], np.broadcast_to(groups, len(scores)), scores, scores)
+
+
+def point_at(test: Scores, train: HeldOutScores, rate: float) -> dict:
+    """The operating point of one asked rate."""
+    return operating_points(test, train, [rate])[0]
+
+
+TRAIN = held_out(np.random.default_rng(4).normal(0, 1, 100))
 
 
 @pytest.fixture
-def sample() -> ScoredImages:
-    """60 good and 40 defective images, and 100 held out."""
+def sample() -> Scores:
+    """60 good and 40 defective images."""
     rng = np.random.default_rng(3)
     labels = np.repeat([0, 1], [60, 40])
-    scores = rng.normal(2 * labels, 1).round(1)  # with ties
-    return images(labels, scores, rng.normal(0, 1, 100))
+    return scored(labels, rng.normal(2 * labels, 1).round(1))  # with ties
 
 
 def test_a_point_keeps_the_asked_rate_on_the_held_out_images_and_reports_the_one_obtained(sample):
-    for point in operating_points(sample, [0.1, 0.01, 0.05]):
-        assert (sample.held_out >= point["threshold"]).mean() <= point["asked"]
+    for point in operating_points(sample, TRAIN, [0.1, 0.01, 0.05]):
+        assert (TRAIN.scores >= point["threshold"]).mean() <= point["asked"]
         confusion = confusion_at(sample.labels, sample.scores, point["threshold"])
         assert point["false_alarms"] == confusion.false_positives
         assert point["false_alarm_rate"] == pytest.approx(confusion.false_positives / 60)
         assert point["found_rate"] == pytest.approx(confusion.true_positives / 40)
         assert point["escape_rate"] == pytest.approx(1 - point["found_rate"])
         assert point["found_rate_interval"] == rate_interval(point["found_rate"], 40)
-    assert [p["asked"] for p in operating_points(sample, [0.1, 0.01, 0.1])] == [0.01, 0.1]
+    assert [p["asked"] for p in operating_points(sample, TRAIN, [0.1, 0.01, 0.1])] == [0.01, 0.1]
 
 
 def test_a_rate_incompatible_with_the_asked_one_says_on_which_side_it_lies(sample):
-    strict = sample._replace(held_out=sample.held_out + 3)
-    lax = sample._replace(held_out=sample.held_out - 3)
-    sides = [operating_point(each, 0.2)["against_asked"] for each in (strict, sample, lax)]
+    trains = [held_out(TRAIN.scores + shift) for shift in (3, 0, -3)]
+    sides = [point_at(sample, train, 0.2)["against_asked"] for train in trains]
     assert sides == ["below", None, "above"]
 
 
 def test_images_of_a_group_count_as_one(sample):
     groups = np.repeat([f"part {k}" for k in range(20)], 5)
-    grouped = sample._replace(groups=groups, held_out_groups=groups)
-    point, alone = operating_point(grouped, 0.05), operating_point(sample, 0.05)
+    point = point_at(sample._replace(groups=groups), held_out(TRAIN.scores, groups), 0.05)
+    alone = point_at(sample, TRAIN, 0.05)
     assert (point["held_out"], alone["held_out"], point["needed"]) == (20, 100, 59)
     assert point["threshold"] == alone["threshold"]
     assert point["false_alarm_rate"] == alone["false_alarm_rate"]
@@ -70,18 +79,15 @@ def test_images_of_a_group_count_as_one(sample):
 def test_images_that_agree_within_their_groups_know_as_little_as_the_groups():
     labels, scores = np.zeros(40, int), np.repeat([0.0, 1.0], [36, 4])
     groups = np.repeat([f"part {k}" for k in range(10)], 4)
-    grouped = ScoredImages(labels, scores, groups, np.zeros(10), groups[:10])
-    low, high = judged(grouped, 0.5)["false_alarm_rate_interval"]
-    alone_low, alone_high = judged(images(labels, scores, np.zeros(10)), 0.5)[
-        "false_alarm_rate_interval"
-    ]
+    low, high = judged(scored(labels, scores, groups), 0.5)["false_alarm_rate_interval"]
+    alone_low, alone_high = judged(scored(labels, scores), 0.5)["false_alarm_rate_interval"]
     assert low < alone_low
     assert high > alone_high
 
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_a_class_without_images_has_no_rate(label: int):
-    point = operating_point(images(np.full(3, label), np.arange(3.0), np.zeros(10)), 0.05)
+    point = point_at(scored(np.full(3, label), np.arange(3.0)), held_out(np.zeros(10)), 0.05)
     empty = "false_alarm_rate" if label else "found_rate"
     assert point[empty] is None
     assert point[f"{empty}_interval"] is None
@@ -89,17 +95,16 @@ def test_a_class_without_images_has_no_rate(label: int):
 
 
 def test_without_held_out_images_there_is_no_threshold(sample):
-    nothing = images(sample.labels, sample.scores, np.empty(0))
-    point = operating_point(nothing, 0.05)
-    assert point["threshold"] is None
-    assert point["found"] is None
+    nothing = held_out(np.empty(0))
+    point = point_at(sample, nothing, 0.05)
+    assert point["threshold"] is point["found"] is point["against_asked"] is None
     assert point["held_out"] == 0
-    assert cost_point(nothing, COSTS) is None
+    assert cost_point(sample, nothing, COSTS) is None
 
 
 def test_the_figures_of_several_categories_are_those_of_all_their_images(sample):
-    point = operating_point(sample, 0.05)
-    nothing = operating_point(images(np.zeros(9, int), np.zeros(9), np.empty(0)), 0.05)
+    point = point_at(sample, TRAIN, 0.05)
+    nothing = point_at(scored(np.zeros(9, int), np.zeros(9)), held_out(np.empty(0)), 0.05)
     both = together([point, point, nothing])
     assert both["escape_rate"] == pytest.approx(point["escape_rate"])
     assert both["escape_rate_interval"] == rate_interval(both["escape_rate"], 80)
@@ -110,12 +115,12 @@ COSTS = {"escape": 100.0, "false_alarm": 1.0, "defective_share": 0.02}
 
 
 def test_the_cost_threshold_is_the_cheapest_of_all_thresholds(sample):
-    labels, scores, held_out = sample.labels, sample.scores, sample.held_out
-    point = cost_point(sample, COSTS)
+    labels, scores = sample.labels, sample.scores
+    point = cost_point(sample, TRAIN, COSTS)
 
     def cost(threshold: float) -> float:
         escapes = (scores[labels == 1] < threshold).mean()
-        alarms = (held_out >= threshold).mean()
+        alarms = (TRAIN.scores >= threshold).mean()
         return 1000 * (0.02 * 100 * escapes + 0.98 * 1 * alarms)
 
     assert point["cost_per_1000"] == pytest.approx(cost(point["threshold"]))
@@ -126,9 +131,7 @@ def test_the_cost_threshold_is_the_cheapest_of_all_thresholds(sample):
 
 def test_dear_escapes_lower_the_threshold_and_dear_false_alarms_raise_it(sample):
     thresholds = [
-        cost_point(sample, {"escape": escape, "false_alarm": alarm, "defective_share": 0.02})[
-            "threshold"
-        ]
+        cost_point(sample, TRAIN, COSTS | {"escape": escape, "false_alarm": alarm})["threshold"]
         for escape, alarm in ((1000, 1), (100, 1), (1, 100))
     ]
     assert thresholds == sorted(thresholds)
@@ -137,7 +140,7 @@ def test_dear_escapes_lower_the_threshold_and_dear_false_alarms_raise_it(sample)
 
 def test_where_no_escape_costs_anything_nothing_is_called_defective(sample):
     free = {"escape": 0.0, "false_alarm": 1.0, "defective_share": 0.5}
-    assert cost_point(sample, free)["found"] == 0
+    assert cost_point(sample, TRAIN, free)["found"] == 0
 
 
 def test_the_areas_under_the_drawn_curves_are_the_metrics(sample):
@@ -160,38 +163,34 @@ def test_a_perfect_ranking_needs_three_corners():
     assert list(zip(rates, found, strict=True)) == [(0, 0), (0, 1), (1, 1)]
 
 
-AUROC = {"a": 0.90, "b": 0.95, "c": 0.70}
-LOW = {"a": 0.85, "b": 0.91, "c": 0.60}
-TIED = {("a", "b"): (-0.05, -0.11, 0.01), ("b", "c"): (0.25, 0.2, 0.3)}
-CLEAR = TIED | {("a", "b"): (-0.05, -0.08, -0.02)}
-
-
-def by_name(name: str) -> str:
-    return name
+AUROC = {"a": (0.90, 0.85), "b": (0.95, 0.91), "c": (0.70, 0.60)}
+TIED = {("b", "a"): (0.05, -0.01, 0.11), ("b", "c"): (0.25, 0.2, 0.3)}
+CLEAR = TIED | {("b", "a"): (0.05, 0.02, 0.08)}
+BY_NAME = {name: name for name in "abc"}
 
 
 def test_the_best_is_taken_when_it_clearly_beats_every_other():
-    choice = choose(AUROC, LOW, CLEAR, by_name)
+    choice = choose(AUROC, CLEAR, BY_NAME)
     assert (choice.verdict, choice.recommended, choice.runner_up) == ("clear", "b", "a")
     assert choice.difference == pytest.approx((0.05, 0.02, 0.08))
 
 
 def test_without_a_clear_difference_the_preferred_one_of_the_tied_is_taken():
-    choice = choose(AUROC, LOW, TIED, by_name)
+    choice = choose(AUROC, TIED, BY_NAME)
     assert (choice.verdict, choice.recommended) == ("tied", "a")
     assert choice.tied == ["b", "a"]  # and not c, which is clearly worse
 
 
 def test_a_detector_that_may_be_guessing_is_not_recommended():
-    assert choose({"a": 0.6}, {"a": 0.45}, {}, by_name).verdict == "chance"
-    assert choose({"a": 0.6}, {"a": 0.45}, {}, by_name).recommended is None
+    assert choose({"a": (0.6, 0.45)}, {}, BY_NAME).verdict == "chance"
+    assert choose({"a": (0.6, 0.45)}, {}, BY_NAME).recommended is None
 
 
 def test_one_detector_or_none_is_said_to_be_so():
-    assert choose({"a": 0.9}, {"a": 0.8}, {}, by_name).verdict == "only"
-    assert choose({}, {}, {}, by_name).verdict == "none"
+    assert choose({"a": (0.9, 0.8)}, {}, BY_NAME).verdict == "only"
+    assert choose({}, {}, BY_NAME).verdict == "none"
 
 
 def test_the_fewest_errors_decide_a_tie():
-    assert min("ab", key=preference({"a": 0.8, "b": 0.9})) == "b"
-    assert min("ab", key=preference({"a": None, "b": 0.9})) == "b"
+    errors = preference({"a": 0.8, "b": 0.9, "c": None})
+    assert sorted("abc", key=errors.get) == ["b", "a", "c"]

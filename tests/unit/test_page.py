@@ -5,33 +5,30 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from made_results import RATES, write_cell, write_cost, write_images, write_page
 from PIL import Image
+from specifications import specification
 
+from defectbench.evaluation.averages import paired_differences, tidy_results
+from defectbench.evaluation.cells import CellResults
 from defectbench.evaluation.decision import decide, point_table
-from defectbench.evaluation.operating_points import ScoredImages
 from defectbench.evaluation.pixel_metrics import pixel_metrics
 from defectbench.images.index import IndexRow, write_index
+from defectbench.records import HeldOutScores, Scores
 from defectbench.reports import page, pictures
-from defectbench.reports.cells import CellResults
 from defectbench.reports.decision_text import (
     category_verdict,
     decision_markdown,
     headline,
-    point_flags,
     reason,
     short_names,
-    warnings,
 )
+from defectbench.reports.flags import flag_texts, point_flags, warnings
 from defectbench.reports.page import heat_table, script_safe_json
-from defectbench.reports.results import paired_differences, tidy_results
+from defectbench.reports.published import NOTHING_PUBLISHED
 from defectbench.storage import read_json, write_arrays, write_json
 
-PUBLISHED = pd.DataFrame(columns=["method", "backbone", "category", "metric", "value"]).astype(
-    {"value": "float64"}
-)
 PLATE = [(f"test/good/{k}.png", 0, "good") for k in range(40)] + [
     (f"test/{defect}/{k}.png", 1, defect) for defect in ("dent", "scratch") for k in range(15)
 ]
@@ -82,17 +79,22 @@ def result(
         "intervals": {"image_auroc": [auroc - 0.04, auroc + 0.04]},
         "thresholds": {"oracle": 0.5, "honest": 1.0},
         "held_out_images": 100,
-        "flags": {"false_positive_rate": None, "beats_trivial_f1": True},
+        "flags": [],
         "cautions": [],
         "reasons": {},
-        "provenance": {},
+        "specification": specification(),
     }
     noise = np.random.default_rng([ord(letter) for letter in method]).normal(0, 0.02, 500)
     return CellResults(
         metrics=metrics,
-        paths=[path for path, *_ in images],
-        defects=np.array([defect for *_, defect in images]),
-        images=ScoredImages(labels, scores, np.full(len(labels), ""), held_out(), np.full(100, "")),
+        test=Scores(
+            [path for path, *_ in images],
+            labels,
+            np.array([defect for *_, defect in images]),
+            np.full(len(labels), ""),
+            scores,
+        ),
+        held_out=HeldOutScores([], np.full(100, ""), np.zeros(100, int), held_out()),
         cost={"extract_ms_per_image": 1.0, "score_cpu_ms_per_image": milliseconds},
         maps=None,
         replicates={"image_auroc": auroc + noise},
@@ -104,8 +106,8 @@ def decision_of(*cells: CellResults, costs: dict | None = None) -> dict:
     return decide(
         list(dict.fromkeys(cell.category for cell in cells)),
         cells,
-        tidy_results(metrics, PUBLISHED),
-        paired_differences(metrics, [cell.replicates for cell in cells]),
+        tidy_results(metrics, NOTHING_PUBLISHED.figures),
+        paired_differences(cells),
         RATES,
         costs,
     )
@@ -172,6 +174,7 @@ def test_a_category_without_defects_has_no_verdict_and_spoils_no_other():
     blank.metrics["metrics"]["image_auroc"] = None
     blank.metrics["intervals"] = {}
     blank.metrics["reasons"] = {"image_auroc": "no defective test image"}
+    blank.metrics["flags"] = ["few_defective"]
     blank.replicates.clear()
     decision = decision_of(blank, result("a", "plate", SCORES, 0.95))
     assert decision["categories"][0]["verdict"] == "none"
@@ -219,6 +222,22 @@ def test_an_operating_point_says_how_many_images_its_promise_needs():
     assert point_flags(enough) == []
 
 
+def test_every_flag_of_a_cell_has_words():
+    point = {"asked": 0.05, "held_out": 9, "needed": 59, "against_asked": "above"}
+    flags = ["above", "useless", "few_held_out", "few_good", "few_defective"]
+    cell = {"flags": flags, "honest": point | {"false_alarm_rate": 0.125}}
+    assert flag_texts(cell) == [
+        "more false alarms than asked (5 % asked, 12.5 % seen)",
+        "no better than calling every part defective",
+        "9 independent training images cannot vouch for 5 %; 59 could",
+        "fewer than 10 independent good and defective test images",
+    ]
+    cell = {"flags": ["below"], "honest": cell["honest"] | {"against_asked": None}}
+    assert flag_texts(cell) == [
+        "fewer false alarms than asked: the threshold is stricter than needed with another seed"
+    ]
+
+
 def test_a_backbone_is_named_only_where_a_method_has_several():
     assert short_names(["a x", "b x"]) == {"a x": "a", "b x": "b"}
     assert short_names(["a x", "a y"]) == {"a x": "a on x", "a y": "a on y"}
@@ -239,9 +258,9 @@ def test_the_best_and_its_equals_are_marked_in_the_heat_table():
         result("b", "plate", SCORES, 0.94),
         result("c", "plate", SCORES, 0.7),
     )
-    ((row),) = heat_table(decision, ["plate"], ["a net", "b net", "c net", "d net"])
-    assert [cell and cell["mark"] for cell in row["cells"]] == ["best", "tied", "", None]
-    shades = [cell["shade"] for cell in row["cells"][:3]]
+    row = heat_table(decision, ["a net", "b net", "c net", "d net"])["plate"]
+    assert [cell and cell["mark"] for cell in row] == ["best", "tied", "", None]
+    shades = [cell["shade"] for cell in row[:3]]
     assert shades == sorted(shades, reverse=True)
 
 
@@ -317,7 +336,7 @@ def test_maps_masks_and_costs_are_shown_where_they_are(tmp_path: Path, plate: li
             "intervals": {},
             "reason": "",
             "resolution": "original",
-            "provenance": {},
+            "specification": specification(),
             "typical_level": 0.1,
             "pixel_threshold": 0.5,
         },
@@ -358,11 +377,11 @@ def test_pictures_show_mistakes_first_and_no_image_twice():
     picks = pictures.pick_images(cell, 1.0)
     rows = [pick.row for pick in picks]
     assert len(rows) == len(set(rows))
-    misses = [row for row in rows if cell.labels[row] and cell.scores[row] < 1.0]
-    assert rows[0] == np.argmin(np.where(cell.labels == 1, cell.scores, np.inf))
+    misses = [row for row in rows if cell.test.labels[row] and cell.test.scores[row] < 1.0]
+    assert rows[0] == np.argmin(np.where(cell.test.labels == 1, cell.test.scores, np.inf))
     assert misses[: pictures.EACH] == rows[: len(misses[: pictures.EACH])]
     alarms = [pick for pick in picks if pick.why == "one of the highest good scores"]
-    assert all(cell.scores[pick.row] >= 1.0 for pick in alarms)
+    assert all(cell.test.scores[pick.row] >= 1.0 for pick in alarms)
     whys = [pick.why for pick in pictures.pick_images(cell, None)]
     assert whys.count("median of its type") == 2
 

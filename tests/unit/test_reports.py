@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_results import inputs_of, write_cell, write_cost, write_page
 
-from defectbench.reports.cells import collect_cells
+from defectbench.evaluation.cells import collect_cells
 from defectbench.reports.markdown import scope_line
 from defectbench.storage import read_json
 

@@ -7,14 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from specifications import specification
 
 from defectbench.config.plan import method_layers, scorer_parameters
-from defectbench.evaluation.seeds import average_seeds
+from defectbench.evaluation.averages import paired_differences, tidy_results
+from defectbench.evaluation.cells import CellResults, average_seeds
 from defectbench.provenance import FACTS
-from defectbench.reports.cells import notes_by_category
 from defectbench.reports.details import details
 from defectbench.reports.published import Publication, comparable, read_publication, remarks
-from defectbench.reports.results import Results, paired_differences, tidy_results
+from defectbench.reports.results import Results, notes_by_category
 from defectbench.reports.tables import report
 from defectbench.storage import read_json, write_json
 
@@ -79,7 +80,7 @@ def metrics(category: str, method: str, auroc: float | None) -> dict:
         "thresholds": {"oracle": 1.5, "honest": 1234.5678},
         "held_out_images": 209,
         "cautions": [],
-        "flags": {"false_positive_rate": None, "beats_trivial_f1": True},
+        "flags": [],
         "defects": [
             {
                 "defect": "broken",
@@ -99,33 +100,28 @@ def metrics(category: str, method: str, auroc: float | None) -> dict:
             },
         ],
         "worst": [{"path": "test/broken/007.png", "anomaly_score": -3.5, "rank_error": 0.25}],
-        "provenance": {
-            "device": "CPU",
-            "versions": {"torch": "2.15.0"},
-            "dataset_sha256": "d1" * 8,
-            "weights_sha256": "e2" * 32,
-            "scorer": "pca_kde",
-            "parameters": {"components": 16},
-            "layers": ["avgpool/pool1"],
-            "precision": "fp32",
-            "preprocessing": {"interpolation": "bilinear", "size": 256},
-            "code_scorer": "f3" * 8,
-        },
+        "specification": specification(
+            **SETTINGS,
+            versions={"torch": "2.15.0"},
+            weights_sha256="e2" * 32,
+            code={"scorer": "f3" * 8},
+        ),
     }
 
 
-def replicates(entry: dict) -> dict[str, np.ndarray]:
+def cell(entry: dict) -> CellResults:
+    """A cell of these metrics, resampled as all others are."""
     auroc = entry["metrics"]["image_auroc"]
-    return {} if auroc is None else {"image_auroc": auroc + np.linspace(-0.02, 0.02, 101)}
+    spread = {} if auroc is None else {"image_auroc": auroc + np.linspace(-0.02, 0.02, 101)}
+    return CellResults(entry, None, None, {}, None, spread)
 
 
 def results(
     entries: list[dict], categories: list[str], notes: dict[str, list[str]] | None = None
 ) -> Results:
-    spread = [replicates(entry) for entry in entries]
     figures, incomparable = comparable(PUBLISHED, entries)
     tidy = tidy_results(entries, figures)
-    differences = paired_differences(entries, spread)
+    differences = paired_differences(list(map(cell, entries)))
     return Results("mvtec", categories, entries, tidy, differences, incomparable, notes or {})
 
 
@@ -211,8 +207,8 @@ def test_agreement_with_the_published_cells_is_counted():
     assert "1 of 2 oracle matrices are identical to the published ones." in text
 
 
-def changed(entry: dict, **provenance: object) -> dict:
-    return entry | {"provenance": entry["provenance"] | provenance}
+def changed(entry: dict, **made: object) -> dict:
+    return entry | {"specification": entry["specification"] | made}
 
 
 @pytest.mark.parametrize(
@@ -309,8 +305,7 @@ def test_a_figure_of_few_images_leaves_its_interval_standing():
 
 
 def test_flags_stand_at_the_name_and_at_the_figure():
-    flags = {"false_positive_rate": "above", "beats_trivial_f1": False}
-    entries = [BOTH[0] | {"flags": flags}, BOTH[1]]
+    entries = [BOTH[0] | {"flags": ["above", "useless", "few_good"]}, BOTH[1]]
     text = report(results(entries, ["bottle", "cable"]))
     for heading in ("Image AUROC", "F1 at the honest threshold", "Defects found"):
         assert "dfkde resnet18 ▲✗" in rows(text, heading)[0]
@@ -405,7 +400,7 @@ PIXELS = {
         "honest_pixel_false_positive_rate": 0.01,
     },
     "intervals": {"pixel_auroc": [0.97, 0.99]},
-    "provenance": {"code_pixel_metrics": "a7" * 8},
+    "specification": specification(code={"pixel metrics": "a7" * 8}),
 }
 NO_MASKS = PIXELS | {
     "reason": "no defective image has a mask",
@@ -439,20 +434,18 @@ def test_pixel_metrics_stand_beside_the_image_metrics():
 
 def seeded(seed: int, auroc: float, pixel_auroc: float) -> dict:
     entry = metrics("bottle", f"padim@{seed}", auroc)
-    pixels = PIXELS | {
-        "metrics": PIXELS["metrics"] | {"pixel_auroc": pixel_auroc},
-        "provenance": {"parameters": {"seed": seed}},
-    }
-    flags = {"false_positive_rate": "above" if seed == 43 else None, "beats_trivial_f1": True}
+    pixels = PIXELS | {"metrics": PIXELS["metrics"] | {"pixel_auroc": pixel_auroc}}
+    flags = ["above"] if seed == 43 else []
     return changed(entry, parameters={"seed": seed}) | {"pixels": pixels, "flags": flags}
 
 
 def test_several_seeds_of_a_detector_become_mean_and_deviation():
     entries = [metrics("bottle", "fre", 0.9), seeded(42, 0.90, 0.96), seeded(43, 0.94, 0.98)]
-    entries, spread = average_seeds(entries, [replicates(entry) for entry in entries])
-    assert [entry["method"] for entry in entries] == ["fre", "padim"]
-    assert np.allclose(spread[1]["image_auroc"], 0.92 + np.linspace(-0.02, 0.02, 101))
-    text = report(results(entries, ["bottle"]))
+    cells = average_seeds(list(map(cell, entries)))
+    assert [each.detector for each in cells] == ["fre resnet18", "padim resnet18"]
+    spread = cells[1].replicates["image_auroc"]
+    assert np.allclose(spread, 0.92 + np.linspace(-0.02, 0.02, 101))
+    text = report(results([each.metrics for each in cells], ["bottle"]))
     assert rows(text, "Image AUROC")[2] == [
         "bottle",
         "0.900 (0.880–0.920)",
@@ -466,8 +459,8 @@ def test_several_seeds_of_a_detector_become_mean_and_deviation():
 
 def test_without_several_seeds_nothing_is_averaged():
     entry = metrics("bottle", "padim", 0.9)
-    (same,), _ = average_seeds([entry], [replicates(entry)])
-    assert same is entry
+    one = cell(entry)
+    assert average_seeds([one]) == [one]
     assert "±" not in rows(report(results([entry], ["bottle"])), "Image AUROC")[1][1]
 
 

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from defectbench.errors import job_log
+from defectbench.evaluation.cells import collect_cells
 from defectbench.images.index import read_index
-from defectbench.reports.cells import collect_cells, notes_by_category
 from defectbench.reports.page import render_page
+from defectbench.reports.results import notes_by_category
 from defectbench.reports.verdicts import read_new_images
 from defectbench.storage import read_json, write_text
 from defectbench.studies.report import study_section

@@ -1,10 +1,9 @@
 """Rule `table`: the decision on one dataset, its report, details, cost, and tidy CSV twins."""
 
-import pandas as pd
-
 from defectbench.errors import job_log
+from defectbench.evaluation.averages import paired_differences, tidy_results
+from defectbench.evaluation.cells import collect_cells
 from defectbench.evaluation.decision import decide, point_table
-from defectbench.reports.cells import collect_cells, notes_by_category
 from defectbench.reports.costs import cost_markdown, with_costs
 from defectbench.reports.decision_text import decision_markdown
 from defectbench.reports.details import details
@@ -15,16 +14,9 @@ from defectbench.reports.published import (
     read_publication,
     remarks,
 )
-from defectbench.reports.results import Results, paired_differences, tidy_results
+from defectbench.reports.results import Results, notes_by_category
 from defectbench.reports.tables import report
-from defectbench.storage import atomic_path, write_json, write_text
-
-
-def write_csv(file: str, table: pd.DataFrame, **how: str) -> None:
-    """Write a table whole or not at all."""
-    with atomic_path(file) as part:
-        table.to_csv(part, index=False, lineterminator="\n", **how)
-
+from defectbench.storage import write_json, write_text
 
 with job_log(snakemake.log[0]):
     given, output, params = snakemake.input, snakemake.output, snakemake.params
@@ -39,25 +31,26 @@ with job_log(snakemake.log[0]):
     )
     metrics = [cell.metrics for cell in cells]
     publication = read_publication(*given.published) if given.published else NOTHING_PUBLISHED
-    figures, incomparable = comparable(publication, metrics)
+    published, incomparable = comparable(publication, metrics)
     results = Results(
         dataset,
         params.categories,
         metrics,
-        tidy_results(metrics, figures),
-        paired_differences(metrics, [cell.replicates for cell in cells]),
+        tidy_results(metrics, published),
+        paired_differences(cells),
         incomparable,
         notes_by_category(given.notes, given.held_out_checks),
-        remarks(publication, figures),
+        remarks(publication, published),
     )
     decision = decide(
         params.categories, cells, results.tidy, results.differences, params.rates, params.costs
     )
     scope = scope_line(results.categories, results.all_categories)
     write_json(output.decision, decision)
-    write_csv(output.points, point_table(decision))
+    write_text(output.points, point_table(decision).to_csv(index=False, lineterminator="\n"))
     write_text(output.cost, cost_markdown(dataset, scope, with_costs(decision, cells)))
     write_text(output.markdown, report(results, decision_markdown(decision)))
     write_text(output.details, details(results))
     # six digits: the rest is rounding, which differs from one processor to another
-    write_csv(output.csv, results.tidy, float_format="%.6g")
+    figures = results.tidy.to_csv(index=False, lineterminator="\n", float_format="%.6g")
+    write_text(output.csv, figures)

@@ -267,7 +267,7 @@ class Metrics(TypedDict):
         Of figures that stay out of print: why.
     cautions, flags
         What the number of images does not allow to conclude, in sentences; what speaks against
-        the detector at its honest threshold, from `evaluation.cautions`.
+        the detector at its honest threshold: names of `evaluation.cautions.FLAGS`.
     defects
         From `evaluation.image_figures.defect_metrics`.
     worst
@@ -289,7 +289,7 @@ class Metrics(TypedDict):
     intervals: dict[str, tuple[float, float]]
     reasons: dict[str, str]
     cautions: list[str]
-    flags: dict[str, Any]
+    flags: list[str]
     defects: list[dict[str, Any]]
     worst: list[dict[str, Any]]
     specification: Specification

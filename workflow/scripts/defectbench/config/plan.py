@@ -205,7 +205,7 @@ def separate_seeds(config: dict[str, Any]) -> None:
     """Give each method that draws random numbers its seed; of several seeds, one method each.
 
     Called once, after the checks. ``padim`` with the seeds 42 and 43 becomes ``padim@42`` and
-    ``padim@43``, in `methods` and in the datasets' line-ups; `evaluation.seeds` joins them again.
+    ``padim@43``, in `methods` and in the datasets' line-ups; `evaluation.cells` joins them again.
     """
     seeds = config.get("seeds") or [config["seed"]]
     made: dict[str, dict[str, Any]] = {}

@@ -1,16 +1,26 @@
 """What a reader must know before believing a figure."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
-from defectbench.evaluation.bootstrap import group_numbers
+from defectbench.evaluation.bootstrap import independent_images
 from defectbench.evaluation.rates import effective_size
 from defectbench.evaluation.thresholds import images_to_vouch_for
+from defectbench.records import HeldOutScores, Scores
+
+FLAGS = ("above", "below", "useless", "few_held_out", "few_good", "few_defective")
+"""What can speak against a detector, in the order in which it is told.
+
+``above``, ``below``: the false-positive rate seen is incompatible with the one asked for;
+``useless``: F1 does not beat the answer "everything is defective"; ``few_held_out``: there are too
+few held-out images to vouch for the rate asked for; ``few_good``, ``few_defective``: too few test
+images to conclude from. `reports.flags` has the words for each."""
 
 FEWEST = 10
 """Images of a class below which a point figure says too little to be printed."""
 
+CLASSES = ("good", "defective")
 SIGNIFICANCE = 0.05
 NEEDS_ONE_CLASS = {"recall": (1,), "false_positive_rate": (0,)}
 
@@ -43,45 +53,49 @@ def reasons(
 
 
 def flags(
-    metrics: dict[str, float | int | None],
-    predicted: np.ndarray,
-    labels: np.ndarray,
-    groups: np.ndarray,
+    test: Scores,
+    held_out: HeldOutScores,
+    threshold: float | None,
     asked: float,
-) -> dict[str, Any]:
+    metrics: Mapping[str, float | int | None],
+    reasons: Mapping[str, str],
+) -> list[str]:
     """What speaks against a detector at its honest threshold.
 
     Parameters
     ----------
-    metrics
-        From `image_metrics.image_metrics`.
-    predicted, labels, groups
-        Of the test images; `predicted` at the honest threshold.
+    test, held_out
+        Scores of the detector on a category.
+    threshold
+        The honest one; None for none.
     asked
         The false-positive rate asked for.
+    metrics
+        From `image_metrics.image_metrics`.
+    reasons
+        From `reasons`.
 
     Returns
     -------
-    dict
-        ``false_positive_rate``: ``above`` or ``below`` where the rate on the good test images is
-        incompatible with the one asked for (exact binomial test, two-sided, 5 %; images in
-        groups count as their `intervals.effective_size`), else None. ``beats_trivial_f1``: bool,
-        or None where F1 is not defined.
+    list of str
+        Those of `FLAGS` that hold.
     """
-    f1, trivial = metrics["honest_f1"], metrics["trivial_f1"]
-    return {
-        "false_positive_rate": against_asked(predicted[labels == 0], groups[labels == 0], asked),
-        "beats_trivial_f1": None if f1 is None or trivial is None else bool(f1 > trivial),
-    }
+    found = {against_asked(test, threshold, asked), *cautions(test, held_out, asked)}
+    # a figure without a reason is defined
+    if "honest_f1" not in reasons and metrics["honest_f1"] <= metrics["trivial_f1"]:
+        found.add("useless")
+    return [name for name in FLAGS if name in found]
 
 
-def against_asked(predicted: np.ndarray, groups: np.ndarray, asked: float) -> str | None:
-    """Whether the rate seen on good images is incompatible with the one asked for.
+def against_asked(test: Scores, threshold: float | None, asked: float) -> str | None:
+    """Whether the rate seen on good test images is incompatible with the one asked for.
 
     Parameters
     ----------
-    predicted, groups
-        Of the good test images; whether each is called defective.
+    test
+        Scores of the test images.
+    threshold
+        Images that reach it are called defective; None for none.
     asked
         The false-positive rate asked for.
 
@@ -91,56 +105,46 @@ def against_asked(predicted: np.ndarray, groups: np.ndarray, asked: float) -> st
         ``above`` or ``below`` by an exact binomial test, two-sided, 5 %; images in groups count as
         their `intervals.effective_size`.
     """
-    if not len(predicted):
+    good = test.labels == 0
+    if threshold is None or not good.any():
         return None
-    rate = float(predicted.mean())
-    of = round(effective_size(predicted, groups))
-    p_value = binomial_p_value(round(rate * of), of, asked)
-    if p_value >= SIGNIFICANCE:
+    called = test.scores[good] >= threshold
+    rate, of = float(called.mean()), round(effective_size(called, test.groups[good]))
+    if binomial_p_value(round(rate * of), of, asked) >= SIGNIFICANCE:
         return None
     return "above" if rate > asked else "below"
 
 
-def cautions(
-    labels: np.ndarray, groups: np.ndarray, held_out_groups: np.ndarray, asked: float
-) -> list[str]:
-    """What the number of images does not allow to conclude, in sentences.
+def cautions(test: Scores, held_out: HeldOutScores, asked: float) -> dict[str, str]:
+    """What the number of images does not allow to conclude: a sentence by the name of its flag.
 
     Images of one group count as one: they know little more.
 
     Parameters
     ----------
-    labels, groups
-        Of the test images.
-    held_out_groups
-        Groups of the images whose scores the honest threshold was taken from.
+    test, held_out
+        Scores of a detector on a category; the honest threshold rests on the latter.
     asked
         The false-positive rate asked for.
     """
-    found = []
-    for label, name in ((0, "good"), (1, "defective")):
-        n_images = int((labels == label).sum())
-        n_groups = _count(groups[labels == label])
-        if n_groups < FEWEST:
-            alone = n_groups == n_images
-            few = _images(n_images, name) if alone else f"only {n_groups} groups of {name} images"
-            found.append(f"{few}: too few to conclude from" if n_images else few)
-    needed, held_out = images_to_vouch_for(asked), _count(held_out_groups)
+    found = {}
+    for label, name in enumerate(CLASSES):
+        own = test.groups[test.labels == label]
+        if (n_groups := independent_images(own)) < FEWEST:
+            grouped = n_groups < len(own)
+            few = f"only {n_groups} groups of {name} images" if grouped else _images(n_groups, name)
+            found[f"few_{name}"] = f"{few}: too few to conclude from" if len(own) else few
+    needed, count = images_to_vouch_for(asked), independent_images(held_out.groups)
     if needed is None:
-        found.append("no number of images can vouch for a false-positive rate of 0")
-    elif held_out < needed:
-        kind = "images" if held_out == len(held_out_groups) else "groups of images"
-        found.append(
-            f"the honest threshold rests on {held_out} held-out defect-free {kind}; a "
+        found["few_held_out"] = "no number of images can vouch for a false-positive rate of 0"
+    elif count < needed:
+        kind = "images" if count == len(held_out.groups) else "groups of images"
+        found["few_held_out"] = (
+            f"the honest threshold rests on {count} held-out defect-free {kind}; a "
             f"false-positive rate of at most {asked:.3g} holds with 95 % confidence only from "
             f"{needed} on"
         )
     return found
-
-
-def _count(groups: np.ndarray) -> int:
-    """Number of groups; an image without one counts by itself."""
-    return len(set(group_numbers(groups).tolist()))
 
 
 def binomial_p_value(hits: int, of: int, rate: float) -> float:
@@ -156,13 +160,8 @@ def binomial_p_value(hits: int, of: int, rate: float) -> float:
 
 
 def _too_few(labels: np.ndarray, classes: tuple[int, ...]) -> str | None:
-    counts = {label: int((labels == label).sum()) for label in classes}
-    lacking = [
-        _images(count, ("good", "defective")[label])
-        for label, count in counts.items()
-        if count < FEWEST
-    ]
-    return " and ".join(lacking) or None
+    counts = ((int((labels == label).sum()), CLASSES[label]) for label in classes)
+    return " and ".join(_images(*each) for each in counts if each[0] < FEWEST) or None
 
 
 def _images(count: int, name: str) -> str:

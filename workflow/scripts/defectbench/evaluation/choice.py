@@ -1,6 +1,6 @@
-"""Which detector to take; a tie is called a tie."""
+"""Which detector to recommend, and which others are as good as far as the images can tell."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 Difference = tuple[float, float, float]
@@ -32,62 +32,47 @@ class Choice(NamedTuple):
 
 
 def choose(
-    auroc: Mapping[str, float],
-    low: Mapping[str, float],
+    auroc: Mapping[str, tuple[float, float | None]],
     differences: Mapping[tuple[str, str], Difference],
-    prefer: Callable[[str], Any],
+    prefer: Mapping[str, Any],
 ) -> Choice:
     """The detector with the best AUROC, or the preferred one of those it does not clearly beat.
 
     Parameters
     ----------
-    auroc, low
-        AUROC of each detector and the lower end of its 95 % interval.
+    auroc
+        AUROC of each detector and the lower end of its 95 % interval, None for none.
     differences
-        First minus second in AUROC, low, high (95 %, paired), by the names of both; each pair
-        once, in either order. A pair that is missing counts as no clear difference.
+        First minus second in AUROC, low, high (95 %, paired), by the names of both, in either
+        order. A pair that is missing counts as no clear difference.
     prefer
-        Key by which tied detectors are ordered, the smallest first.
+        By detector, what tied ones are ordered by, the smallest first.
     """
-    ranked = sorted(auroc, key=lambda name: -auroc[name])
+    ranked = sorted(auroc, key=lambda name: -auroc[name][0])
     if not ranked:
         return Choice("none", None, [], None, None)
     best, others = ranked[0], ranked[1:]
     runner_up = others[0] if others else None
-    difference = _difference(differences, best, runner_up) if runner_up else None
-    tied = [best, *(name for name in others if not _clear(_difference(differences, best, name)))]
-    if not low.get(best, 1.0) > 0.5:
+    difference = differences.get((best, runner_up))
+    tied = [best, *(name for name in others if not _clear(differences.get((best, name))))]
+    low = auroc[best][1]
+    if low is not None and low <= 0.5:
         return Choice("chance", None, tied, runner_up, difference)
     if len(tied) > 1:
-        return Choice("tied", min(tied, key=prefer), tied, runner_up, difference)
+        return Choice("tied", min(tied, key=prefer.__getitem__), tied, runner_up, difference)
     return Choice("clear" if others else "only", best, tied, runner_up, difference)
 
 
-def preference(
-    balanced_accuracy: Mapping[str, float | None],
-) -> Callable[[str], tuple[float, ...]]:
-    """Order of detectors that AUROC does not tell apart, as a sort key.
+def preference(balanced_accuracy: Mapping[str, float | None]) -> dict[str, float]:
+    """What orders detectors that AUROC does not tell apart, the smallest first.
 
     The one with the fewest errors of both kinds at its honest threshold (balanced accuracy) comes
     first. Times do not decide: they differ from run to run, and the answer must not.
     """
-
-    def key(name: str) -> tuple[float, ...]:
-        accuracy = balanced_accuracy.get(name)
-        return (1.0 if accuracy is None else 1 - accuracy,)
-
-    return key
-
-
-def _difference(
-    differences: Mapping[tuple[str, str], Difference], first: str, second: str
-) -> Difference | None:
-    if (first, second) in differences:
-        return differences[first, second]
-    if (second, first) in differences:
-        value, low, high = differences[second, first]
-        return -value, -high, -low
-    return None
+    return {
+        name: 1.0 if accuracy is None else 1 - accuracy
+        for name, accuracy in balanced_accuracy.items()
+    }
 
 
 def _clear(difference: Difference | None) -> bool:

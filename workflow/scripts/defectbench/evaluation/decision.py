@@ -1,34 +1,32 @@
-"""The answer as data: which detector, which threshold, what slips through."""
+"""The decision as data: which detector, which threshold, what slips through."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from defectbench.evaluation.cautions import FEWEST
-from defectbench.evaluation.choice import Choice, Difference, choose, preference
+from defectbench.evaluation.averages import AVERAGE
+from defectbench.evaluation.cells import CellResults
+from defectbench.evaluation.choice import Difference, choose, preference
 from defectbench.evaluation.operating_points import (
     cost_point,
-    independent_images,
     operating_point,
     operating_points,
     together,
 )
-from defectbench.reports.cells import CellResults
-from defectbench.reports.results import AVERAGE
 
 
 def decide(
     categories: Sequence[str],
     cells: Sequence[CellResults],
-    results: pd.DataFrame,
+    tidy: pd.DataFrame,
     differences: pd.DataFrame,
     rates: Sequence[float],
     costs: Mapping[str, float] | None,
 ) -> dict[str, Any]:
     """Everything that the decision says, as plain data.
 
-    Times are not in it: they differ from run to run.
+    Times are left out, because they differ from run to run and the decision must not.
 
     Parameters
     ----------
@@ -36,8 +34,8 @@ def decide(
         All of the dataset.
     cells
         Every detector on every category of the run.
-    results, differences
-        From `results.tidy_results` and `results.paired_differences`.
+    tidy, differences
+        From `averages.tidy_results` and `averages.paired_differences`.
     rates
         Asked false-positive rates of the operating points.
     costs
@@ -52,17 +50,16 @@ def decide(
         ``cells`` with their operating points.
     """
     figures = [_cell_figures(cell, rates, costs) for cell in cells]
-    by_key = {(entry["detector"], entry["category"]): entry for entry in figures}
-    averages = _averages(results, cells)
+    averages = _averages(tidy, cells)
     accuracy = {name: entry["balanced_accuracy"] for name, entry in averages.items()}
+    # a mean over fewer categories is of other images, so it cannot be compared with the others
     everywhere = max((entry["categories"] for entry in averages.values()), default=0)
     compared = {name: e for name, e in averages.items() if e["categories"] == everywhere}
-    prefer = preference(accuracy)
-    overall = _choice(compared, _pairs(differences, AVERAGE), prefer)
+    overall = _choice(compared, _pairs(differences, AVERAGE), preference(accuracy))
     chosen = overall["recommended"]
     covered = list(dict.fromkeys(entry["category"] for entry in figures))
     taken = chosen or (overall["tied"] or list(averages))[0]
-    points = [e["honest"] for (name, _), e in by_key.items() if name == taken]
+    points = [entry["honest"] for entry in figures if entry["detector"] == taken]
     return {
         "covers": {"categories": covered, "of": len(categories)},
         "asked": cells[0].metrics["false_positive_rate"],
@@ -80,7 +77,7 @@ def decide(
 def _cell_figures(
     cell: CellResults, rates: Sequence[float], costs: Mapping[str, float] | None
 ) -> dict[str, Any]:
-    honest = operating_point(cell.images, cell.metrics["false_positive_rate"])
+    asked, thresholds = cell.metrics["false_positive_rate"], cell.metrics["thresholds"]
     metrics, reason = cell.metrics["metrics"], cell.metrics["reasons"].get("image_auroc")
     low, high = cell.metrics["intervals"].get("image_auroc", (None, None))
     return {
@@ -95,97 +92,70 @@ def _cell_figures(
         "aupr": metrics["aupr"],
         "balanced_accuracy": metrics["honest_balanced_accuracy"],
         "pixel": dict(cell.pixels.get("metrics", {})),
-        "oracle_threshold": cell.metrics["thresholds"]["oracle"],
-        "honest": honest,
-        "flags": _flags(cell, honest),
+        "oracle_threshold": thresholds["oracle"],
+        "honest": operating_point(cell.test, cell.held_out, asked, thresholds["honest"]),
+        "flags": list(cell.metrics["flags"]),
         "cautions": list(cell.metrics["cautions"]),
-        "points": operating_points(cell.images, rates),
-        "cost_point": cost_point(cell.images, costs) if costs else None,
+        "points": operating_points(cell.test, cell.held_out, rates),
+        "cost_point": cost_point(cell.test, cell.held_out, costs) if costs else None,
     }
 
 
-def _flags(cell: CellResults, honest: Mapping[str, Any]) -> list[str]:
-    """What a user must know before taking a detector's threshold, as names.
-
-    ``above`` and ``below``: the false-positive rate seen is incompatible with the one asked;
-    ``useless``: F1 does not beat the answer "everything is defective"; ``few_held_out``: too few to
-    vouch for the rate asked; ``few_good``, ``few_defective``: test images.
-    """
-    found = [honest["against_asked"]] if honest["against_asked"] else []
-    beaten = cell.metrics["flags"]["beats_trivial_f1"] is False
-    if beaten and "honest_f1" not in cell.metrics["reasons"]:
-        found.append("useless")
-    if honest["needed"] is None or honest["held_out"] < honest["needed"]:
-        found.append("few_held_out")
-    for label, name in enumerate(("few_good", "few_defective")):
-        if independent_images(cell.images.groups[cell.labels == label]) < FEWEST:
-            found.append(name)
-    return found
-
-
-def _averages(results: pd.DataFrame, cells: Sequence[CellResults]) -> dict[str, dict[str, Any]]:
+def _averages(tidy: pd.DataFrame, cells: Sequence[CellResults]) -> dict[str, dict[str, Any]]:
     """Per detector, in the order of the cells: mean figures over its categories."""
-    of_average = results[results["category"] == AVERAGE].set_index(["method", "backbone", "metric"])
+    rows = tidy[tidy["category"] == AVERAGE].set_index(["method", "backbone", "metric"])
     found: dict[str, dict[str, Any]] = {}
     for cell in cells:
-        key = cell.metrics["method"], cell.metrics["backbone"]
-        auroc = _row(of_average, (*key, "image_auroc"))
-        accuracy = _row(of_average, (*key, "honest_balanced_accuracy"))
-        found.setdefault(
-            cell.detector,
-            {
-                "detector": cell.detector,
-                "method": key[0],
-                "backbone": key[1],
-                "auroc": auroc.get("value"),
-                "auroc_interval": [auroc.get("low"), auroc.get("high")],
-                "categories": int(auroc.get("categories") or 0),
-                "balanced_accuracy": accuracy.get("value"),
-            },
-        )
+        method, backbone = cell.metrics["method"], cell.metrics["backbone"]
+        auroc = _row(rows, (method, backbone, "image_auroc"))
+        accuracy = _row(rows, (method, backbone, "honest_balanced_accuracy"))
+        found[cell.detector] = {
+            "detector": cell.detector,
+            "method": method,
+            "backbone": backbone,
+            "auroc": auroc["value"],
+            "auroc_interval": [auroc["low"], auroc["high"]],
+            "categories": int(auroc["categories"] or 0),
+            "balanced_accuracy": accuracy["value"],
+        }
     return found
 
 
-def _row(table: pd.DataFrame, key: tuple[str, ...]) -> dict[str, Any]:
-    """A row of the averages with None for what is not known; empty where there is none."""
-    if key not in table.index:
-        return {}
-    row = table.loc[key]
-    return {name: _known(row[name]) for name in ("value", "low", "high", "categories")}
-
-
-def _known(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)
+def _row(rows: pd.DataFrame, key: tuple[str, ...]) -> dict[str, float | None]:
+    """A row of the averages, None for what is not known."""
+    row = rows.loc[key] if key in rows.index else {}
+    names = ("value", "low", "high", "categories")
+    return {name: None if pd.isna(row.get(name)) else float(row[name]) for name in names}
 
 
 def _pairs(differences: pd.DataFrame, category: str) -> dict[tuple[str, str], Difference]:
-    own = differences[differences["category"] == category]
-    return {
-        (row.first, row.second): (float(row.value), float(row.low), float(row.high))
-        for row in own.itertuples()
-    }
+    """Differences by the names of two detectors, in either order."""
+    found = {}
+    for row in differences[differences["category"] == category].itertuples():
+        value, low, high = map(float, (row.value, row.low, row.high))
+        found[row.first, row.second] = value, low, high
+        found[row.second, row.first] = -value, -high, -low
+    return found
 
 
 def _choice(
     entries: Mapping[str, Mapping[str, Any]],
     pairs: Mapping[tuple[str, str], Difference],
-    prefer: Any,
+    prefer: Mapping[str, Any],
 ) -> dict[str, Any]:
     measured = {name: entry for name, entry in entries.items() if entry["auroc"] is not None}
-    lows = {name: entry["auroc_interval"][0] for name, entry in measured.items()}
-    choice: Choice = choose(
-        {name: entry["auroc"] for name, entry in measured.items()},
-        {name: low for name, low in lows.items() if low is not None},
+    choice = choose(
+        {name: (entry["auroc"], entry["auroc_interval"][0]) for name, entry in measured.items()},
         pairs,
         prefer,
     )
-    best = measured.get(choice.tied[0]) if choice.tied else None
+    best = measured[choice.tied[0]] if choice.tied else {}
     return {
         **choice._asdict(),
         "difference": list(choice.difference) if choice.difference else None,
         "by": "errors",
-        "auroc": best["auroc"] if best else None,
-        "auroc_interval": best["auroc_interval"] if best else [None, None],
+        "auroc": best.get("auroc"),
+        "auroc_interval": best.get("auroc_interval", [None, None]),
     }
 
 
@@ -197,8 +167,8 @@ def _category(
 ) -> dict[str, Any]:
     """The choice for one category; of tied detectors, the one that is best overall."""
     own = {entry["detector"]: entry for entry in figures if entry["category"] == category}
-    by_default = preference({name: entry["balanced_accuracy"] for name, entry in own.items()})
-    choice = _choice(own, pairs, lambda name: (name != overall, *by_default(name)))
+    errors = preference({name: entry["balanced_accuracy"] for name, entry in own.items()})
+    choice = _choice(own, pairs, {name: (name != overall, errors[name]) for name in own})
     if choice["verdict"] == "tied" and choice["recommended"] == overall:
         choice["by"] = "overall"
     shown = choice["recommended"] or (choice["tied"] or [overall or next(iter(own))])[0]
@@ -220,19 +190,12 @@ def point_table(decision: Mapping[str, Any]) -> pd.DataFrame:
     """One row per category, detector and operating point, honest, asked or by costs."""
     rows = []
     for cell in decision["cells"]:
-        points = [("honest", cell["honest"])]
-        points += [("asked", point) for point in cell["points"]]
-        points += [("costs", cell["cost_point"])] if cell["cost_point"] else []
+        points = [("honest", cell["honest"], " ".join(cell["flags"]))]
+        points += [("asked", point, "") for point in cell["points"]]
+        points += [("costs", cell["cost_point"], "")] if cell["cost_point"] else []
+        where = {name: cell[name] for name in ("category", "method", "backbone")}
         rows += [
-            {
-                "category": cell["category"],
-                "method": cell["method"],
-                "backbone": cell["backbone"],
-                "kind": kind,
-                **_flat(point),
-                "flags": " ".join(cell["flags"]) if kind == "honest" else "",
-            }
-            for kind, point in points
+            {**where, "kind": kind, **_flat(point), "flags": flags} for kind, point, flags in points
         ]
     return pd.DataFrame(rows)
 

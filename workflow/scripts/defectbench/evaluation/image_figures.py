@@ -48,6 +48,7 @@ def image_figures(
     called = scores >= (np.inf if honest is None else honest)
     metrics = image_metrics(labels, scores, thresholds)
     replicates = bootstrap_replicates(labels, scores, groups, seed, category)
+    why = reasons(metrics, labels, thresholds)
     figures = {
         "images": {
             "train": len(held_out.scores),
@@ -58,9 +59,9 @@ def image_figures(
         "thresholds": thresholds,
         "metrics": metrics,
         "intervals": metric_intervals(metrics, replicates, labels, called, groups),
-        "reasons": reasons(metrics, labels, thresholds),
-        "cautions": cautions(labels, groups, held_out.groups, rate),
-        "flags": flags(metrics, called, labels, groups, rate),
+        "reasons": why,
+        "cautions": list(cautions(test, held_out, rate).values()),
+        "flags": flags(test, held_out, honest, rate, metrics, why),
         "defects": defect_metrics(test, honest, seed, category),
         "worst": [
             {

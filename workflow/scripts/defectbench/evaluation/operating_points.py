@@ -1,76 +1,62 @@
-"""What a threshold will do: the share of defects it finds, of good parts it rejects, the cost."""
+"""What a threshold does: how many defects it finds, how many good parts it rejects, its cost."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from defectbench.evaluation.bootstrap import group_numbers
+from defectbench.evaluation.bootstrap import independent_images
 from defectbench.evaluation.cautions import against_asked
 from defectbench.evaluation.image_metrics import confusion_at
 from defectbench.evaluation.rates import effective_size, rate_interval
 from defectbench.evaluation.thresholds import images_to_vouch_for, threshold_at_false_positive_rate
+from defectbench.records import HeldOutScores, Scores
 
 
-class ScoredImages(NamedTuple):
-    """Scores of one detector on one category.
-
-    Attributes
-    ----------
-    labels, scores, groups
-        Of the test images, (n_images,); a group of '' is a group of its own.
-    held_out, held_out_groups
-        Scores of defect-free images that the scorer was not fitted on, and their groups.
-    """
-
-    labels: np.ndarray
-    scores: np.ndarray
-    groups: np.ndarray
-    held_out: np.ndarray
-    held_out_groups: np.ndarray
-
-
-def operating_point(images: ScoredImages, rate: float) -> dict[str, Any]:
-    """A threshold set without labels for an asked false-positive rate, and what it does.
+def operating_point(
+    test: Scores, held_out: HeldOutScores, rate: float, threshold: float | None
+) -> dict[str, Any]:
+    """What a threshold does that was set without labels for an asked false-positive rate.
 
     Parameters
     ----------
-    images
-        The scores.
+    test, held_out
+        Scores of a detector on a category.
     rate
         The share of good parts that may be called defective.
+    threshold
+        Set for that rate from the held-out scores; None without any.
 
     Returns
     -------
     dict
-        ``asked``, ``threshold`` (None without held-out images), ``held_out`` (independent
-        held-out images: groups count as one), ``needed`` (`thresholds.images_to_vouch_for`),
-        ``against_asked`` (see `figure_tables.against_asked`), and the figures of `judged`.
+        ``asked``, ``threshold``, ``held_out`` (number of independent held-out images), ``needed``
+        (`thresholds.images_to_vouch_for`), ``against_asked`` (see `cautions.against_asked`), and
+        the figures of `judged`.
     """
-    threshold = threshold_at_false_positive_rate(images.held_out, rate)
-    good = images.labels == 0
-    called = images.scores[good] >= (np.inf if threshold is None else threshold)
     return {
         "asked": rate,
         "threshold": threshold,
-        "held_out": independent_images(images.held_out_groups),
+        "held_out": independent_images(held_out.groups),
         "needed": images_to_vouch_for(rate),
-        "against_asked": against_asked(called, images.groups[good], rate),
-        **judged(images, threshold),
+        "against_asked": against_asked(test, threshold, rate),
+        **judged(test, threshold),
     }
 
 
-def operating_points(images: ScoredImages, rates: Sequence[float]) -> list[dict[str, Any]]:
+def operating_points(
+    test: Scores, held_out: HeldOutScores, rates: Sequence[float]
+) -> list[dict[str, Any]]:
     """`operating_point` of every asked rate, in ascending order, each once."""
-    return [operating_point(images, rate) for rate in sorted(set(rates))]
+    return [
+        operating_point(
+            test, held_out, rate, threshold_at_false_positive_rate(held_out.scores, rate)
+        )
+        for rate in sorted(set(rates))
+    ]
 
 
-def independent_images(groups: np.ndarray) -> int:
-    """Number of images, those of a group counted as one."""
-    return len(set(group_numbers(groups).tolist()))
-
-
-def judged(images: ScoredImages, threshold: float | None) -> dict[str, Any]:
+def judged(test: Scores, threshold: float | None) -> dict[str, Any]:
     """Counts and rates of the test images at a threshold, with exact 95 % intervals.
 
     Returns
@@ -86,18 +72,13 @@ def judged(images: ScoredImages, threshold: float | None) -> dict[str, Any]:
     figures |= {f"{name}{part}": None for name in names for part in ("", "_interval", "_of")}
     if threshold is None:
         return figures
-    found, false_alarms, escapes, passed = confusion_at(images.labels, images.scores, threshold)
-    figures |= {
-        "found": found,
-        "escapes": escapes,
-        "false_alarms": false_alarms,
-        "passed": passed,
-    }
-    called = images.scores >= threshold
+    confusion = confusion_at(test.labels, test.scores, threshold)
+    figures |= zip(("found", "false_alarms", "escapes", "passed"), confusion, strict=True)
+    called = test.scores >= threshold
     for name, label, hits in zip(names, (1, 1, 0), (called, ~called, called), strict=True):
-        own = images.labels == label
+        own = test.labels == label
         if own.any():
-            rate, of = float(hits[own].mean()), effective_size(hits[own], images.groups[own])
+            rate, of = float(hits[own].mean()), effective_size(hits[own], test.groups[own])
             figures |= {name: rate, f"{name}_of": of, f"{name}_interval": rate_interval(rate, of)}
     return figures
 
@@ -125,7 +106,9 @@ def together(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return figures
 
 
-def cost_point(images: ScoredImages, costs: Mapping[str, float]) -> dict[str, Any] | None:
+def cost_point(
+    test: Scores, held_out: HeldOutScores, costs: Mapping[str, float]
+) -> dict[str, Any] | None:
     """The threshold of the smallest expected cost, and what it does.
 
     False alarms are expected from the held-out good images, escapes from the defective *test*
@@ -133,8 +116,8 @@ def cost_point(images: ScoredImages, costs: Mapping[str, float]) -> dict[str, An
 
     Parameters
     ----------
-    images
-        The scores.
+    test, held_out
+        Scores of a detector on a category.
     costs
         ``escape`` and ``false_alarm``: cost of one, in any unit. ``defective_share``: the share
         of the parts that are defective, 0 to 1.
@@ -145,10 +128,12 @@ def cost_point(images: ScoredImages, costs: Mapping[str, float]) -> dict[str, An
         ``threshold``, ``cost_per_1000`` parts, and the figures of `judged`. Of several cheapest
         thresholds the highest. None unless there are held-out and defective images.
     """
-    defective = np.sort(images.scores[images.labels == 1])
-    good = np.sort(images.held_out)
+    defective = np.sort(test.scores[test.labels == 1])
+    good = np.sort(held_out.scores)
     if not len(defective) or not len(good):
         return None
+    # the cost changes only where the threshold passes a score: above that of a defective image
+    # there is an escape more, just above that of a good image a false alarm less
     candidates = np.unique(np.concatenate([defective, np.nextafter(good, np.inf)]))
     candidates = np.append(candidates, np.nextafter(candidates[-1], np.inf))
     escape_rates = np.searchsorted(defective, candidates, "left") / len(defective)
@@ -162,5 +147,5 @@ def cost_point(images: ScoredImages, costs: Mapping[str, float]) -> dict[str, An
     return {
         "threshold": threshold,
         "cost_per_1000": float(expected[cheapest]),
-        **judged(images, threshold),
+        **judged(test, threshold),
     }

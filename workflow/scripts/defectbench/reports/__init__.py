@@ -1,1 +1,1 @@
-"""From metrics to what people read. Nothing here computes a metric."""
+"""What people read of the results: tables, details, pages. Metrics are computed in evaluation."""

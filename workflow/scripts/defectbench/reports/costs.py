@@ -1,23 +1,23 @@
-"""What detectors cost, in the benchmark and as files, and what jobs used of what they asked for."""
+"""Tables of cost: of detectors in the benchmark, of exported ones, and of the jobs of a run."""
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
-from tabulate import tabulate
-
-from defectbench.reports import decision_text as words
+from defectbench.evaluation.cells import CellResults, detector_name
 from defectbench.reports import markdown
-from defectbench.reports.cells import CellResults
+from defectbench.reports.decision_text import COST_MEANS
+from defectbench.reports.markdown import MISSING, amount, scope_line, with_interval
 
-HEADER = (
-    "detector",
-    "AUROC",
-    "fit, CPU seconds",
-    "scoring, CPU ms per image",
-    "with extraction, ms per image",
-    "peak memory, MB",
-    "model, MB",
-)
+COST: markdown.Columns = {
+    "detector": itemgetter("detector"),
+    "AUROC": lambda entry: with_interval(entry["auroc"], entry["auroc_interval"]),
+    "fit, CPU seconds": lambda entry: amount(entry["fit_cpu_seconds"]),
+    "scoring, CPU ms per image": lambda entry: amount(entry["score_cpu_ms_per_image"]),
+    "with extraction, ms per image": lambda entry: amount(entry["milliseconds"]),
+    "peak memory, MB": lambda entry: amount(entry["peak_mb"]),
+    "model, MB": lambda entry: amount(entry["model_bytes"] / 1e6),
+}
 MEASURED = ("fit_cpu_seconds", "score_cpu_ms_per_image", "peak_mb", "model_bytes")
 
 
@@ -27,7 +27,7 @@ def with_costs(decision: Mapping[str, Any], cells: Sequence[CellResults]) -> lis
     Parameters
     ----------
     decision
-        From `choice.decide`.
+        From `decision.decide`.
     cells
         Those that it was made of.
 
@@ -52,24 +52,12 @@ def cost_markdown(dataset: str, scope: str, detectors: Sequence[Mapping[str, Any
     Parameters
     ----------
     scope
-        From `text.scope_line`.
+        From `markdown.scope_line`.
     detectors
         From `with_costs`.
     """
-    rows = [
-        [
-            entry["detector"],
-            _with_interval(entry["auroc"], entry["auroc_interval"]),
-            words.amount(entry["fit_cpu_seconds"]),
-            words.amount(entry["score_cpu_ms_per_image"]),
-            words.amount(entry["milliseconds"]),
-            words.amount(entry["peak_mb"]),
-            words.amount(entry["model_bytes"] / 1e6),
-        ]
-        for entry in detectors
-    ]
-    note = f"Means over the categories, AUROC with 95 % interval. {words.COST_MEANS}"
-    table = markdown.table(HEADER, rows)
+    note = f"Means over the categories, AUROC with 95 % interval. {COST_MEANS}"
+    table = markdown.table_of(COST, detectors)
     return markdown.paragraphs(f"# {dataset}: cost", scope, note, table) + "\n"
 
 
@@ -77,21 +65,65 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return None if None in values else sum(values) / len(values)
 
 
-def _with_interval(value: float | None, interval: Sequence[float | None]) -> str:
-    within = words.bounds(*interval)
-    return f"{words.number(value)} ({within})" if within else words.number(value)
+EXPORTED: markdown.Columns = {
+    "category": itemgetter("category"),
+    "detector": detector_name,
+    "images": lambda card: card["proof"]["images"],
+    "score, % of tolerance": lambda card: (
+        f"{100 * card['proof']['largest_share_of_tolerance']:.2g}"
+    ),
+    "map": lambda card: _deviation(card["proof"]["largest_map_deviation"]),
+    "flips": lambda card: card["proof"]["verdict_flips"],
+    "file, MB": lambda card: f"{card['file_mb']:.1f}",
+    "load, s": lambda card: f"{card['load_seconds']:.2f}",
+    "ms per image": lambda card: f"{card['milliseconds_median']:.1f}",
+    "95th percentile": lambda card: f"{card['milliseconds_95th_percentile']:.1f}",
+    "images per s": lambda card: f"{card['images_per_second']:.0f}",
+    "memory, MB": lambda card: card["peak_memory_mb"] or MISSING,
+}
 
 
-USAGE_HEADER = (
-    "rule",
-    "jobs",
-    "threads",
-    "CPUs used",
-    "MB asked",
-    "MB used",
-    "minutes asked",
-    "minutes used",
-)
+def _deviation(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.0e}"
+
+
+def detectors_markdown(
+    dataset: str, categories: Sequence[str], cards: Sequence[Mapping[str, Any]]
+) -> str:
+    """Proof and cost of every exported detector of a dataset, in one table.
+
+    Parameters
+    ----------
+    dataset, categories
+        Its name and all its categories.
+    cards
+        What rule `detector` measured of each.
+    """
+    covered = list(dict.fromkeys(card["category"] for card in cards))
+    threads = "/".join(map(str, sorted({card["threads"] for card in cards})))
+    note = (
+        "Each scored all test images through onnxruntime before it was written: the largest "
+        "deviation of a score from the benchmark's, as a share of what is allowed, of a map, as a "
+        "share of the largest value, and verdicts that differ. Then, in a process of its own: "
+        "time to load with all checks, from an image's file to its verdict one at a time, "
+        f"throughput in batches, peak memory. On {cards[0]['machine']}, {threads} threads, "
+        f"onnxruntime {cards[0]['onnxruntime']}."
+    )
+    title, scope = f"# {dataset}: detectors as files", scope_line(covered, categories)
+    table = markdown.table_of(EXPORTED, cards)
+    return markdown.paragraphs(title, scope, note, table) + "\n"
+
+
+USAGE: markdown.Columns = {
+    "rule": lambda jobs: jobs[0]["rule_name"],
+    "jobs": len,
+    "threads": lambda jobs: f"{_most(jobs, 'threads'):.0f}",
+    "CPUs used": lambda jobs: f"{_cpus(jobs):.1f}",
+    "MB asked": lambda jobs: f"{_most(jobs, 'mem_mb'):.0f}",
+    "MB used": lambda jobs: f"{_most(jobs, 'max_rss'):.0f}",
+    "minutes asked": lambda jobs: f"{_most(jobs, 'runtime'):.0f}",
+    "minutes used": lambda jobs: f"{_most(jobs, 's') / 60:.2f}",
+}
 
 
 def usage_table(jobs: Sequence[Mapping[str, Any]]) -> str:
@@ -105,30 +137,19 @@ def usage_table(jobs: Sequence[Mapping[str, Any]]) -> str:
     """
     rules: dict[str, list[Mapping[str, Any]]] = {}
     for job in jobs:
-        rules.setdefault(job.get("rule_name", "unknown"), []).append(job)
-    return tabulate(
-        [_row(rule, rules[rule]) for rule in sorted(rules)],
-        USAGE_HEADER,
-        "github",
-        disable_numparse=True,
-    )
+        known = {"rule_name": "unknown", **job.get("resources", {}), **job}
+        rules.setdefault(known["rule_name"], []).append(known)
+    return markdown.table_of(USAGE, [rules[name] for name in sorted(rules)])
 
 
-def _row(rule: str, jobs: Sequence[Mapping[str, Any]]) -> list[str]:
-    asked = [job.get("resources", {}) for job in jobs]
-    seconds = max(float(job["s"]) for job in jobs)
+def _most(jobs: Sequence[Mapping[str, Any]], figure: str) -> float:
+    return max(_number(job.get(figure)) for job in jobs)
+
+
+def _cpus(jobs: Sequence[Mapping[str, Any]]) -> float:
+    """Processors that the job with the most processor time kept busy."""
     busiest = max(jobs, key=lambda job: _number(job.get("cpu_time")))
-    cpus = _number(busiest.get("cpu_time")) / max(float(busiest["s"]), 1e-9)
-    return [
-        rule,
-        str(len(jobs)),
-        str(max(int(job.get("threads", 0)) for job in jobs)),
-        f"{cpus:.1f}",
-        f"{max(_number(request.get('mem_mb')) for request in asked):.0f}",
-        f"{max(_number(job.get('max_rss')) for job in jobs):.0f}",
-        f"{max(_number(request.get('runtime')) for request in asked):.0f}",
-        f"{seconds / 60:.2f}",
-    ]
+    return _number(busiest.get("cpu_time")) / max(float(busiest["s"]), 1e-9)
 
 
 def _number(value: Any) -> float:

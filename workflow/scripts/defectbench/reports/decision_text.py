@@ -1,24 +1,22 @@
-"""The answer in words, for the page and for the top of the Markdown table."""
+"""The decision in words, for the page, the top of the table and the end of a run."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tabulate import tabulate
-
-from defectbench.evaluation.cautions import FEWEST
 from defectbench.evaluation.decision import cell_of
+from defectbench.reports import markdown
+from defectbench.reports.flags import flag_texts, warnings
+from defectbench.reports.markdown import (
+    MISSING,
+    bounds,
+    listed,
+    number,
+    per_thousand,
+    score,
+    thousand,
+)
 from defectbench.storage import read_json
-
-MISSING = "–"
-
-FEW = {"few_good": "good", "few_defective": "defective"}
-AGAINST = {"above": "more", "below": "fewer"}
-FLAGS = {
-    "above": "more false alarms than asked",
-    "below": "fewer false alarms than asked: the threshold is stricter than needed",
-    "useless": "no better than calling every part defective",
-}
 
 AUROC_MEANS = (
     "AUROC is the chance that a defective part scores higher than a good one: 1 is perfect, 0.5 is "
@@ -50,16 +48,15 @@ COST_MEANS = (
 
 def title(detector: str) -> str:
     """A detector's name in a sentence."""
-    method, backbone = detector.split(" ", 1)
-    return f"{method} on {backbone}"
+    return detector.replace(" ", " on ", 1)
 
 
 def short_names(detectors: Sequence[str]) -> dict[str, str]:
     """The method alone where no two detectors share one, else method and backbone."""
-    methods = [detector.split(" ", 1)[0] for detector in detectors]
-    alone = len(set(methods)) == len(methods)
-    pairs = zip(detectors, methods, strict=True)
-    return {detector: method if alone else title(detector) for detector, method in pairs}
+    methods = {detector: detector.partition(" ")[0] for detector in detectors}
+    if len(set(methods.values())) == len(methods):
+        return methods
+    return {detector: title(detector) for detector in detectors}
 
 
 def headline(decision: Mapping[str, Any]) -> str:
@@ -71,7 +68,7 @@ def headline(decision: Mapping[str, Any]) -> str:
     if overall["verdict"] == "clear":
         return f"Use {title(taken)}."
     if overall["verdict"] == "tied":
-        those = _listed(tied) if len(tied) < 3 else f"{len(tied)} detectors"
+        those = listed(tied) if len(tied) < 3 else f"{len(tied)} detectors"
         return f"No clear difference between {those}. Take {title(taken)}."
     if overall["verdict"] == "only":
         return f"{title(taken)}, the only detector that was run."
@@ -85,23 +82,22 @@ def reason(decision: Mapping[str, Any]) -> str:
     overall = decision["overall"]
     if overall["verdict"] == "none":
         return ""
-    low, high = overall["auroc_interval"]
     best = title(overall["tied"][0])
-    score = f"AUROC {number(overall['auroc'])}, {bounds(low, high)}"
+    auroc = f"AUROC {number(overall['auroc'])}, {bounds(overall['auroc_interval'])}"
     if overall["verdict"] == "chance":
-        return f"The first, {best}, may be no better than guessing ({score})."
+        return f"The first, {best}, may be no better than guessing ({auroc})."
     if overall["verdict"] == "only":
-        return f"There is nothing to compare it with ({score})."
+        return f"There is nothing to compare it with ({auroc})."
     if overall["verdict"] == "clear":
         value, low, high = overall["difference"]
         return (
-            f"It separates defective from good parts best ({score}), ahead of the next, "
+            f"It separates defective from good parts best ({auroc}), ahead of the next, "
             f"{title(overall['runner_up'])}, by {value:.3f} ({low:.3f} to {high:.3f})."
         )
     names = short_names([entry["detector"] for entry in decision["detectors"]])
-    equals = _listed([names[name] for name in overall["tied"][1:]])
+    equals = listed([names[name] for name in overall["tied"][1:]])
     return (
-        f"{best} ranks first ({score}), but on these test images {equals} cannot be told from it "
+        f"{best} ranks first ({auroc}), but on these test images {equals} cannot be told from it "
         f"with 95 % confidence. {title(overall['recommended'])} is the one with the fewest "
         "errors of both kinds at its threshold."
     )
@@ -110,56 +106,25 @@ def reason(decision: Mapping[str, Any]) -> str:
 def consequence(decision: Mapping[str, Any]) -> str:
     """What the thresholds of the overall detector do to 1,000 parts of either kind."""
     overall = decision["overall"]
-    escapes = per_thousand(overall["escape_rate"], overall["escape_rate_interval"])
-    alarms = per_thousand(overall["false_alarm_rate"], overall["false_alarm_rate_interval"])
     parts = []
     if overall["escape_rate"] is not None:
+        escapes = per_thousand(overall, "escape_rate")
         parts.append(f"of 1,000 defective parts {escapes} slip through")
     if overall["false_alarm_rate"] is not None:
         parts.append(
-            f"of 1,000 good parts {alarms} are rejected "
-            f"(asked: at most {1000 * decision['asked']:.0f})"
+            f"of 1,000 good parts {per_thousand(overall, 'false_alarm_rate')} are rejected "
+            f"(asked: at most {thousand(decision['asked'])})"
         )
     if not parts:
         return ""
     return f"At its honest thresholds, {', and '.join(parts)}."
 
 
-def warnings(decision: Mapping[str, Any]) -> list[str]:
-    """What must not be missed about the thresholds recommended, one sentence per kind."""
-    places: dict[str, list[str]] = {}
-    for entry in decision["categories"]:
-        for name in cell_of(decision, entry["category"], entry["shown"])["flags"]:
-            categories = places.setdefault("few" if name in FEW else name, [])
-            if entry["category"] not in categories:
-                categories.append(entry["category"])
-    sentences = {
-        "useless": "the threshold serves no better (by F1) than calling every part defective",
-        "above": "the threshold rejects more good parts than was asked",
-        "few_held_out": "there are too few independent training images to promise the asked rate",
-        "few": "there are too few independent test images to judge",
-    }
-    total = len(decision["categories"])
-    return [
-        f"{_places(places[name], total)}, {sentence}."
-        for name, sentence in sentences.items()
-        if name in places
-    ]
-
-
-def _places(categories: Sequence[str], total: int) -> str:
-    if len(categories) == total > 1:
-        return "In every category"
-    if len(categories) < 4:
-        return f"On {_listed(categories)}"
-    return f"In {len(categories)} of {total} categories"
-
-
 def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:
     """How sure a category's recommendation is, in a few words; detectors by their short names."""
     if entry["verdict"] == "tied":
         others = [names[name] for name in entry["tied"] if name != entry["recommended"]]
-        return f"no clear difference to {_listed(others)}"
+        return f"no clear difference to {listed(others)}"
     if entry["verdict"] == "none":
         return f"cannot be judged: {entry['reason']}"
     return {
@@ -167,38 +132,6 @@ def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:
         "only": "the only one run",
         "chance": "none is clearly better than guessing",
     }[entry["verdict"]]
-
-
-def flag_texts(cell: Mapping[str, Any], asked: float) -> list[str]:
-    """The flags of a cell in words."""
-    few = [name for name in cell["flags"] if name in FEW]
-    texts = [_flag_text(name, cell["honest"], asked) for name in cell["flags"] if name not in few]
-    kinds = " and ".join(FEW[name] for name in few)
-    return [*texts, f"fewer than {FEWEST} independent {kinds} test images"] if few else texts
-
-
-def _flag_text(name: str, point: Mapping[str, Any], asked: float) -> str:
-    if name == "few_held_out":
-        return point_flags(point)[0]
-    if name in ("above", "below"):
-        return f"{FLAGS[name]} ({percent(asked)} asked, {percent(point['false_alarm_rate'])} seen)"
-    return FLAGS[name]
-
-
-def point_flags(point: Mapping[str, Any]) -> list[str]:
-    """What speaks against an operating point, in words."""
-    found = []
-    needed, has = point["needed"], point["held_out"]
-    if needed is None:
-        found.append("no number of images can vouch for no false alarm at all")
-    elif has < needed:
-        found.append(
-            f"{has} independent training images cannot vouch for {percent(point['asked'])}; "
-            f"{needed:,} could"
-        )
-    if point["against_asked"]:
-        found.append(f"{AGAINST[point['against_asked']]} false alarms than asked")
-    return found
 
 
 def decision_markdown(decision: Mapping[str, Any]) -> str:
@@ -209,93 +142,26 @@ def decision_markdown(decision: Mapping[str, Any]) -> str:
         cell = cell_of(decision, entry["category"], entry["shown"])
         point = cell["honest"]
         rows.append(
-            [
-                entry["category"],
-                entry["recommended"] or MISSING,
-                category_verdict(entry, names),
-                score(point["threshold"]),
-                per_thousand(point["escape_rate"], point["escape_rate_interval"]),
-                per_thousand(point["false_alarm_rate"], point["false_alarm_rate_interval"]),
-            ]
+            {
+                "category": entry["category"],
+                "detector": entry["recommended"] or MISSING,
+                "how sure": category_verdict(entry, names),
+                "threshold": score(point["threshold"]),
+                "escapes per 1,000 defective": per_thousand(point, "escape_rate"),
+                "false alarms per 1,000 good": per_thousand(point, "false_alarm_rate"),
+            }
         )
-        if flags := flag_texts(cell, decision["asked"]):
+        if flags := flag_texts(cell):
             mind.append(f"- {entry['category']}: {'; '.join(flags)}")
-    header = [
-        "category",
-        "detector",
-        "how sure",
-        "threshold",
-        "escapes per 1,000 defective",
-        "false alarms per 1,000 good",
-    ]
-    cells = [[str(text).replace("|", "\\|") for text in row] for row in rows]
-    parts = [
+    return markdown.paragraphs(
         "## Which detector, which threshold, what slips through",
         f"**{headline(decision)}** {reason(decision)} {consequence(decision)}".strip(),
         *(f"**{text}**" for text in warnings(decision)),
-        tabulate(cells, header, tablefmt="github", disable_numparse=True),
+        markdown.table(list(rows[0]), [row.values() for row in rows]),
         "\n".join(mind),
         f"In brackets, 95 % intervals. A part is called defective when its anomaly score reaches "
         f"the threshold. {HONEST_MEANS} {AUROC_MEANS}",
-    ]
-    return "\n\n".join(filter(None, parts))
-
-
-def _listed(names: Sequence[str]) -> str:
-    if len(names) < 2:
-        return "".join(names)
-    return f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def number(value: float | None) -> str:
-    """Three decimals, or a dash."""
-    return MISSING if value is None else f"{value:.3f}"
-
-
-def score(value: float | None) -> str:
-    """An anomaly score or threshold in its own unit, six digits."""
-    return MISSING if value is None else f"{value:.6g}"
-
-
-def per_thousand(rate: float | None, limits: Sequence[float] | None) -> str:
-    """A rate as a number of 1,000 parts, with its interval."""
-    if rate is None or limits is None:
-        return MISSING
-    return f"{rounded_thousand(rate)} {range_thousand(limits)}"
-
-
-def amount(value: float | None) -> str:
-    """A time, a size or a sum to three digits, or a dash."""
-    if value is None:
-        return MISSING
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def rounded_thousand(rate: float | None) -> str:
-    """A rate as a number of 1,000 parts."""
-    return MISSING if rate is None else f"{1000 * rate:.0f}"
-
-
-def range_thousand(limits: Sequence[float] | None) -> str:
-    """Limits of a rate as numbers of 1,000 parts, in brackets."""
-    return "" if limits is None else f"({1000 * limits[0]:.0f}–{1000 * limits[1]:.0f})"
-
-
-def percent(rate: float) -> str:
-    """A rate in percent, without empty decimals."""
-    return f"{100 * rate:.3g} %"
-
-
-def share(rate: float | None, limits: Sequence[float] | None) -> str:
-    """A rate in percent, with its interval."""
-    if rate is None or limits is None:
-        return MISSING
-    return f"{100 * rate:.1f} % ({100 * limits[0]:.1f}–{100 * limits[1]:.1f})"
-
-
-def bounds(low: float | None, high: float | None) -> str:
-    """An interval by itself, or nothing."""
-    return "" if low is None or high is None else f"{low:.3f}–{high:.3f}"
+    )
 
 
 def closing_lines(reports: Iterable[str | Path]) -> list[str]:

@@ -1,16 +1,35 @@
-"""The report's second file: per category, defect types, confusions, worst-ranked images."""
+"""Details of each category: defect types, confusion matrices, the images ranked worst."""
 
 from collections.abc import Mapping
-from typing import Any
+from operator import itemgetter
 
+from defectbench.evaluation.cells import detector_name
 from defectbench.reports import markdown
-from defectbench.reports.markdown import scope_line
+from defectbench.reports.markdown import scope_line, score, with_interval
 from defectbench.reports.results import Metrics, Results
 
 MATRICES = {
     "honest threshold": ("honest", "value"),
     "oracle threshold": ("oracle", "value"),
     "published (oracle)": ("oracle", "published"),
+}
+
+DEFECTS: markdown.Columns = {
+    "method": itemgetter("method"),
+    "backbone": itemgetter("backbone"),
+    "defect": itemgetter("defect"),
+    "images": itemgetter("images"),
+    "AUROC": lambda row: with_interval(row["image_auroc"], row["image_auroc_interval"]),
+    "found": lambda row: with_interval(
+        row["called_defective"], row["called_defective_interval"], ".1%"
+    ),
+}
+WORST: markdown.Columns = {
+    "method": itemgetter("method"),
+    "backbone": itemgetter("backbone"),
+    "image": itemgetter("path"),
+    "anomaly score": lambda row: score(row["anomaly_score"]),
+    "wrong side of": lambda row: f"{row['rank_error']:.1%}",
 }
 
 
@@ -32,7 +51,7 @@ def details(results: Results) -> str:
             f"## {category}",
             _defect_table(entries),
             "### Confusion matrices",
-            _confusion_table(results, category),
+            _confusion_table(results, entries),
             "### Worst-ranked images",
             "Wrong side of: share of the other class's images that the image is ranked "
             "wrongly against.",
@@ -42,29 +61,19 @@ def details(results: Results) -> str:
 
 
 def _defect_table(entries: Metrics) -> str:
-    rows = [
-        [
-            entry["method"],
-            entry["backbone"],
-            row["defect"],
-            row["images"],
-            _with_interval(row, "image_auroc", ".3f"),
-            _with_interval(row, "called_defective", ".1%"),
-        ]
-        for entry in entries
-        for row in entry["defects"]
-    ]
-    return markdown.table(["method", "backbone", "defect", "images", "AUROC", "found"], rows)
+    return markdown.table_of(
+        DEFECTS, [entry | row for entry in entries for row in entry["defects"]]
+    )
 
 
-def _confusion_table(results: Results, category: str) -> str:
+def _confusion_table(results: Results, entries: Metrics) -> str:
     rows = []
-    for detector in results.detectors:
-        found = {
-            title: markdown.counts(results.confusions(threshold, detector, column).loc[category])
-            for title, (threshold, column) in MATRICES.items()
-        }
-        rows.append({"method": detector[0], "backbone": detector[1], **found})
+    for entry in entries:
+        row = {"method": entry["method"], "backbone": entry["backbone"]}
+        for title, (threshold, column) in MATRICES.items():
+            matrices = results.confusions(threshold, detector_name(entry), column)
+            row[title] = markdown.counts(matrices.loc[entry["category"]])
+        rows.append(row)
     shown = [title for title in rows[0] if {row[title] for row in rows} != {markdown.MISSING}]
     return markdown.table(shown, [[row[title] for title in shown] for row in rows])
 
@@ -73,26 +82,8 @@ def _worst_table(entries: Metrics, images: Mapping[str, int]) -> str:
     if not images["test_good"] or not images["test_defective"]:
         lacking = "good" if images["test_defective"] else "defective"
         return f"{markdown.MISSING}: no {lacking} test image to rank against."
-    rows = [
-        [
-            entry["method"],
-            entry["backbone"],
-            row["path"],
-            f"{row['anomaly_score']:.6g}",
-            f"{row['rank_error']:.1%}",
-        ]
-        for entry in entries
-        for row in entry["worst"]
-    ]
+    rows = [entry | row for entry in entries for row in entry["worst"]]
     if not rows:
         defective, good = images["test_defective"], images["test_good"]
         return f"None: each of {defective} defective images ranks above each of {good} good ones."
-    return markdown.table(["method", "backbone", "image", "anomaly score", "wrong side of"], rows)
-
-
-def _with_interval(row: Mapping[str, Any], figure: str, form: str) -> str:
-    value, interval = row[figure], row[f"{figure}_interval"]
-    if value is None:
-        return markdown.MISSING
-    low, high = interval
-    return f"{value:{form}} ({low:{form}}–{high:{form}})"
+    return markdown.table_of(WORST, rows)

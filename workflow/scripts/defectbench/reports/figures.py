@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from defectbench.records import Scores
+
 # Okabe and Ito's colours (2008), told apart with any colour vision; yellow is too pale for lines
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ((), (6, 2), (6, 2, 1.5, 2), (1.5, 2), (8, 2, 1.5, 2, 1.5, 2))
@@ -121,7 +123,7 @@ def ranking_figure(detectors: Sequence[Mapping[str, Any]], look: Look) -> Markup
         return page_svg(figure, "ranking")
 
 
-def cost_figures(detectors: Sequence[Mapping[str, Any]], look: Look) -> list[Drawing]:
+def cost_figures(detectors: Iterable[Mapping[str, Any]], look: Look) -> list[Drawing]:
     """Mean AUROC against milliseconds per image and against memory, where they are known."""
     kinds = {"milliseconds": "milliseconds per image", "peak_mb": "peak memory in MB"}
     drawings = []
@@ -143,8 +145,7 @@ def cost_figures(detectors: Sequence[Mapping[str, Any]], look: Look) -> list[Dra
             axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_locator(NullLocator())
-            axes.set_xlabel(f"{unit} (log scale)")
-            axes.set_ylabel("AUROC, mean, 95 % interval")
+            axes.set(xlabel=f"{unit} (log scale)", ylabel="AUROC, mean, 95 % interval")
             axes.margins(x=0.25, y=0.2)
             axes.grid()
             told = ", ".join(f"{look.names[e['detector']]} {e[key]:.3g}" for e in entries)
@@ -175,18 +176,13 @@ def curve_panels(
     """
     positive = [rates[rates > 0].min() for rates, _ in roc.values()]
     lowest = min([*positive, 0.02])
-    good, found = "good parts rejected", "defects found"
+    good, found, right = "good parts rejected", "defects found", "share of rejected that is bad"
+    marked = ("good surface marked", "share of each defect marked")
     panels = [
         ("r", "ROC", roc, (good, found), (0, 1)),
         ("l", "ROC, few false alarms", roc, (f"{good} (log)", found), (lowest, 0.2)),
-        (
-            "p",
-            "Precision–recall",
-            precision_recall,
-            (found, "share of rejected that is bad"),
-            (0, 1),
-        ),
-        ("o", "PRO", pro, ("good surface marked", "share of each defect marked"), (0, 0.3)),
+        ("p", "Precision–recall", precision_recall, (found, right), (0, 1)),
+        ("o", "PRO", pro, marked, (0, 0.3)),
     ]
     drawings = []
     for letter, heading, curves, axis_names, limits in panels:
@@ -206,37 +202,33 @@ def _panel(
     limits: tuple[float, float],
 ) -> Markup:
     """Curves of one kind in a unit square, or between other limits along x."""
-    low, high = limits
+    low = limits[0]
     with matplotlib.rc_context(STYLE):
         figure = Figure((2.7, 2.8), layout="constrained")
         axes = figure.add_subplot()
         for detector, curve in curves.items():
             axes.plot(*curve, **look.line(detector))
-        axes.set_title(heading)
-        axes.set_xlabel(axis_names[0])
-        axes.set_ylabel(axis_names[1])
+        axes.set(title=heading, xlabel=axis_names[0], ylabel=axis_names[1])
         if low > 0:
             axes.set_xscale("log")
             ticks = [tick for tick in (0.001, 0.003, 0.01, 0.03, 0.1) if tick >= low]
             axes.set_xticks(ticks, [f"{100 * tick:g} %" for tick in ticks])
             axes.minorticks_off()
-        axes.set_xlim(low, high)
-        axes.set_ylim(0, 1.02)
+        axes.set(xlim=limits, ylim=(0, 1.02))
         axes.grid()
         return page_svg(figure, name)
 
 
-def histogram_figure(
-    name: str, scores: np.ndarray, defects: np.ndarray, labels: np.ndarray, threshold: float | None
-) -> Markup:
+def histogram_figure(name: str, test: Scores, threshold: float | None) -> Markup:
     """Scores of the good images and of each defect type, one row each, with the threshold."""
+    labels, defects = test.labels, test.defects
     rows = [("good", labels == 0)] if (labels == 0).any() else []
     rows += [
         (defect, (labels == 1) & (defects == defect))
         for defect in sorted(set(defects[labels == 1]))
     ]
-    edges = _histogram_edges(scores, threshold)
-    drawn = scores.clip(edges[0], edges[-1])
+    edges = _histogram_edges(test.scores, threshold)
+    drawn = test.scores.clip(edges[0], edges[-1])
     with matplotlib.rc_context(STYLE):
         figure = Figure((5, 0.9 + 0.42 * len(rows)), layout="constrained")
         axes = figure.add_subplot()
@@ -280,7 +272,11 @@ def _note(
 
 
 def page_svg(figure: Figure, name: str) -> Markup:
-    """A figure as an element to stand in a page: no header, no date, ids of its own."""
+    """A figure as an element of a page, without header and date.
+
+    Its ids begin with the name, because several figures share a page; of matplotlib's groups, which
+    nothing refers to, the ids go. The size is in pixels, the text in the colour of the page.
+    """
     stream = io.BytesIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with warnings.catch_warnings():

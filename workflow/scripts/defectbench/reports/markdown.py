@@ -1,11 +1,16 @@
-"""How figures and tables are written in Markdown."""
+"""How figures, texts and tables are written: dashes, decimals, intervals, Markdown."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
+
+from defectbench.records import Specification
+
+Columns = Mapping[str, Callable[[Any], Any]]
+Limits = Sequence[float | None] | None
 
 MISSING = "–"
 WIDTH = 180
@@ -17,6 +22,63 @@ def number(value: float | None, sign: str = "") -> str:
     return MISSING if value is None or value != value else f"{value:{sign}.3f}"
 
 
+def score(value: float | None) -> str:
+    """An anomaly score or threshold in its own unit, six digits."""
+    return MISSING if value is None or value != value else f"{value:.6g}"
+
+
+def amount(value: float | None) -> str:
+    """A time, a size or a sum to three digits, or a dash."""
+    if value is None:
+        return MISSING
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def percent(rate: float) -> str:
+    """A rate in percent, without empty decimals."""
+    return f"{100 * rate:.3g} %"
+
+
+def thousand(rate: float | None) -> str:
+    """A rate as a number of 1,000 parts."""
+    return MISSING if rate is None else f"{1000 * rate:.0f}"
+
+
+def bounds(limits: Limits, form: str = ".3f") -> str:
+    """An interval by itself; empty for none."""
+    if limits is None or None in limits:
+        return ""
+    low, high = limits
+    return f"{low:{form}}–{high:{form}}"
+
+
+def with_interval(value: float | None, limits: Limits, form: str = ".3f") -> str:
+    """A figure and, in brackets, its interval if there is one."""
+    if value is None:
+        return MISSING
+    within = bounds(limits, form)
+    return f"{value:{form}} ({within})" if within else f"{value:{form}}"
+
+
+def thousand_bounds(limits: Limits) -> str:
+    """Limits of a rate as numbers of 1,000 parts, in brackets; empty for none."""
+    return "" if limits is None else f"({bounds([1000 * limit for limit in limits], '.0f')})"
+
+
+def per_thousand(point: Mapping[str, Any], rate: str) -> str:
+    """A rate of an operating point as a number of 1,000 parts, with its interval."""
+    if point[rate] is None:
+        return MISSING
+    return f"{thousand(point[rate])} {thousand_bounds(point[f'{rate}_interval'])}"
+
+
+def share(rate: float | None, limits: Limits) -> str:
+    """A rate in percent, with its interval."""
+    if rate is None or limits is None:
+        return MISSING
+    return f"{100 * rate:.1f} % ({bounds([100 * limit for limit in limits], '.1f')})"
+
+
 def counts(row: pd.Series) -> str:
     """Counts of a confusion matrix, or a dash where one is missing."""
     return MISSING if row.isna().any() else " / ".join(f"{count:.0f}" for count in row)
@@ -24,7 +86,29 @@ def counts(row: pd.Series) -> str:
 
 def compact(value: Any) -> str:
     """A mapping in one line, without JSON's marks."""
-    return json.dumps(value, sort_keys=True).strip("{}").replace('"', "") or MISSING
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return text.strip("{}").replace('"', "") or MISSING
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+STAGES = ("features", "scorer", "evaluation", "pixel metrics")
+
+
+def made_of(made: Specification) -> dict[str, str]:
+    """What a detector's specification says of how its figures were made, in words."""
+    told = {
+        "scorer": made["scorer"],
+        "parameters": compact(made["parameters"]),
+        "layers": ", ".join(made["layers"]),
+        "images": compact(made["preprocessing"]),
+        "weights": made["weights_sha256"][:16],
+    }
+    told |= {f"code of {stage}": made["code"].get(stage, "") for stage in STAGES}
+    return {what: text or MISSING for what, text in told.items()}
 
 
 def distinct(values: Iterable[Any]) -> str:
@@ -41,6 +125,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A table as GitHub renders it; texts that look like numbers stay as they are."""
     cells = [list(map(_escaped, row)) for row in rows]
     return tabulate(cells, list(map(_escaped, header)), tablefmt="github", disable_numparse=True)
+
+
+def table_of(columns: Columns, entries: Iterable[Any]) -> str:
+    """A table with a row for each entry; columns by their headings, each the cell's text."""
+    return table(list(columns), [[text(entry) for text in columns.values()] for entry in entries])
 
 
 def tables(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -3,18 +3,20 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
+from defectbench.evaluation.cells import CellResults
 from defectbench.evaluation.decision import cell_of
 from defectbench.evaluation.image_metrics import precision_recall_curve, roc_curve
 from defectbench.images.index import IndexRow
-from defectbench.reports import decision_text
-from defectbench.reports.cells import CellResults
+from defectbench.reports import decision_text, markdown
 from defectbench.reports.costs import with_costs
 from defectbench.reports.figures import (
     Look,
@@ -23,7 +25,8 @@ from defectbench.reports.figures import (
     histogram_figure,
     ranking_figure,
 )
-from defectbench.reports.markdown import scope_line
+from defectbench.reports.flags import cautions, flag_texts, point_flags, warnings
+from defectbench.reports.markdown import MISSING, compact, made_of, scope_line
 from defectbench.reports.pictures import gallery
 from defectbench.reports.verdicts import NewImages
 
@@ -55,7 +58,7 @@ def render_page(
     cells
         Every detector on every category of the run.
     decision
-        From `choice.decide`.
+        From `decision.decide`.
     folders
         Of the images of each category; empty where features were made elsewhere.
     masks
@@ -67,20 +70,19 @@ def render_page(
     links
         Title and relative address of the files beside the page.
     what_if
-        From `report.study_section`; None where the page shows no studies.
+        From `studies.report.study_section`; None where the page shows no studies.
     """
-    shown = [entry["category"] for entry in decision["categories"]]
     detectors = [entry["detector"] for entry in decision["detectors"]]
-    names = decision_text.short_names(detectors)
-    look = Look(names)
-    chosen = [
-        (_cell(cells, entry["category"], entry["shown"]), _threshold(decision, entry))
-        for entry in decision["categories"]
-    ]
-    costs = with_costs(decision, cells)
-    pictures, left_out = gallery(chosen, folders, masks)
-    data, without_scores = _embedded(dataset, cells, decision)
-    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    look = Look(decision_text.short_names(detectors))
+    wanted = {entry["category"]: entry["shown"] for entry in decision["categories"]}
+    chosen = {
+        category: next(c for c in cells if (c.category, c.detector) == (category, detector))
+        for category, detector in wanted.items()
+    }
+    costs = {entry["detector"]: entry for entry in with_costs(decision, cells)}
+    pairs = [(cell, cell.threshold) for cell in chosen.values()]
+    pictures, left_out = gallery(pairs, folders, masks)
+    data, without_scores = _embedded(dataset, cells, decision, look.names)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -90,50 +92,75 @@ def render_page(
     )
     return environment.get_template("page.html").render(
         dataset=dataset,
-        categories=shown,
-        scope=scope_line(shown, categories),
+        categories=list(chosen),
+        scope=scope_line(list(chosen), categories),
         detectors=detectors,
+        labels=look.names,
         decision=decision,
         words=decision_text,
-        labels=names,
-        cell_of=lambda category, detector: cell_of(decision, category, detector),
-        threshold_of=lambda category: next(at for cell, at in chosen if cell.category == category),
-        heat=heat_table(decision, shown, detectors),
-        ranking=ranking_figure(decision["detectors"], look),
-        milliseconds=next(
-            entry["milliseconds"]
-            for entry in costs
-            if entry["detector"] == decision["overall"]["shown"]
-        ),
-        milliseconds_of={cell.category: cell.milliseconds for cell, _ in chosen},
-        costs=costs,
-        cost_figures=cost_figures(costs, look),
-        curves=[_curves(place, category, cells, look) for place, category in enumerate(shown)],
+        fmt=markdown,
+        warnings=warnings(decision),
+        flag_texts=flag_texts,
+        point_flags=point_flags,
+        cell_of=partial(cell_of, decision),
+        chosen=chosen,
+        heat=heat_table(decision, detectors),
+        milliseconds=costs[decision["overall"]["shown"]]["milliseconds"],
+        costs=costs.values(),
         located=[c for c in decision["cells"] if c["pixel"].get("pixel_auroc") is not None],
-        has_pro=any(cell.pixels.get("curve") for cell in cells),
-        defect_types=sorted({str(defect) for cell in cells for defect in cell.defects}),
-        histograms=[_histogram(place, *pair) for place, pair in enumerate(chosen)],
-        pictures=[picture | {"verdict": _verdict(picture, chosen)} for picture in pictures],
-        has_panels=any(picture["panels"] for picture in pictures),
+        defect_types=sorted({str(defect) for cell in cells for defect in cell.test.defects}),
+        pictures=[
+            picture | {"verdict": _verdict(picture, chosen[picture["category"]].threshold)}
+            for picture in pictures
+        ],
         left_out=left_out,
         without_scores=without_scores,
-        provenance=[_provenance(cells, detector) for detector in detectors],
-        digests={c.category: c.metrics["provenance"].get("dataset_sha256", "–") for c in cells},
+        made_of=[_made(cells, detector) for detector in detectors],
+        digests={c.category: c.metrics["specification"]["dataset_sha256"] for c in cells},
         seed=cells[0].metrics["seed"],
-        notes={name: dict.fromkeys(notes[name]) for name in shown if notes.get(name)},
-        cautions=_cautions(decision),
+        notes={name: notes[name] for name in chosen if notes.get(name)},
+        cautions=cautions(decision["cells"]),
         new_images=new_images,
         links=links,
         what_if=what_if,
-        style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        data=Markup(script_safe_json(data)),
+        **_drawings(decision, cells, chosen.values(), costs.values(), look),
+        **_assets(data),
     )
 
 
+def _drawings(
+    decision: Mapping[str, Any],
+    cells: Sequence[CellResults],
+    chosen: Iterable[CellResults],
+    costs: Iterable[Mapping[str, Any]],
+    look: Look,
+) -> dict[str, Any]:
+    """All that is drawn from figures and scores, by its name in the template."""
+    categories = [entry["category"] for entry in decision["categories"]]
+    return {
+        "ranking": ranking_figure(decision["detectors"], look),
+        "cost_figures": cost_figures(costs, look),
+        "curves": [_curves(*each, cells, look) for each in enumerate(categories)],
+        "has_pro": any(cell.pixels.get("curve") for cell in cells),
+        "histograms": [_histogram(*each) for each in enumerate(chosen)],
+    }
+
+
+def _assets(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Style, script and data that the page carries; it may run no other script than this."""
+    style, script = (
+        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", "page.js")
+    )
+    return {
+        "style": Markup(style),
+        "script": Markup(script),
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "data": Markup(script_safe_json(data)),
+    }
+
+
 def script_safe_json(value: Any) -> str:
-    """JSON that can stand in a script element: nothing in it ends the element or starts markup."""
+    """JSON for a script element, without the characters that could end the element."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)  # ASCII
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -141,54 +168,36 @@ def script_safe_json(value: Any) -> str:
 
 
 def heat_table(
-    decision: Mapping[str, Any], categories: Sequence[str], detectors: Sequence[str]
-) -> list[dict[str, Any]]:
-    """Categories down, detectors across: AUROC, its interval and shade; the best and its equals.
+    decision: Mapping[str, Any], detectors: Sequence[str]
+) -> dict[str, list[dict[str, Any] | None]]:
+    """Categories down, detectors across: AUROC with its shade, the best and its equals marked.
 
     Returns
     -------
-    list of dict
-        ``category`` and ``cells``: per detector ``value``, ``low``, ``high``, ``shade`` (0 to 9),
-        ``mark`` (``best``, ``tied`` or empty); None where it did not run.
+    dict of str to list
+        By category, per detector its cell of the decision with ``shade`` (0 to 9) and ``mark``
+        (``best``, ``tied`` or empty); None where it has no AUROC.
     """
     found = {(cell["category"], cell["detector"]): cell for cell in decision["cells"]}
     values = [cell["auroc"] for cell in decision["cells"] if cell["auroc"] is not None]
     floor = min([0.5, *values])
-    rows = []
+    rows: dict[str, list[dict[str, Any] | None]] = {}
     for entry in decision["categories"]:
-        cells = []
+        row = rows.setdefault(entry["category"], [])
         for detector in detectors:
             cell = found.get((entry["category"], detector))
             if cell is None or cell["auroc"] is None:
-                cells.append(None)
+                row.append(None)
                 continue
-            tied = detector in entry["tied"]
-            low, high = cell["auroc_interval"]
-            cells.append(
-                {
-                    "value": cell["auroc"],
-                    "low": low,
-                    "high": high,
-                    "shade": min(9, int(10 * (cell["auroc"] - floor) / max(1 - floor, 1e-9))),
-                    "mark": "best" if entry["tied"][0] == detector else "tied" * tied,
-                }
-            )
-        rows.append({"category": entry["category"], "cells": cells})
-    return [row for row in rows if row["category"] in categories]
+            shade = min(9, int(10 * (cell["auroc"] - floor) / max(1 - floor, 1e-9)))
+            equal = "tied" if detector in entry["tied"] else ""
+            mark = "best" if entry["tied"][0] == detector else equal
+            row.append(cell | {"shade": shade, "mark": mark})
+    return rows
 
 
-def _cell(cells: Sequence[CellResults], category: str, detector: str) -> CellResults:
-    return next(c for c in cells if (c.category, c.detector) == (category, detector))
-
-
-def _threshold(decision: Mapping[str, Any], entry: Mapping[str, Any]) -> float | None:
-    cell = cell_of(decision, entry["category"], entry["shown"])
-    return cell["honest"]["threshold"]
-
-
-def _verdict(picture: Mapping[str, Any], chosen: Sequence[tuple[CellResults, float | None]]) -> str:
-    """What the recommended detector of the picture's category makes of it."""
-    threshold = next(at for cell, at in chosen if cell.category == picture["category"])
+def _verdict(picture: Mapping[str, Any], threshold: float | None) -> str:
+    """How the threshold of the category's detector judges a picture."""
     called = threshold is not None and picture["score"] >= threshold
     if picture["label"]:
         return "found" if called else "missed"
@@ -199,8 +208,8 @@ def _curves(place: int, category: str, cells: Sequence[CellResults], look: Look)
     """A category's curves of all detectors; no figure where one class of images is missing."""
     own = [cell for cell in cells if cell.category == category]
     own.sort(key=lambda cell: list(look.names).index(cell.detector))
-    roc = {c.detector: curve for c in own if (curve := roc_curve(c.labels, c.scores))}
-    recall = {c.detector: precision_recall_curve(c.labels, c.scores) for c in own if roc}
+    roc = {c.detector: curve for c in own if (curve := roc_curve(c.test.labels, c.test.scores))}
+    recall = {c.detector: precision_recall_curve(c.test.labels, c.test.scores) for c in own if roc}
     pro = {
         cell.detector: (curve["false_positive_rate"], curve["overlap"])
         for cell in own
@@ -215,79 +224,56 @@ def _curves(place: int, category: str, cells: Sequence[CellResults], look: Look)
     }
 
 
-def _histogram(place: int, cell: CellResults, threshold: float | None) -> dict[str, Any]:
-    figure = (
-        histogram_figure(f"h{place}", cell.scores, cell.defects, cell.labels, threshold)
-        if len(cell.scores)
-        else ""
-    )
+def _histogram(place: int, cell: CellResults) -> dict[str, Any]:
+    test, threshold = cell.test, cell.threshold
     return {
         "category": cell.category,
         "detector": cell.detector,
         "threshold": threshold,
-        "figure": figure,
-        "defects": sorted(set(map(str, cell.defects[cell.labels == 1]))),
+        "figure": histogram_figure(f"h{place}", test, threshold) if test.paths else "",
+        "defects": sorted(set(map(str, test.defects[test.labels == 1]))),
     }
 
 
 def _embedded(
-    dataset: str, cells: Sequence[CellResults], decision: Mapping[str, Any]
+    dataset: str,
+    cells: Sequence[CellResults],
+    decision: Mapping[str, Any],
+    names: Mapping[str, str],
 ) -> tuple[dict[str, Any], int]:
     """Figures and scores that the page carries, and how many cells' scores were too many."""
-    order = [entry["detector"] for entry in decision["detectors"]]
-    images: dict[str, Any] = {}
-    scores: list[dict[str, Any]] = []
-    spent = left_out = 0
-    for cell in sorted(cells, key=lambda cell: order.index(cell.detector)):
-        spent += len(cell.scores)
-        if spent > MOST_SCORES:
-            left_out += 1
-            continue
-        images.setdefault(
-            cell.category,
-            {
-                "paths": cell.paths,
-                "labels": cell.labels.tolist(),
-                "defects": cell.defects.tolist(),
-            },
-        )
-        scores.append(
-            {
-                "category": cell.category,
-                "detector": cell.detector,
-                "scores": cell.scores.tolist(),
-            }
-        )
-    names = decision_text.short_names(order)
+    order = list(names)
+    ranked = sorted(cells, key=lambda cell: order.index(cell.detector))
+    totals = accumulate(len(cell.test.paths) for cell in ranked)
+    kept = [cell for cell, total in zip(ranked, totals, strict=True) if total <= MOST_SCORES]
+    images = {
+        cell.category: {
+            "paths": cell.test.paths,
+            "labels": cell.test.labels.tolist(),
+            "defects": cell.test.defects.tolist(),
+        }
+        for cell in kept
+    }
+    scores = [
+        {
+            "category": cell.category,
+            "detector": cell.detector,
+            "scores": cell.test.scores.tolist(),
+        }
+        for cell in kept
+    ]
     carried = {"dataset": dataset, "names": names, "decision": decision}
-    return carried | {"images": images, "scores": scores}, left_out
+    return carried | {"images": images, "scores": scores}, len(cells) - len(kept)
 
 
-def _provenance(cells: Sequence[CellResults], detector: str) -> dict[str, Any]:
-    made = next(cell.metrics["provenance"] for cell in cells if cell.detector == detector)
-
-    def words(value: Any) -> str:
-        return json.dumps(value, sort_keys=True, ensure_ascii=False).strip("{}").replace('"', "")
-
-    keys = ("scorer", "device", "precision")
+def _made(cells: Sequence[CellResults], detector: str) -> dict[str, Any]:
+    """What made a detector's figures, in words."""
+    made = next(cell.metrics["specification"] for cell in cells if cell.detector == detector)
     return {
         "detector": detector,
-        **{key: str(made.get(key, "–")) for key in keys},
-        "layers": ", ".join(made.get("layers", [])) or "–",
-        "parameters": words(made.get("parameters", {})) or "–",
-        "preprocessing": words(made.get("preprocessing", {})) or "–",
-        "weights": made.get("weights_sha256", "–")[:16],
-        "code": " ".join(str(made[key]) for key in sorted(made) if key.startswith("code_")),
-        "versions": words(made.get("versions", {})),
+        **made_of(made),
+        "device": made["device"] or MISSING,
+        "precision": made["precision"] or MISSING,
+        "code": " ".join(made["code"][stage] for stage in sorted(made["code"])),
+        "versions": compact(made["versions"]),
     }
-
-
-def _cautions(decision: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """Each caution with where it holds."""
-    found: dict[str, list[str]] = {}
-    for cell in decision["cells"]:
-        for caution in cell["cautions"]:
-            places = found.setdefault(caution, [])
-            if cell["category"] not in places:
-                places.append(cell["category"])
-    return list(found.items())

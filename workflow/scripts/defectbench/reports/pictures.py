@@ -12,12 +12,12 @@ from PIL import Image
 from scipy import ndimage
 
 from defectbench.errors import InputError
+from defectbench.evaluation.cells import CellResults
 from defectbench.evaluation.map_geometry import over_whole_image
 from defectbench.images.decoding import load_rgb
 from defectbench.images.index import IndexRow
 from defectbench.images.masks import read_mask
 from defectbench.images.resizing import SQUASH
-from defectbench.reports.cells import CellResults
 from defectbench.scorers.grids import bilinear
 from defectbench.storage import read_arrays
 
@@ -205,17 +205,18 @@ def pick_images(cell: CellResults, threshold: float | None) -> list[Pick]:
     threshold
         At and above which an image is called defective; without one there are no mistakes.
     """
-    order = np.argsort(cell.scores, kind="stable")
+    test = cell.test
+    order = np.argsort(test.scores, kind="stable")
     at = np.inf if threshold is None else threshold
-    misses = [k for k in order if cell.labels[k] and cell.scores[k] < at and threshold is not None]
-    alarms = [k for k in order[::-1] if not cell.labels[k] and cell.scores[k] >= at]
+    misses = [k for k in order if test.labels[k] and test.scores[k] < at and threshold is not None]
+    alarms = [k for k in order[::-1] if not test.labels[k] and test.scores[k] >= at]
     picks = [Pick(int(k), "one of the lowest scores") for k in misses[:EACH]]
     picks += [Pick(int(k), "one of the highest good scores") for k in alarms[:EACH]]
-    for defect in sorted(set(cell.defects[cell.labels == 1])):
-        members = [k for k in order if cell.labels[k] and cell.defects[k] == defect]
+    for defect in sorted(set(test.defects[test.labels == 1])):
+        members = [k for k in order if test.labels[k] and test.defects[k] == defect]
         picks += [Pick(int(members[0]), "lowest score of its type")]
         picks += [Pick(int(members[len(members) // 2]), "median of its type")]
-    good = [k for k in order[::-1] if not cell.labels[k]]
+    good = [k for k in order[::-1] if not test.labels[k]]
     if good:
         picks += [Pick(int(good[0]), "highest score of a good part")]
         picks += [Pick(int(good[len(good) // 2]), "median good part")]
@@ -259,7 +260,7 @@ def gallery(
             if turn >= len(picks[place]):
                 continue
             pick, folder = picks[place][turn], folders.get(cell.category)
-            row = masks.get(cell.category, {}).get(cell.paths[pick.row])
+            row = masks.get(cell.category, {}).get(cell.test.paths[pick.row])
             picture = _picture(cell, pick, maps[place], folder, row) if folder else None
             if picture is None or spent + len(picture["source"]) > BUDGET:
                 left_out += 1
@@ -284,10 +285,10 @@ def _picture(
     masked: IndexRow | None,
 ) -> dict[str, Any] | None:
     """One picture with its caption; None where its file is not there or cannot be read."""
-    path = cell.paths[pick.row]
+    path = cell.test.paths[pick.row]
     if not (folder / path).is_file():
         return None
-    made = cell.metrics["provenance"]
+    made = cell.metrics["specification"]
     try:
         image = load_rgb(folder / path, made.get("bits"))
     except InputError:
@@ -302,10 +303,10 @@ def _picture(
     return {
         "category": cell.category,
         "path": path,
-        "label": int(cell.labels[pick.row]),
-        "defect": str(cell.defects[pick.row]),
+        "label": int(cell.test.labels[pick.row]),
+        "defect": str(cell.test.defects[pick.row]),
         "why": pick.why,
-        "score": float(cell.scores[pick.row]),
+        "score": float(cell.test.scores[pick.row]),
         "source": _data_uri(image.resize(size, Image.Resampling.LANCZOS)),
         "width": size[0],
         "height": size[1],

@@ -5,8 +5,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from defectbench.evaluation.averages import AVERAGE
+from defectbench.evaluation.cells import detector_name
 from defectbench.reports.markdown import MISSING, number
-from defectbench.reports.results import AVERAGE, Metrics, Results
+from defectbench.reports.results import Metrics, Results
 from defectbench.storage import read_json
 
 AGREEMENT = 0.005
@@ -68,14 +70,13 @@ def comparable(publication: Publication, metrics: Metrics) -> tuple[pd.DataFrame
     DataFrame, list of str
         Columns `COLUMNS`; one sentence per detector or category that is left out.
     """
-    with_figures = set(
-        zip(publication.figures["method"], publication.figures["backbone"], strict=True)
-    )
-    accepted: dict[tuple[str, str], set[str]] = {}
+    figures = _whole_matrices(publication)
+    detectors = figures["method"] + " " + figures["backbone"]
+    accepted: dict[str, set[str]] = {}
     refused = []
     for entry in metrics:
-        detector = (entry["method"], entry["backbone"])
-        if detector not in with_figures:
+        detector = detector_name(entry)
+        if detector not in set(detectors):
             continue
         reasons = _other_settings(entry, publication) + _other_images(entry, publication)
         refused += reasons
@@ -84,19 +85,21 @@ def comparable(publication: Publication, metrics: Metrics) -> tuple[pd.DataFrame
     for categories in accepted.values():
         if categories >= set(publication.images):
             categories.add(AVERAGE)
-    figures = _whole_matrices(publication)
-    keys = zip(figures["method"], figures["backbone"], figures["category"], strict=True)
-    kept = [category in accepted.get((method, backbone), ()) for method, backbone, category in keys]
+    kept = [
+        category in accepted.get(detector, ())
+        for detector, category in zip(detectors, figures["category"], strict=True)
+    ]
+    # an empty list without its type would select no columns instead of no rows
     return figures[pd.Series(kept, figures.index, dtype=bool)], list(dict.fromkeys(refused))
 
 
 def _other_settings(entry: Mapping[str, Any], publication: Publication) -> list[str]:
     """How an entry was made otherwise than the publication's."""
-    name = f"{entry['method']} {entry['backbone']}"
+    name = detector_name(entry)
     theirs = publication.settings.get(entry["method"])
     if theirs is None:
         return [f"{name}: the settings of the publication are not known"]
-    made = entry["provenance"]
+    made = entry["specification"]
     ours = made | {"resolution": entry.get("pixels", {}).get("resolution")}
     reasons = [
         f"{name}: {key} is {ours.get(key)}, published with {value}"
@@ -106,7 +109,7 @@ def _other_settings(entry: Mapping[str, Any], publication: Publication) -> list[
     prefix = publication.weights.get(entry["backbone"])
     if prefix is None:
         reasons.append(f"{name}: the published weights of this backbone are not known here")
-    elif not made.get("weights_sha256", "").startswith(prefix):
+    elif not made["weights_sha256"].startswith(prefix):
         reasons.append(f"{name}: the weights are not the published ones ({prefix}…)")
     return reasons
 

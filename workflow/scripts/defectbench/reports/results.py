@@ -1,25 +1,19 @@
-"""From single cells to the figures of a report: averages, intervals, published values."""
+"""What the sections of a report are written from: figures, differences, notes, by detector."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import combinations
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from defectbench.evaluation.intervals import correlation, difference_interval, mean_interval
-
-AVERAGE = "average"
-COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negatives")
-NOT_AVERAGED = (*COUNTS, "_threshold", "_images")
-
-UNKNOWN = (float("nan"), float("nan"))
+from defectbench.evaluation.averages import AVERAGE
+from defectbench.evaluation.cells import detector_name
+from defectbench.evaluation.image_metrics import Confusion
+from defectbench.storage import read_json
 
 Metrics = Sequence[Mapping[str, Any]]
-Replicates = Sequence[Mapping[str, np.ndarray]]
-Detector = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -36,9 +30,9 @@ class Results:
         Contents of the ``metrics.json`` files, in the order of the rows; ``pixels`` of one that
         localizes: contents of its ``pixel_metrics.json``.
     tidy
-        From `tidy_results`.
+        From `averages.tidy_results`.
     differences
-        From `paired_differences`.
+        From `averages.paired_differences`.
     incomparable
         Why published figures are left out, from `published.comparable`.
     notes
@@ -57,19 +51,19 @@ class Results:
     remarks: Sequence[str] = ()
 
     @cached_property
-    def detectors(self) -> list[Detector]:
-        """Method and backbone of each detector, in the order of the rows."""
-        return list(dict.fromkeys(map(_detector, self.metrics)))
+    def detectors(self) -> list[str]:
+        """Name of each detector, in the order of the rows."""
+        return list(dict.fromkeys(map(detector_name, self.metrics)))
 
     @cached_property
     def with_maps(self) -> list[Mapping[str, Any]]:
-        """Entries whose maps were held against masks, or would have been, had there been any."""
+        """Metrics of the detectors that localize; without masks, their pixel figures are None."""
         return [entry for entry in self.metrics if "pixels" in entry]
 
     @cached_property
-    def localizing(self) -> list[Detector]:
-        """Those of the detectors that say where a defect is."""
-        return list(dict.fromkeys(map(_detector, self.with_maps)))
+    def localizing(self) -> list[str]:
+        """Names of the detectors that localize."""
+        return list(dict.fromkeys(map(detector_name, self.with_maps)))
 
     @cached_property
     def images(self) -> dict[str, Mapping[str, int]]:
@@ -82,154 +76,51 @@ class Results:
         return [category for category in self.all_categories if category in self.images]
 
     @property
-    def complete(self) -> bool:
-        """Whether every category of the dataset has results."""
-        return len(self.categories) == len(self.all_categories)
-
-    @property
     def average_title(self) -> str:
         """Heading of the averages; it says over how many categories if not over all."""
-        of_all = f" of {len(self.categories)} of {len(self.all_categories)}"
-        return AVERAGE + ("" if self.complete else of_all)
+        covered, of = len(self.categories), len(self.all_categories)
+        return AVERAGE if covered == of else f"{AVERAGE} of {covered} of {of}"
 
     @property
     def false_positive_rate(self) -> float:
         """The rate that the honest thresholds were asked to keep."""
         return self.metrics[0]["false_positive_rate"]
 
-    def entries(self, detector: Detector) -> list[Mapping[str, Any]]:
+    def entries(self, detector: str) -> list[Mapping[str, Any]]:
         """Contents of a detector's ``metrics.json`` files."""
-        return [entry for entry in self.metrics if _detector(entry) == detector]
+        return [entry for entry in self.metrics if detector_name(entry) == detector]
 
-    def figures(self, metric: str, detector: Detector) -> pd.DataFrame:
+    def figures(self, metric: str, detector: str) -> pd.DataFrame:
         """Figures of one metric and detector: a row for the average, then one per category."""
-        return self._indexed.loc[(metric, *detector)].reindex([AVERAGE, *self.categories])
+        return self._indexed.loc[(metric, detector)].reindex([AVERAGE, *self.categories])
 
-    def confusions(self, threshold: str, detector: Detector, column: str) -> pd.DataFrame:
+    def confusions(self, threshold: str, detector: str, column: str) -> pd.DataFrame:
         """Confusion matrices at a threshold, measured (value) or published: a row per category."""
-        counts = {name: self.figures(f"{threshold}_{name}", detector)[column] for name in COUNTS}
+        counts = {
+            name: self.figures(f"{threshold}_{name}", detector)[column]
+            for name in Confusion._fields
+        }
         return pd.DataFrame(counts).loc[self.categories]
 
     @cached_property
     def _indexed(self) -> pd.DataFrame:
-        return self.tidy.set_index(["metric", "method", "backbone", "category"]).sort_index()
+        names = self.tidy["method"] + " " + self.tidy["backbone"]
+        return self.tidy.set_index(["metric", names, "category"]).sort_index()
 
 
-def tidy_results(metrics: Metrics, published: pd.DataFrame) -> pd.DataFrame:
-    """One row per category (and average), detector and metric.
-
-    Parameters
-    ----------
-    metrics
-        As of `Results`.
-    published
-        Figures that may be compared, from `published.comparable`.
-
-    Returns
-    -------
-    DataFrame
-        Columns method, backbone, metric, value, categories (how many the value averages over),
-        category, low and high (95 % interval), reason (why the value is neither printed nor
-        averaged), deviation (standard deviation over seeds), published. Missing values are NaN.
-    """
-    keys = ["method", "backbone", "category", "metric"]
-    numbers = ["value", "low", "high", "deviation"]
-    cells = pd.DataFrame(
-        [row for entry in metrics for row in _figures(entry)], columns=[*keys, *numbers, "reason"]
-    ).astype(dict.fromkeys(numbers, "float64"))
-    cells["categories"] = 1
-    averages = _averages(cells)
-    results = pd.concat([averages, cells] if len(averages) else [cells])
-    order = ["method", "backbone", "metric", "value", "categories", "category", "low", "high"]
-    figures = published.rename(columns={"value": "published"})[[*keys, "published"]]
-    return results[[*order, "reason", "deviation"]].merge(figures, on=keys, how="left")
-
-
-def paired_differences(metrics: Metrics, replicates: Replicates) -> pd.DataFrame:
-    """Difference in image AUROC of every two detectors, on the same images.
+def notes_by_category(notes: Iterable[str], checks: Iterable[str]) -> dict[str, list[str]]:
+    """What is worth knowing about each category, each sentence once.
 
     Parameters
     ----------
-    metrics
-        Contents of the ``metrics.json`` files.
-    replicates
-        Bootstrap replicates of each of them, by metric; they tell how far two detectors err on
-        the same images.
-
-    Returns
-    -------
-    DataFrame
-        Columns first, second (each ``"method backbone"``), category, value (first minus second),
-        low, high (95 % interval). Categories where one of them has no AUROC are left out.
+    notes
+        Each category's ``notes.json``, a list of sentences.
+    checks
+        ``{category}/{method}/{backbone}/held_out_check.json`` of each cell; its ``warnings`` are
+        such a list too, of that detector.
     """
-    found: dict[str, dict[str, tuple[Mapping[str, Any], np.ndarray]]] = {}
-    for entry, arrays in zip(metrics, replicates, strict=True):
-        if arrays and "image_auroc" not in entry["reasons"]:
-            cell = (entry, arrays["image_auroc"])
-            found.setdefault(" ".join(_detector(entry)), {})[entry["category"]] = cell
-    rows = []
-    for first, second in combinations(found, 2):
-        common = [category for category in found[first] if category in found[second]]
-        values, limits = [], []
-        for category in common:
-            (one, of_one), (other, of_other) = found[first][category], found[second][category]
-            both = [entry["metrics"]["image_auroc"] for entry in (one, other)]
-            intervals = [entry["intervals"]["image_auroc"] for entry in (one, other)]
-            values.append(both[0] - both[1])
-            limits.append(difference_interval(both, intervals, correlation(of_one, of_other)))
-        if common:
-            rows.append((first, second, AVERAGE, np.mean(values), *mean_interval(values, limits)))
-        rows += [
-            (first, second, category, value, *interval)
-            for category, value, interval in zip(common, values, limits, strict=True)
-        ]
-    return pd.DataFrame(rows, columns=["first", "second", "category", "value", "low", "high"])
-
-
-def _detector(entry: Mapping[str, Any]) -> Detector:
-    return entry["method"], entry["backbone"]
-
-
-def _figures(entry: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """Rows of one category and detector: image metrics, thresholds, pixel metrics."""
-    figures = entry["metrics"] | {
-        "honest_threshold": entry["thresholds"]["honest"],
-        "oracle_threshold": entry["thresholds"]["oracle"],
-        "held_out_images": entry["held_out_images"],
-    }
-    yield from _rows(entry, entry, figures, entry["reasons"])
-    if pixels := entry.get("pixels"):
-        figures = pixels["metrics"] | {"pixel_threshold": pixels["pixel_threshold"]}
-        reasons = {name: pixels["reason"] for name, value in figures.items() if value is None}
-        yield from _rows(entry, pixels, figures, reasons)
-
-
-def _rows(
-    entry: Mapping[str, Any],
-    source: Mapping[str, Any],
-    figures: Mapping[str, Any],
-    reasons: Mapping[str, str],
-) -> Iterator[tuple[Any, ...]]:
-    """Rows of figures whose intervals and deviations stand in a source."""
-    for metric, value in figures.items():
-        low, high = source["intervals"].get(metric, UNKNOWN)
-        deviation = source.get("deviations", {}).get(metric)
-        key = (*_detector(entry), entry["category"], metric)
-        yield *key, value, low, high, deviation, reasons.get(metric)
-
-
-def _averages(cells: pd.DataFrame) -> pd.DataFrame:
-    """Mean over the categories where a metric is defined; counts and thresholds have none."""
-    rates = cells[~cells["metric"].str.endswith(NOT_AVERAGED) & cells["reason"].isna()]
-    rows = []
-    keys = ["method", "backbone", "metric"]
-    for key, group in rates.dropna(subset="value").groupby(keys, sort=False):
-        interval = UNKNOWN
-        if group["low"].notna().all():
-            limits = list(zip(group["low"], group["high"], strict=True))
-            interval = mean_interval(group["value"].tolist(), limits)
-        # the seeds' draws differ from category to category
-        deviation = (group["deviation"] ** 2).sum(min_count=1) ** 0.5 / len(group)
-        rows.append((*key, AVERAGE, group["value"].mean(), *interval, deviation, len(group)))
-    columns = [*keys, "category", "value", "low", "high", "deviation", "categories"]
-    return pd.DataFrame(rows, columns=columns).assign(reason=None)
+    found = {Path(file).parent.name: read_json(file) for file in notes}
+    for file in checks:
+        category, method, backbone = Path(file).parts[-4:-1]
+        found[category] += [f"{method} {backbone}: {text}" for text in read_json(file)["warnings"]]
+    return {category: list(dict.fromkeys(texts)) for category, texts in found.items()}

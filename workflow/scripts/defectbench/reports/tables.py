@@ -1,22 +1,22 @@
-"""The report people read: its sections in order, between its header and what made it."""
+"""The table of a dataset: one section per metric, between a header and what made the figures."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from defectbench.evaluation.averages import AVERAGE
 from defectbench.reports import markdown
 from defectbench.reports.figure_tables import (
-    cautions,
-    f1_mark,
+    Section,
+    cautions_section,
     figure_section,
     matrix,
     missing_figures,
     named,
     notes,
-    rate_mark,
 )
-from defectbench.reports.markdown import MISSING, distinct, number, scope_line
+from defectbench.reports.markdown import MISSING, distinct, made_of, scope_line, score
 from defectbench.reports.published import identical_confusions
-from defectbench.reports.results import AVERAGE, Results
+from defectbench.reports.results import Results
 
 INTERVALS = (
     "95 % intervals: of AUROC and AUPR, score intervals with the bootstrap's variance, good and "
@@ -28,22 +28,6 @@ INTERVALS = (
 
 
 KINDS = {"train": "train", "test_good": "test, good", "test_defective": "test, defective"}
-
-Description = Callable[[Mapping[str, Any]], str]
-MADE_OF: Mapping[str, Description] = {
-    "scorer": lambda made: made["scorer"],
-    "parameters": lambda made: markdown.compact(made["parameters"]),
-    "layers": lambda made: ", ".join(made["layers"]),
-    "images": lambda made: markdown.compact(made.get("preprocessing", {})),
-    "weights": lambda made: made.get("weights_sha256", MISSING)[:16],
-    **{
-        f"code of {stage}": lambda made, stage=stage: made.get(
-            f"code_{stage}".replace(" ", "_"), MISSING
-        )
-        for stage in ("features", "scorer", "evaluation", "pixel metrics")
-    },
-}
-"""What is told of a detector's making, and how it is read off its provenance."""
 
 
 def report(results: Results, decision: str = "") -> str:
@@ -57,21 +41,20 @@ def report(results: Results, decision: str = "") -> str:
     sections = [
         _header(results),
         decision,
-        cautions(results),
+        cautions_section(results),
         notes(results),
         _images(results),
         *image_sections(results),
         *pixel_sections(results),
         differences(results),
-        _provenance(results),
+        _made(results),
     ]
     return markdown.paragraphs(*sections) + "\n"
 
 
 def _header(results: Results) -> str:
     name, images = results.dataset, results.images
-    totals = [sum(counts[kind] for counts in images.values()) for kind in KINDS]
-    train, good, defective = totals
+    train, good, defective = (sum(each[kind] for each in images.values()) for kind in KINDS)
     return markdown.paragraphs(
         f"# {name}: anomaly detection",
         scope_line(results.categories, results.all_categories),
@@ -107,15 +90,15 @@ def _images(results: Results) -> str:
     return markdown.paragraphs("## Images", markdown.table(["", *KINDS.values()], rows))
 
 
-def _provenance(results: Results) -> str:
-    digests = {m["category"]: m["provenance"]["dataset_sha256"] for m in results.metrics}
-    entries = {" ".join(each): _made(results.entries(each)[0]) for each in results.detectors}
-    told = {
-        what: texts
-        for what, describe in MADE_OF.items()
-        if set(texts := [describe(made) for made in entries.values()]) != {MISSING}
-    }
-    made = dict(zip(entries, zip(*told.values(), strict=True), strict=True))
+def _made(results: Results) -> str:
+    """What made each detector's figures, down to digests of images, weights and code."""
+    digests = {m["category"]: m["specification"]["dataset_sha256"] for m in results.metrics}
+    made = {each: made_of(_specification(results.entries(each)[0])) for each in results.detectors}
+    told = [
+        what
+        for what in next(iter(made.values()))
+        if any(texts[what] != MISSING for texts in made.values())
+    ]
     lines = [f"- Not compared with the publication: {why}." for why in results.incomparable]
     lines += [f"- Compared with the publication, but: {what}." for what in results.remarks]
     return markdown.paragraphs(
@@ -123,95 +106,92 @@ def _provenance(results: Results) -> str:
         INTERVALS,
         "\n".join(lines),
         "Digests are the first 16 hexadecimal digits of SHA-256.",
-        markdown.grid(list(told), made),
+        markdown.grid(told, {each: [texts[what] for what in told] for each, texts in made.items()}),
         markdown.table(["category", "dataset"], digests.items()),
     )
 
 
-def _made(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    return entry.get("pixels", {}).get("provenance", {}) | entry["provenance"]
+def _specification(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of a cell, with the code that measured its maps, if it has any."""
+    made = entry["specification"]
+    of_maps = entry["pixels"]["specification"]["code"] if "pixels" in entry else {}
+    return made | {"code": of_maps | made["code"]}
 
 
 def _versions(results: Results) -> str:
-    pairs = {pair for m in results.metrics for pair in m["provenance"]["versions"].items()}
+    pairs = {pair for m in results.metrics for pair in m["specification"]["versions"].items()}
     return ", ".join(f"{name} {version}" for name, version in sorted(pairs))
 
 
 def _device(entry: Mapping[str, Any]) -> str:
-    made = entry["provenance"]
-    in_bf16 = made.get("precision") == "bf16"
-    return made["device"] + (" in bf16" if in_bf16 else "")
+    made = entry["specification"]
+    return made["device"] + (" in bf16" if made["precision"] == "bf16" else "")
 
 
-ORACLE = (
-    "*Oracle threshold*: the one with the largest F1 on the test images themselves, the published "
-    "protocol. No threshold reaches a larger F1, and nobody can set it in advance. It has no "
-    "interval: it is chosen on the very images that it is judged on."
+IMAGE_SECTIONS = (
+    Section("image_auroc", "Image AUROC"),
+    Section("aupr", "Image AUPR"),
+    Section(
+        "honest_f1",
+        "F1 at the honest threshold",
+        "*Honest threshold*: set from defect-free training images alone, so that at most {asked} "
+        "of them, each scored by a model that did not see it, are called defective. This is what "
+        "a user gets. Its intervals hold for this threshold: how it would vary with other training "
+        "images is not in them.",
+        marked=("useless",),
+        trivial="trivial_f1",
+    ),
+    Section(
+        "oracle_f1",
+        "F1 at the oracle threshold",
+        "*Oracle threshold*: the one with the largest F1 on the test images themselves, the "
+        "published protocol. No threshold reaches a larger F1, and nobody can set it in advance. "
+        "It has no interval: it is chosen on the very images that it is judged on.",
+    ),
+    Section("honest_balanced_accuracy", "Balanced accuracy at the honest threshold"),
+    Section(
+        "oracle_balanced_accuracy",
+        "Balanced accuracy at the oracle threshold",
+        "The oracle threshold is the one of the largest F1: an honest threshold can well have the "
+        "larger balanced accuracy.",
+    ),
+    Section(
+        "honest_false_positive_rate",
+        "False-positive rate",
+        "Asked for: {asked}. This is the share of the good test images that the honest threshold "
+        "really calls defective; marked where it is incompatible with the rate asked for (exact "
+        "binomial test, two-sided, 5 %).",
+        marked=("above", "below"),
+        best=False,
+    ),
+    Section(
+        "honest_recall",
+        "Defects found",
+        "Share of the defective test images that the honest threshold calls defective (recall).",
+    ),
 )
-HONEST = (
-    "*Honest threshold*: set from defect-free training images alone, so that at most {rate:.1%} of "
-    "them, each scored by a model that did not see it, are called defective. This is what a user "
-    "gets. Its intervals hold for this threshold: how it would vary with other training images is "
-    "not in them."
+PIXEL_SECTIONS = (
+    Section("pixel_auroc", "Pixel AUROC"),
+    Section("pixel_aupr", "Pixel average precision"),
+    Section(
+        "aupro_0.3",
+        "AUPRO to 0.3",
+        "Area under the mean overlap with the defective regions, up to this false-positive rate "
+        "of the pixels and divided by it.",
+    ),
+    Section("aupro_0.05", "AUPRO to 0.05", "The same where false alarms are few."),
 )
 
 
 def image_sections(results: Results) -> list[str]:
-    """All sections on image-level metrics, in order."""
-    asked = f"{results.false_positive_rate:.1%}"
-    trivial = results.figures("trivial_f1", results.detectors[0])["value"]
-    return [
-        figure_section(results, "Image AUROC", "image_auroc"),
-        figure_section(results, "Image AUPR", "aupr"),
-        figure_section(
-            results,
-            "F1 at the honest threshold",
-            "honest_f1",
-            [HONEST.format(rate=results.false_positive_rate)],
-            beside={"everything is defective": [number(value) for value in trivial]},
-            mark=f1_mark,
-        ),
-        figure_section(
-            results,
-            "F1 at the oracle threshold",
-            "oracle_f1",
-            [ORACLE, identical_confusions(results)],
-        ),
-        figure_section(
-            results, "Balanced accuracy at the honest threshold", "honest_balanced_accuracy"
-        ),
-        figure_section(
-            results,
-            "Balanced accuracy at the oracle threshold",
-            "oracle_balanced_accuracy",
-            [
-                "The oracle threshold is the one of the largest F1: an honest threshold can well "
-                "have the larger balanced accuracy."
-            ],
-        ),
-        thresholds(results),
-        figure_section(
-            results,
-            "False-positive rate",
-            "honest_false_positive_rate",
-            [
-                f"Asked for: {asked}. This is the share of the good test images that the honest "
-                "threshold really calls defective; marked where it is incompatible with the rate "
-                "asked for (exact binomial test, two-sided, 5 %)."
-            ],
-            mark=rate_mark,
-            best=False,
-        ),
-        figure_section(
-            results,
-            "Defects found",
-            "honest_recall",
-            [
-                "Share of the defective test images that the honest threshold calls defective "
-                "(recall)."
-            ],
-        ),
-    ]
+    """All sections on image-level metrics; the thresholds stand before the rates they lead to."""
+    sections = []
+    for section in IMAGE_SECTIONS:
+        if section.metric == "honest_false_positive_rate":
+            sections.append(thresholds(results))
+        more = identical_confusions(results) if section.metric == "oracle_f1" else ""
+        sections.append(figure_section(results, section, more))
+    return sections
 
 
 def thresholds(results: Results) -> str:
@@ -219,13 +199,12 @@ def thresholds(results: Results) -> str:
     columns = {}
     for detector in results.detectors:
         values = results.figures("honest_threshold", detector)["value"].loc[results.categories]
-        texts = [MISSING if value != value else f"{value:.6g}" for value in values]
-        columns[named(results, detector)] = texts
+        columns[named(results, detector)] = list(map(score, values))
     note = (
         "The honest one, in the unit of each detector's own anomaly score: an image from this "
         "score on is called defective. All digits stand in metrics.json beside the scores."
     )
-    return markdown.paragraphs("## Thresholds", note, matrix(results, columns, average=False))
+    return markdown.paragraphs("## Thresholds", note, markdown.grid(results.categories, columns))
 
 
 def differences(results: Results) -> str:
@@ -253,33 +232,19 @@ def _difference(value: float, low: float, high: float) -> str:
     return f"{f'**{text}**' if low > 0 or high < 0 else text} ({low:+.3f} to {high:+.3f})"
 
 
-SECTIONS = {
-    "pixel_auroc": ("Pixel AUROC", ""),
-    "pixel_aupr": ("Pixel average precision", ""),
-    "aupro_0.3": (
-        "AUPRO to 0.3",
-        "Area under the mean overlap with the defective regions, up to this false-positive rate "
-        "of the pixels and divided by it.",
-    ),
-    "aupro_0.05": ("AUPRO to 0.05", "The same where false alarms are few."),
-}
-
-
 def pixel_sections(results: Results) -> list[str]:
     """All sections on pixel-level metrics, in order; one sentence where there are no masks."""
     if not results.localizing:
         return []
-    if results.tidy.query("metric in @SECTIONS")["value"].isna().all():
-        reasons = missing_figures(results, *SECTIONS)
+    metrics = [section.metric for section in PIXEL_SECTIONS]
+    if results.tidy.query("metric in @metrics")["value"].isna().all():
+        reasons = missing_figures(results, *metrics)
         return [markdown.paragraphs("## Pixel metrics", reasons)]
-    notes = _notes(results)
-    sections = []
-    for metric, (title, meaning) in SECTIONS.items():
-        sections.append(
-            figure_section(results, title, metric, [meaning, notes], detectors=results.localizing)
-        )
-        notes = ""  # said once
-    return sections
+    first, *others = PIXEL_SECTIONS
+    return [
+        figure_section(results, first, _notes(results), detectors=results.localizing),
+        *(figure_section(results, each, detectors=results.localizing) for each in others),
+    ]
 
 
 def _notes(results: Results) -> str:
@@ -288,7 +253,7 @@ def _notes(results: Results) -> str:
         "each image's own" if resolution == "original" else f"{resolution}×{resolution}"
         for resolution in (entry["pixels"]["resolution"] for entry in results.with_maps)
     )
-    lacking = [" ".join(each) for each in results.detectors if each not in results.localizing]
+    lacking = [each for each in results.detectors if each not in results.localizing]
     without = f" Without maps: {', '.join(lacking)}." if lacking else ""
     return (
         f"Of the pixels of all test images, resolution: {at}. A defective image without a mask is "

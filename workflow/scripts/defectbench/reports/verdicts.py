@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from defectbench.evaluation.seeds import SEPARATOR
+from defectbench.evaluation.cells import SEPARATOR
 from defectbench.storage import read_json
 
 MOST_ROWS = 100

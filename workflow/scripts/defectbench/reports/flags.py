@@ -1,0 +1,155 @@
+"""What speaks against a detector, in words and marks; `evaluation.cautions` finds it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from defectbench.evaluation.cautions import CLASSES, FEWEST, FLAGS
+from defectbench.evaluation.cells import detector_name
+from defectbench.evaluation.decision import cell_of
+from defectbench.reports.markdown import listed, percent
+
+
+class Words(NamedTuple):
+    """How a flag is told.
+
+    Attributes
+    ----------
+    beside
+        Short, beside a threshold.
+    warning
+        Above everything else, after the categories that it concerns; empty for none.
+    mark, legend
+        Sign at the figure and the name in a table, and its meaning below; empty for none.
+    """
+
+    beside: str
+    warning: str = ""
+    mark: str = ""
+    legend: str = ""
+
+
+TOO_FEW = Words("", "there are too few independent test images to judge")
+WORDS = {  # in the order of the warnings
+    "useless": Words(
+        "no better than calling every part defective",
+        "the threshold serves no better (by F1) than calling every part defective",
+        "✗",
+        "F1 at the honest threshold is no better than calling everything defective",
+    ),
+    "above": Words(
+        "more false alarms than asked",
+        "the threshold rejects more good parts than was asked",
+        "▲",
+        "more good test images are called defective than were asked for",
+    ),
+    "below": Words(
+        "fewer false alarms than asked",
+        "",
+        "▼",
+        "fewer good test images are called defective than were asked for: a lower threshold "
+        "would find more defects",
+    ),
+    "few_held_out": Words(
+        "",  # how many are needed depends on the rate: see `_vouching`
+        "there are too few independent training images to promise the asked rate",
+    ),
+    "few_good": TOO_FEW,
+    "few_defective": TOO_FEW,
+}
+
+
+def marks(flags: Iterable[str], names: Sequence[str] = FLAGS) -> str:
+    """Marks of those flags that are among the names."""
+    return "".join(WORDS[name].mark for name in names if name in flags)
+
+
+def legend(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What each mark means that metrics carry, and where it holds."""
+    lines = []
+    for name in FLAGS:
+        holds = [entry for entry in entries if name in entry["flags"]]
+        if WORDS[name].mark and holds:
+            where = "; ".join(f"{detector_name(entry)} on {entry['category']}" for entry in holds)
+            lines.append(f"{WORDS[name].mark} {WORDS[name].legend} ({where})")
+    return lines
+
+
+def categories_by_text(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Categories that share a text, each once; of pairs of a text and its category."""
+    found: dict[str, dict[str, None]] = {}
+    for text, category in pairs:
+        found.setdefault(text, {})[category] = None
+    return {text: list(categories) for text, categories in found.items()}
+
+
+def cautions(entries: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Categories by what their number of images does not allow to conclude, in a sentence.
+
+    Parameters
+    ----------
+    entries
+        Metrics or cells of a decision: both carry ``category`` and ``cautions``.
+    """
+    return categories_by_text(
+        (text, entry["category"]) for entry in entries for text in entry["cautions"]
+    )
+
+
+def warnings(decision: Mapping[str, Any]) -> list[str]:
+    """What must not be missed about the thresholds recommended, one sentence per kind."""
+    entries = decision["categories"]
+    cells = [cell_of(decision, entry["category"], entry["shown"]) for entry in entries]
+    found = categories_by_text(
+        (WORDS[name].warning, cell["category"]) for cell in cells for name in cell["flags"]
+    )
+    sentences = dict.fromkeys(words.warning for words in WORDS.values() if words.warning in found)
+    return [f"{_places(found[text], len(entries))}, {text}." for text in filter(None, sentences)]
+
+
+def _places(categories: Sequence[str], total: int) -> str:
+    if len(categories) == total > 1:
+        return "In every category"
+    if len(categories) < 4:
+        return f"On {listed(categories)}"
+    return f"In {len(categories)} of {total} categories"
+
+
+def flag_texts(cell: Mapping[str, Any]) -> list[str]:
+    """The flags of a decision's cell, short."""
+    point, flags = cell["honest"], cell["flags"]
+    texts = []
+    for name in ("above", "below"):
+        if name in flags:
+            stricter = ": the threshold is stricter than needed" if name == "below" else ""
+            texts.append(f"{WORDS[name].beside}{stricter} {_rates(point, name)}")
+    if "useless" in flags:
+        texts.append(WORDS["useless"].beside)
+    if "few_held_out" in flags:
+        texts.append(_vouching(point))
+    if few := [name for name in CLASSES if f"few_{name}" in flags]:
+        texts.append(f"fewer than {FEWEST} independent {' and '.join(few)} test images")
+    return texts
+
+
+def _rates(point: Mapping[str, Any], name: str) -> str:
+    """The rates behind a flag; the point is that of the first of several seeds."""
+    if point["against_asked"] != name:
+        return "with another seed"
+    return f"({percent(point['asked'])} asked, {percent(point['false_alarm_rate'])} seen)"
+
+
+def point_flags(point: Mapping[str, Any]) -> list[str]:
+    """What speaks against an operating point, short."""
+    against = point["against_asked"]
+    return list(filter(None, [_vouching(point), WORDS[against].beside if against else ""]))
+
+
+def _vouching(point: Mapping[str, Any]) -> str:
+    """Why the held-out images cannot vouch for the rate asked for; empty if they can."""
+    needed, count = point["needed"], point["held_out"]
+    if needed is None:
+        return "no number of images can vouch for no false alarm at all"
+    if count >= needed:
+        return ""
+    asked = percent(point["asked"])
+    return f"{count} independent training images cannot vouch for {asked}; {needed:,} could"
