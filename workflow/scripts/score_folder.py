@@ -19,17 +19,8 @@ def main() -> int:
     arguments = parsed_arguments()
     try:
         detector = Detector(arguments.detector, arguments.threads)
-        threshold, rate = chosen_threshold(detector.metadata, arguments.rate)
-        options = Options(
-            arguments.images,
-            arguments.output,
-            threshold,
-            rate,
-            arguments.overlays,
-            arguments.skip_scored,
-            arguments.threads,
-        )
-        scoring = FolderScoring(detector, options)
+        options = {name: getattr(arguments, name) for name in Options._fields}
+        scoring = FolderScoring(detector, Options(**options))
         if arguments.watch:
             watch(scoring)
         else:
@@ -82,18 +73,6 @@ def parsed_arguments() -> argparse.Namespace:
     if arguments.threads < 1:
         parser.error("--threads: at least 1")
     return arguments
-
-
-def chosen_threshold(metadata: dict[str, Any], rate: float | None) -> tuple[float, float]:
-    """Threshold and false-positive rate, from the detector's table."""
-    if rate is None:
-        return metadata["threshold"]["value"], metadata["threshold"]["false_positive_rate"]
-    table = {row["false_positive_rate"]: row["threshold"] for row in metadata["thresholds"]}
-    if rate not in table:
-        raise InputError(
-            f"--rate {rate:g}: the detector knows {', '.join(f'{known:g}' for known in table)}"
-        )
-    return table[rate], rate
 
 
 def score_once(scoring: FolderScoring) -> None:

@@ -113,7 +113,7 @@ def render_page(
         has_pro=any(cell.pixels.get("curve") for cell in cells),
         defect_types=sorted({str(defect) for cell in cells for defect in cell.defects}),
         histograms=[_histogram(place, *pair) for place, pair in enumerate(chosen)],
-        pictures=[picture | {"verdict": _verdict(picture, chosen)} for picture in pictures],
+        pictures=pictures,
         has_panels=any(picture["panels"] for picture in pictures),
         left_out=left_out,
         without_scores=without_scores,
@@ -184,15 +184,6 @@ def _cell(cells: Sequence[CellResults], category: str, detector: str) -> CellRes
 def _threshold(decision: Mapping[str, Any], entry: Mapping[str, Any]) -> float | None:
     cell = cell_of(decision, entry["category"], entry["shown"])
     return cell["honest"]["threshold"]
-
-
-def _verdict(picture: Mapping[str, Any], chosen: Sequence[tuple[CellResults, float | None]]) -> str:
-    """What the recommended detector of the picture's category makes of it."""
-    threshold = next(at for cell, at in chosen if cell.category == picture["category"])
-    called = threshold is not None and picture["score"] >= threshold
-    if picture["label"]:
-        return "found" if called else "missed"
-    return "false alarm" if called else "passed"
 
 
 def _curves(place: int, category: str, cells: Sequence[CellResults], look: Look) -> dict[str, Any]:
