@@ -10,7 +10,8 @@ from PIL import Image
 
 from defectbench.images.index import IndexRow, write_index
 from defectbench.images.resizing import to_square
-from defectbench.storage import read_json, write_arrays, write_json, write_tsv
+from defectbench.records import write_metrics, write_scores
+from defectbench.storage import read_json, write_arrays
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 
@@ -70,9 +71,10 @@ class Cell:
         inputs = {name: str(self.folder / file) for name, file in files.items()}
         write_index(Path(inputs["index"]), self.rows)
         write_arrays(inputs["maps"], self.maps, {"provenance": self.provenance})
-        scores = [(row.path, row.label, row.defect, 5.0 * row.label) for row in self.rows]
-        write_tsv(inputs["scores"], ["path", "label", "defect", "anomaly_score"], scores)
-        write_json(inputs["metrics"], {"thresholds": {"honest": 1.0}})
+        write_scores(inputs["scores"], self.rows, np.array([5.0, 0.5, 0.0, 0.0]))
+        specification = {"preprocessing": {}, "bits": None}
+        metrics = {"thresholds": {"honest": 1.0}, "specification": specification}
+        write_metrics(inputs["metrics"], metrics)
         job = SimpleNamespace(
             input=SimpleNamespace(category=str(self.folder), **inputs),
             output=SimpleNamespace(**{name: str(self.folder / o) for name, o in output.items()}),
@@ -82,7 +84,6 @@ class Cell:
                 resolution=self.resolution,
                 every_image=True,
                 code={"code": "0"},
-                bits=None,
             ),
             wildcards=Wildcards(category="plate"),
             log=[str(self.folder / "job.log")],
@@ -188,7 +189,7 @@ def test_the_list_of_pictures_names_files_that_are_there(cell: Cell):
     cell.evaluate()
     cell.run("maps.py", pictures="overlays")
     pictures = read_json(cell.folder / "overlays" / "index.json")["pictures"]
-    assert [picture["verdict"] for picture in pictures] == ["found", "found", "passed", "passed"]
+    assert [picture["verdict"] for picture in pictures] == ["found", "missed", "passed", "passed"]
     for picture in pictures:
         with Image.open(cell.folder / "overlays" / picture["file"]) as image:
             assert image.format == "WEBP"

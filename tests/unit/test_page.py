@@ -86,6 +86,7 @@ def result(
         "cautions": [],
         "reasons": {},
         "provenance": {},
+        "specification": {"bits": None, "preprocessing": {}},
     }
     noise = np.random.default_rng([ord(letter) for letter in method]).normal(0, 0.02, 500)
     return CellResults(
@@ -351,20 +352,6 @@ def test_notes_and_warnings_reach_the_page(tmp_path: Path, plate: list[Path]):
     text = write_page(tmp_path, "parts", plate, []).read_text()
     assert "plate: 3 images are &lt;copies&gt; of others" in text
     assert "plate: good net: neighbours look alike; set groups" in text
-
-
-def test_pictures_show_mistakes_first_and_no_image_twice():
-    cell = result("a", "plate", SCORES, 0.9)
-    picks = pictures.pick_images(cell, 1.0)
-    rows = [pick.row for pick in picks]
-    assert len(rows) == len(set(rows))
-    misses = [row for row in rows if cell.labels[row] and cell.scores[row] < 1.0]
-    assert rows[0] == np.argmin(np.where(cell.labels == 1, cell.scores, np.inf))
-    assert misses[: pictures.EACH] == rows[: len(misses[: pictures.EACH])]
-    alarms = [pick for pick in picks if pick.why == "one of the highest good scores"]
-    assert all(cell.scores[pick.row] >= 1.0 for pick in alarms)
-    whys = [pick.why for pick in pictures.pick_images(cell, None)]
-    assert whys.count("median of its type") == 2
 
 
 def test_pictures_stay_within_their_budget_and_say_how_many_are_missing(
