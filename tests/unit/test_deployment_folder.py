@@ -39,6 +39,9 @@ WITHOUT = (
     "scipy",
     "onnx",
     "imagecodecs",
+    "jinja2",
+    "jsonschema",
+    "matplotlib",
     "yaml",
 )
 BARE = f"""
@@ -77,7 +80,7 @@ def table(images: Path) -> dict[str, dict[str, str]]:
 
 def test_scores_equal_those_of_the_scorer_without_its_libraries(made: dict):
     images = made["files"][0].parent
-    output = ["--output", str(images.parent / "out"), "--threads", "1"]
+    output = ["--output", str(images.parent / "out"), "--threads", "1", "--overlays", "defective"]
     run = subprocess.run(command(made, images, *output), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     rows = list(table(images).values())
@@ -91,6 +94,7 @@ def test_scores_equal_those_of_the_scorer_without_its_libraries(made: dict):
     shares = [float(row["share_of_good_below"]) for row in rows]
     np.testing.assert_allclose(shares, below, atol=0.026)  # ties within rounding
     assert all(float(row["milliseconds"]) > 0 for row in rows)
+    assert len(overlays(images)) == expected.count("defective")
 
 
 def test_defects_are_found_and_the_summary_says_so(made: dict, new: Path):

@@ -32,7 +32,6 @@ rule detector:
         runtime=grows(30),
     params:
         source=lookup("datasets/{dataset}/source", within=config),
-        fit_benchmark="benchmarks/{dataset}/{category}/{method}/{backbone}/scores.jsonl",
         code=detector_digest,
     script:
         "../scripts/detector.py"

@@ -1,6 +1,5 @@
 """Rule `detector`: one file that scores new images as the benchmark did, once it has proved it."""
 
-import json
 from pathlib import Path
 
 import torch
@@ -46,12 +45,6 @@ def detector_module(arrays: dict, cell: Benchmarked, weights: str) -> DetectorMo
     )
 
 
-def job_seconds(benchmark: str) -> float | None:
-    """Wall time of a job; None if it did not run here."""
-    path = Path(benchmark)
-    return json.loads(path.read_text().splitlines()[-1])["s"] if path.is_file() else None
-
-
 with job_log(snakemake.log[0]):
     given, params, names = snakemake.input, snakemake.params, dict(snakemake.wildcards)
     torch.set_num_threads(snakemake.threads)
@@ -91,5 +84,4 @@ with job_log(snakemake.log[0]):
         cost = measured_cost(
             part, cell.test_files, snakemake.threads
         )  # by loading it as its users do
-    cost["fit_job_seconds"] = job_seconds(params.fit_benchmark)
     write_json(snakemake.output.cost, {**names, **cost, "proof": metadata["proof"]})
