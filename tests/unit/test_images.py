@@ -3,6 +3,7 @@
 import hashlib
 import io
 import struct
+import threading
 import zlib
 from pathlib import Path
 
@@ -273,6 +274,17 @@ def test_an_error_comes_where_its_result_would_have_and_ends_the_work():
     with pytest.raises(ZeroDivisionError):
         next(found)
     assert next(found, None) is None
+
+
+def test_what_nobody_will_ask_for_is_not_computed():
+    begun, go_on = [], threading.Event()
+    before = set(threading.enumerate())
+    found = in_order(lambda item: begun.append(item) or go_on.wait(), range(9), threads=1, ahead=9)
+    (worker,) = set(threading.enumerate()) - before
+    del found
+    go_on.set()
+    worker.join()
+    assert len(begun) <= 1
 
 
 def test_every_preprocessing_comes_of_one_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

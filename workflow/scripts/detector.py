@@ -59,8 +59,7 @@ with job_log(snakemake.log[0]):
         read_held_out(given.held_out),
         read_arrays(given.maps)[0],
     )
-    module = detector_module(arrays, cell, given.weights)
-    model = onnx_model(module)
+    model = onnx_model(detector_module(arrays, cell, given.weights))
     weights_sha256 = specification["weights_sha256"]
     metadata = {
         **detector_metadata(cell, graph_sha256(model), snakemake.threads),
@@ -78,10 +77,9 @@ with job_log(snakemake.log[0]):
             cell.test_files, metadata["preprocessing"], snakemake.threads, metadata["bits"]
         )
         detector = Detector(part, snakemake.threads)
-        proof = prove(detector, images, cell.test.scores, cell.maps.get("test"))
-        metadata["proof"] = proof._asdict()
+        proof = prove(detector, images, cell.test.scores, cell.maps.get("test"))._asdict()
+        metadata["proof"] = proof
         part.write_bytes(detector_bytes(model, metadata))
-        cost = measured_cost(
-            part, cell.test_files, snakemake.threads
-        )  # by loading it as its users do
-    write_json(snakemake.output.cost, {**names, **cost, "proof": metadata["proof"]})
+        # by loading the file as its users do
+        cost = measured_cost(part, cell.test_files, snakemake.threads)
+    write_json(snakemake.output.cost, {**names, **cost, "proof": proof})

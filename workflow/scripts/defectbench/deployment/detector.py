@@ -161,6 +161,25 @@ class Detector:
         scores, defective, *maps = self._session.run(None, {"images": images})
         return Scored(scores, defective, maps[0] if maps else None)
 
+    def threshold_at(self, rate: float | None) -> tuple[float, float]:
+        """Threshold for a false-positive rate, and that rate; None for those of the export.
+
+        Raises
+        ------
+        InputError
+            If the detector's table does not have the rate.
+        """
+        exported = self.metadata["threshold"]
+        table = {
+            row["false_positive_rate"]: row["threshold"] for row in self.metadata["thresholds"]
+        }
+        if rate is None:
+            return exported["value"], exported["false_positive_rate"]
+        if rate not in table:
+            known = ", ".join(f"{known:g}" for known in table)
+            raise InputError(f"--rate {rate:g}: the detector knows {known}")
+        return table[rate], rate
+
     def _check_ends(self) -> None:
         """Refuse a model whose inputs and outputs are not a detector's."""
         inputs = [(end.name, end.type, end.shape[1:]) for end in self._session.get_inputs()]

@@ -5,7 +5,7 @@ import io
 import itertools
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,24 +73,6 @@ def images_below(folder: Path) -> list[Path]:
     ]
 
 
-def chosen_threshold(metadata: dict[str, Any], rate: float | None) -> tuple[float, float]:
-    """Threshold and false-positive rate, from the detector's table.
-
-    Raises
-    ------
-    InputError
-        If the table does not have the rate.
-    """
-    if rate is None:
-        return metadata["threshold"]["value"], metadata["threshold"]["false_positive_rate"]
-    table = {row["false_positive_rate"]: row["threshold"] for row in metadata["thresholds"]}
-    if rate not in table:
-        raise InputError(
-            f"--rate {rate:g}: the detector knows {', '.join(f'{known:g}' for known in table)}"
-        )
-    return table[rate], rate
-
-
 class FolderScoring:
     """Images of a folder scored by a detector.
 
@@ -117,7 +99,7 @@ class FolderScoring:
         if options.overlays != "none" and detector.metadata["map_scale"] is None:
             scorer = detector.metadata["scorer"]
             raise InputError(f"{scorer} scores whole images: there is no map to draw")
-        self.threshold, self.rate = chosen_threshold(detector.metadata, options.rate)
+        self.threshold, self.rate = detector.threshold_at(options.rate)
         self.detector, self.options = detector, options
         self.held_out = np.asarray(detector.metadata["held_out_scores"])
         self.scores: list[float] = []
@@ -151,7 +133,10 @@ class FolderScoring:
             if isinstance(image, Unreadable):
                 self.unreadable.append(image)
             else:
-                self._score_one(image)
+                try:
+                    self._score_one(image)
+                except InputError as error:  # gone before its overlay could be drawn
+                    self.unreadable.append(Unreadable(image.path, str(error)))
             progress.advance(1)
 
     def summary(self) -> dict[str, Any]:
@@ -200,20 +185,15 @@ class FolderScoring:
         return self.options.output / OVERLAYS / f"{name}.jpg"
 
     def _begin(self) -> set[str]:
-        """Begin or go on with the table; names of the images whose lines stay in it.
-
-        An image that was written after the table loses its line. The line of an image that is no
-        longer there stays: it says what was found.
-        """
-        table, earlier, left = self._table, earlier_rows(self._table), []
-        if self.options.skip_scored and table.is_file():
+        """Begin or go on with the table; names of the images whose lines stay in it."""
+        earlier, left = earlier_rows(self._table), []
+        if self.options.skip_scored and self._table.is_file():
             self._check_made_alike(earlier)
-            scored = table.stat().st_mtime_ns
-            left = [r for r in earlier if last_change(self.options.images / r["path"]) <= scored]
+            left = rows_that_hold(earlier, self._table, self.options.images)
         stay = {row["path"] for row in left}
-        for name in {row["path"] for row in earlier} - stay:
-            self._overlay(name).unlink(missing_ok=True)  # and nothing else that lies there
-        table.unlink(missing_ok=True)
+        gone = {row.get("path", "") for row in earlier} - stay
+        remove_overlays(self.options.output / OVERLAYS, gone)
+        self._table.unlink(missing_ok=True)
         self._append(COLUMNS, *(row.values() for row in left))
         self._write_summary({"detector_sha256": self.detector.sha256})  # should the run be killed
         return stay
@@ -225,7 +205,7 @@ class FolderScoring:
             same = json.loads(summary)["detector_sha256"] == self.detector.sha256
         except (OSError, ValueError, KeyError):
             same = False
-        others = {row["threshold"] for row in rows} - {repr(self.threshold)}
+        others = {row.get("threshold") for row in rows} - {repr(self.threshold)}
         if others or not same:
             how = f"at the threshold {others.pop()}" if same else "by another detector"
             raise InputError(
@@ -248,13 +228,31 @@ def earlier_rows(table: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(whole)))
 
 
-def last_change(file: Path) -> int:
+def rows_that_hold(
+    rows: Sequence[dict[str, str]], table: Path, images: Path
+) -> list[dict[str, str]]:
+    """Rows of an earlier table but those of images that were written after it.
+
+    The row of an image that is no longer there stays: it says what was found.
+    """
+    scored = table.stat().st_mtime_ns
+    return [row for row in rows if _last_change(images / row["path"]) <= scored]
+
+
+def _last_change(file: Path) -> int:
     """When a file was written or put in its place (ns); 0 for none."""
     try:
         status = file.stat()
     except OSError:
         return 0
     return max(status.st_mtime_ns, status.st_ctime_ns)  # a copy may keep its original's mtime
+
+
+def remove_overlays(folder: Path, names: set[str]) -> None:
+    """Remove the overlays of these images, and nothing else that lies there."""
+    for path in folder.rglob("*.jpg"):
+        if path.relative_to(folder).as_posix().removesuffix(".jpg") in names:
+            path.unlink()
 
 
 def map_picture(

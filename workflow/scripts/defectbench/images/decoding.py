@@ -2,6 +2,7 @@
 
 import re
 import struct
+import weakref
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -59,15 +60,15 @@ def in_order(
     pending = deque(pool.submit(function, item) for item in islice(items, ahead))
 
     def results() -> Iterator[Result]:
-        try:
-            while pending:
-                yield pending.popleft().result()
-                pending.extend(pool.submit(function, item) for item in islice(items, 1))
-        finally:
-            # after an error nobody waits for the others, and the process would
-            pool.shutdown(wait=False, cancel_futures=True)
+        while pending:
+            yield pending.popleft().result()
+            pending.extend(pool.submit(function, item) for item in islice(items, 1))
 
-    return results()
+    found = results()
+    # a process that fails ends only when its threads do, with all that they were asked for; a
+    # `finally` in the generator would not run where the failure comes before the first result
+    weakref.finalize(found, pool.shutdown, wait=False, cancel_futures=True)
+    return found
 
 
 def load_squares(
