@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "workflow" / "scripts" / "score_folder.py"
 
 # a Python in which nothing can be imported but what the script may need
-WITHOUT = (
+WITHOUT = [
     "torch",
     "h5py",
     "pandas",
@@ -41,9 +41,8 @@ WITHOUT = (
     "imagecodecs",
     "jinja2",
     "jsonschema",
-    "matplotlib",
     "yaml",
-)
+]
 BARE = f"""
 import runpy, sys
 sys.modules |= dict.fromkeys({WITHOUT!r})

@@ -40,10 +40,7 @@ def parsed_arguments() -> argparse.Namespace:
     parser.add_argument("detector", type=Path, help="detector.onnx, as the workflow exported it")
     parser.add_argument("images", type=Path, help="folder of images, with all its subfolders")
     parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("scores"),
-        help="folder of scores.csv; default: scores",
+        "--output", type=Path, default=Path("scores"), help="folder of scores.csv; default: scores"
     )
     parser.add_argument(
         "--rate",
@@ -64,10 +61,7 @@ def parsed_arguments() -> argparse.Namespace:
         "--watch", action="store_true", help="wait for further images until Ctrl-C is pressed"
     )
     parser.add_argument(
-        "--threads",
-        type=int,
-        default=os.cpu_count() or 1,
-        help="default: one per CPU",
+        "--threads", type=int, default=os.cpu_count() or 1, help="default: one per CPU"
     )
     arguments = parser.parse_args()
     if arguments.threads < 1:
