@@ -32,20 +32,18 @@ def write_detector(folder: Path) -> dict:
     """Fit FRE on a small seeded network and export it to ``detector.onnx``; what went into it."""
     import torch
 
-    from defectbench.deployment.detector import decoded_images, encode_probe
-    from defectbench.deployment.detector_file import FORMAT
-    from defectbench.deployment.drift import image_statistics, training_ranges
+    from defectbench.deployment.card import Benchmarked, detector_metadata
+    from defectbench.deployment.detector import decoded_images
     from defectbench.deployment.export import (
         DetectorModule,
         detector_bytes,
         graph_sha256,
         onnx_model,
-        threshold_table,
     )
     from defectbench.deployment.graphs import scorer_graph
-    from defectbench.deployment.proof import score_tolerance
     from defectbench.features.backbones import Backbone
     from defectbench.features.taps import Tap, TappedNetwork
+    from defectbench.records import HeldOutScores, Scores
     from defectbench.scorers.pca_fre import PcaFre
 
     torch.manual_seed(42)
@@ -60,52 +58,43 @@ def write_detector(folder: Path) -> dict:
     backbone = Backbone(network, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
     tap = Tap("3", 1)
     files = write_images(folder / "train", 1, N_TRAIN) + write_images(folder / "held_out", 2, 40)
-    images = list(decoded_images(files, PREPROCESSING, 1))
-    pixels = np.stack([image.pixels for image in images])
+    pixels = np.stack([image.pixels for image in decoded_images(files, PREPROCESSING, 1)])
     with torch.inference_mode():
         normalised = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - 0.5) / 0.25
         features = TappedNetwork(network, [tap])(normalised)[tap].numpy()
     scorer = PcaFre().fit(features[:N_TRAIN])
-    held_out = scorer.anomaly_score(features[N_TRAIN:])
-    table = threshold_table(held_out, 0.05)
-    (threshold,) = (row["threshold"] for row in table if row["false_positive_rate"] == 0.05)
-    graph = scorer_graph("pca_fre", scorer.to_arrays(), {})
-    model = onnx_model(DetectorModule(backbone, [tap], SIDE, graph, threshold), SIDE)
+    good = scorer.anomaly_score(features[N_TRAIN:])
     maps = scorer.anomaly_map(features[N_TRAIN:])
-    metadata = {
-        "format": FORMAT,
-        "dataset": "parts",
-        "category": "plate",
-        "method": "fre_tiny",
-        "backbone": "tiny",
-        "preprocessing": PREPROCESSING,
-        "side": SIDE,
-        "scorer": "pca_fre",
-        "parameters": {},
-        "layers": [tap.name],
-        "graph_sha256": graph_sha256(model),
-        "units": {},
-        "threshold": {"value": threshold, "false_positive_rate": 0.05},
-        "thresholds": table,
-        "held_out_scores": sorted(held_out.tolist()),
-        "training_images": training_ranges(
-            [image_statistics(image.pixels, image.size) for image in images[:N_TRAIN]]
-        ),
-        "probe": {"png": encode_probe(pixels[N_TRAIN]), "score": float(held_out[0])},
-        "tolerance": score_tolerance(held_out),
-        "bits": None,
-        "map_scale": {"typical": float(np.median(maps)), "threshold": float(maps.max() / 2)},
-        "proof": {},
-        "provenance": {},
-        "licences": {},
-    }
+    threshold = float(np.nextafter(np.sort(good)[-3], np.inf))  # two of 40: 5 %
+    paths = [path.relative_to(folder).as_posix() for path in files]
+    none = np.full(40, "")
+    cell = Benchmarked(
+        {"dataset": "parts", "category": "plate", "method": "fre_tiny", "backbone": "tiny"},
+        folder,
+        {
+            "scorer": "pca_fre",
+            "parameters": {},
+            "layers": [tap.name],
+            "preprocessing": PREPROCESSING,
+            "bits": None,
+        },
+        {"thresholds": {"honest": threshold}, "false_positive_rate": 0.05},
+        Scores(paths[N_TRAIN:], np.zeros(40, int), none, none, good),
+        HeldOutScores(paths[:N_TRAIN], none, np.zeros(40, int), good),
+        {"held_out": maps},
+    )
+    graph = scorer_graph("pca_fre", scorer.to_arrays(), {})
+    module = DetectorModule(backbone, [tap], SIDE, graph, threshold)
+    model = onnx_model(module)
+    metadata = detector_metadata(cell, graph_sha256(model), 1)
+    metadata |= {"proof": {}, "provenance": {}, "licences": {}}
     (folder / "detector.onnx").write_bytes(detector_bytes(model, metadata))
     return {
-        "module": DetectorModule(backbone, [tap], SIDE, graph, threshold),
+        "module": module,
         "model": model,
         "metadata": metadata,
         "pixels": pixels[N_TRAIN:],
-        "scores": held_out,
+        "scores": good,
         "maps": maps,
         "files": files[N_TRAIN:],
     }

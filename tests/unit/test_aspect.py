@@ -8,11 +8,10 @@ from PIL import Image
 
 from defectbench.config.schema import check_schema
 from defectbench.deployment.detector import decoded_image
-from defectbench.deployment.overlays import write_overlay
-from defectbench.evaluation.map_geometry import over_whole_image
-from defectbench.images.decoding import decode_images
+from defectbench.evaluation.map_geometry import MapScale, over_whole_image
+from defectbench.images.decoding import load_squares
 from defectbench.images.resizing import ASPECTS, preprocess, to_square
-from defectbench.reports.pictures import GAP, PANEL, ColourScale, draw_panels
+from defectbench.reports.map_panels import GAP, PANEL, draw_panels
 
 SCHEMA = Path(__file__).parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 SHAPES = [(20, 48), (48, 20), (21, 48), (20, 47), (33, 10)]
@@ -69,7 +68,7 @@ def test_one_decoding_serves_every_aspect_and_the_detector_sees_the_same(tmp_pat
     file = tmp_path / "wide.png"
     Image.fromarray(np.arange(20 * 48, dtype=np.uint16).reshape(20, 48) * 60).save(file)
     ways = {aspect: LANCZOS | {"aspect": aspect} for aspect in ASPECTS}
-    (squares,) = decode_images([file], ways, threads=1)
+    squares = load_squares(file, ways)
     for aspect, how in ways.items():
         np.testing.assert_array_equal(decoded_image(file, how).pixels, squares[aspect])
     assert len({square.tobytes() for square in squares.values()}) == len(ASPECTS)
@@ -100,27 +99,13 @@ def test_a_picture_glows_where_the_defect_is(aspect: str):
         Image.fromarray(photograph),
         to_square(seen_by_map, aspect),
         None,
-        ColourScale(typical=0, threshold=4),
+        MapScale(typical=0, threshold=4),
         aspect,
     )
     overlay = np.asarray(panels)[:, 2 * (PANEL + GAP) :].astype(int)
     glow = np.argwhere(np.abs(overlay - 90).sum(axis=-1) > 30)
     np.testing.assert_allclose(glow.min(axis=0), [40, 140], atol=3)
     np.testing.assert_allclose(glow.max(axis=0), [80, 180], atol=3)
-
-
-@pytest.mark.parametrize(("height", "width"), [(40, 80), (80, 40)])
-def test_an_overlay_of_a_detector_does_not_draw_the_padding(
-    tmp_path: Path, height: int, width: int
-):
-    photograph = np.full((height, width, 3), 200, np.uint8)
-    ends = [(20, 20), (0, 0)] if height < width else [(0, 0), (20, 20)]
-    square = np.pad(photograph, [*ends, (0, 0)])  # black bars, to see whether they are drawn
-    strength = np.zeros((80, 80), np.float32)
-    write_overlay(square, strength, (width, height), tmp_path / "a.jpg", "pad")
-    with Image.open(tmp_path / "a.jpg") as sheet:
-        assert sheet.size == (2 * width, height)
-        assert np.asarray(sheet.convert("L"))[2:-2, 2 : width - 2].min() > 190
 
 
 def test_the_default_spelt_out_is_the_default():

@@ -231,11 +231,9 @@ def test_the_size_of_a_block_changes_rounding_alone(
         np.testing.assert_allclose(other[name], values, atol=1e-5 * np.abs(values).max())
 
 
-def test_blocks_keep_the_order_of_the_files_and_wait_in_bounded_number(
-    files: list[Path], monkeypatch: pytest.MonkeyPatch
-):
+def test_blocks_keep_the_order_of_the_files(files: list[Path], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(category, "BLOCK", 3)
-    monkeypatch.setattr(category, "AHEAD", 2)
+    monkeypatch.setattr(category, "AHEAD", 6)
     small = {"interpolation": "lanczos", "size": 8}
     found = list(category.decode_ahead(files, {"small": small}, 2))
     assert [len(block["small"]) for block in found] == [3] * (len(files) // 3) + [len(files) % 3]

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from defectbench.deployment.export import licence_notes, score_unit, threshold_table
+from defectbench.deployment.card import licence_notes, score_unit, threshold_table
 from defectbench.deployment.graphs import exportable_scorers
 from defectbench.provenance import FACTS
 
 
 def test_thresholds_keep_their_rate_and_only_rates_that_the_images_carry_are_listed():
     held_out = np.random.default_rng(42).normal(size=150)
-    table = threshold_table(held_out, asked=0.05)
+    table = threshold_table(held_out, 0.05, 1.8)
     assert [row["false_positive_rate"] for row in table] == [0.2, 0.1, 0.05, 0.02, 0.01]
     for row in table:
         assert (held_out >= row["threshold"]).mean() <= row["false_positive_rate"]
@@ -19,9 +19,9 @@ def test_thresholds_keep_their_rate_and_only_rates_that_the_images_carry_are_lis
 
 
 def test_the_asked_rate_is_listed_also_where_few_images_carry_it():
-    table = threshold_table([1.0, 2.0, 3.0], asked=0.05)
+    table = threshold_table([1.0, 2.0, 3.0], 0.05, 3.5)
     assert [row["false_positive_rate"] for row in table] == [0.05]
-    assert table[0]["threshold"] > 3
+    assert table[0]["threshold"] == 3.5  # of the benchmark, which is not set a second time
 
 
 @pytest.mark.parametrize("scorer", exportable_scorers())

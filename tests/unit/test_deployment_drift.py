@@ -40,7 +40,8 @@ def compare(rng: np.random.Generator, shift: float = 0, brightness: float = 100,
     ranges = training_ranges(photographs(rng, 300))
     scores = rng.normal(size=n) + shift
     new = photographs(rng, n, brightness)
-    return same_world(scores, threshold, 0.05, held_out, new, ranges)
+    defective = int((scores >= threshold).sum())
+    return same_world(scores, defective, 0.05, held_out, new, ranges)
 
 
 def test_a_day_like_the_others_raises_no_alarm():

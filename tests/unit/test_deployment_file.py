@@ -9,7 +9,7 @@ import pytest
 import torch
 from made_detectors import SIDE
 
-from defectbench.deployment.detector import Detector, encode_probe
+from defectbench.deployment.detector import Detector, decoded_images, encode_probe
 from defectbench.deployment.detector_file import SEAL_BYTES, read_detector_file, sealed
 from defectbench.deployment.export import detector_bytes, graph_sha256, onnx_model
 from defectbench.deployment.proof import prove
@@ -63,7 +63,7 @@ def test_an_image_scores_alike_alone_and_in_a_batch(made: dict):
 
 
 def test_two_exports_are_the_same_bytes(made: dict, content: bytes):
-    again = onnx_model(made["module"], SIDE)
+    again = onnx_model(made["module"])
     assert detector_bytes(again, made["metadata"]) == content
 
 
@@ -91,8 +91,6 @@ def test_the_graphs_digest_ignores_metadata_and_sees_weights(made: dict):
 
 
 def test_a_proof_holds_for_the_scores_of_the_benchmark(made: dict):
-    from defectbench.deployment.detector import decoded_images
-
     detector = Detector(made["path"], 1)
     preprocessing = made["metadata"]["preprocessing"]
     proof = prove(
@@ -108,8 +106,6 @@ def test_a_proof_holds_for_the_scores_of_the_benchmark(made: dict):
     [(1.01, 1, "scores test image"), (1, 1.01, "maps deviate"), (np.nan, 1, "scores test image")],
 )
 def test_a_proof_fails_for_other_scores_or_maps(made: dict, scores, maps, complaint):
-    from defectbench.deployment.detector import decoded_images
-
     detector = Detector(made["path"], 1)
     images = decoded_images(made["files"], made["metadata"]["preprocessing"], 1)
     with pytest.raises(InputError, match=complaint):
@@ -117,8 +113,6 @@ def test_a_proof_fails_for_other_scores_or_maps(made: dict, scores, maps, compla
 
 
 def test_a_verdict_that_flips_beyond_rounding_fails_the_proof(made: dict, tmp_path: Path):
-    from defectbench.deployment.detector import decoded_images
-
     def raise_threshold(model: onnx.ModelProto) -> None:
         threshold = made["metadata"]["threshold"]["value"]
         (tensor,) = (

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import struct
+import threading
 import zlib
 from pathlib import Path
 
@@ -14,7 +15,13 @@ from pngs import DEPTHS, png_chunk, random_png
 
 from defectbench.errors import InputError
 from defectbench.images import decoding
-from defectbench.images.decoding import decode_images, decode_plain_png, load_image, load_rgb
+from defectbench.images.decoding import (
+    decode_plain_png,
+    in_order,
+    load_image,
+    load_rgb,
+    load_squares,
+)
 from defectbench.images.resizing import preprocess, resize_bilinear
 
 # SHA-256, by side, of what cv2.resize(…, INTER_LINEAR) makes of `noise` in all shapes of `SIDES`;
@@ -249,13 +256,35 @@ def test_grey_files_keep_one_channel(tmp_path: Path, mode: str, loaded: str):
     assert load_image(tmp_path / "image.png").mode == loaded
 
 
-def test_images_come_in_the_order_of_the_files_whatever_the_threads(tmp_path: Path):
-    files = [tmp_path / f"{number}.png" for number in range(70)]
-    for number, file in enumerate(files):
-        Image.new("L", (4, 4), number).save(file)
-    for threads in (1, 4):
-        images = decode_images(files, {"small": {"interpolation": "lanczos", "size": 2}}, threads)
-        assert [int(squares["small"][0, 0, 0]) for squares in images] == list(range(70))
+@pytest.mark.parametrize("threads", [1, 4])
+def test_results_come_in_order_and_few_wait(threads: int):
+    taken = []
+    numbers = (taken.append(number) or number for number in range(70))
+    found = in_order(lambda number: number * number, numbers, threads, ahead=5)
+    assert len(taken) == 5  # with the call, and no more than that
+    for number in range(70):
+        assert next(found) == number * number
+        assert len(taken) <= number + 5
+    assert next(found, None) is None
+
+
+def test_an_error_comes_where_its_result_would_have_and_ends_the_work():
+    found = in_order(lambda number: 6 / number, [3, 2, 0, 1], threads=2, ahead=4)
+    assert [next(found), next(found)] == [2, 3]
+    with pytest.raises(ZeroDivisionError):
+        next(found)
+    assert next(found, None) is None
+
+
+def test_what_nobody_will_ask_for_is_not_computed():
+    begun, go_on = [], threading.Event()
+    before = set(threading.enumerate())
+    found = in_order(lambda item: begun.append(item) or go_on.wait(), range(9), threads=1, ahead=9)
+    (worker,) = set(threading.enumerate()) - before
+    del found
+    go_on.set()
+    worker.join()
+    assert len(begun) <= 1
 
 
 def test_every_preprocessing_comes_of_one_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -269,7 +298,7 @@ def test_every_preprocessing_comes_of_one_decoding(tmp_path: Path, monkeypatch: 
         "a": {"interpolation": "bilinear", "size": 4},
         "b": {"interpolation": "lanczos", "size": 6, "crop": 2},
     }
-    (squares,) = decode_images([file], preprocessings, threads=1)
+    squares = load_squares(file, preprocessings)
     assert loaded == [file]
     assert {name: square.shape for name, square in squares.items()} == {
         "a": (4, 4, 3),

@@ -11,8 +11,8 @@ from specifications import specification
 
 from defectbench.images.index import IndexRow, write_index
 from defectbench.images.resizing import to_square
-from defectbench.records import write_maps, write_scores
-from defectbench.storage import read_json, write_json
+from defectbench.records import write_maps, write_metrics, write_scores
+from defectbench.storage import read_json
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 
@@ -71,10 +71,10 @@ class Cell:
         }
         inputs = {name: str(self.folder / file) for name, file in files.items()}
         write_index(Path(inputs["index"]), self.rows)
-        write_maps(inputs["maps"], self.maps, specification(preprocessing=self.preprocessing))
-        scores = np.array([5.0 * row.label for row in self.rows])
-        write_scores(inputs["scores"], self.rows, scores)
-        write_json(inputs["metrics"], {"thresholds": {"honest": 1.0}})
+        made = specification(preprocessing=self.preprocessing)
+        write_maps(inputs["maps"], self.maps, made)
+        write_scores(inputs["scores"], self.rows, np.array([5.0, 0.5, 0.0, 0.0]))
+        write_metrics(inputs["metrics"], {"thresholds": {"honest": 1.0}, "specification": made})
         job = SimpleNamespace(
             input=SimpleNamespace(category=str(self.folder), **inputs),
             output=SimpleNamespace(**{name: str(self.folder / o) for name, o in output.items()}),
@@ -84,7 +84,6 @@ class Cell:
                 resolution=self.resolution,
                 every_image=True,
                 code={"code": "0"},
-                bits=None,
             ),
             wildcards=Wildcards(category="plate"),
             log=[str(self.folder / "job.log")],
@@ -190,7 +189,7 @@ def test_the_list_of_pictures_names_files_that_are_there(cell: Cell):
     cell.evaluate()
     cell.run("maps.py", pictures="overlays")
     pictures = read_json(cell.folder / "overlays" / "index.json")["pictures"]
-    assert [picture["verdict"] for picture in pictures] == ["found", "found", "passed", "passed"]
+    assert [picture["verdict"] for picture in pictures] == ["found", "missed", "passed", "passed"]
     for picture in pictures:
         with Image.open(cell.folder / "overlays" / picture["file"]) as image:
             assert image.format == "WEBP"

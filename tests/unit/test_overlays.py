@@ -1,4 +1,4 @@
-"""Pictures: what is drawn, in which order, and on one colour scale."""
+"""Pictures: which are chosen, what is drawn, and on one colour scale."""
 
 import io
 
@@ -6,23 +6,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from defectbench.reports.pictures import (
+from defectbench.evaluation.map_geometry import MapScale
+from defectbench.reports.map_panels import (
     COLOURS,
     GAP,
     OUTLINE,
     PANEL,
-    ColourScale,
-    Picture,
     colour,
     draw_panels,
-    every_picture,
     outline,
-    picture_names,
-    select_pictures,
-    verdict,
 )
+from defectbench.reports.pictures import EACH, Picture, choose_pictures, file_names, verdict
 
-SCALE = ColourScale(typical=1.0, threshold=3.0)
+SCALE = MapScale(typical=1.0, threshold=3.0)
 GREY = Image.new("RGB", (PANEL, PANEL), (90, 90, 90))
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
@@ -34,42 +30,51 @@ def overlay_of(panels: Image.Image) -> np.ndarray:
     return np.asarray(panels)[:, 2 * (PANEL + GAP) :]
 
 
-def test_false_alarms_come_first_then_worst_and_median_of_good_and_of_each_defect():
-    assert select_pictures(LABELS, DEFECTS, SCORES, threshold=5.0) == [
-        Picture("false_alarm", 1),
-        Picture("worst", 3),
-        Picture("median", 2),
-        Picture("worst", 7),
-        Picture("worst", 5),
-        Picture("median", 6),
+def test_mistakes_come_first_then_the_hardest_and_the_median_of_each_type():
+    assert choose_pictures(LABELS, DEFECTS, SCORES, threshold=5.0) == [
+        Picture(5, "one of the lowest scores"),
+        Picture(1, "one of the highest good scores"),
+        Picture(7, "lowest score of its type"),
+        Picture(6, "median of its type"),
+        Picture(2, "median good part"),
     ]
 
 
-def test_every_image_is_drawn_under_its_verdict_when_all_are_asked_for():
-    pictures = every_picture(LABELS, SCORES, threshold=5.0)
-    assert [row for _, row in pictures] == list(range(8))
-    assert [kind for kind, _ in pictures[:2] + pictures[4:6]] == [
-        "passed",
-        "false_alarm",
-        "found",
-        "escape",
-    ]
+def test_of_many_mistakes_the_worst_are_shown_and_no_image_twice():
+    rng = np.random.default_rng(0)
+    labels, scores = np.repeat([0, 1], 50), rng.normal(size=100)
+    chosen = choose_pictures(labels, np.where(labels, "dent", "good"), scores, threshold=0.0)
+    rows = [picture.row for picture in chosen]
+    assert len(set(rows)) == len(rows)
+    defective = 50 + np.argsort(scores[50:])
+    good = np.argsort(scores[:50])[::-1]
+    assert rows[: 2 * EACH] == [*defective[:EACH], *good[:EACH]]
 
 
-def test_a_score_at_the_threshold_is_called_defective():
-    assert verdict(1, 5.0, 5.0) == "found"
-    assert verdict(0, 5.0, 5.0) == "false alarm"
+@pytest.mark.parametrize(
+    ("label", "score", "threshold", "word"),
+    [
+        (1, 5.0, 5.0, "found"),  # a score at the threshold is called defective
+        (1, 4.9, 5.0, "missed"),
+        (0, 5.0, 5.0, "false alarm"),
+        (0, 4.9, 5.0, "passed"),
+        (1, 4.9, None, "missed"),
+    ],
+)
+def test_every_answer_has_one_word(label: int, score: float, threshold: float | None, word: str):
+    assert verdict(label, score, threshold) == word
 
 
-def test_names_sort_as_the_pictures_and_say_why_they_were_drawn():
-    names = picture_names(
-        [Picture("false_alarm", 0), Picture("worst", 1)],
-        ["test/good/003.png", "test/scratch/a.b.png"],
-        np.array(["good", "scratch"]),
+def test_names_sort_as_the_pictures_and_tell_the_verdict():
+    names = file_names(
+        [Picture(1, "one of the highest good scores"), Picture(0, "lowest score of its type")],
+        ["test/scratch/a.b.png", "test/good/003.png"],
+        np.array(["scratch", "good"]),
+        ["missed", "false alarm"],
     )
     assert names == [
         "01_false_alarm_good_test-good-003.webp",
-        "02_worst_scratch_test-scratch-a.b.webp",
+        "02_missed_scratch_test-scratch-a.b.webp",
     ]
 
 
@@ -105,7 +110,7 @@ def test_the_mask_is_outlined_in_a_colour_of_its_own():
 def test_a_single_defective_pixel_of_a_large_image_is_outlined():
     mask = np.zeros((3000, 3000), bool)
     mask[1500, 1500] = True
-    assert outline(mask, PANEL, PANEL).sum() >= 8
+    assert outline(mask, PANEL, PANEL).sum() == 5 * 5 - 1
 
 
 @pytest.mark.parametrize(("size", "panel"), [((900, 600), (320, 213)), ((50, 100), (160, 320))])

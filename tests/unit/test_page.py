@@ -372,20 +372,6 @@ def test_notes_and_warnings_reach_the_page(tmp_path: Path, plate: list[Path]):
     assert "plate: good net: neighbours look alike; set groups" in text
 
 
-def test_pictures_show_mistakes_first_and_no_image_twice():
-    cell = result("a", "plate", SCORES, 0.9)
-    picks = pictures.pick_images(cell, 1.0)
-    rows = [pick.row for pick in picks]
-    assert len(rows) == len(set(rows))
-    misses = [row for row in rows if cell.test.labels[row] and cell.test.scores[row] < 1.0]
-    assert rows[0] == np.argmin(np.where(cell.test.labels == 1, cell.test.scores, np.inf))
-    assert misses[: pictures.EACH] == rows[: len(misses[: pictures.EACH])]
-    alarms = [pick for pick in picks if pick.why == "one of the highest good scores"]
-    assert all(cell.test.scores[pick.row] >= 1.0 for pick in alarms)
-    whys = [pick.why for pick in pictures.pick_images(cell, None)]
-    assert whys.count("median of its type") == 2
-
-
 def test_pictures_stay_within_their_budget_and_say_how_many_are_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

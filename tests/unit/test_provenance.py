@@ -187,6 +187,15 @@ def test_file_hash_is_sha256(tmp_path: Path):
     assert file_sha256(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell")
+def test_a_process_is_not_charged_with_the_memory_of_the_one_that_started_it():
+    held = bytes(300_000_000)
+    code = "from defectbench.provenance import peak_memory_mb; print(peak_memory_mb())"
+    command = [sys.executable, "-c", code]
+    output = subprocess.check_output(command, env={"PYTHONPATH": str(SCRIPTS)}, text=True)
+    assert 1 < float(output) < 200 < len(held) / 1e6 < provenance.peak_memory_mb()
+
+
 def test_versions_are_the_installed_ones():
     import numpy
 

@@ -1,7 +1,7 @@
 """Stage detector: one file that scores new images as the benchmark did; made on demand.
 
-in:  index.tsv, the images, the backbone's weights, model.h5, scores.tsv, held_out_scores.tsv,
-     maps.h5, metrics.json, the lists of licences
+in:  the images, the backbone's weights, model.h5, scores.tsv, held_out_scores.tsv, maps.h5,
+     metrics.json, the lists of licences
 out: results/{dataset}/{category}/{method}/{backbone}/detector.onnx, detector_cost.json;
      of all that can be exported: reports/{dataset}_detectors.md
 """
@@ -9,7 +9,6 @@ out: results/{dataset}/{category}/{method}/{backbone}/detector.onnx, detector_co
 
 rule detector:
     input:
-        index=rules.index.output.index,
         category=rules.source.output.category,
         weights=detector_weights,
         model=exportable_model,
@@ -32,10 +31,7 @@ rule detector:
         mem_mb=grows(4000, per_mb=8, of="model"),
         runtime=grows(30),
     params:
-        false_positive_rate=config["threshold"]["false_positive_rate"],
-        bits=lookup("datasets/{dataset}/bits", within=config, default=None),
         source=lookup("datasets/{dataset}/source", within=config),
-        fit_benchmark="benchmarks/{dataset}/{category}/{method}/{backbone}/scores.jsonl",
         code=detector_digest,
     script:
         "../scripts/detector.py"

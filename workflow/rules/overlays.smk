@@ -35,7 +35,6 @@ rule maps:
         runtime=grows(10),
     params:
         every_image=False,
-        bits=lookup("datasets/{dataset}/bits", within=config, default=None),
         code=stage_digest("maps"),
     script:
         "../scripts/maps.py"
@@ -50,5 +49,4 @@ use rule maps as overlays with:
         "benchmarks/{dataset}/{category}/{method}/{backbone}/overlays.jsonl"
     params:
         every_image=True,
-        bits=lookup("datasets/{dataset}/bits", within=config, default=None),
         code=stage_digest("maps"),

@@ -2,60 +2,50 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from defectbench.errors import job_log
-from defectbench.images.decoding import load_rgb
+from defectbench.evaluation.map_geometry import MapScale
 from defectbench.images.index import read_index
-from defectbench.images.masks import read_mask
-from defectbench.images.resizing import SQUASH
-from defectbench.records import read_maps
-from defectbench.reports.pictures import (
-    ColourScale,
-    draw_panels,
-    every_picture,
-    picture_names,
-    select_pictures,
-    verdict,
-)
-from defectbench.storage import atomic_path, read_json, read_tsv, write_json
+from defectbench.records import read_maps, read_metrics, read_scores
+from defectbench.reports.pictures import Picture, choose_pictures, draw_image, file_names, verdicts
+from defectbench.storage import atomic_path, read_json, write_json
 
 with job_log(snakemake.log[0]):
-    test = [row for row in read_index(snakemake.input.index) if row.split == "test"]
-    stored, specification = read_maps(snakemake.input.maps)
-    maps = stored.get("test")
-    aspect = specification["preprocessing"].get("aspect", SQUASH)
-    pixel_figures = read_json(snakemake.input.pixel_metrics)
-    threshold = read_json(snakemake.input.metrics)["thresholds"]["honest"]
-    labels = np.array([row.label for row in test])
-    defects = np.array([row.defect for row in test])
-    scores = np.array([float(row["anomaly_score"]) for row in read_tsv(snakemake.input.scores)])
+    given, folder = snakemake.input, Path(snakemake.output.pictures)
+    metrics, pixels = read_metrics(given.metrics), read_json(given.pixel_metrics)
+    threshold = metrics["thresholds"]["honest"]
+    scale = MapScale(pixels["typical_level"], pixels["pixel_threshold"])
+    masked = {row.path: row for row in read_index(given.index) if row.mask}
+    test, maps = read_scores(given.scores), read_maps(given.maps)[0].get("test")
+    judged = verdicts(test, threshold)
     if maps is None:
         pictures = []
     elif snakemake.params.every_image:
-        pictures = every_picture(labels, scores, threshold)
+        pictures = [Picture(row, "every image was asked for") for row in range(len(maps))]
     else:
-        pictures = select_pictures(labels, defects, scores, threshold)
-    names = picture_names(pictures, [row.path for row in test], defects)
-    category, folder = Path(snakemake.input.category), Path(snakemake.output.pictures)
+        pictures = choose_pictures(test, threshold)
+    names = file_names(pictures, test, judged)
     entries = []
-    for name, (kind, k) in zip(names, pictures, strict=True):
-        row = test[k]
-        scale = ColourScale(pixel_figures["typical_level"], pixel_figures["pixel_threshold"])
-        mask = read_mask(category / row.mask, row.width, row.height) if row.mask else None
-        image = load_rgb(category / row.path, snakemake.params.bits)
-        panels = draw_panels(image, maps[k], mask, scale, aspect)
+    for name, (row, why) in zip(names, pictures, strict=True):
+        path = test.paths[row]
+        panels = draw_image(
+            Path(given.category),
+            path,
+            masked.get(path),
+            metrics["specification"],
+            maps[row],
+            scale,
+        )
         with atomic_path(folder / name) as part:
             panels.save(part, "WEBP", quality=75, method=4)
         entries.append(
             {
                 "file": name,
-                "path": row.path,
-                "kind": kind,
-                "defect": row.defect,
-                "verdict": verdict(row.label, scores[k], threshold),
-                "anomaly_score": float(scores[k]),
-                "map_maximum": float(maps[k].max()),
+                "path": path,
+                "why": why,
+                "defect": str(test.defects[row]),
+                "verdict": judged[row],
+                "anomaly_score": float(test.scores[row]),
+                "map_maximum": float(maps[row].max()),
             }
         )
     write_json(
@@ -63,9 +53,9 @@ with job_log(snakemake.log[0]):
         {
             **dict(snakemake.wildcards),
             "threshold": threshold,
-            "pixel_threshold": pixel_figures["pixel_threshold"],
-            "typical_level": pixel_figures["typical_level"],
-            "reason": "" if entries else pixel_figures["reason"],
+            "pixel_threshold": scale.threshold,
+            "typical_level": scale.typical,
+            "reason": "" if entries else pixels["reason"],
             "pictures": entries,
         },
     )

@@ -19,17 +19,8 @@ def main() -> int:
     arguments = parsed_arguments()
     try:
         detector = Detector(arguments.detector, arguments.threads)
-        threshold, rate = chosen_threshold(detector.metadata, arguments.rate)
-        options = Options(
-            arguments.images,
-            arguments.output,
-            threshold,
-            rate,
-            arguments.overlays,
-            arguments.skip_scored,
-            arguments.threads,
-        )
-        scoring = FolderScoring(detector, options)
+        options = {name: getattr(arguments, name) for name in Options._fields}
+        scoring = FolderScoring(detector, Options(**options))
         if arguments.watch:
             watch(scoring)
         else:
@@ -49,10 +40,7 @@ def parsed_arguments() -> argparse.Namespace:
     parser.add_argument("detector", type=Path, help="detector.onnx, as the workflow exported it")
     parser.add_argument("images", type=Path, help="folder of images, with all its subfolders")
     parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("scores"),
-        help="folder of scores.csv; default: scores",
+        "--output", type=Path, default=Path("scores"), help="folder of scores.csv; default: scores"
     )
     parser.add_argument(
         "--rate",
@@ -73,27 +61,12 @@ def parsed_arguments() -> argparse.Namespace:
         "--watch", action="store_true", help="wait for further images until Ctrl-C is pressed"
     )
     parser.add_argument(
-        "--threads",
-        type=int,
-        default=os.cpu_count() or 1,
-        help="default: one per CPU",
+        "--threads", type=int, default=os.cpu_count() or 1, help="default: one per CPU"
     )
     arguments = parser.parse_args()
     if arguments.threads < 1:
         parser.error("--threads: at least 1")
     return arguments
-
-
-def chosen_threshold(metadata: dict[str, Any], rate: float | None) -> tuple[float, float]:
-    """Threshold and false-positive rate, from the detector's table."""
-    if rate is None:
-        return metadata["threshold"]["value"], metadata["threshold"]["false_positive_rate"]
-    table = {row["false_positive_rate"]: row["threshold"] for row in metadata["thresholds"]}
-    if rate not in table:
-        raise InputError(
-            f"--rate {rate:g}: the detector knows {', '.join(f'{known:g}' for known in table)}"
-        )
-    return table[rate], rate
 
 
 def score_once(scoring: FolderScoring) -> None:

@@ -1,4 +1,4 @@
-"""What makes an artefact: digests of code, versions of libraries, SHA-256 of files."""
+"""What makes an artefact: digests of code, versions of libraries, SHA-256 of files, memory."""
 
 import hashlib
 import importlib.metadata
@@ -68,6 +68,19 @@ def file_sha256(path: str | Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def peak_memory_mb() -> float | None:
+    """Largest resident memory of this process so far, in megabytes; None where Linux is not.
+
+    `resource.getrusage` gives another figure: its maximum goes over to a child process, so that a
+    job would be charged with what Snakemake had needed before it started the job.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return None
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
 
 
 def library_versions(*distributions: str) -> dict[str, str]:

@@ -9,7 +9,8 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ import numpy as np
 import onnxruntime
 
 from defectbench.deployment.detector import (
-    Decoded,
     Detector,
     decoded_image,
     decoded_images,
     milliseconds_since,
 )
+from defectbench.provenance import peak_memory_mb
 
 BATCH = 4
 LATENCIES = 100
@@ -66,40 +67,22 @@ def cost_card(path: Path, images: Sequence[Path], threads: int) -> dict[str, Any
         detector.score(decoded_image(image, preprocessing, bits).pixels[None])
         latencies.append(milliseconds_since(start))
     start = time.perf_counter()
-    for batch in _batches(decoded_images(images, preprocessing, threads, bits)):
-        detector.score(np.stack([image.pixels for image in batch]))
+    decoded = decoded_images(images, preprocessing, threads, bits)
+    while batch := [image.pixels for image in islice(decoded, BATCH)]:
+        detector.score(np.stack(batch))
     seconds = time.perf_counter() - start
+    peak = peak_memory_mb()
     return {
         "load_seconds": round(load_seconds, 3),
         "milliseconds_median": round(float(np.median(latencies[1:])), 2),
         "milliseconds_95th_percentile": round(float(np.quantile(latencies[1:], 0.95)), 2),
         "images_per_second": round(len(images) / seconds, 1),
-        "peak_memory_mb": _peak_memory_mb(),
+        "peak_memory_mb": None if peak is None else round(peak),
         "file_mb": round(path.stat().st_size / 1e6, 1),
         "threads": threads,
         "machine": f"{_processor()}, {os.cpu_count()} CPUs",
         "onnxruntime": onnxruntime.__version__,
     }
-
-
-def _batches(images: Iterable[Decoded]) -> Iterable[list[Decoded]]:
-    batch = []
-    for image in images:
-        batch.append(image)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _peak_memory_mb() -> int | None:
-    """Largest resident memory of this process; `resource` would tell that of its parent too."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return None
-    return round(int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6)
 
 
 def _processor() -> str:

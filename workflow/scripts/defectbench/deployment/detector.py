@@ -1,12 +1,11 @@
-"""Images decoded ahead while the network works on those before."""
+"""A detector run from its file: images decoded as the benchmark does, then scored."""
 
 import base64
 import binascii
 import io
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from PIL import Image
 
 from defectbench.deployment.detector_file import read_detector_file
 from defectbench.errors import InputError
-from defectbench.images.decoding import load_image
+from defectbench.images.decoding import in_order, load_image
 from defectbench.images.resizing import preprocess
 
 AHEAD = 4
@@ -55,14 +54,8 @@ def decoded_images(
     files: Iterable[Path], preprocessing: Mapping[str, Any], threads: int, bits: int | None = None
 ) -> Iterator[Decoded | Unreadable]:
     """Decode files in their order, in parallel and with bounded memory."""
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque = deque()
-        for path in files:
-            waiting.append(pool.submit(decoded_image, path, preprocessing, bits))
-            if len(waiting) > AHEAD * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    decode = partial(decoded_image, preprocessing=preprocessing, bits=bits)
+    return in_order(decode, files, threads, AHEAD * threads)
 
 
 def decoded_image(
@@ -105,7 +98,8 @@ class Scored(NamedTuple):
     scores
         float64, (n_images,).
     defective
-        bool, (n_images,): whether the score reaches the detector's threshold.
+        bool, (n_images,): whether the score reaches the threshold of the export. Who asks for
+        another rate compares the scores with another threshold.
     maps
         float32, (n_images, height, width), or None if the detector does not localize.
     """
@@ -128,7 +122,7 @@ class Detector:
     Attributes
     ----------
     metadata
-        See `detector_file.TYPES`.
+        See `detector_file.SHAPE`.
     sha256
         Tells detectors apart.
 
@@ -166,6 +160,25 @@ class Detector:
         """
         scores, defective, *maps = self._session.run(None, {"images": images})
         return Scored(scores, defective, maps[0] if maps else None)
+
+    def threshold_at(self, rate: float | None) -> tuple[float, float]:
+        """Threshold for a false-positive rate, and that rate; None for those of the export.
+
+        Raises
+        ------
+        InputError
+            If the detector's table does not have the rate.
+        """
+        exported = self.metadata["threshold"]
+        table = {
+            row["false_positive_rate"]: row["threshold"] for row in self.metadata["thresholds"]
+        }
+        if rate is None:
+            return exported["value"], exported["false_positive_rate"]
+        if rate not in table:
+            known = ", ".join(f"{known:g}" for known in table)
+            raise InputError(f"--rate {rate:g}: the detector knows {known}")
+        return table[rate], rate
 
     def _check_ends(self) -> None:
         """Refuse a model whose inputs and outputs are not a detector's."""

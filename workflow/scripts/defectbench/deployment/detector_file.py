@@ -25,31 +25,34 @@ SEAL_BYTES = len(SEAL_HEAD) + DIGEST_BYTES
 LARGEST_BYTES = 2**31 - 1
 LARGEST_SIDE = 4096
 
-TYPES: dict[str, type | tuple[type, ...]] = {
-    "format": int,
-    "dataset": str,
-    "category": str,
-    "method": str,
-    "backbone": str,
-    "preprocessing": dict,
-    "side": int,
-    "scorer": str,
-    "layers": list,
-    "graph_sha256": str,
-    "units": dict,
-    "threshold": dict,
-    "thresholds": list,
-    "held_out_scores": list,
-    "training_images": dict,
-    "probe": dict,
-    "tolerance": dict,
-    "proof": dict,
-    "bits": (int, type(None)),
-    "map_scale": (dict, type(None)),
-    "provenance": dict,
-    "licences": dict,
+NUMBER, TEXT, COUNT = "number", "text", "whole number"
+SHAPE: dict[str, Any] = {
+    "format": COUNT,
+    "dataset": TEXT,
+    "category": TEXT,
+    "method": TEXT,
+    "backbone": TEXT,
+    "preprocessing": {},
+    "side": COUNT,
+    "scorer": TEXT,
+    "layers": [],
+    "graph_sha256": TEXT,
+    "units": {},
+    "threshold": {"value": NUMBER, "false_positive_rate": NUMBER},
+    "thresholds": [{"threshold": NUMBER, "false_positive_rate": NUMBER}],
+    "held_out_scores": [NUMBER],
+    "training_images": {name: [NUMBER] for name in ("images", *ImageStatistics._fields)},
+    "probe": {"png": TEXT, "score": NUMBER},
+    "tolerance": {"absolute": NUMBER, "relative": NUMBER},
+    "proof": {},
+    "provenance": {},
+    "licences": {},
 }
-"""Entries that every detector has."""
+"""Entries that every detector has, and what their values hold at least.
+
+Beside them `bits` is None or 9 to 16, and `map_scale` None or as `MAP_SCALE`."""
+
+MAP_SCALE = {"typical": NUMBER, "threshold": NUMBER}
 
 
 class DetectorFile(NamedTuple):
@@ -60,7 +63,7 @@ class DetectorFile(NamedTuple):
     model
         The ONNX model.
     metadata
-        See `TYPES`.
+        See `SHAPE`.
     sha256
         Of the file but for its seal.
     """
@@ -119,44 +122,40 @@ def _parse_metadata(text: str | None) -> dict[str, Any]:
         raise InputError(f"not a detector: its metadata are not JSON ({error})") from error
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         raise InputError(f"not a detector of format {FORMAT}, which is all this version reads")
-    for name, kind in TYPES.items():
-        if name not in metadata or not isinstance(metadata[name], kind):
+    for name, shape in SHAPE.items():
+        if name not in metadata or not _fits(metadata[name], shape):
             raise InputError(f"not a detector: its metadata entry {name!r} is missing or wrong")
-    _check_values(metadata)
+    _check_ranges(metadata)
     return metadata
 
 
-def _check_values(metadata: dict[str, Any]) -> None:
-    """Refuse values that the code after this relies on."""
+def _fits(value: Any, shape: Any) -> bool:
+    """Whether a value has all that a shape asks for; of a list, each element."""
+    if isinstance(shape, dict):
+        return isinstance(value, dict) and all(
+            key in value and _fits(value[key], inner) for key, inner in shape.items()
+        )
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(_fits(v, inner) for inner in shape for v in value)
+    if shape == TEXT:
+        return isinstance(value, str)
+    kind = int if shape == COUNT else int | float
+    return isinstance(value, kind) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _check_ranges(metadata: dict[str, Any]) -> None:
+    """Refuse values of the right kind with which the code after this could not work."""
     preprocessing, side = metadata["preprocessing"], metadata["side"]
     sizes = [preprocessing.get("size"), preprocessing.get("crop", side), side]
-    threshold, bits = metadata["threshold"], metadata["bits"]
-    scale = metadata["map_scale"] or {"typical": 0, "threshold": 0}
-    lists = [metadata["held_out_scores"], *metadata["training_images"].values()]
+    bits, scale = (metadata.get(name, "missing") for name in ("bits", "map_scale"))
     sound = (
-        all(isinstance(size, int) and 1 <= size <= LARGEST_SIDE for size in sizes)
-        and (bits is None or 9 <= bits <= 16)
-        and all(_is_number(scale.get(key)) for key in ("typical", "threshold"))
+        all(_fits(size, COUNT) and 1 <= size <= LARGEST_SIDE for size in sizes)
+        and (bits is None or (_fits(bits, COUNT) and 9 <= bits <= 16))
+        and (scale is None or _fits(scale, MAP_SCALE))
         and preprocessing.get("interpolation") in ("bilinear", "lanczos")
         and preprocessing.get("aspect", SQUASH) in ASPECTS
-        and all(_is_number(threshold.get(key)) for key in ("value", "false_positive_rate"))
-        and all(isinstance(row, dict) for row in metadata["thresholds"])
-        and all(
-            _is_number(row.get(key))
-            for row in metadata["thresholds"]
-            for key in ("threshold", "false_positive_rate")
-        )
-        and all(isinstance(values, list) and values for values in lists)
-        and all(len(values) == 2 for values in lists[1:])
-        and all(_is_number(value) for values in lists for value in values)
-        and set(metadata["training_images"]) == {"images", *ImageStatistics._fields}
-        and _is_number(metadata["probe"].get("score"))
-        and isinstance(metadata["probe"].get("png"), str)
-        and all(_is_number(metadata["tolerance"].get(key)) for key in ("absolute", "relative"))
+        and len(metadata["held_out_scores"]) > 0
+        and all(len(ends) == 2 for ends in metadata["training_images"].values())
     )
     if not sound:
         raise InputError("not a detector: its metadata hold a value out of range")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300

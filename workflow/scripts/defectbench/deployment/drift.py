@@ -46,7 +46,7 @@ def training_ranges(statistics: list[ImageStatistics]) -> dict[str, list[float]]
 
 
 SIGNIFICANT = 0.01
-"""p-value below which scores are said to differ: one day in a hundred like the others is named."""
+"""p-value below which scores are said to differ: of a hundred ordinary days one is named."""
 
 FEWEST = 20
 """Images below which nothing is concluded."""
@@ -73,7 +73,7 @@ def kolmogorov_smirnov(a: Sequence[float], b: Sequence[float]) -> tuple[float, f
 
 def same_world(
     scores: Sequence[float],
-    threshold: float,
+    defective: int,
     rate: float,
     held_out: Sequence[float],
     statistics: Sequence[ImageStatistics],
@@ -85,8 +85,10 @@ def same_world(
     ----------
     scores
         Of the new images.
-    threshold, rate
-        The threshold, and the share of good images that it was to call defective.
+    defective
+        How many of them were called so.
+    rate
+        Share of good images that the threshold was to call defective.
     held_out
         Scores of the held-out good images.
     statistics
@@ -102,8 +104,8 @@ def same_world(
         ``differences``: sentences, empty if nothing differs; ``advice``.
     """
     total = len(scores)
-    count = int((np.asarray(scores) >= threshold).sum())
-    interval = rate_interval(count / total, total)
+    share = defective / total
+    interval = rate_interval(share, total)
     distance, p_value = kolmogorov_smirnov(scores, held_out)
     outside = {
         name: sum(
@@ -127,21 +129,21 @@ def same_world(
         if rate_interval(number / total, total)[0] > expected
     ]
     return {
-        "above": {"count": count, "share": count / total, "interval": interval, "rate": rate},
+        "above": {"count": defective, "share": share, "interval": interval, "rate": rate},
         "scores": {"statistic": distance, "p_value": p_value},
         "outside": outside,
         "differences": differences,
-        "advice": _advice(total, count, differences),
+        "advice": _advice(total, defective, differences),
     }
 
 
-def _advice(total: int, count: int, differences: list[str]) -> str:
+def _advice(total: int, defective: int, differences: list[str]) -> str:
     if total < FEWEST:
         return f"too few images to tell whether anything has changed: {total} of {FEWEST}"
     if not differences:
         return "nothing speaks against the threshold: the images look like the held-out good ones"
     recalibrate = "add good images of today to the training images and export the detector again"
-    if not count:
+    if not defective:
         return (
             "no image reaches the threshold, and a defect might not either: if parts, light or "
             f"lens have changed, recalibrate: {recalibrate}"

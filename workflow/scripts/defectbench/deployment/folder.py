@@ -5,11 +5,12 @@ import io
 import itertools
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from defectbench.deployment.detector import (
     Decoded,
@@ -19,16 +20,19 @@ from defectbench.deployment.detector import (
     milliseconds_since,
 )
 from defectbench.deployment.drift import ImageStatistics, image_statistics, same_world
-from defectbench.deployment.overlays import map_strength, write_overlay
 from defectbench.errors import InputError
+from defectbench.evaluation.map_geometry import MapScale
+from defectbench.images.decoding import load_rgb
 from defectbench.images.layout import is_image
-from defectbench.images.resizing import CROP, SQUASH
+from defectbench.images.resizing import SQUASH
 from defectbench.progress import Progress
+from defectbench.reports.map_panels import draw_panels
 
 SCORES, SUMMARY, OVERLAYS = "scores.csv", "summary.json", "overlays"
 COLUMNS = ("path", "score", "threshold", "verdict", "share_of_good_below", "milliseconds")
 NAMES = ("dataset", "category", "method", "backbone")
 VERDICTS = ("good", "defective")
+LARGEST_PANEL = 1024
 WATCH_SECONDS = 1.0
 
 
@@ -41,23 +45,23 @@ class Options(NamedTuple):
         The folder, with all its subfolders.
     output
         Folder of `SCORES`, `SUMMARY` and `OVERLAYS`.
-    threshold, rate
-        Scores from `threshold` on are defective; `rate` of the good ones were to be.
+    threads
+        That decode images.
+    rate
+        Share of good images that may be called defective, one of the detector's table; None for
+        the one of the export.
     overlays
         ``none``, ``defective`` or ``all``.
     skip_scored
         Whether lines of an earlier run stay, and their images are left alone.
-    threads
-        That decode images.
     """
 
     images: Path
     output: Path
-    threshold: float
-    rate: float
-    overlays: str
-    skip_scored: bool
     threads: int
+    rate: float | None = None
+    overlays: str = "none"
+    skip_scored: bool = False
 
 
 def images_below(folder: Path) -> list[Path]:
@@ -72,6 +76,9 @@ def images_below(folder: Path) -> list[Path]:
 class FolderScoring:
     """Images of a folder scored by a detector.
 
+    An image is defective if its score reaches the threshold of the rate that was asked for. The
+    graph's own verdict is the same rule at the threshold of the export, and is not looked at.
+
     Parameters
     ----------
     detector
@@ -82,7 +89,8 @@ class FolderScoring:
     Raises
     ------
     InputError
-        If the folder is not there, or earlier scores are another detector's.
+        If the folder is not there, the detector does not know the rate or cannot draw overlays,
+        or earlier scores are another detector's.
     """
 
     def __init__(self, detector: Detector, options: Options) -> None:
@@ -91,15 +99,18 @@ class FolderScoring:
         if options.overlays != "none" and detector.metadata["map_scale"] is None:
             scorer = detector.metadata["scorer"]
             raise InputError(f"{scorer} scores whole images: there is no map to draw")
+        self.threshold, self.rate = detector.threshold_at(options.rate)
         self.detector, self.options = detector, options
         self.held_out = np.asarray(detector.metadata["held_out_scores"])
         self.scores: list[float] = []
+        self.defective = 0
         self.statistics: list[ImageStatistics] = []
         self.unreadable: list[Unreadable] = []
         self.stopped = False  # set it, and scoring and watching end with the images at hand
-        options.output.mkdir(parents=True, exist_ok=True)
         self._started = time.perf_counter()
-        self._done = self._begin_scores()
+        options.output.mkdir(parents=True, exist_ok=True)
+        self._table = options.output / SCORES
+        self._done = self._begin()
 
     def new_images(self) -> list[Path]:
         """Images that have not been scored, sorted."""
@@ -118,36 +129,34 @@ class FolderScoring:
         wanted = itertools.takewhile(lambda _: not self.stopped, files)
         for image in decoded_images(wanted, preprocessing, self.options.threads, bits):
             self._done.add(self._name(image.path))
-            self._overlay(image.path).unlink(missing_ok=True)  # of what the image was before
+            self._overlay(self._name(image.path)).unlink(missing_ok=True)  # of an earlier image
             if isinstance(image, Unreadable):
                 self.unreadable.append(image)
             else:
-                self._score_one(image)
+                try:
+                    self._score_one(image)
+                except InputError as error:  # gone before its overlay could be drawn
+                    self.unreadable.append(Unreadable(image.path, str(error)))
             progress.advance(1)
 
     def summary(self) -> dict[str, Any]:
         """What was found, also written to `SUMMARY`."""
-        options, metadata = self.options, self.detector.metadata
+        metadata = self.detector.metadata
         summary = {
             "detector_sha256": self.detector.sha256,
             "detector": "/".join(metadata[name] for name in NAMES),
             "images": len(self.scores),
-            "defective": sum(score >= options.threshold for score in self.scores),
+            "defective": self.defective,
             "unreadable": [self._name(image.path) for image in self.unreadable],
-            "threshold": options.threshold,
+            "threshold": self.threshold,
             "seconds": round(time.perf_counter() - self._started, 2),
         }
         if self.scores:
+            ranges = metadata["training_images"]
             summary["same_world"] = same_world(
-                self.scores,
-                options.threshold,
-                options.rate,
-                self.held_out,
-                self.statistics,
-                metadata["training_images"],
+                self.scores, self.defective, self.rate, self.held_out, self.statistics, ranges
             )
-        text = json.dumps(summary, indent=2, ensure_ascii=False)
-        (options.output / SUMMARY).write_text(text + "\n", encoding="utf-8")
+        self._write_summary(summary)
         return summary
 
     def _score_one(self, image: Decoded) -> None:
@@ -155,69 +164,61 @@ class FolderScoring:
         scored = self.detector.score(image.pixels[None])
         score = float(scored.scores[0])
         milliseconds = image.milliseconds + milliseconds_since(start)
-        defective = score >= self.options.threshold
-        share = np.searchsorted(self.held_out, score, "left") / len(self.held_out)
+        defective = score >= self.threshold
         name = self._name(image.path)
-        self._append(
-            name,
-            repr(score),
-            repr(self.options.threshold),
-            VERDICTS[defective],
-            f"{share:.4f}",
-            f"{milliseconds:.1f}",
-        )
-        self.scores.append(score)
-        self.statistics.append(image_statistics(image.pixels, image.size))
         if self.options.overlays == "all" or (self.options.overlays == "defective" and defective):
-            preprocessing = self.detector.metadata["preprocessing"]
-            aspect = preprocessing.get("aspect", SQUASH)
-            cropped = "crop" in preprocessing or aspect == CROP
-            size = image.pixels.shape[:2] if cropped else image.size
-            strength = map_strength(scored.maps[0], self.detector.metadata["map_scale"])
-            write_overlay(image.pixels, strength, size, self._overlay(image.path), aspect)
+            path = self._overlay(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            panels = map_picture(self.detector, image, scored.maps[0], LARGEST_PANEL)
+            panels.save(path, "JPEG", quality=85)
+        share = np.searchsorted(self.held_out, score, "left") / len(self.held_out)
+        digits = repr(score), repr(self.threshold)
+        self._append([name, *digits, VERDICTS[defective], f"{share:.4f}", f"{milliseconds:.1f}"])
+        self.scores.append(score)
+        self.defective += defective
+        self.statistics.append(image_statistics(image.pixels, image.size))
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.options.images).as_posix()
 
-    def _overlay(self, path: Path) -> Path:
-        return self.options.output / OVERLAYS / f"{self._name(path)}.jpg"
+    def _overlay(self, name: str) -> Path:
+        return self.options.output / OVERLAYS / f"{name}.jpg"
 
-    def _append(self, *cells: str) -> None:
-        with open(self.options.output / SCORES, "a", encoding="utf-8", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerow(cells)
+    def _begin(self) -> set[str]:
+        """Begin or go on with the table; names of the images whose lines stay in it."""
+        earlier, left = earlier_rows(self._table), []
+        if self.options.skip_scored and self._table.is_file():
+            self._check_made_alike(earlier)
+            left = rows_that_hold(earlier, self._table, self.options.images)
+        stay = {row["path"] for row in left}
+        gone = {row.get("path", "") for row in earlier} - stay
+        remove_overlays(self.options.output / OVERLAYS, gone)
+        self._table.unlink(missing_ok=True)
+        self._append(COLUMNS, *(row.values() for row in left))
+        self._write_summary({"detector_sha256": self.detector.sha256})  # should the run be killed
+        return stay
 
-    def _begin_scores(self) -> set[str]:
-        """A table with its header; names of the images that stay in it."""
-        path = self.options.output / SCORES
-        rows = earlier_rows(path)
-        if self.options.skip_scored and path.is_file():
-            self._check_same_detector()
-            rows = rows_that_hold(rows, path, self.options)
-            path.unlink()
-            for cells in (COLUMNS, *(row.values() for row in rows)):
-                self._append(*cells)
-            return {row["path"] for row in rows}
-        remove_overlays(self.options.output / OVERLAYS, {row.get("path", "") for row in rows})
-        path.unlink(missing_ok=True)
-        self._append(*COLUMNS)
-        self._remember_detector()
-        return set()
-
-    def _remember_detector(self) -> None:
-        text = json.dumps({"detector_sha256": self.detector.sha256}, indent=2) + "\n"
-        (self.options.output / SUMMARY).write_text(text, encoding="utf-8")
-
-    def _check_same_detector(self) -> None:
-        path = self.options.output / SUMMARY
+    def _check_made_alike(self, rows: list[dict[str, str]]) -> None:
+        """Refuse to go on with a table of another detector or threshold."""
         try:
-            known = json.loads(path.read_text(encoding="utf-8"))["detector_sha256"]
+            summary = (self.options.output / SUMMARY).read_text(encoding="utf-8")
+            same = json.loads(summary)["detector_sha256"] == self.detector.sha256
         except (OSError, ValueError, KeyError):
-            known = None
-        if known != self.detector.sha256:
+            same = False
+        others = {row.get("threshold") for row in rows} - {repr(self.threshold)}
+        if others or not same:
+            how = f"at the threshold {others.pop()}" if same else "by another detector"
             raise InputError(
-                f"{self.options.output / SCORES}: scored by another detector; score into another "
-                "folder, or without --skip-scored"
+                f"{self._table}: scored {how}; score into another folder, or without --skip-scored"
             )
+
+    def _append(self, *rows: Iterable[Any]) -> None:
+        with open(self._table, "a", encoding="utf-8", newline="") as stream:
+            csv.writer(stream, lineterminator="\n").writerows(rows)
+
+    def _write_summary(self, summary: dict[str, Any]) -> None:
+        text = json.dumps(summary, indent=2, ensure_ascii=False)
+        (self.options.output / SUMMARY).write_text(text + "\n", encoding="utf-8")
 
 
 def earlier_rows(table: Path) -> list[dict[str, str]]:
@@ -228,25 +229,14 @@ def earlier_rows(table: Path) -> list[dict[str, str]]:
 
 
 def rows_that_hold(
-    rows: Sequence[dict[str, str]], table: Path, options: Options
+    rows: Sequence[dict[str, str]], table: Path, images: Path
 ) -> list[dict[str, str]]:
     """Rows of an earlier table but those of images that were written after it.
 
     The row of an image that is no longer there stays: it says what was found.
-
-    Raises
-    ------
-    InputError
-        If the table was made at another threshold.
     """
-    others = [row["threshold"] for row in rows if row["threshold"] != repr(options.threshold)]
-    if others:
-        raise InputError(
-            f"{table}: scored at the threshold {others[0]}; score into another folder, or without "
-            "--skip-scored"
-        )
     scored = table.stat().st_mtime_ns
-    return [row for row in rows if _last_change(options.images / row["path"]) <= scored]
+    return [row for row in rows if _last_change(images / row["path"]) <= scored]
 
 
 def _last_change(file: Path) -> int:
@@ -255,7 +245,7 @@ def _last_change(file: Path) -> int:
         status = file.stat()
     except OSError:
         return 0
-    return max(status.st_mtime_ns, status.st_ctime_ns)
+    return max(status.st_mtime_ns, status.st_ctime_ns)  # a copy may keep its original's mtime
 
 
 def remove_overlays(folder: Path, names: set[str]) -> None:
@@ -263,6 +253,28 @@ def remove_overlays(folder: Path, names: set[str]) -> None:
     for path in folder.rglob("*.jpg"):
         if path.relative_to(folder).as_posix().removesuffix(".jpg") in names:
             path.unlink()
+
+
+def map_picture(
+    detector: Detector, image: Decoded, anomaly_map: np.ndarray, largest: int
+) -> Image.Image:
+    """An image, its map and its marked part side by side, as in the benchmark's pictures.
+
+    Parameters
+    ----------
+    image, anomaly_map
+        As decoded for the detector, and what the detector made of it.
+    largest
+        Longer side of one panel in pixels, at most; no image is enlarged.
+    """
+    preprocessing = detector.metadata["preprocessing"]
+    if "crop" in preprocessing:  # the map is of a part: show what the network saw
+        photo = Image.fromarray(image.pixels)
+    else:
+        photo = load_rgb(image.path, detector.metadata["bits"])
+    scale = MapScale(**detector.metadata["map_scale"])
+    aspect, side = preprocessing.get("aspect", SQUASH), min(largest, max(photo.size))
+    return draw_panels(photo, anomaly_map, None, scale, aspect, side)
 
 
 def settled_images(scoring: FolderScoring, seconds: float = WATCH_SECONDS) -> Iterator[list[Path]]:

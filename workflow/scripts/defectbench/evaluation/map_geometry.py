@@ -1,9 +1,48 @@
-"""Anomaly maps of squares laid over the images that the squares were made of."""
+"""Anomaly maps laid over their images, and placed on one scale for all images of a detector."""
+
+from typing import NamedTuple
 
 import numpy as np
 
+from defectbench.evaluation.pixel_metrics import pixel_threshold
 from defectbench.images.resizing import CROP, SQUASH, middle, square_side
 from defectbench.scorers.grids import bilinear
+
+
+class MapScale(NamedTuple):
+    """One scale for all images of a detector, so that a good part is never stretched into a glow.
+
+    Attributes
+    ----------
+    typical
+        Score of an ordinary pixel of a defect-free image: the bottom of the scale.
+    threshold
+        The detector's pixel threshold: the middle of the scale. The top lies as far above it.
+    """
+
+    typical: float
+    threshold: float
+
+    def levels(self, anomaly_map: np.ndarray) -> np.ndarray:
+        """Position on the scale, float32: 0 typical, 0.5 the threshold, 1 the top and all above."""
+        # of maps that are constant both levels are one, and nothing may be divided by 0
+        span = max(2 * (self.threshold - self.typical), np.finfo(np.float32).tiny)
+        return (
+            ((anomaly_map.astype(np.float64) - self.typical) / span).clip(0, 1).astype(np.float32)
+        )
+
+
+def map_scale(held_out_maps: np.ndarray, rate: float) -> MapScale:
+    """Scale of a detector, from its maps of good images.
+
+    Parameters
+    ----------
+    held_out_maps
+        Of defect-free images by models fitted without them, (n_images, rows, columns).
+    rate
+        Share of them that the pixel threshold may mark, 0 to 1.
+    """
+    return MapScale(float(np.median(held_out_maps)), pixel_threshold(held_out_maps, rate))
 
 
 def over_whole_image(

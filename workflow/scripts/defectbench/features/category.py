@@ -1,12 +1,11 @@
-"""Images decoded ahead of their use, in blocks of a fixed size."""
+"""A category's feature file: images decoded ahead, in blocks that go through every network."""
 
 import contextlib
-import queue
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ from defectbench.features.feature_file import (
     open_kept,
     read_blocks,
 )
-from defectbench.images.decoding import decode_images
+from defectbench.images.decoding import in_order, load_squares
 from defectbench.progress import Progress
 from defectbench.storage import create_h5, read_attributes
 
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
 
 
 BLOCK = 32
-AHEAD = 8
-"""Blocks that may wait, which bounds memory: at 456×456 one takes 20 MB."""
+AHEAD = 8 * BLOCK
+"""Images that may wait, which bounds memory: at 456×456 a block takes 20 MB."""
 
 Block = Mapping[str, np.ndarray]
 
@@ -65,34 +64,17 @@ def decode_ahead(
         By the preprocessing's name: uint8, (`BLOCK` or fewer at the end, side, side, 3), RGB.
         An error in decoding is raised where its block would have come.
     """
-    waiting: queue.Queue[Block | Exception | None] = queue.Queue(AHEAD)
-
-    def decode() -> None:
-        try:
-            decoded = decode_images(files, preprocessings, threads, bits)
-            while True:
-                images = list(islice(decoded, BLOCK))
-                if not images:
-                    break
-                waiting.put({name: np.stack([i[name] for i in images]) for name in preprocessings})
-            waiting.put(None)
-        except Exception as error:
-            waiting.put(error)
-
     keep_freed_memory()  # before the threads that would get memory of their own
-    threading.Thread(target=decode, daemon=True).start()
-    return _until_none(waiting)
-
-
-def _until_none(waiting: "queue.Queue[Block | Exception | None]") -> Iterator[Block]:
-    while (block := waiting.get()) is not None:
-        if isinstance(block, Exception):
-            raise block
-        yield block
+    squares = partial(load_squares, preprocessings=preprocessings, bits=bits)
+    images = in_order(squares, files, threads, AHEAD)
+    blocks = iter(lambda: list(islice(images, BLOCK)), [])
+    return (
+        {name: np.stack([i[name] for i in block]) for name in preprocessings} for block in blocks
+    )
 
 
 DECODING = "decoding"
-"""What is waited for beside the passes."""
+"""Key of the seconds that the networks waited for images, beside those of each pass."""
 
 Features = dict[str, dict[str, np.ndarray]]
 """By a pass's and an array's name: float32, one row per image."""

@@ -2,12 +2,14 @@
 
 import re
 import struct
+import weakref
 import zlib
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -22,53 +24,77 @@ except ImportError:  # where an exported detector is run: Pillow gives the same 
     imagecodecs = None
 
 
-DECODED_AHEAD = 16
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 GREY_MODES = frozenset({"1", "L", "LA"})
 
 
-def decode_images(
-    files: Sequence[Path],
-    preprocessings: Mapping[str, Mapping[str, Any]],
-    threads: int,
-    bits: int | None = None,
-) -> Iterator[dict[str, np.ndarray]]:
-    """Decode each file once and resize it in every way, in parallel, with bounded memory.
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int
+) -> Iterator[Result]:
+    """Results of a function for each item, in the items' order, computed ahead in threads.
+
+    Work begins with the call and not with the first result that is asked for, so that images are
+    decoded while a network is still being loaded.
 
     Parameters
     ----------
-    files
-        Image files.
+    function
+        What is done in the threads; decoders and resizers work outside Python's lock.
+    items
+        Taken one by one, as results are handed out.
+    threads
+        How many items to work on at once.
+    ahead
+        Items that may be begun or done before their result is asked for, which bounds memory.
+
+    Returns
+    -------
+    iterator
+        An error of `function` is raised where its result would have come.
+    """
+    pool, items = ThreadPoolExecutor(threads), iter(items)
+    pending = deque(pool.submit(function, item) for item in islice(items, ahead))
+
+    def results() -> Iterator[Result]:
+        while pending:
+            yield pending.popleft().result()
+            pending.extend(pool.submit(function, item) for item in islice(items, 1))
+
+    found = results()
+    # a process that fails ends only when its threads do, with all that they were asked for; a
+    # `finally` in the generator would not run where the failure comes before the first result
+    weakref.finalize(found, pool.shutdown, wait=False, cancel_futures=True)
+    return found
+
+
+def load_squares(
+    file: Path, preprocessings: Mapping[str, Mapping[str, Any]], bits: int | None = None
+) -> dict[str, np.ndarray]:
+    """Decode a file once and resize it in every way.
+
+    Parameters
+    ----------
     preprocessings
         Entries of ``preprocessings`` in the config, by name.
-    threads
-        How many to decode at once; decoders and resizers work outside Python's lock.
     bits
         As in `load_image`.
 
-    Yields
-    ------
+    Returns
+    -------
     dict of ndarray
-        Per file, in order: by the preprocessing's name, uint8, (side, side, 3), RGB.
+        By the preprocessing's name, uint8, (side, side, 3), RGB.
 
     Raises
     ------
     InputError
-        If a file cannot be decoded.
+        If the file cannot be decoded.
     """
-
-    def squares(file: Path) -> dict[str, np.ndarray]:
-        image = load_image(file, bits)
-        return {name: preprocess(image, entry) for name, entry in preprocessings.items()}
-
-    with ThreadPoolExecutor(threads) as pool:
-        pending = deque()
-        for file in files:
-            pending.append(pool.submit(squares, file))
-            if len(pending) >= DECODED_AHEAD + threads:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+    image = load_image(file, bits)
+    return {name: preprocess(image, entry) for name, entry in preprocessings.items()}
 
 
 def load_image(file: Path, bits: int | None = None) -> Image.Image:

@@ -80,8 +80,7 @@ def render_page(
         for category, detector in wanted.items()
     }
     costs = {entry["detector"]: entry for entry in with_costs(decision, cells)}
-    pairs = [(cell, cell.threshold) for cell in chosen.values()]
-    pictures, left_out = gallery(pairs, folders, masks)
+    pictures, left_out = gallery(list(chosen.values()), folders, masks)
     data, without_scores = _embedded(dataset, cells, decision, look.names)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -109,10 +108,7 @@ def render_page(
         costs=costs.values(),
         located=[c for c in decision["cells"] if c["pixel"].get("pixel_auroc") is not None],
         defect_types=sorted({str(defect) for cell in cells for defect in cell.test.defects}),
-        pictures=[
-            picture | {"verdict": _verdict(picture, chosen[picture["category"]].threshold)}
-            for picture in pictures
-        ],
+        pictures=pictures,
         left_out=left_out,
         without_scores=without_scores,
         made_of=[_made(cells, detector) for detector in detectors],
@@ -194,14 +190,6 @@ def heat_table(
             mark = "best" if entry["tied"][0] == detector else equal
             row.append(cell | {"shade": shade, "mark": mark})
     return rows
-
-
-def _verdict(picture: Mapping[str, Any], threshold: float | None) -> str:
-    """How the threshold of the category's detector judges a picture."""
-    called = threshold is not None and picture["score"] >= threshold
-    if picture["label"]:
-        return "found" if called else "missed"
-    return "false alarm" if called else "passed"
 
 
 def _curves(place: int, category: str, cells: Sequence[CellResults], look: Look) -> dict[str, Any]:

@@ -1,231 +1,138 @@
-"""Pictures of where a detector sees a defect: image, anomaly map, and one laid over the other."""
+"""Which test images of a detector to show, and what each has to say.
+
+One choice and one word for each verdict serve the page's gallery and ``reports/{dataset}_maps``.
+"""
 
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 from defectbench.errors import InputError
 from defectbench.evaluation.cells import CellResults
-from defectbench.evaluation.map_geometry import over_whole_image
+from defectbench.evaluation.map_geometry import MapScale
 from defectbench.images.decoding import load_rgb
 from defectbench.images.index import IndexRow
 from defectbench.images.masks import read_mask
 from defectbench.images.resizing import SQUASH
-from defectbench.scorers.grids import bilinear
+from defectbench.records import Scores, Specification
+from defectbench.reports.map_panels import draw_panels
 from defectbench.storage import read_arrays
 
-PANEL = 320
-"""Longer side of one of the three panels, in pixels."""
-
-GAP = 4
-
-FALSE_ALARMS = 8
-"""At most so many are drawn, the highest scores first."""
-
-# dark violet over red to pale yellow: lightness rises, so that it reads without colour vision
-COLOURS = np.array(
-    [(10, 7, 40), (64, 18, 100), (125, 30, 105), (186, 52, 80), (232, 98, 42), (250, 166, 30),
-     (252, 246, 170)],
-    np.float32,
-)  # fmt: skip
-OUTLINE = (0, 225, 255)
-
-
-@dataclass(frozen=True)
-class ColourScale:
-    """One scale for all images of a detector, so that a good part is never stretched into a glow.
-
-    Attributes
-    ----------
-    typical
-        Score of an ordinary pixel of a defect-free image: the darkest colour.
-    threshold
-        The detector's pixel threshold: the middle of the scale. As far above it lies the top.
-    """
-
-    typical: float
-    threshold: float
-
-    def levels(self, anomaly_map: np.ndarray) -> np.ndarray:
-        """Position on the scale, float32: 0 typical, 0.5 the threshold, 1 the top and all above."""
-        span = max(2 * (self.threshold - self.typical), np.finfo(np.float32).tiny)
-        return (
-            ((anomaly_map.astype(np.float64) - self.typical) / span).clip(0, 1).astype(np.float32)
-        )
-
-
-class Picture(NamedTuple):
-    """An image to draw, and why."""
-
-    kind: str
-    row: int
-
-
-def verdict(label: int, score: float, threshold: float) -> str:
-    """What the detector's answer on an image is worth."""
-    if label:
-        return "found" if score >= threshold else "escape"
-    return "false alarm" if score >= threshold else "passed"
-
-
-def select_pictures(
-    labels: np.ndarray, defects: np.ndarray, scores: np.ndarray, threshold: float
-) -> list[Picture]:
-    """The telling images: false alarms, then the worst and the median of good and of each defect.
-
-    Parameters
-    ----------
-    labels, defects, scores
-        Of the test images, (n_images,).
-    threshold
-        The honest threshold of the image score.
-
-    Returns
-    -------
-    list of Picture
-        Each image once. The worst good image is the one of the highest score that is no false
-        alarm, the worst of a defect type the one of the lowest score.
-    """
-    order = np.argsort(scores, kind="stable")
-    alarms = [int(row) for row in order[::-1] if not labels[row] and scores[row] >= threshold]
-    pictures = [Picture("false_alarm", row) for row in alarms[:FALSE_ALARMS]]
-    passed = [int(row) for row in order[::-1] if not labels[row] and scores[row] < threshold]
-    groups = [passed] + [
-        [int(row) for row in order if labels[row] and defects[row] == defect]
-        for defect in sorted(set(defects[labels == 1]))
-    ]
-    for group in filter(None, groups):
-        median = group[len(group) // 2]
-        pictures.append(Picture("worst", group[0]))
-        if median != group[0]:
-            pictures.append(Picture("median", median))
-    return pictures
-
-
-def every_picture(labels: np.ndarray, scores: np.ndarray, threshold: float) -> list[Picture]:
-    """All test images in their order, each under its verdict."""
-    return [
-        Picture(verdict(label, score, threshold).replace(" ", "_"), row)
-        for row, (label, score) in enumerate(zip(labels, scores, strict=True))
-    ]
-
-
-def picture_names(pictures: Sequence[Picture], paths: Sequence[str], defects: np.ndarray) -> list:
-    """File names that sort as the pictures do: number, kind, defect type, image."""
-    digits = max(2, len(str(len(pictures))))
-    return [
-        f"{number:0{digits}}_{kind}_{defects[row]}_"
-        f"{'-'.join(PurePosixPath(paths[row]).with_suffix('').parts)}.webp"
-        for number, (kind, row) in enumerate(pictures, 1)
-    ]
-
-
-def draw_panels(
-    image: Image.Image,
-    anomaly_map: np.ndarray,
-    mask: np.ndarray | None,
-    scale: ColourScale,
-    aspect: str = SQUASH,
-) -> Image.Image:
-    """Image, map, and the map's marked part over the image with the mask's outline, side by side.
-
-    Parameters
-    ----------
-    image
-        RGB, any size.
-    anomaly_map
-        float, (rows, columns), of any resolution.
-    mask
-        bool, (height, width) of the image; None for no outline.
-    scale
-        Of the detector. What is below its threshold leaves the image as it is.
-    aspect
-        How the square that the map is of was made of the image.
-    """
-    ratio = PANEL / max(image.size)
-    width, height = (max(1, round(length * ratio)) for length in image.size)
-    photo = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS), np.float32)
-    whole = over_whole_image(anomaly_map, height, width, aspect, unseen=scale.typical)
-    levels = scale.levels(bilinear(whole, (height, width)))
-    colours = colour(levels)
-    opacity = np.where(levels >= 0.5, 0.45 + 0.7 * (levels - 0.5), 0)[..., None]
-    overlay = photo * (1 - opacity) + colours * opacity
-    if mask is not None:
-        overlay[outline(mask, width, height)] = OUTLINE
-    gap = np.full((height, GAP, 3), 255, np.float32)
-    panels = np.concatenate([photo, gap, colours, gap, overlay], axis=1)
-    return Image.fromarray(np.rint(panels).astype(np.uint8))
-
-
-def colour(levels: np.ndarray) -> np.ndarray:
-    """Colour of each position on the scale, float32, (..., 3), 0 to 255."""
-    stops = np.linspace(0, 1, len(COLOURS))
-    channels = [np.interp(levels, stops, channel) for channel in COLOURS.T]
-    return np.stack(channels, axis=-1).astype(np.float32)
-
-
-def outline(mask: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Two pixels around the regions of a mask at another size, however small a region is."""
-    grey = Image.fromarray(np.where(mask, 255, 0).astype(np.float32))
-    covered = np.asarray(grey.resize((width, height), Image.Resampling.BOX)) > 0
-    return ndimage.binary_dilation(covered, iterations=2) & ~covered
-
-
 EACH = 6
-"""At most so many misses, and so many false alarms, of one category."""
+"""At most so many missed images, and so many false alarms, of one category."""
 
 SIDE = 200
-"""Longer side of a picture in pixels; of a row of panels, its height."""
+"""Longer side of a picture in the page, in pixels; of a row of panels, its height."""
 
 BUDGET = 2_400_000
 """Bytes of all pictures of a page, as base64 text."""
 
 
-class Pick(NamedTuple):
+class Picture(NamedTuple):
     """A test image to show, and why."""
 
     row: int
     why: str
 
 
-def pick_images(cell: CellResults, threshold: float | None) -> list[Pick]:
-    """Misses and false alarms, then the hardest and the median of each type, each image once.
+def verdicts(test: Scores, threshold: float | None) -> list[str]:
+    """What the detector's answer on each image is worth: found, missed, false alarm or passed.
+
+    Without a threshold nothing is called defective.
+    """
+    called = test.scores >= (np.inf if threshold is None else threshold)
+    words = {(1, True): "found", (1, False): "missed", (0, True): "false alarm"}
+    pairs = zip(test.labels.tolist(), called.tolist(), strict=True)
+    return [words.get(pair, "passed") for pair in pairs]
+
+
+def choose_pictures(test: Scores, threshold: float | None) -> list[Picture]:
+    """The telling images: mistakes first, then the hardest and the median of each type.
 
     Parameters
     ----------
-    cell
-        The detector and category.
+    test
+        Scores of the test images.
     threshold
-        At and above which an image is called defective; without one there are no mistakes.
+        Images from this score on are called defective.
+
+    Returns
+    -------
+    list of Picture
+        Each image once, under the first reason to show it.
     """
-    test = cell.test
-    order = np.argsort(test.scores, kind="stable")
-    at = np.inf if threshold is None else threshold
-    misses = [k for k in order if test.labels[k] and test.scores[k] < at and threshold is not None]
-    alarms = [k for k in order[::-1] if not test.labels[k] and test.scores[k] >= at]
-    picks = [Pick(int(k), "one of the lowest scores") for k in misses[:EACH]]
-    picks += [Pick(int(k), "one of the highest good scores") for k in alarms[:EACH]]
-    for defect in sorted(set(test.defects[test.labels == 1])):
-        members = [k for k in order if test.labels[k] and test.defects[k] == defect]
-        picks += [Pick(int(members[0]), "lowest score of its type")]
-        picks += [Pick(int(members[len(members) // 2]), "median of its type")]
-    good = [k for k in order[::-1] if not test.labels[k]]
+    labels, defects = test.labels, test.defects
+    order = [int(row) for row in np.argsort(test.scores, kind="stable")]
+    judged = verdicts(test, threshold)
+    missed = [row for row in order if judged[row] == "missed"]
+    alarms = [row for row in reversed(order) if judged[row] == "false alarm"]
+    chosen = [(row, "one of the lowest scores") for row in missed[:EACH]]
+    chosen += [(row, "one of the highest good scores") for row in alarms[:EACH]]
+    for defect in sorted(set(defects[labels == 1])):
+        members = [row for row in order if labels[row] and defects[row] == defect]
+        chosen.append((members[0], "lowest score of its type"))
+        chosen.append((members[len(members) // 2], "median of its type"))
+    good = [row for row in reversed(order) if not labels[row]]
     if good:
-        picks += [Pick(int(good[0]), "highest score of a good part")]
-        picks += [Pick(int(good[len(good) // 2]), "median good part")]
-    first = {pick.row: pick for pick in reversed(picks)}
-    return [pick for pick in picks if first[pick.row] is pick]
+        chosen.append((good[0], "highest score of a good part"))
+        chosen.append((good[len(good) // 2], "median good part"))
+    first: dict[int, str] = {}
+    for row, why in chosen:
+        first.setdefault(row, why)
+    return [Picture(row, why) for row, why in first.items()]
+
+
+def file_names(pictures: Sequence[Picture], test: Scores, judged: Sequence[str]) -> list[str]:
+    """File names that sort as the pictures do: number, verdict, defect type, image."""
+    digits = max(2, len(str(len(pictures))))
+    return [
+        f"{number:0{digits}}_{judged[row].replace(' ', '_')}_{test.defects[row]}_"
+        f"{'-'.join(PurePosixPath(test.paths[row]).with_suffix('').parts)}.webp"
+        for number, (row, _) in enumerate(pictures, 1)
+    ]
+
+
+def draw_image(
+    folder: Path,
+    path: str,
+    masked: IndexRow | None,
+    specification: Specification,
+    anomaly_map: np.ndarray | None,
+    scale: MapScale | None,
+) -> Image.Image:
+    """A test image; with its map and the marked part beside it if there is a map.
+
+    Parameters
+    ----------
+    folder, path
+        The category's folder, and the image's place below it.
+    masked
+        The image's row of the index if it names a mask.
+    specification
+        Of the detector: it says how the image became the square that the map is of.
+    anomaly_map, scale
+        None of a detector that does not localize.
+
+    Raises
+    ------
+    InputError
+        If the image or its mask cannot be read.
+    """
+    image = load_rgb(folder / path, specification["bits"])
+    if anomaly_map is None:
+        return image
+    mask = masked and read_mask(folder / masked.mask, masked.width, masked.height)
+    aspect = specification["preprocessing"].get("aspect", SQUASH)
+    return draw_panels(image, anomaly_map, mask, scale, aspect)
 
 
 def gallery(
-    chosen: Sequence[tuple[CellResults, float | None]],
+    cells: Sequence[CellResults],
     folders: Mapping[str, Path],
     masks: Mapping[str, Mapping[str, IndexRow]],
 ) -> tuple[list[dict[str, Any]], int]:
@@ -235,8 +142,8 @@ def gallery(
 
     Parameters
     ----------
-    chosen
-        One cell per category, and its threshold.
+    cells
+        One per category.
     folders
         Of each category's images; a category without one has no pictures.
     masks
@@ -245,23 +152,23 @@ def gallery(
     Returns
     -------
     pictures : list of dict
-        ``category``, ``path``, ``label``, ``defect``, ``why``, ``score``, ``source`` (a data
-        URI), ``width``, ``height``, ``panels`` (whether map and overlay are in it); in the order
-        of the categories.
+        ``category``, ``path``, ``label``, ``defect``, ``why``, ``score``, ``verdict``, ``source``
+        (a data URI), ``width``, ``height``, ``panels`` (whether map and overlay are in it); in the
+        order of the categories.
     left_out : int
-        How many of those picked are not among them.
+        How many of those chosen are not among them.
     """
-    maps = [_test_maps(cell) for cell, _ in chosen]
-    picks = [pick_images(cell, threshold) for cell, threshold in chosen]
-    shown: list[list[dict[str, Any]]] = [[] for _ in chosen]
+    maps = [_test_maps(cell) for cell in cells]
+    picks = [choose_pictures(cell.test, cell.threshold) for cell in cells]
+    shown: list[list[dict[str, Any]]] = [[] for _ in cells]
     spent = left_out = 0
     for turn in range(max(map(len, picks), default=0)):
-        for place, (cell, _) in enumerate(chosen):
+        for place, cell in enumerate(cells):
             if turn >= len(picks[place]):
                 continue
             pick, folder = picks[place][turn], folders.get(cell.category)
-            row = masks.get(cell.category, {}).get(cell.test.paths[pick.row])
-            picture = _picture(cell, pick, maps[place], folder, row) if folder else None
+            masked = masks.get(cell.category, {}).get(cell.test.paths[pick.row])
+            picture = _picture(cell, pick, maps[place], folder, masked)
             if picture is None or spent + len(picture["source"]) > BUDGET:
                 left_out += 1
                 continue
@@ -279,42 +186,42 @@ def _test_maps(cell: CellResults) -> np.ndarray | None:
 
 def _picture(
     cell: CellResults,
-    pick: Pick,
+    pick: Picture,
     maps: np.ndarray | None,
-    folder: Path,
+    folder: Path | None,
     masked: IndexRow | None,
 ) -> dict[str, Any] | None:
     """One picture with its caption; None where its file is not there or cannot be read."""
-    path = cell.test.paths[pick.row]
-    if not (folder / path).is_file():
+    if folder is None:
         return None
-    made = cell.metrics["specification"]
+    test, path = cell.test, cell.test.paths[pick.row]
+    specification, anomaly_map, scale = cell.metrics["specification"], None, None
+    if maps is not None:
+        anomaly_map = maps[pick.row]
+        scale = MapScale(cell.pixels["typical_level"], cell.pixels["pixel_threshold"])
     try:
-        image = load_rgb(folder / path, made.get("bits"))
+        image = draw_image(folder, path, masked, specification, anomaly_map, scale)
     except InputError:
         return None
-    if maps is not None:
-        mask = masked and read_mask(folder / masked.mask, masked.width, masked.height)
-        scale = ColourScale(cell.pixels["typical_level"], cell.pixels["pixel_threshold"])
-        aspect = made.get("preprocessing", {}).get("aspect", SQUASH)
-        image = draw_panels(image, maps[pick.row], mask, scale, aspect)
     ratio = min(1.0, SIDE / (max(image.size) if maps is None else image.height))
     size = tuple(max(1, round(length * ratio)) for length in image.size)
+    stream = io.BytesIO()
+    image.resize(size, Image.Resampling.LANCZOS).save(stream, "WEBP", quality=70, method=4)
     return {
         "category": cell.category,
         "path": path,
-        "label": int(cell.test.labels[pick.row]),
-        "defect": str(cell.test.defects[pick.row]),
+        "label": int(test.labels[pick.row]),
+        "defect": str(test.defects[pick.row]),
         "why": pick.why,
-        "score": float(cell.test.scores[pick.row]),
-        "source": _data_uri(image.resize(size, Image.Resampling.LANCZOS)),
+        "score": float(test.scores[pick.row]),
+        "verdict": verdicts(test, cell.threshold)[pick.row],
+        "source": data_uri(stream.getvalue()),
         "width": size[0],
         "height": size[1],
         "panels": maps is not None,
     }
 
 
-def _data_uri(image: Image.Image) -> str:
-    stream = io.BytesIO()
-    image.save(stream, "WEBP", quality=70, method=4)
-    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
+def data_uri(webp: bytes) -> str:
+    """A picture as text that a page carries in itself."""
+    return "data:image/webp;base64," + base64.b64encode(webp).decode()

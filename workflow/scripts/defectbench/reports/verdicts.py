@@ -1,12 +1,12 @@
 """What the page shows of unlabelled images: verdicts, pictures, whether the world is the same."""
 
-import base64
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from defectbench.evaluation.cells import SEPARATOR
+from defectbench.reports.pictures import data_uri
 from defectbench.storage import read_json
 
 MOST_ROWS = 100
@@ -75,11 +75,11 @@ def _read(
 ) -> NewImages:
     detector = next(name for name in (wanted, *ranking) if name in folders)
     folder = folders[detector]
-    with open(folder / "scores.csv", encoding="utf-8", newline="") as stream:
-        scored = sorted(csv.DictReader(stream), key=lambda row: -float(row["score"]))
+    scored = highest_scores(folder)
     rows = []
     for row in scored[:MOST_ROWS]:
-        picture = _data_uri(folder / "pictures" / f"{row['path']}.webp")
+        file = picture_file(folder, row["path"])
+        picture = data_uri(file.read_bytes()) if file.is_file() else None  # few are drawn
         if picture is not None and len(picture) > budget:
             picture = None
         budget -= len(picture or "")
@@ -96,8 +96,12 @@ def _read(
     return NewImages(category, detector, wanted, summary, rows, len(scored) - len(rows))
 
 
-def _data_uri(picture: Path) -> str | None:
-    """A picture as text; None of an image that was not drawn."""
-    if not picture.is_file():
-        return None
-    return "data:image/webp;base64," + base64.b64encode(picture.read_bytes()).decode()
+def highest_scores(folder: Path) -> list[dict[str, str]]:
+    """Rows of the folder's ``scores.csv``, highest scores first."""
+    with open(folder / "scores.csv", encoding="utf-8", newline="") as stream:
+        return sorted(csv.DictReader(stream), key=lambda row: -float(row["score"]))
+
+
+def picture_file(folder: Path, path: str) -> Path:
+    """Where the picture of a scored image lies, if it was drawn."""
+    return folder / "pictures" / f"{path}.webp"

@@ -8,8 +8,8 @@ from defectbench.deployment.graphs.modules import (
     Graph,
     Scored,
     apply_to_axes,
-    bilinear_matrix,
     patches,
+    resize,
     smoothing_matrix,
 )
 
@@ -60,12 +60,7 @@ class PcaFre(Graph):
         grid = (self.map_size, self.map_size) if self.map_size else finest
         combined = 0
         for layer, count, mean in zip(maps, channels, self.layer_means, strict=True):
-            to_rows, to_columns = (
-                torch.from_numpy(bilinear_matrix(old, new))
-                for old, new in zip(layer.shape[1:], grid, strict=True)
-            )
-            scaled = layer / (count * mean * len(maps))
-            combined = combined + apply_to_axes(scaled, to_rows, to_columns)
+            combined = combined + resize(layer / (count * mean * len(maps)), grid)
         return combined
 
 

@@ -1,6 +1,6 @@
 """What graphs of several scorers share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,9 +61,13 @@ class SquaredDistances(Graph):
         return (own + self.norms - 2 * centred @ self.points.double().T).clamp(min=0)
 
 
-def bilinear_matrix(old: int, new: int) -> np.ndarray:
-    """`scorers.grids.bilinear` along one axis as a matrix: float32, (new, old)."""
-    return bilinear(np.eye(old, dtype=np.float32), (new, old))
+def resize(maps: torch.Tensor, grid: Sequence[int]) -> torch.Tensor:
+    """What `scorers.grids.bilinear` gives, as a product with a matrix for either axis."""
+    to_rows, to_columns = (
+        torch.from_numpy(bilinear(np.eye(old, dtype=np.float32), (new, old)))
+        for old, new in zip(maps.shape[-2:], grid, strict=True)
+    )
+    return apply_to_axes(maps, to_rows, to_columns)
 
 
 def smoothing_matrix(old: int, size: int) -> np.ndarray:
@@ -75,7 +79,7 @@ def smoothing_matrix(old: int, size: int) -> np.ndarray:
 def apply_to_axes(
     maps: torch.Tensor, to_rows: torch.Tensor, to_columns: torch.Tensor
 ) -> torch.Tensor:
-    """Maps (n_images, height, width) with a matrix applied to either axis."""
+    """Maps (..., height, width) with a matrix applied to either axis."""
     return to_rows @ maps @ to_columns.T
 
 
@@ -87,10 +91,6 @@ def patches(features: list[torch.Tensor], *, neighbourhood: bool = False) -> tor
         if neighbourhood:
             layer = torch.nn.functional.avg_pool2d(layer, 3, stride=1, padding=1)
         if tuple(layer.shape[2:]) != grid:
-            to_rows, to_columns = (
-                torch.from_numpy(bilinear_matrix(old, new))
-                for old, new in zip(layer.shape[2:], grid, strict=True)
-            )
-            layer = apply_to_axes(layer, to_rows, to_columns)
+            layer = resize(layer, grid)
         parts.append(layer)
     return torch.cat(parts, 1).permute(0, 2, 3, 1)

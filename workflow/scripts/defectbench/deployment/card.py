@@ -1,0 +1,190 @@
+"""What a detector's file says of itself: thresholds, units, probe, training images, licences."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from defectbench.deployment.detector import decoded_image, decoded_images, encode_probe
+from defectbench.deployment.detector_file import FORMAT
+from defectbench.deployment.drift import image_statistics, training_ranges
+from defectbench.deployment.proof import score_tolerance
+from defectbench.evaluation.map_geometry import map_scale
+from defectbench.evaluation.thresholds import images_to_vouch_for, threshold_at_false_positive_rate
+from defectbench.records import HeldOutScores, Metrics, Scores, Specification
+
+RATES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001)
+UNITS = {
+    "kernel_pca_fre": "squared distance in the kernel's feature space, 0 to 1",
+    "mahalanobis": "squared Mahalanobis distance, without unit",
+    "nearest_neighbour": "units of the feature",
+    "padim": "Mahalanobis distance, without unit",
+    "patch_subspace": "squared units of the feature",
+    "patchcore": "units of the feature",
+    "pca_fre": "squared units of the feature",
+    "pca_gaussian": "negative log likelihood, in nats",
+    "pca_kde": "negative log density, in nats",
+}
+UNKNOWN_LICENCE = "not known here: ask where they come from"
+
+
+class Benchmarked(NamedTuple):
+    """A detector on a category as the benchmark leaves it.
+
+    Attributes
+    ----------
+    names
+        ``dataset``, ``category``, ``method`` and ``backbone``.
+    images
+        Folder of the category.
+    specification
+        Of the model.
+    metrics
+        With the honest threshold, and the false-positive rate that it was set for.
+    test, held_out
+        Scores of test images, and of the training images that trimming left.
+    maps
+        ``test`` and ``held_out``: (n_images, rows, columns); empty without localization.
+    """
+
+    names: Mapping[str, str]
+    images: Path
+    specification: Specification
+    metrics: Metrics
+    test: Scores
+    held_out: HeldOutScores
+    maps: Mapping[str, np.ndarray]
+
+    @property
+    def test_files(self) -> list[Path]:
+        """Test images, in the order of their scores."""
+        return [self.images / path for path in self.test.paths]
+
+
+def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dict[str, Any]:
+    """What a detector says of itself, but for licences, provenance and proof.
+
+    Parameters
+    ----------
+    cell
+        The detector.
+    graph_sha256
+        From `export.graph_sha256`.
+    threads
+        That decode the training images, whose ranges are noted.
+    """
+    specification, scores = cell.specification, cell.held_out.scores
+    preprocessing, bits = specification["preprocessing"], specification["bits"]
+    threshold, rate = cell.metrics["thresholds"]["honest"], cell.metrics["false_positive_rate"]
+    train = [cell.images / path for path in cell.held_out.paths]
+    probe = int(np.argmin(cell.test.labels))  # the first good image, or the first of all
+    return {
+        "format": FORMAT,
+        **cell.names,
+        "preprocessing": preprocessing,
+        "bits": bits,
+        "side": network_side(preprocessing),
+        "scorer": specification["scorer"],
+        "parameters": specification["parameters"],
+        "layers": specification["layers"],
+        "graph_sha256": graph_sha256,
+        "units": {"score": score_unit(specification["scorer"], len(specification["layers"]))},
+        "threshold": {"value": threshold, "false_positive_rate": rate},
+        "thresholds": threshold_table(scores, rate, threshold),
+        "held_out_scores": sorted(scores.tolist()),
+        "training_images": training_ranges(
+            [
+                image_statistics(image.pixels, image.size)
+                for image in decoded_images(train, preprocessing, threads, bits)
+            ]
+        ),
+        "probe": {
+            "png": encode_probe(decoded_image(cell.test_files[probe], preprocessing, bits).pixels),
+            "score": float(cell.test.scores[probe]),
+        },
+        "tolerance": score_tolerance(scores),
+        "map_scale": (
+            map_scale(cell.maps["held_out"], rate)._asdict() if "held_out" in cell.maps else None
+        ),
+    }
+
+
+def network_side(preprocessing: Mapping[str, Any]) -> int:
+    """Side of the squares that the network takes, in pixels."""
+    return preprocessing.get("crop", preprocessing["size"])
+
+
+def threshold_table(
+    held_out: Sequence[float], asked: float, threshold: float
+) -> list[dict[str, float]]:
+    """Thresholds for the asked false-positive rate and for the usual ones that the data can carry.
+
+    Parameters
+    ----------
+    held_out
+        Scores of held-out good images.
+    asked, threshold
+        The rate that the benchmark was asked for, and its honest threshold.
+
+    Returns
+    -------
+    list of dict
+        By falling ``false_positive_rate``: ``threshold``, and ``images_for_95_percent``, the
+        held-out good images with which the rate holds with 95 % confidence, ln 0.05 / ln(1 - rate).
+    """
+    scores = np.asarray(held_out)
+    carried = [rate for rate in RATES if rate * len(scores) >= 1]
+    thresholds = {rate: threshold_at_false_positive_rate(scores, rate) for rate in carried}
+    thresholds[asked] = threshold
+    return [
+        {
+            "false_positive_rate": rate,
+            "threshold": value,
+            "images_for_95_percent": images_to_vouch_for(rate),
+        }
+        for rate, value in sorted(thresholds.items(), reverse=True)
+    ]
+
+
+def score_unit(scorer: str, n_layers: int) -> str:
+    """Unit of a scorer's score."""
+    if scorer == "pca_fre" and n_layers > 1:
+        return "without unit: a held-out good image's map is 1 on average"
+    return UNITS.get(scorer, "of the scorer")
+
+
+def licence_notes(facts: Path, weights_sha256: str, source: str, dataset: str) -> dict[str, str]:
+    """Licences of weights and data, as far as they are known.
+
+    Parameters
+    ----------
+    facts
+        Folder of ``weights.csv`` and ``licences.csv``.
+    weights_sha256
+        Of the weights: a file of the user's own may bear the name of any backbone.
+    source, dataset
+        The ``source`` of the dataset's images, which may be known, and its name, which is the
+        user's to choose.
+    """
+    weights = [
+        row["licence"]
+        for row in _rows(facts / "weights.csv")
+        if weights_sha256.startswith(row["sha256_prefix"])
+    ]
+    data = [
+        row["licence"]
+        for row in _rows(facts / "licences.csv")
+        if (row["of"], row["name"]) in (("source", source), ("dataset", dataset))
+    ]
+    return {
+        "weights": next(iter(weights), UNKNOWN_LICENCE),
+        "data": next(iter(data), UNKNOWN_LICENCE),
+        "probe_image": "one of the data",
+    }
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    with open(file, encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
