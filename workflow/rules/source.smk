@@ -12,6 +12,7 @@ rule source:
         "logs/{dataset}/{category}/source.log",
     benchmark:
         "benchmarks/{dataset}/{category}/source.jsonl"
+    localrule: True
     conda:
         "../../envs/numeric.yaml"
     threads: 1
