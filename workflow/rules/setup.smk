@@ -22,10 +22,10 @@ if not SCRIPTS.is_dir():
 sys.path.insert(0, str(SCRIPTS))
 
 from defectbench.errors import InputError
-from defectbench.garbage import leave_alone
+from defectbench.garbage import leave_what_is_there
 from defectbench.snakemake_version import check_snakemake
 
-leave_alone()
+leave_what_is_there()
 try:
     check_snakemake()
 except InputError as error:

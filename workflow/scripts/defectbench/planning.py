@@ -241,9 +241,7 @@ def _files(value: Any) -> Iterator[str]:
 
 def _makers(job: Job) -> dict[str, Job]:
     """Of a job's inputs, those that other jobs make."""
-    return {
-        file: maker for maker, files in job.dag.dependencies[job].items() for file in files
-    }
+    return {file: maker for maker, files in job.dag.dependencies[job].items() for file in files}
 
 
 def _is_to_come(maker: Job) -> bool:

@@ -1,12 +1,14 @@
 """Memory that the C library keeps instead of handing it back to the kernel.
 
 Why: every layer of a network frees activations of tens of megabytes. By default glibc hands such
-blocks back to the kernel, which zeroes their pages, one fault each, when the next layer asks for them.
+blocks back to the kernel, which zeroes their pages, one fault each, when the next layer asks for
+them.
 
 What it gains: up to a third of the time of a pass on a CPU.
 
-When it may go: when PyTorch keeps memory of a CPU itself, as it does that of a GPU, or where another
-allocator (jemalloc, tcmalloc) is loaded. ``tests/unit/test_allocator.py`` counts the faults.
+When it may go: when PyTorch keeps memory of a CPU itself, as it does that of a GPU, or where
+another allocator (jemalloc, tcmalloc) is loaded. ``tests/unit/test_allocator.py`` counts the
+faults.
 """
 
 import ctypes
