@@ -3,6 +3,7 @@
 import atexit
 import copy
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -57,9 +58,8 @@ def planned_jobs():
 
 def say_results():
     """At the end of a run: the verdict on each dataset, and where table and page are."""
-    from defectbench.reports.decision_text import (
-        closing_lines,
-    )  # takes a second that planning can spare
+    # takes a second that planning can spare
+    from defectbench.reports.decision_text import closing_lines
 
     if "all" not in quietness:
         reports = [f for job in workflow.dag.jobs if PLANNER.keeps(job) for f in job.output]
@@ -95,7 +95,7 @@ if workflow.is_main_process:
     atexit.register(CONTENTS.save)
 
 
-configfile: str(PROJECT_CONFIG)
+configfile: os.path.relpath(PROJECT_CONFIG)
 
 
 # one in the folder of the run, if that is another folder; an importing workflow's is its own

@@ -1,9 +1,9 @@
-"""Snakemake asks receipts, not its own records and not the times of files, what must be made again.
+"""Snakemake decides by receipts what must be made again, not by its records or the times of files.
 
 This replaces three private parts of Snakemake (its record of finished jobs, the time of a job's
 oldest output, and the question which of the two has changed), because no option, plugin or
-directive lets a workflow decide by content. `envs/requirements.txt` pins the version that is
-tested. It may go when Snakemake keeps its records beside the results, by content.
+directive lets a workflow decide by content; `snakemake_version` refuses versions of which this has
+not been tested. It may go when Snakemake keeps its records beside the results, by content.
 """
 
 import asyncio
@@ -124,7 +124,8 @@ class Planner:
                     f"{name}: changed while {job.rule.name} or a stage before it read it, so that "
                     "its results cannot be trusted; run the same command again"
                 )
-        if self._is_fed_by_others(job):  # what they made was not there, or another, at the plan
+        if self._is_fed_by_others(job):
+            # the plan knew of the files that they had still to make nothing, or what was there then
             self._made_of.pop(job, None)
             self._keys.pop(job, None)
             job.reset_params_and_resources()
