@@ -104,13 +104,14 @@ bench-detector: $(ENV) ## time an exported detector against PyTorch, image by im
 bench-studies: $(ENV) ## jobs, points, wall and CPU seconds of the demo's studies
 	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/studies.py
 
-docs: ## insert what the reports say into README and docs
-	@$(PYTHON) docs/insert_reports.py
+docs: $(ENV) ## write docs/configuration.md; insert what the reports say into README and docs
+	@python docs/write_configuration.py
+	@python docs/insert_reports.py
 
 lint: $(ENV) ## run ruff, snakefmt and snakemake --lint
 	ruff check .
 	ruff format --check .
-	snakefmt --check Snakefile workflow/rules
+	snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	snakemake --lint
 
 # what it lacks decides, not its age: the files of a fresh clone are younger than a linked environment

@@ -62,6 +62,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("desk")
     for name in ("Makefile", "Snakefile", "config.yaml", "envs", "profiles", "tests", "workflow"):
         (folder / name).symlink_to(ROOT / name)
+    (folder / "path" / "to").mkdir(parents=True)
+    (folder / "path" / "to" / "defectbench").symlink_to(ROOT)
+    (folder / "elsewhere").symlink_to(folder)
     images = [f"parts/plate/train/good/{number:02}.png" for number in range(40)]
     images += [f"castings/ok/{number:02}.png" for number in range(40)] + ["castings/nok/0.png"]
     images += ["parts/plate/test/good/0.png", "parts/plate/test/scratch/0.png"]

@@ -47,6 +47,7 @@ rule detectors:
         "logs/{dataset}/detectors.log",
     benchmark:
         "benchmarks/{dataset}/detectors.jsonl"
+    localrule: True
     conda:
         "../../envs/numeric.yaml"
     threads: 1

@@ -40,13 +40,29 @@ rule maps:
         "../scripts/maps.py"
 
 
-use rule maps as overlays with:
+# not `use rule maps as overlays`: Snakemake could not import that under a name of its user's
+rule overlays:
+    input:
+        index=rules.index.output.index,
+        category=rules.source.output.category,
+        maps=rules.pixel_metrics.input.maps,
+        scores=rules.scores.output.scores,
+        metrics=rules.metrics.output.metrics,
+        pixel_metrics=rules.pixel_metrics.output.metrics,
     output:
         pictures=directory("results/{dataset}/{category}/{method}/{backbone}/overlays"),
     log:
         "logs/{dataset}/{category}/{method}/{backbone}/overlays.log",
     benchmark:
         "benchmarks/{dataset}/{category}/{method}/{backbone}/overlays.jsonl"
+    conda:
+        "../../envs/numeric.yaml"
+    threads: 1
+    resources:
+        mem_mb=grows(1000),
+        runtime=grows(10),
     params:
         every_image=True,
         code=stage_digest("maps"),
+    script:
+        "../scripts/maps.py"

@@ -1,33 +1,49 @@
 """The package on the path, the terminal, what decides that a job is current, the config checked."""
 
 import atexit
-import gc
+import copy
 import logging
+import os
 import sys
-import threading
 from pathlib import Path
 
-# Snakemake's own modules stay: the garbage collector need not walk through them again and again,
-# a fifth of the time that planning a small run takes
-gc.freeze()
+from snakemake.common.configfile import load_configfile
+from snakemake.utils import update_config
 
-sys.path.insert(0, str(Path(workflow.basedir, "workflow", "scripts")))
+# not `workflow.basedir`: that is the folder of the workflow which imports this one as a module
+RULES = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+SCRIPTS = RULES.parent / "scripts"
+SCHEMA = RULES.parent / "schemas" / "config.schema.yaml"
+PROJECT_CONFIG = RULES.parents[1] / "config.yaml"
+if not SCRIPTS.is_dir():
+    raise WorkflowError(
+        "defectbench runs from a folder: clone it, and name its workflow/Snakefile in the module"
+    )
+
+sys.path.insert(0, str(SCRIPTS))
+
+from defectbench.errors import InputError
+from defectbench.garbage import leave_what_is_there
+from defectbench.snakemake_version import check_snakemake
+
+leave_what_is_there()
+try:
+    check_snakemake()
+except InputError as error:
+    raise WorkflowError(str(error)) from None
 
 from defectbench.config.checks import check_config
 from defectbench.config.crossings import check_crossings
 from defectbench.config.layers import check_layers
 from defectbench.config.plan import separate_seeds
 from defectbench.config.schema import check_schema
-from defectbench.contents import Contents
-from defectbench.errors import InputError
-from defectbench.planning import Planner, let_receipts_decide
+from defectbench.planning import let_receipts_decide, planner_of
 from defectbench.receipts import remove_outdated
 from defectbench.terminal import take_over
+from defectbench.timers import cancel_timers
 
-SCRIPTS = Path(workflow.basedir, "workflow", "scripts")
-CONTENTS = Contents(Path("resources", "contents.json").absolute())  # kept at the exit, elsewhere
-PLANNER = Planner(SCRIPTS, CONTENTS)
-SCHEMA = Path(workflow.basedir, "workflow", "schemas", "config.schema.yaml")
+PLANNER = planner_of(SCRIPTS, Path("resources", "contents.json").absolute())
+CONTENTS = PLANNER.contents  # kept at the exit, elsewhere
 
 
 def planned_jobs():
@@ -38,12 +54,11 @@ def planned_jobs():
 
 def say_results():
     """At the end of a run: the verdict on each dataset, and where table and page are."""
-    from defectbench.reports.decision_text import (
-        closing_lines,
-    )  # takes a second that planning can spare
+    # takes a second that planning can spare
+    from defectbench.reports.decision_text import closing_lines
 
     if "all" not in quietness:
-        reports = [file for job in workflow.dag.jobs for file in job.output]
+        reports = [f for job in workflow.dag.jobs if PLANNER.keeps(job) for f in job.output]
         for line in closing_lines(map(str, reports)):
             print(line, file=sys.stderr)
 
@@ -60,29 +75,37 @@ def remove_outdated_products():
         )
 
 
-def end_at_once():
-    """Cancel the timers that Snakemake leaves running, which hold up its exit by a second.
-
-    And leave what the exit frees anyway to it: collecting that takes another fifth of a second.
-    """
-    gc.freeze()
-    for thread in threading.enumerate():
-        if isinstance(thread, threading.Timer):
-            thread.cancel()
-
-
 quietness = {item.name.lower() for item in workflow.output_settings.quiet or ()}
+is_module = not workflow.modifier.is_main_snakefile()
 
 if workflow.is_main_process:
-    take_over(
-        logging.getLogger("snakemake.logging"),
-        planned_jobs,
-        quietness,
-        verbose=workflow.output_settings.verbose,
-        dry=workflow.output_settings.dryrun,
-    )
+    if not is_module:  # the terminal is the importing workflow's
+        take_over(
+            logging.getLogger("snakemake.logging"),
+            planned_jobs,
+            quietness,
+            verbose=workflow.output_settings.verbose,
+            dry=workflow.output_settings.dryrun,
+        )
     let_receipts_decide(PLANNER)
     atexit.register(CONTENTS.save)
+
+
+configfile: os.path.relpath(PROJECT_CONFIG)
+
+
+# one in the folder of the run, if that is another folder; an importing workflow's is its own
+if not is_module and Path("config.yaml").exists() and not PROJECT_CONFIG.samefile("config.yaml"):
+
+    configfile: "config.yaml"
+
+
+# Snakemake leaves out what stands above for a module with a `config:`. And it reads the module's
+# files anew for each `use rule`, with the same `config:`, which therefore stays as it is.
+if workflow.modifier.skip_configfile:
+    given = copy.deepcopy(config)
+    config = load_configfile(PROJECT_CONFIG)
+    update_config(config, given)
 
 try:
     check_schema(config, SCHEMA)

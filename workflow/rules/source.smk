@@ -14,6 +14,7 @@ rule source:
         "benchmarks/{dataset}/{category}/source.jsonl"
     wildcard_constraints:
         dataset=datasets_that_give("images"),
+    localrule: True
     conda:
         "../../envs/numeric.yaml"
     threads: 1

@@ -118,6 +118,7 @@ rule studies:
         "logs/{dataset}/studies.log",
     benchmark:
         "benchmarks/{dataset}/studies.jsonl"
+    localrule: True
     conda:
         "../../envs/numeric.yaml"
     threads: 1

@@ -45,6 +45,7 @@ rule table:
         "logs/{dataset}/table.log",
     benchmark:
         "benchmarks/{dataset}/table.jsonl"
+    localrule: True
     conda:
         "../../envs/numeric.yaml"
     threads: 1

@@ -14,6 +14,7 @@ rule usage:
         "logs/{dataset}/usage.log",
     benchmark:
         "benchmarks/usage/{dataset}.jsonl"
+    localrule: True
     conda:
         "../../envs/numeric.yaml"
     threads: 1

@@ -12,6 +12,7 @@ rule weights:
         "logs/weights/{backbone}.log",
     benchmark:
         "benchmarks/weights/{backbone}.jsonl"
+    localrule: True
     conda:
         "../../envs/torch.yaml"
     threads: 1

@@ -70,7 +70,8 @@ def collecting(problems: list[str]) -> Iterator[None]:
 def merged_config(settings: Sequence[str]) -> dict[str, Any]:
     """The project's settings with the user's merged over them, checked as a run checks them."""
     config: dict[str, Any] = {}
-    for file in ["config.yaml", *settings]:  # the first as in the Snakefile
+    own = [Path("config.yaml")] * Path("config.yaml").is_file()  # as in rules/setup.smk
+    for file in [ROOT / "config.yaml", *own, *settings]:
         try:
             loaded = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError) as error:

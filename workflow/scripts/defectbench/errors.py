@@ -2,13 +2,14 @@
 
 import contextlib
 import errno
-import gc
 import os
 import re
 import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+
+from defectbench.garbage import leave_what_is_there
 
 
 class InputError(Exception):
@@ -64,7 +65,7 @@ def job_log(path: str | Path) -> Iterator[None]:
     path
         The rule's log file. Standard error goes there; any other exception leaves its traceback.
     """
-    gc.freeze()  # what was imported stays: the collector need not walk through it, nor the exit
+    leave_what_is_there()
     with open(path, "w", buffering=1, encoding="utf-8") as log, contextlib.redirect_stderr(log):
         try:
             yield

@@ -1,14 +1,15 @@
-"""Snakemake asks receipts, not its own records and not the times of files, what must be made again.
+"""Snakemake decides by receipts what must be made again, not by its records or the times of files.
 
 This replaces three private parts of Snakemake (its record of finished jobs, the time of a job's
 oldest output, and the question which of the two has changed), because no option, plugin or
-directive lets a workflow decide by content. `envs/requirements.txt` pins the version that is
-tested. It may go when Snakemake keeps its records beside the results, by content.
+directive lets a workflow decide by content; `snakemake_version` refuses versions of which this has
+not been tested. It may go when Snakemake keeps its records beside the results, by content.
 """
 
 import asyncio
 import os
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,9 @@ class Planner:
     """
 
     def __init__(self, scripts: Path, contents: Contents) -> None:
-        self._scripts, self._contents = scripts.resolve(), contents
+        self._scripts, self.contents = scripts.resolve(), contents
         self._keeps: dict[Job, bool] = {}
+        self._is_fed: dict[Job, bool] = {}
         self._made_of: dict[Job, dict[str, Any]] = {}
         self._keys: dict[Job, str] = {}
         self._begun: dict[Job, dict[str, dict[str, State]]] = {}
@@ -59,8 +61,8 @@ class Planner:
         receipt = Receipt.read(receipt_path(job.output))
         if receipt is None:
             return [NO_RECEIPT]
-        changed = [f for f in there if receipt.outputs.get(f) != self._contents.digest(f)]
-        makers = self._makers(job)
+        changed = [f for f in there if receipt.outputs.get(f) != self.contents.digest(f)]
+        makers = self._kept_makers(job)
         kept = {maker: Receipt.read(receipt_path(maker.output)) for maker in set(makers.values())}
         for file, maker in makers.items():
             _, taken = receipt.made_by.get(file, ("", ""))
@@ -71,7 +73,7 @@ class Planner:
     def made_of(self, job: Job) -> dict[str, Any]:
         """What the job's outputs are made of today, as in `Receipt`."""
         if job not in self._made_of:
-            makers = self._makers(job)
+            makers = self._kept_makers(job)
             inputs = {
                 name: [self._identity(file, makers.get(file)) for file in _files(value)]
                 for name, value in job.input.items()
@@ -99,9 +101,8 @@ class Planner:
     def begin(self, job: Job) -> None:
         """Remember the state of a job's inputs; its old outputs are no longer vouched for."""
         receipt_path(job.output).unlink(missing_ok=True)
-        makers = self._makers(job)
         # a group of jobs is submitted at once: the first ones' outputs are still to come
-        to_come = {f for f, maker in makers.items() if _is_to_come(maker)}
+        to_come = {f for f, maker in _makers(job).items() if _is_to_come(maker)}
         self._begun[job] = {f: states(f) for f in job.input if f not in to_come}
 
     def finish(self, job: Job) -> None:
@@ -115,20 +116,24 @@ class Planner:
         begun = self._begun.pop(job, None)
         if begun is None or not all(os.path.lexists(file) for file in job.output):
             return  # it failed
-        makers = self._makers(job)
         for file in job.input:
             changed = _first_difference(begun[file], states(file)) if file in begun else None
-            if changed is not None or not self._is_as_planned(job, file, makers.get(file)):
+            if changed is not None or not self._is_as_planned(job, file):
                 name = os.path.realpath(os.path.join(file, changed or ""))
                 raise WorkflowError(
                     f"{name}: changed while {job.rule.name} or a stage before it read it, so that "
                     "its results cannot be trusted; run the same command again"
                 )
+        if self._is_fed_by_others(job):
+            # the plan knew of the files that they had still to make nothing, or what was there then
+            self._made_of.pop(job, None)
+            self._keys.pop(job, None)
+            job.reset_params_and_resources()
         made_by = {
-            str(file): (self.key(maker), self._contents.digest(file))
-            for file, maker in sorted(makers.items())
+            str(file): (self.key(maker), self.contents.digest(file))
+            for file, maker in sorted(self._kept_makers(job).items())
         }
-        outputs = {str(file): self._contents.digest(file) for file in job.output}
+        outputs = {str(file): self.contents.digest(file) for file in job.output}
         Receipt(self.made_of(job), made_by, outputs).write()
 
     def _runs_our_script(self, job: Job) -> bool:
@@ -139,26 +144,37 @@ class Planner:
 
     def _identity(self, file: str, maker: Job | None) -> str:
         if maker is None:
-            return self._contents.digest(file)
+            return self.contents.digest(file)
         return f"{Path(file).name} {self.key(maker)}"
 
-    def _is_as_planned(self, job: Job, file: str, maker: Job | None) -> bool:
-        found = self._contents.digest(file)
+    def _is_as_planned(self, job: Job, file: str) -> bool:
+        maker, found = _makers(job).get(file), self.contents.digest(file)
         if maker is None:
             return any(found in planned for planned in self.made_of(job)["inputs"].values())
+        if not self.keeps(maker):
+            return True  # nobody could know what it would make
         receipt = Receipt.read(receipt_path(maker.output))
         return receipt is not None and receipt.outputs.get(file) == found
 
-    def _makers(self, job: Job) -> dict[str, Job]:
+    def _is_fed_by_others(self, job: Job) -> bool:
+        """Whether a job reads, itself or through other jobs, what a job without a receipt makes."""
+        if job not in self._is_fed:
+            makers = set(_makers(job).values())
+            self._is_fed[job] = any(not self.keeps(m) or self._is_fed_by_others(m) for m in makers)
+        return self._is_fed[job]
+
+    def _kept_makers(self, job: Job) -> dict[str, Job]:
         """Of a job's inputs, those that other jobs with receipts make."""
-        return {
-            file: maker
-            for maker, files in job.dag.dependencies[job].items()
-            for file in files
-            if self.keeps(maker)
-        }
+        return {file: maker for file, maker in _makers(job).items() if self.keeps(maker)}
 
 
+@cache
+def planner_of(scripts: Path, memory: Path) -> Planner:
+    """The planner of a run, one and the same however often its workflow is imported as a module."""
+    return Planner(scripts, Contents(memory))
+
+
+@cache
 def let_receipts_decide(planner: Planner) -> None:
     """Make Snakemake ask a planner which of its jobs have changed, whatever files' times say."""
     for name in ("FilePersistence", "DbPersistence"):
@@ -222,6 +238,11 @@ def _asking(planner: Planner, records: type) -> type:
 
 def _files(value: Any) -> Iterator[str]:
     yield from [value] if isinstance(value, str) else value
+
+
+def _makers(job: Job) -> dict[str, Job]:
+    """Of a job's inputs, those that other jobs make."""
+    return {file: maker for maker, files in job.dag.dependencies[job].items() for file in files}
 
 
 def _is_to_come(maker: Job) -> bool:

@@ -20,21 +20,9 @@ from defectbench.errors import error_lines
 CLEAR_LINE = "\r\033[K"
 """Where a job's progress stands, which is written over."""
 
-OF_SNAKEMAKE = frozenset(
-    {
-        "error",
-        "group_error",
-        "group_info",
-        "job_error",
-        "job_finished",
-        "job_info",
-        "job_started",
-        "progress",
-        "resources_info",
-        "shellcmd",
-        "workflow_started",
-    }
-)
+ASKED_FOR = frozenset({"", "debug_dag", "rulegraph"})
+"""Events that only options bring about, and messages that belong to none: these are shown."""
+
 CHATTER = (
     "Building DAG of jobs",
     "Complete log(s)",
@@ -107,7 +95,7 @@ class WithoutChatter(logging.Filter):
         self._failed |= record.levelno >= logging.ERROR
         if self._failed and record.getMessage().startswith(ELAPSED):
             return False  # the error is the last word
-        return event not in OF_SNAKEMAKE and not record.getMessage().startswith(CHATTER)
+        return event in ASKED_FOR and not record.getMessage().startswith(CHATTER)
 
 
 class StageLines(logging.Handler):
@@ -204,7 +192,7 @@ class StageLines(logging.Handler):
 
 
 def stage_of(rule: str, wildcards: Any) -> tuple[str, str]:
-    """A job's rule, and what it works on, the detectors of a category taken together."""
+    """A job's rule, and its dataset and category; a category's detectors are one stage."""
     named = dict(wildcards)
     parts = [named[key] for key in ("dataset", "category") if key in named]
     return rule, "/".join(parts or named.values())
@@ -216,7 +204,8 @@ def stage_name(record: Any, jobs: dict[int, tuple[str, str]]) -> str:
 
 
 def in_short(message: str) -> str:
-    """An error of Snakemake that carries one of ours as the latter alone: no file, no traceback."""
+    """The message of an `InputError` that an error of Snakemake wraps, or all of another error."""
+    # Snakemake names the file of the Snakefile before the message, wildcards and traceback after it
     found = re.search(
         r"^ *(?:WorkflowError|InputError)(?: in file [^\n]*)?:\s+(.+?)"
         r"(?=^ *(?:Wildcards|Traceback|File )|\Z)",

@@ -1,14 +1,13 @@
 """Pretrained CNNs by name: torchvision's, EfficientNet-Lite0 from pip, and any timm model."""
 
 import pickle  # for the error's name alone: nothing is unpickled here
-import sys
-import types
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from defectbench.errors import InputError
+from defectbench.features.torchvision_models import torchvision_model
 
 TORCHVISION = ("resnet18", "resnet50", "wide_resnet50_2", "efficientnet_b5")
 LITE0 = "efficientnet_lite0"
@@ -49,7 +48,7 @@ def load_backbone(name: str, weights: Path) -> Backbone:
         If there is no such model or the file does not fit it.
     """
     if name in TORCHVISION:
-        network, mean, std = _torchvision_model(name), IMAGENET_MEAN, IMAGENET_STD
+        network, mean, std = torchvision_model(name), IMAGENET_MEAN, IMAGENET_STD
     else:
         network = timm_model("tf_efficientnet_lite0" if name == LITE0 else name)
         mean, std = network.pretrained_cfg["mean"], network.pretrained_cfg["std"]
@@ -76,25 +75,6 @@ def timm_model(name: str) -> torch.nn.Module:
     if not timm.is_model(name):
         raise InputError(f"backbone {name}: neither one of {(*TORCHVISION, LITE0)} nor in timm")
     return timm.create_model(name)
-
-
-def _torchvision_model(name: str) -> torch.nn.Module:
-    """Build a torchvision model without weights, and without importing PyTorch's compiler.
-
-    One detection operator of torchvision imports the compiler to ask whether it can be used; that
-    takes longer than all else that the start of an extraction imports, and a CNN never asks.
-    """
-    names = ("torch._dynamo", "torch._dynamo.utils")
-    absent = [name for name in names if name not in sys.modules]
-    for module in absent:
-        sys.modules[module] = types.ModuleType(module)
-        sys.modules[module].is_compile_supported = lambda device: False
-    try:
-        from torchvision.models import get_model
-    finally:
-        for module in absent:
-            del sys.modules[module]
-    return get_model(name, weights=None)
 
 
 def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:

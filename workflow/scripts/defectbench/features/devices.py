@@ -1,23 +1,25 @@
 """Networks made ready on the device that is asked for; one extraction per GPU."""
 
 import contextlib
-import gc
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING
-
-from defectbench.features.feature_file import Pass
-
-if TYPE_CHECKING:
-    from defectbench.features.backbones import Backbone
-    from defectbench.features.extraction import Extractor
 import fcntl
 import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from defectbench.features.feature_file import Pass
+from defectbench.garbage import not_collecting
+
+if TYPE_CHECKING:
+    from defectbench.features.extraction import Extractor
+
+POLL_SECONDS = 1.0
+DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""Devices of NVIDIA's driver, the same below Windows, and AMD's."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ def prepared_extractors(
     InputError
         If weights do not fit, a layer cannot be read, or a GPU is asked for and there is none.
     """
-    extraction, load_backbone = _import_torch()
+    with not_collecting():  # late: rules import this module too, and PyTorch takes seconds
+        from defectbench.features import extraction
+        from defectbench.features.backbones import load_backbone
     extractors = {
         wanted.name: extraction.Extractor(
             load_backbone(wanted.backbone, wanted.weights), wanted.taps, wanted.side
@@ -69,29 +73,6 @@ def prepared_extractors(
         for extractor in extractors.values():
             extractor.to(device, precision, machine.threads)
         yield {"device": extraction.device_name(device), "precision": precision}, extractors
-
-
-def _import_torch() -> tuple[ModuleType, Callable[[str, Path], "Backbone"]]:
-    """What needs PyTorch, imported late, and without looking for garbage: an import leaves none.
-
-    The collector would walk through all that was imported so far again and again, a third of
-    the time that the import takes.
-    """
-    gc.disable()
-    try:
-        from defectbench.features import extraction
-        from defectbench.features.backbones import load_backbone
-    finally:
-        gc.freeze()
-        gc.enable()
-    return extraction, load_backbone
-
-
-POLL_SECONDS = 1.0
-
-
-DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-"""Devices of NVIDIA's driver, the same below Windows, and AMD's."""
 
 
 def gpu_driver_is_loaded() -> bool:

@@ -1,13 +1,11 @@
 """Forward passes of a category's backbones, tapped at every layer that a method asks for."""
 
 import contextlib
-import copy
 import queue
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import MethodType
 
 import numpy as np
 import torch
@@ -17,6 +15,7 @@ from defectbench.features.backbones import Backbone
 from defectbench.features.batch_norm import fold_batch_norm
 from defectbench.features.devices import claimed_gpu
 from defectbench.features.feature_file import Tap
+from defectbench.features.onednn import copy_sharing_weights, use_onednn
 from defectbench.features.taps import TappedNetwork
 
 CPU_BATCH = 2  # activations should fit the cache, those of all threads the memory asked for
@@ -133,10 +132,10 @@ class Extractor:
         dtype = DTYPES[precision]
         network = self._network.to(device, dtype, memory_format=torch.channels_last)
         if device.type == "cpu" and exact and torch.backends.mkldnn.is_available():
-            _use_onednn(network)
+            use_onednn(network)
         others = range(1, threads if device.type == "cpu" else 1)
         self._free: queue.SimpleQueue[TappedNetwork] = queue.SimpleQueue()
-        for each in (network, *(_sharing_weights(network) for _ in others)):
+        for each in (network, *(copy_sharing_weights(network) for _ in others)):
             self._free.put(TappedNetwork(each, self._taps))
         self._threads = ThreadPoolExecutor(
             self._free.qsize(), initializer=torch.set_num_threads, initargs=(1,)
@@ -201,41 +200,6 @@ class Extractor:
         self._batch //= 2
         torch.cuda.empty_cache()
         print(f"out of GPU memory: batches of {self._batch} from here on", file=sys.stderr)
-
-
-def _use_onednn(network: torch.nn.Module) -> None:
-    """Have oneDNN compute every convolution, with weights that are put in its order once.
-
-    Otherwise PyTorch puts them in order for every batch, a tenth of a ResNet's time. And on one
-    thread alone it takes a way of its own for 1×1 convolutions: up to four times slower, and
-    rounded in another way, so that features depended on the number of threads.
-    """
-    for module in network.modules():
-        if type(module) is torch.nn.Conv2d and _pads_with_zeros(module):
-            module.ordered_weights = []
-            module.forward = MethodType(_convolve, module)
-
-
-def _pads_with_zeros(layer: torch.nn.Conv2d) -> bool:
-    return layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
-
-
-def _convolve(layer: torch.nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
-    settings = layer.padding, layer.stride, layer.dilation, layer.groups
-    if not layer.ordered_weights:  # the best order depends on the size of what comes in
-        order = torch.ops.mkldnn._reorder_convolution_weight
-        layer.ordered_weights.append(order(layer.weight, *settings, x.shape))
-    weights = layer.ordered_weights[0]
-    return torch.ops.mkldnn._convolution_pointwise(
-        x, weights, layer.bias, *settings, "none", [], None
-    )
-
-
-def _sharing_weights(network: torch.nn.Module) -> torch.nn.Module:
-    """A copy whose layers can be watched apart from those of the other copies."""
-    ordered = [m.ordered_weights for m in network.modules() if hasattr(m, "ordered_weights")]
-    shared = [*network.parameters(), *network.buffers(), *ordered]
-    return copy.deepcopy(network, {id(each): each for each in shared})
 
 
 def _check_finite(values: torch.Tensor, tap: Tap, first: int, precision: str) -> None:

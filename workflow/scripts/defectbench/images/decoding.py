@@ -5,7 +5,7 @@ import struct
 import weakref
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -180,8 +180,8 @@ HARMLESS = frozenset(
 ORIENTATION = re.compile(rb"exif\0|tiff:Orientation|XML:com\.adobe\.xmp\0[^\0]")
 """In a text: EXIF, an orientation in XMP, or XMP that is compressed."""
 
-CHANNELS = {0: 1, 2: 3}
-"""By PNG's number of a kind of colour: of grey and of RGB."""
+GREY_OR_RGB = (0, 2)
+"""PNG's numbers of those kinds of colour."""
 
 
 def decode_plain_png(data: bytes) -> np.ndarray | None:
@@ -200,40 +200,13 @@ def decode_plain_png(data: bytes) -> np.ndarray | None:
     """
     if imagecodecs is None or not _is_plain(data):
         return None
-    chunks = list(png_chunks(data))
-    if not all(kind in IMAGE or _is_harmless(kind, chunk) for kind, chunk in chunks):
+    # libpng warns of an ancillary chunk whose checksum is wrong, where Pillow refuses the file
+    if not all(kind in IMAGE or _is_harmless(kind, chunk) for kind, chunk in png_chunks(data)):
         return None
-    image = [(kind, chunk) for kind, chunk in chunks if kind in IMAGE]
     try:
-        return imagecodecs.png_decode(_decompressed(data, image))
+        return imagecodecs.png_decode(data)
     except (RuntimeError, ValueError):
         return None
-
-
-def _decompressed(data: bytes, chunks: Sequence[tuple[bytes, memoryview]]) -> bytes:
-    """A plain PNG, of those chunks alone that make its pixels, with its rows not compressed.
-
-    Raises
-    ------
-    ValueError, RuntimeError
-        If it ends early, a checksum is wrong, or there are more or fewer rows than it says.
-    """
-    if chunks[-1][0] != b"IEND" or not all(_has_its_checksum(chunk) for _, chunk in chunks):
-        raise ValueError("damaged")
-    width, height, _, colour = struct.unpack_from(">II2B", data, 16)
-    size = height * (1 + width * CHANNELS[colour])
-    body = b"".join(chunk[8:-4] for kind, chunk in chunks if kind == b"IDAT")
-    rows = imagecodecs.deflate_decode(body, raw=False, out=size)
-    if len(rows) != size:
-        raise ValueError("rows are missing")
-    stored = _chunk(b"IDAT", zlib.compress(rows, 0))
-    return b"".join([SIGNATURE, chunks[0][1], *stored, chunks[-1][1]])
-
-
-def _chunk(kind: bytes, body: bytes) -> tuple[bytes, ...]:
-    """Length, type, content and checksum of a chunk."""
-    checksum = zlib.crc32(body, zlib.crc32(kind))
-    return struct.pack(">I", len(body)), kind, body, struct.pack(">I", checksum)
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
@@ -258,7 +231,7 @@ def _is_plain(data: bytes) -> bool:
     width, height, depth, colour, _, _, interlace = struct.unpack_from(">II5B", data, 16)
     return (
         (depth, interlace) == (8, 0)
-        and colour in CHANNELS
+        and colour in GREY_OR_RGB
         and width * height <= (Image.MAX_IMAGE_PIXELS or 0)
     )
 

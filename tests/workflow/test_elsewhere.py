@@ -1,0 +1,109 @@
+"""The workflow run from another folder, and imported by a workflow of its user's own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from runs import DEADLINE, PAGE, ROOT, TABLE, said, snakemake
+
+from defectbench.errors import InputError
+from defectbench.snakemake_version import check_snakemake
+
+FEATURES = "results/parts/plate/features.h5"
+IMPORTED = f"""
+configfile: "config.yaml"
+
+module defectbench:
+    snakefile: "{ROOT / "workflow" / "Snakefile"}"
+    config: config
+"""
+OWN_WORKFLOW = """
+rule first:
+    input: "summary.txt"
+
+use rule * from defectbench as bench_*
+
+use rule overlays from defectbench as shown with:
+    output:
+        pictures=directory("shown/{dataset}/{category}/{method}/{backbone}"),
+
+rule summary:
+    input: "reports/parts_table.csv", "shown/parts/plate/fre_small/efficientnet_lite0"
+    output: "summary.txt"
+    shell: "head -1 {input[0]} > {output}"
+
+onsuccess:
+    defectbench.onsuccess()
+"""
+OWN_SOURCE = """
+use rule * from defectbench exclude source
+
+rule copied:
+    input: "parts/{category}"
+    output: directory("resources/data/parts/{category}")
+    shell: "mkdir -p resources/data/parts && cp -r {input} {output}"
+"""
+
+
+def run_own(folder: Path, workflow: str, *arguments: str) -> str:
+    """What a run of a user's own workflow says."""
+    (folder / "Snakefile").write_text(IMPORTED + workflow)
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=DEADLINE)
+    assert run.returncode == 0, said(run)
+    return said(run)
+
+
+@pytest.mark.parametrize("snakefile", ["Snakefile", "workflow/Snakefile"])
+def test_settings_of_a_run_elsewhere_are_merged_over_the_project_s(
+    finished_copy: Path, snakefile: str
+):
+    (finished_copy / "config.yaml").rename(finished_copy / "my.yaml")
+    settings = ("--configfile", str(finished_copy / "my.yaml"))
+    run = snakemake(finished_copy, "-n", "-s", str(ROOT / snakefile), *settings, "--", TABLE, PAGE)
+    assert run.returncode == 0, said(run)
+    assert "Nothing to be done" in said(run)
+    run = snakemake(finished_copy, "-n", *settings, "--", "reports/elpv_table.md")
+    assert run.returncode == 0, said(run)
+
+
+def test_an_imported_workflow_knows_its_results_and_works_beside_rules_of_one_s_own(
+    finished_copy: Path,
+):
+    told = run_own(finished_copy, OWN_WORKFLOW)
+    done = {line.rpartition(" ")[2].strip(")") for line in told.splitlines() if "(Rule: " in line}
+    assert done == {"shown", "summary", "first"}
+    assert (finished_copy / "summary.txt").read_text().startswith("method,backbone,")
+    assert f"table: {TABLE}" in told
+    assert "Nothing to be done" in run_own(finished_copy, OWN_WORKFLOW)
+
+
+def test_what_a_rule_of_one_s_own_makes_counts_by_what_it_made(dataset_copy: Path):
+    folder = dataset_copy.parent
+    dataset_copy.rename(folder / "parts")
+    image = folder / "parts" / "plate" / "train" / "good" / "000.png"
+    (folder / "config.yaml").write_text(
+        "device: cpu\ndatasets: {parts: {source: folder, path: parts, methods: [fre_lite0]}}"
+    )
+    run_own(folder, OWN_SOURCE, "--", FEATURES)
+    assert "Nothing to be done" in run_own(folder, OWN_SOURCE, "-n", "--", FEATURES)
+    image.write_bytes((image.parent / "001.png").read_bytes())
+    (folder / "parts" / "plate").touch()
+    assert "Rule: features" in run_own(folder, OWN_SOURCE, "--", FEATURES)
+    assert "Nothing to be done" in run_own(folder, OWN_SOURCE, "-n", "--", FEATURES)
+
+
+@pytest.mark.parametrize("tested", ["9.26.1", "10.27.1"])
+def test_another_snakemake_than_the_tested_one_is_refused(tmp_path: Path, tested: str):
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(f"snakemake=={tested}\n")
+    with pytest.raises(InputError, match=rf"^Snakemake .* pip install snakemake=={tested} "):
+        check_snakemake(requirements)
+
+
+def test_a_patch_release_of_the_tested_snakemake_is_taken(tmp_path: Path):
+    requirements = tmp_path / "requirements.txt"
+    pinned = (ROOT / "envs" / "requirements.txt").read_text().split("snakemake==")[1].split()[0]
+    requirements.write_text(f"snakemake=={pinned.rpartition('.')[0]}.99\n")
+    check_snakemake(requirements)
