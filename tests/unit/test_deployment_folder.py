@@ -30,19 +30,8 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "workflow" / "scripts" / "score_folder.py"
 
 # a Python in which nothing can be imported but what the script may need
-WITHOUT = [
-    "torch",
-    "h5py",
-    "pandas",
-    "snakemake",
-    "sklearn",
-    "scipy",
-    "onnx",
-    "imagecodecs",
-    "jinja2",
-    "jsonschema",
-    "yaml",
-]
+WITHOUT = ["torch", "h5py", "pandas", "snakemake", "sklearn", "scipy", "onnx", "imagecodecs"]
+WITHOUT += ["jinja2", "jsonschema", "matplotlib", "yaml"]
 BARE = f"""
 import runpy, sys
 sys.modules |= dict.fromkeys({WITHOUT!r})

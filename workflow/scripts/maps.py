@@ -11,8 +11,9 @@ from defectbench.storage import atomic_path, read_json, write_json
 
 with job_log(snakemake.log[0]):
     given, folder = snakemake.input, Path(snakemake.output.pictures)
+    category = Path(given.category)
     metrics, pixels = read_metrics(given.metrics), read_json(given.pixel_metrics)
-    threshold = metrics["thresholds"]["honest"]
+    threshold, specification = metrics["thresholds"]["honest"], metrics["specification"]
     scale = MapScale(pixels["typical_level"], pixels["pixel_threshold"])
     masked = {row.path: row for row in read_index(given.index) if row.mask}
     test, maps = read_scores(given.scores), read_maps(given.maps)[0].get("test")
@@ -27,14 +28,7 @@ with job_log(snakemake.log[0]):
     entries = []
     for name, (row, why) in zip(names, pictures, strict=True):
         path = test.paths[row]
-        panels = draw_image(
-            Path(given.category),
-            path,
-            masked.get(path),
-            metrics["specification"],
-            maps[row],
-            scale,
-        )
+        panels = draw_image(category, path, masked.get(path), specification, maps[row], scale)
         with atomic_path(folder / name) as part:
             panels.save(part, "WEBP", quality=75, method=4)
         entries.append(

@@ -78,6 +78,7 @@ def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dic
     specification, scores = cell.specification, cell.held_out.scores
     preprocessing, bits = specification["preprocessing"], specification["bits"]
     threshold, rate = cell.metrics["thresholds"]["honest"], cell.metrics["false_positive_rate"]
+    good = cell.maps.get("held_out")
     train = [cell.images / path for path in cell.held_out.paths]
     probe = int(np.argmin(cell.test.labels))  # the first good image, or the first of all
     return {
@@ -105,9 +106,7 @@ def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dic
             "score": float(cell.test.scores[probe]),
         },
         "tolerance": score_tolerance(scores),
-        "map_scale": (
-            map_scale(cell.maps["held_out"], rate)._asdict() if "held_out" in cell.maps else None
-        ),
+        "map_scale": None if good is None else map_scale(good, rate)._asdict(),
     }
 
 
