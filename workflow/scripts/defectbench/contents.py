@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,6 @@ class Contents:
 
     def __init__(self, memory: Path) -> None:
         self._memory = memory
-        self._known: dict[str, list[Any]] | None = None
         self._news = False
 
     def digest(self, path: str | Path) -> str:
@@ -56,7 +56,7 @@ class Contents:
 
     def _digests(self, files: Sequence[Path]) -> list[str]:
         """Digest of each file, remembered or read."""
-        known, states = self._remembered(), [_state(file) for file in files]
+        known, states = self._known, [_state(file) for file in files]
         unknown = {
             str(file): state
             for file, state in zip(files, states, strict=True)
@@ -79,13 +79,13 @@ class Contents:
                 write_json(self._memory, self._known)
             self._news = False
 
-    def _remembered(self) -> dict[str, list[Any]]:
-        if self._known is None:
-            try:
-                self._known = dict(read_json(self._memory))
-            except (OSError, ValueError, TypeError):
-                self._known = {}
-        return self._known
+    @cached_property
+    def _known(self) -> dict[str, list[Any]]:
+        """State and digest of every file that was ever read, by its path."""
+        try:
+            return dict(read_json(self._memory))
+        except (OSError, ValueError, TypeError):
+            return {}
 
 
 def states(path: str | Path) -> dict[str, State]:
