@@ -21,14 +21,15 @@ State = list[int] | None
 class Contents:
     """Contents of files, read again only where size, times or place on the disk have changed.
 
-    Times alone prove nothing: a file restored from a backup is older than the one it replaces. No
-    program can set the time at which a file's entry last changed (ctime), so that it tells.
+    The time of the last change (mtime) proves nothing: a file restored from a backup is older than
+    the file that it replaces. The time at which a file's entry last changed (ctime) does, because
+    no program can set it.
 
     Parameters
     ----------
     memory
-        JSON file that remembers digests between runs. Where it cannot be written, everything is
-        read again the next time.
+        JSON file that keeps digests between runs. If it cannot be written, the next run reads all
+        files again.
     """
 
     def __init__(self, memory: Path) -> None:
