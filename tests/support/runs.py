@@ -15,6 +15,13 @@ ROOT = Path(__file__).parents[2]
 TABLE, PAGE, USAGE = "reports/parts_table.md", "reports/parts.html", "reports/parts_usage.md"
 DEADLINE = 1800
 """Seconds after which a run is given up: it hangs, however slow the machine is."""
+IMPORT = f"""
+configfile: "config.yaml"
+
+module defectbench:
+    snakefile: "{ROOT / "workflow" / "Snakefile"}"
+    config: config
+"""
 
 
 def reports(folder: Path) -> dict[str, bytes]:
@@ -90,6 +97,15 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     """Run the project's Snakefile to the end."""
     command = snakemake_command(folder, *arguments)
     return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
+
+
+def run_importing(folder: Path, rules: str, *arguments: str) -> str:
+    """What a run of a user's own workflow says, which imports this one and has some rules."""
+    (folder / "Snakefile").write_text(IMPORT + rules)
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=DEADLINE)
+    assert run.returncode == 0, said(run)
+    return said(run)
 
 
 def checked(folder: Path, *settings: str) -> subprocess.CompletedProcess[str]:

@@ -1,23 +1,13 @@
 """The workflow run from another folder, and imported by a workflow of its user's own."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from runs import DEADLINE, PAGE, ROOT, TABLE, said, snakemake
+from runs import PAGE, ROOT, TABLE, run_importing, said, snakemake
 
 from defectbench.errors import InputError
 from defectbench.snakemake_version import check_snakemake
 
-FEATURES = "results/parts/plate/features.h5"
-IMPORTED = f"""
-configfile: "config.yaml"
-
-module defectbench:
-    snakefile: "{ROOT / "workflow" / "Snakefile"}"
-    config: config
-"""
 OWN_WORKFLOW = """
 rule first:
     input: "summary.txt"
@@ -36,23 +26,6 @@ rule summary:
 onsuccess:
     defectbench.onsuccess()
 """
-OWN_SOURCE = """
-use rule * from defectbench exclude source
-
-rule copied:
-    input: "parts/{category}"
-    output: directory("resources/data/parts/{category}")
-    shell: "mkdir -p resources/data/parts && cp -r {input} {output}"
-"""
-
-
-def run_own(folder: Path, workflow: str, *arguments: str) -> str:
-    """What a run of a user's own workflow says."""
-    (folder / "Snakefile").write_text(IMPORTED + workflow)
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=DEADLINE)
-    assert run.returncode == 0, said(run)
-    return said(run)
 
 
 @pytest.mark.parametrize("snakefile", ["Snakefile", "workflow/Snakefile"])
@@ -71,27 +44,12 @@ def test_settings_of_a_run_elsewhere_are_merged_over_the_project_s(
 def test_an_imported_workflow_knows_its_results_and_works_beside_rules_of_one_s_own(
     finished_copy: Path,
 ):
-    told = run_own(finished_copy, OWN_WORKFLOW)
+    told = run_importing(finished_copy, OWN_WORKFLOW)
     done = {line.rpartition(" ")[2].strip(")") for line in told.splitlines() if "(Rule: " in line}
     assert done == {"shown", "summary", "first"}
     assert (finished_copy / "summary.txt").read_text().startswith("method,backbone,")
     assert f"table: {TABLE}" in told
-    assert "Nothing to be done" in run_own(finished_copy, OWN_WORKFLOW)
-
-
-def test_what_a_rule_of_one_s_own_makes_counts_by_what_it_made(dataset_copy: Path):
-    folder = dataset_copy.parent
-    dataset_copy.rename(folder / "parts")
-    image = folder / "parts" / "plate" / "train" / "good" / "000.png"
-    (folder / "config.yaml").write_text(
-        "device: cpu\ndatasets: {parts: {source: folder, path: parts, methods: [fre_lite0]}}"
-    )
-    run_own(folder, OWN_SOURCE, "--", FEATURES)
-    assert "Nothing to be done" in run_own(folder, OWN_SOURCE, "-n", "--", FEATURES)
-    image.write_bytes((image.parent / "001.png").read_bytes())
-    (folder / "parts" / "plate").touch()
-    assert "Rule: features" in run_own(folder, OWN_SOURCE, "--", FEATURES)
-    assert "Nothing to be done" in run_own(folder, OWN_SOURCE, "-n", "--", FEATURES)
+    assert "Nothing to be done" in run_importing(finished_copy, OWN_WORKFLOW)
 
 
 @pytest.mark.parametrize("tested", ["9.26.1", "10.27.1"])

@@ -1,14 +1,13 @@
 """Rule `features`: every layer that a category's methods read, of every backbone."""
 
 import json
-import os
-import sys
 from pathlib import Path
 
 from defectbench.errors import job_log
 from defectbench.features.category import write_features
 from defectbench.features.devices import Machine
 from defectbench.features.feature_file import Pass, Tap, kept_name
+from defectbench.garbage import exit_at_once
 from defectbench.images.index import images_digest, read_index
 from defectbench.provenance import file_sha256, library_versions
 from defectbench.storage import read_json, write_json
@@ -60,7 +59,4 @@ with job_log(snakemake.log[0]):
     for file in (output, kept):
         write_json(file, cost)
 
-# everything is written and closed; tearing PyTorch down object by object takes a while
-sys.stdout.flush()
-sys.stderr.flush()
-os._exit(0)
+exit_at_once()

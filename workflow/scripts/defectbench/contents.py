@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,19 @@ State = list[int] | None
 class Contents:
     """Contents of files, read again only where size, times or place on the disk have changed.
 
-    Times alone prove nothing: a file restored from a backup is older than the one it replaces. No
-    program can set the time at which a file's entry last changed (ctime), so that it tells.
+    The time of the last change (mtime) proves nothing: a file restored from a backup is older than
+    the file that it replaces. The time at which a file's entry last changed (ctime) does, because
+    no program can set it.
 
     Parameters
     ----------
     memory
-        JSON file that remembers digests between runs. Where it cannot be written, everything is
-        read again the next time.
+        JSON file that keeps digests between runs. If it cannot be written, the next run reads all
+        files again.
     """
 
     def __init__(self, memory: Path) -> None:
         self._memory = memory
-        self._known: dict[str, list[Any]] | None = None
         self._news = False
 
     def digest(self, path: str | Path) -> str:
@@ -56,7 +57,7 @@ class Contents:
 
     def _digests(self, files: Sequence[Path]) -> list[str]:
         """Digest of each file, remembered or read."""
-        known, states = self._remembered(), [_state(file) for file in files]
+        known, states = self._known, [_state(file) for file in files]
         unknown = {
             str(file): state
             for file, state in zip(files, states, strict=True)
@@ -79,13 +80,13 @@ class Contents:
                 write_json(self._memory, self._known)
             self._news = False
 
-    def _remembered(self) -> dict[str, list[Any]]:
-        if self._known is None:
-            try:
-                self._known = dict(read_json(self._memory))
-            except (OSError, ValueError, TypeError):
-                self._known = {}
-        return self._known
+    @cached_property
+    def _known(self) -> dict[str, list[Any]]:
+        """State and digest of every file that was ever read, by its path."""
+        try:
+            return dict(read_json(self._memory))
+        except (OSError, ValueError, TypeError):
+            return {}
 
 
 def states(path: str | Path) -> dict[str, State]:

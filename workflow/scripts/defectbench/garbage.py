@@ -5,8 +5,9 @@ and at the exit Python takes them apart one by one. Modules make some hundred th
 live as long as the process, and an import leaves no garbage. What is frozen is walked through no
 more.
 
-What it gains, in processor time: planning a small run that has nothing to do 1.03 s instead of 1.25
-s; a light job 0.70 s instead of 0.76 s; the import of PyTorch 2.7 s instead of 3.1 s.
+What it gains, in processor time: planning a small run that has nothing to do 1.03 s instead of
+1.25 s; a light job 0.70 s instead of 0.76 s; the import of PyTorch 2.7 s instead of 3.1 s; the exit
+of a process that holds PyTorch and a network 0.1 s instead of 1.1 s.
 
 When it may go: when the medians of alternating runs, with and without the bodies of these
 functions, no longer differ.
@@ -14,7 +15,10 @@ functions, no longer differ.
 
 import contextlib
 import gc
+import os
+import sys
 from collections.abc import Iterator
+from typing import NoReturn
 
 
 def leave_what_is_there() -> None:
@@ -31,3 +35,10 @@ def not_collecting() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def exit_at_once() -> NoReturn:
+    """End a process that has written and closed its files, without taking its objects apart."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -31,10 +31,15 @@ class Planner:
     Parameters
     ----------
     scripts
-        Folder of the workflow's scripts. Jobs that run others (a user's own rules beside this
-        workflow), or whose files are in remote storage, are left to Snakemake.
+        Folder of the workflow's scripts. Receipts are kept for jobs that run one of them. Jobs of a
+        user's own rules, and jobs whose files are in remote storage, are left to Snakemake.
     contents
         Digests of files.
+
+    Attributes
+    ----------
+    contents
+        The same.
     """
 
     def __init__(self, scripts: Path, contents: Contents) -> None:

@@ -25,7 +25,7 @@ from defectbench.storage import read_json, write_json
 
 SUFFIX = ".receipt.json"
 PRODUCTS = frozenset({"detector", "new_images", "maps"})
-"""Scripts whose outputs are taken away or looked at, those in ``reports/`` apart."""
+"""Scripts whose outputs people look at or take away, though they lie outside ``reports/``."""
 
 GONE = "removed"
 
@@ -37,8 +37,8 @@ class Receipt:
     Attributes
     ----------
     made_of
-        Script, wildcards, parameters and, by the inputs' names, the key of the receipt of whoever
-        made each file, or the digest of its content.
+        Script, wildcards, parameters and, by the inputs' names, the key of the receipt of the job
+        that made each file; the digest of the file's content if no job with a receipt made it.
     made_by
         Of the inputs that other jobs made: by path, key of that job's receipt and digest of the
         content. Equal keys mean equal contents but for what is measured, and for rounding that
@@ -83,21 +83,21 @@ def receipts_below(*folders: str) -> dict[Path, Receipt]:
 
 
 def remove_outdated(planned: Mapping[str, str]) -> list[list[str]]:
-    """Remove what people read or take away, where a run is about to replace what it was made of.
+    """Remove reports and detectors of earlier runs whose results this run is about to replace.
 
-    A run makes its targets. Reports, exported detectors, verdicts and overlays of earlier runs that
-    are none of them would go on showing results that are there no more.
+    A run makes its targets alone. Reports, exported detectors, verdicts and overlays that earlier
+    runs made beside these targets would go on showing results that no longer exist.
 
     Parameters
     ----------
     planned
-        Of all outputs of the run's jobs, those that are current included: the key of the receipt
-        that they have or will have.
+        By the path of every output of the run's jobs, also of the current ones: the key of the
+        receipt that it has or will have.
 
     Returns
     -------
     list of list of str
-        Outputs of each receipt that was outdated; they are gone.
+        The removed outputs, a list for each receipt that was outdated.
     """
     receipts = receipts_below("results", "reports", "resources/data", "resources/weights")
     made = {output: receipt.key for receipt in receipts.values() for output in receipt.outputs}

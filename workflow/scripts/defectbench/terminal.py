@@ -74,7 +74,7 @@ def take_over(
 
 
 class WithoutChatter(logging.Filter):
-    """Drops what of Snakemake's messages is left out, or said in other words.
+    """Drops Snakemake's chatter, and messages in whose place `StageLines` has its own.
 
     Parameters
     ----------
