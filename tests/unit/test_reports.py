@@ -80,8 +80,7 @@ def test_pixel_metrics_and_maps_that_the_rule_does_not_name_are_not_read(cells: 
     given = inputs_of(cells[:1])
     for name in ("pixel_metrics.json", "maps.h5"):
         (cells[0] / name).write_text("of an earlier run")
-    always = (given[name] for name in ("metrics", "scores", "held_out", "costs"))
-    (cell,) = collect_cells(*always, pixel_metrics=[])
+    (cell,) = collect_cells(given)
     assert (cell.pixels, cell.maps) == ({}, None)
 
 

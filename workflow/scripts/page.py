@@ -14,9 +14,7 @@ from defectbench.studies.results import read_studies
 
 with job_log(snakemake.log[0]):
     given, dataset = snakemake.input, snakemake.wildcards.dataset
-    cells = collect_cells(
-        given.metrics, given.scores, given.held_out, given.costs, given.pixel_metrics, given.maps
-    )
+    cells = collect_cells(given)
     masks = {
         Path(file).parent.name: {row.path: row for row in read_index(file) if row.mask}
         for file in given.index

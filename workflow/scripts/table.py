@@ -21,14 +21,7 @@ from defectbench.storage import write_json, write_text
 with job_log(snakemake.log[0]):
     given, output, params = snakemake.input, snakemake.output, snakemake.params
     dataset = snakemake.wildcards.dataset
-    cells = collect_cells(
-        given.metrics,
-        given.scores,
-        given.held_out,
-        given.costs,
-        given.pixel_metrics,
-        replicates=given.replicates,
-    )
+    cells = collect_cells(given)
     metrics = [cell.metrics for cell in cells]
     publication = read_publication(*given.published) if given.published else NOTHING_PUBLISHED
     published, incomparable = comparable(publication, metrics)

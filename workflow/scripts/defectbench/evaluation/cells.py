@@ -1,6 +1,6 @@
 """One detector on one category: all that its files say, of several seeds their mean."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -86,48 +86,41 @@ def detector_name(entry: Mapping[str, Any]) -> str:
     return f"{entry['method']} {entry['backbone']}"
 
 
-def collect_cells(
-    metrics: Iterable[str],
-    scores: Iterable[str],
-    held_out: Iterable[str],
-    costs: Iterable[str],
-    pixel_metrics: Iterable[str],
-    maps: Iterable[str] = (),
-    replicates: Iterable[str] = (),
-) -> list[CellResults]:
+def collect_cells(files: Mapping[str, Sequence[str]]) -> list[CellResults]:
     """Read the cells of a report from the files that its rule names.
 
     Files beside them are not read: they may be left from an earlier run.
 
     Parameters
     ----------
-    metrics, scores, held_out, costs
-        One of each per cell, in the same order.
-    pixel_metrics, maps, replicates
-        Of those cells that have them and where the report shows them; a file belongs to the cell
-        in whose folder it is.
+    files
+        Inputs of the rule. ``metrics``, ``scores``, ``held_out`` and ``costs`` are one of each per
+        cell, in the same order. ``pixel_metrics``, ``maps`` and ``replicates`` are of the cells
+        that have them, where the report shows them; each belongs to the cell in whose folder it is.
 
     Returns
     -------
     list of CellResults
         In the order of the files, seeds averaged.
     """
-    pixels, drawn, mapped = (
-        {Path(file).parent: file for file in files} for files in (pixel_metrics, replicates, maps)
+    pixels, maps, drawn = (
+        {Path(file).parent: file for file in files.get(name, ())}
+        for name in ("pixel_metrics", "maps", "replicates")
     )
+    names = ("metrics", "scores", "held_out", "costs")
     cells = []
-    for file, tested, left_out, cost in zip(metrics, scores, held_out, costs, strict=True):
-        folder = Path(file).parent
-        found: dict[str, Any] = dict(read_metrics(file))
+    for metrics, scores, held_out, cost in zip(*map(files.get, names), strict=True):
+        folder = Path(metrics).parent
+        found: dict[str, Any] = dict(read_metrics(metrics))
         if folder in pixels:
             found["pixels"] = read_json(pixels[folder])
         cells.append(
             CellResults(
                 found,
-                read_scores(tested),
-                read_held_out(left_out),
+                read_scores(scores),
+                read_held_out(held_out),
                 read_json(cost),
-                mapped.get(folder),
+                maps.get(folder),
                 read_arrays(drawn[folder])[0] if folder in drawn else {},
             )
         )

@@ -49,7 +49,6 @@ STYLE = {
     "grid.linewidth": 0.6,
 }
 
-
 Curve = tuple[Sequence[float], Sequence[float]]
 
 
@@ -274,8 +273,8 @@ def _note(
 def page_svg(figure: Figure, name: str) -> Markup:
     """A figure as an element of a page, without header and date.
 
-    Its ids begin with the name, because several figures share a page; of matplotlib's groups, which
-    nothing refers to, the ids go. The size is in pixels, the text in the colour of the page.
+    Ids begin with the name, because figures share a page; those of groups, which nothing refers to,
+    go. The size is in pixels, the text in the colour of the page.
     """
     stream = io.BytesIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))

@@ -75,10 +75,7 @@ def render_page(
     detectors = [entry["detector"] for entry in decision["detectors"]]
     look = Look(decision_text.short_names(detectors))
     wanted = {entry["category"]: entry["shown"] for entry in decision["categories"]}
-    chosen = {
-        category: next(c for c in cells if (c.category, c.detector) == (category, detector))
-        for category, detector in wanted.items()
-    }
+    chosen = {cell.category: cell for cell in cells if cell.detector == wanted[cell.category]}
     costs = {entry["detector"]: entry for entry in with_costs(decision, cells)}
     pictures, left_out = gallery(list(chosen.values()), folders, masks)
     data, without_scores = _embedded(dataset, cells, decision, look.names)
