@@ -31,7 +31,7 @@ with job_log(snakemake.log[0]):
     ]
     shared = {
         "images_sha256": images_digest(index),
-        "code_features": params.code["code"],
+        "code": {"features": params.code["code"]},
         "versions": library_versions(*LIBRARIES),
         "bits": params.bits,
     }

@@ -8,8 +8,8 @@ from defectbench.records import (
     read_specification,
     with_code,
     write_metrics,
+    write_specified,
 )
-from defectbench.storage import write_arrays
 
 with job_log(snakemake.log[0]):
     given, params, names = snakemake.input, snakemake.params, dict(snakemake.wildcards)
@@ -21,7 +21,7 @@ with job_log(snakemake.log[0]):
         names["category"],
     )
     specification = with_code(read_specification(given.model), "evaluation", params.code["code"])
-    write_arrays(snakemake.output.replicates, replicates, {"specification": specification})
+    write_specified(snakemake.output.replicates, replicates, specification)
     write_metrics(
         snakemake.output.metrics,
         {

@@ -11,13 +11,7 @@ from defectbench.features.feature_file import read_layers
 from defectbench.images.groups import group_notes, read_grouped_index
 from defectbench.images.index import dataset_digest
 from defectbench.progress import warn
-from defectbench.records import (
-    model_specification,
-    write_held_out,
-    write_maps,
-    write_model,
-    write_scores,
-)
+from defectbench.records import with_code, write_held_out, write_scores, write_specified
 from defectbench.scorers import scorer_class
 from defectbench.scorers.base import take_images
 from defectbench.storage import read_json, write_json
@@ -39,21 +33,20 @@ with job_log(snakemake.log[0]):
     )
 
     trimmed = {"trimmed": params.trimmed} if params.trimmed else {}
-    specification = model_specification(
-        made,
-        scorer=params.scorer,
-        parameters=params.parameters | trimmed,
-        layers=params.layers,
-        groups=params.groups,
-        folds=params.folds,
-        dataset_sha256=dataset_digest(index),
-        code=params.code["code"],
-    )
-    write_model(output.model, scorer.to_arrays(), specification)
+    made |= {
+        "scorer": params.scorer,
+        "parameters": params.parameters | trimmed,
+        "layers": params.layers,
+        "groups": params.groups,
+        "folds": params.folds,
+        "dataset_sha256": dataset_digest(index),
+    }
+    specification = with_code(made, "scorer", params.code["code"])
+    write_specified(output.model, scorer.to_arrays(), specification)
     write_scores(output.scores, test, found.scores)
     kept = [train[row] for row in found.left]
     write_held_out(output.held_out, kept, found.folds, found.held_out)
-    write_maps(output.maps, found.maps, specification)
+    write_specified(output.maps, found.maps, specification)
     left_out = np.setdiff1d(np.arange(len(train)), found.left)
     notes = group_notes(index) if any(row.group for row in kept) or params.groups else []
     check = found.check | {"warnings": found.check["warnings"] + notes}
