@@ -32,6 +32,7 @@ from defectbench.provenance import FACTS
 from defectbench.reports.preview import earlier_rates, preview_table
 from defectbench.sources.mvtec_folder import link_category, link_elpv
 from defectbench.sources.own_folders import lay_out
+from defectbench.startup import settings_files
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -58,8 +59,7 @@ def main(settings: Sequence[str]) -> int:
 def merged_config(settings: Sequence[str]) -> dict[str, Any]:
     """The project's settings with the user's merged over them, checked as a run checks them."""
     config: dict[str, Any] = {}
-    own = [Path("config.yaml")] * Path("config.yaml").is_file()  # as in rules/setup.smk
-    for file in [ROOT / "config.yaml", *own, *settings]:
+    for file in [*settings_files(), *settings]:
         try:
             loaded = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError) as error:
