@@ -4,7 +4,7 @@ Each file is written and read here alone. Snakemake names the files, `storage` m
 or absent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
@@ -153,14 +153,7 @@ def write_scores(path: str | Path, rows: Sequence[IndexRow], scores: np.ndarray)
 
 def read_scores(path: str | Path) -> Scores:
     """Scores of test images."""
-    rows = read_tsv(path)
-    return Scores(
-        [row["path"] for row in rows],
-        np.array([row["label"] for row in rows], int),
-        np.array([row["defect"] for row in rows], str),
-        np.array([row["group"] for row in rows], str),
-        np.array([row["anomaly_score"] for row in rows], float),
-    )
+    return Scores(*_columns(path, path=list, label=int, defect=str, group=str, anomaly_score=float))
 
 
 def write_held_out(
@@ -191,13 +184,15 @@ def write_held_out(
 
 def read_held_out(path: str | Path) -> HeldOutScores:
     """Held-out scores of training images."""
+    return HeldOutScores(*_columns(path, path=list, group=str, fold=int, anomaly_score=float))
+
+
+def _columns(path: str | Path, **kinds: type) -> Iterator[list[str] | np.ndarray]:
+    """Columns of a TSV file: a list of texts, or an array of a kind."""
     rows = read_tsv(path)
-    return HeldOutScores(
-        [row["path"] for row in rows],
-        np.array([row["group"] for row in rows], str),
-        np.array([row["fold"] for row in rows], int),
-        np.array([row["anomaly_score"] for row in rows], float),
-    )
+    for name, kind in kinds.items():
+        texts = [row[name] for row in rows]
+        yield texts if kind is list else np.array(texts, kind)
 
 
 class Metrics(TypedDict):
