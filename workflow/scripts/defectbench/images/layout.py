@@ -1,6 +1,7 @@
 """Files of a category in the MVTec layout, and how messages name them to their user."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
@@ -24,9 +25,17 @@ def is_image(file: Path) -> bool:
     return file.suffix.lower() in IMAGE_SUFFIXES
 
 
-def foreign_files(split: Path) -> list[Path]:
-    entries = [entry for folder in visible(split) for entry in (folder, *visible(folder))]
-    return [entry for entry in entries if entry.is_file() and not is_image(entry)]
+def foreign_files(folder: Path) -> list[str]:
+    """Files of a category's splits that are no images, by their paths in the category."""
+    outer = [entry for split in ("train", "test") for entry in visible(folder / split)]
+    entries = [entry for each in outer for entry in (each, *visible(each))]
+    foreign = [entry for entry in entries if entry.is_file() and not is_image(entry)]
+    return [str(entry.relative_to(folder)) for entry in foreign]
+
+
+def counted(names: Sequence[str], what: str) -> list[str]:
+    """A note of how many files something is said, and of the first; none without files."""
+    return [f"{len(names)} {what}, the first is {names[0]}"] if names else []
 
 
 def with_users_paths(text: str, folder: Path) -> str:

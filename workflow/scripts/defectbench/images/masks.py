@@ -2,19 +2,20 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from defectbench.errors import InputError
+from defectbench.images.decoding import UNREADABLE
 from defectbench.images.index import IndexRow
-from defectbench.images.layout import is_image, visible
+from defectbench.images.layout import counted, is_image, visible
 
 
-@dataclass
-class MaskFaults:
+class MaskFaults(NamedTuple):
     """What is wrong with a category's masks.
 
     Attributes
@@ -27,9 +28,9 @@ class MaskFaults:
         Masks that cannot be read, mark nothing or have another size, each with the reason.
     """
 
-    missing: list[str] = field(default_factory=list)
-    orphans: list[str] = field(default_factory=list)
-    unusable: dict[str, str] = field(default_factory=dict)
+    missing: list[str]
+    orphans: list[str]
+    unusable: dict[str, str]
 
     def problems(self, folder: Path) -> list[str]:
         """Every fault in a line, with its file: for who cannot do without the masks."""
@@ -42,18 +43,12 @@ class MaskFaults:
 
     def notes(self) -> list[str]:
         """Each kind of fault in a line: for who can."""
-        notes = []
-        if self.missing:
-            count, first = len(self.missing), self.missing[0]
-            notes.append(f"{count} defective images have no mask, the first is {first}")
-        if self.orphans:
-            count, first = len(self.orphans), self.orphans[0]
-            notes.append(f"{count} masks belong to no image, the first is {first}")
-        if self.unusable:
-            first, reason = next(iter(self.unusable.items()))
-            count = len(self.unusable)
-            notes.append(f"{count} masks are unusable and left out, the first is {first}: {reason}")
-        return notes
+        unusable = [f"{mask}: {reason}" for mask, reason in self.unusable.items()]
+        return [
+            *counted(self.missing, "defective images have no mask"),
+            *counted(self.orphans, "masks belong to no image"),
+            *counted(unusable, "masks are unusable and left out"),
+        ]
 
 
 def add_masks(
@@ -68,19 +63,17 @@ def add_masks(
         if is_image(file)
     }
     with_masks = {defect for defect, _ in masks}
-    faults, found = MaskFaults(), []
+    missing, found = [], []
     for row in rows:
         mask = masks.pop((row.defect, Path(row.path).stem), "") if row.label else ""
         if not mask and row.defect in with_masks:
-            faults.missing.append(row.path)
+            missing.append(row.path)
         found.append(replace(row, mask=mask))
-    faults.orphans += masks.values()
     masked = [row for row in found if row.mask]
     reasons = pool.map(lambda row: _mask_fault(folder / row.mask, row), masked)
-    faults.unusable = {
-        row.mask: reason for row, reason in zip(masked, reasons, strict=True) if reason
-    }
-    return [replace(row, mask="") if row.mask in faults.unusable else row for row in found], faults
+    unusable = {row.mask: reason for row, reason in zip(masked, reasons, strict=True) if reason}
+    usable = [replace(row, mask="") if row.mask in unusable else row for row in found]
+    return usable, MaskFaults(missing, list(masks.values()), unusable)
 
 
 def read_mask(file: Path, width: int, height: int, side: int | None = None) -> np.ndarray:
@@ -110,7 +103,7 @@ def read_mask(file: Path, width: int, height: int, side: int | None = None) -> n
         with Image.open(file) as image:
             pixels = np.asarray(image.convert("RGBA") if image.mode in ("P", "PA") else image)
             has_alpha = image.mode in ("P", "PA", "LA", "RGBA")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{file}: cannot be read as a mask ({error})") from error
     if pixels.ndim == 3:
         pixels = (pixels[..., :-1] if has_alpha else pixels).any(axis=-1)
@@ -127,10 +120,7 @@ def read_mask(file: Path, width: int, height: int, side: int | None = None) -> n
 def _mask_fault(file: Path, row: IndexRow) -> str:
     """What is wrong with a mask, empty for nothing."""
     try:
-        with Image.open(file) as mask:
-            size, marked = mask.size, bool(np.asarray(mask).any())
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return f"cannot be read as a mask ({error})"
-    if size != (row.width, row.height):
-        return f"{size[0]}×{size[1]}, its image is {row.width}×{row.height}"
+        marked = read_mask(file, row.width, row.height).any()
+    except InputError as error:
+        return str(error).removeprefix(f"{file}: ")
     return "" if marked else "the mask marks nothing"
