@@ -9,18 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from defectbench.errors import InputError
-from defectbench.images import decoding
+from defectbench.images import decoding, layout
 from defectbench.images.depth import is_deep, unexplained_highest
 from defectbench.images.groups import OWN, assign_groups
 from defectbench.images.index import IndexRow
-from defectbench.images.layout import (
-    counted,
-    foreign_files,
-    image_files,
-    is_image,
-    visible,
-    with_users_paths,
-)
 from defectbench.images.masks import add_masks
 from defectbench.storage import read_csv
 
@@ -56,23 +48,19 @@ def examine_category(
 
     Parameters and errors are those of `index_category` and `category_notes`.
     """
-    rows, notes = index_category(folder, bits=bits)
+    rows, notes = index_category(folder, bits)
     if (folder / OWN).is_file():
         rows = assign_groups(rows, {"csv": str(folder / OWN)}, folder.name)
     return rows, notes + category_notes(folder, rows, counts_csv)
 
 
-def index_category(
-    folder: Path, *, strict_masks: bool = False, bits: int | None = None
-) -> tuple[list[IndexRow], list[str]]:
+def index_category(folder: Path, bits: int | None = None) -> tuple[list[IndexRow], list[str]]:
     """Find and check every image and mask of a category in the MVTec layout.
 
     Parameters
     ----------
     folder
         The category.
-    strict_masks
-        Whether faults of masks are problems; otherwise notes, and the masks are left out.
     bits
         Bits that values of 16-bit files use, if the config says so.
 
@@ -88,7 +76,7 @@ def index_category(
     InputError
         If anything cannot be used; the message lists all of it, each with its file.
     """
-    files = [*image_files(folder, "train"), *image_files(folder, "test")]
+    files = [*layout.image_files(folder, "train"), *layout.image_files(folder, "test")]
     problems = _layout_problems(folder, files)
     notes = []
     with ThreadPoolExecutor() as pool:
@@ -97,12 +85,11 @@ def index_category(
         problems += [result for result in results if isinstance(result, str)]
         rows = [image.row for image in checked]
         if not problems:  # of an image that cannot be read, the size is not known either
-            rows, faults = add_masks(folder, rows, pool)
-            problems += faults.problems(folder) if strict_masks else []
-            notes = [*_file_notes(checked), *faults.notes()]
+            rows, mask_notes = add_masks(folder, rows, pool)
+            notes = [*_file_notes(checked), *mask_notes]
     if problems:
         lines = "\n".join(f"  {_printable(line)}" for line in problems)
-        raise InputError(with_users_paths(f"{folder}: mend or remove\n{lines}", folder))
+        raise InputError(layout.with_users_paths(f"{folder}: mend or remove\n{lines}", folder))
     return sorted(rows, key=lambda row: row.path), notes
 
 
@@ -114,8 +101,8 @@ def _layout_problems(folder: Path, files: Sequence[Path]) -> list[str]:
         if not any(file.is_relative_to(folder / wanted) for file in files)
     ]
     for split in ("train", "test"):
-        for entry in visible(folder / split):
-            if entry.is_file() and is_image(entry):
+        for entry in layout.visible(folder / split):
+            if entry.is_file() and layout.is_image(entry):
                 problems.append(f"{entry}: belongs in a folder, {split}/good or a defect type")
             elif entry.name != "good" and entry.name.casefold() == "good":
                 problems.append(f"{entry}: only `good` in lower case means defect-free")
@@ -123,7 +110,7 @@ def _layout_problems(folder: Path, files: Sequence[Path]) -> list[str]:
                 problems.append(f"{entry}: detectors are trained on train/good alone")
             problems += [
                 f"{inner}: images in subfolders are not found"
-                for inner in visible(entry)
+                for inner in layout.visible(entry)
                 if inner.is_dir()
             ]
     seen: dict[str, Path] = {}
@@ -200,13 +187,15 @@ def category_notes(
     notes = [*_count_notes(folder.name, rows, counts_csv), *_size_notes(rows), *_mode_notes(rows)]
     if copies:
         notes.append(f"{len(copies)} images are copies of others: {', '.join(copies[:5])}")
-    return notes + counted(foreign_files(folder), "files are no images and are ignored")
+    return notes + layout.counted(
+        layout.foreign_files(folder), "files are no images and are ignored"
+    )
 
 
 def _file_notes(checked: Sequence[Checked]) -> Iterator[str]:
     """Turned images, and 16-bit files that look as if they held fewer bits."""
     turned = [image.row.path for image in checked if image.turned]
-    yield from counted(turned, "images are turned as their files say")
+    yield from layout.counted(turned, "images are turned as their files say")
     highest = max((image.highest for image in checked), default=0)
     found = f"values up to {highest} in 16-bit files"
     bits = next((bits for bits in CAMERA_BITS if highest < 1 << bits), None)
@@ -219,7 +208,7 @@ def _file_notes(checked: Sequence[Checked]) -> Iterator[str]:
 def _size_notes(rows: Sequence[IndexRow]) -> Iterator[str]:
     (width, height), _ = Counter((row.width, row.height) for row in rows).most_common(1)[0]
     odd = [row.path for row in rows if (row.width, row.height) != (width, height)]
-    yield from counted(odd, f"images are not {width}×{height}")
+    yield from layout.counted(odd, f"images are not {width}×{height}")
     if width != height:
         yield f"{width}×{height} images are squashed to a square where no aspect is set"
 

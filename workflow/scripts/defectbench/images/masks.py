@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -15,46 +14,14 @@ from defectbench.images.index import IndexRow
 from defectbench.images.layout import counted, is_image, visible
 
 
-class MaskFaults(NamedTuple):
-    """What is wrong with a category's masks.
-
-    Attributes
-    ----------
-    missing
-        Defective images without a mask, of defects that have masks.
-    orphans
-        Masks of no image.
-    unusable
-        Masks that cannot be read, mark nothing or have another size, each with the reason.
-    """
-
-    missing: list[str]
-    orphans: list[str]
-    unusable: dict[str, str]
-
-    def problems(self, folder: Path) -> list[str]:
-        """Every fault in a line, with its file: for who cannot do without the masks."""
-        advice = "has no mask; to do without masks, remove ground_truth"
-        return [
-            *(f"{folder / image}: {advice}/{Path(image).parent.name}" for image in self.missing),
-            *(f"{folder / mask}: mask of no image" for mask in self.orphans),
-            *(f"{folder / mask}: {reason}" for mask, reason in self.unusable.items()),
-        ]
-
-    def notes(self) -> list[str]:
-        """Each kind of fault in a line: for who can."""
-        unusable = [f"{mask}: {reason}" for mask, reason in self.unusable.items()]
-        return [
-            *counted(self.missing, "defective images have no mask"),
-            *counted(self.orphans, "masks belong to no image"),
-            *counted(unusable, "masks are unusable and left out"),
-        ]
-
-
 def add_masks(
     folder: Path, rows: Sequence[IndexRow], pool: ThreadPoolExecutor
-) -> tuple[list[IndexRow], MaskFaults]:
-    """Rows with those of their masks that can be used, and what is wrong with the others."""
+) -> tuple[list[IndexRow], list[str]]:
+    """Rows with those of their masks that can be used, and notes of the masks that cannot.
+
+    Noted are defective images without a mask, of defects that have masks; masks of no image; and
+    masks that cannot be read, mark nothing or have another size.
+    """
     masks = {
         (defect.name, file.stem.removesuffix("_mask")): file.relative_to(folder).as_posix()
         for defect in visible(folder / "ground_truth")
@@ -69,11 +36,14 @@ def add_masks(
         if not mask and row.defect in with_masks:
             missing.append(row.path)
         found.append(replace(row, mask=mask))
-    masked = [row for row in found if row.mask]
-    reasons = pool.map(lambda row: _mask_fault(folder / row.mask, row), masked)
-    unusable = {row.mask: reason for row, reason in zip(masked, reasons, strict=True) if reason}
-    usable = [replace(row, mask="") if row.mask in unusable else row for row in found]
-    return usable, MaskFaults(missing, list(masks.values()), unusable)
+    faults = list(pool.map(lambda row: _mask_fault(folder, row), found))
+    pairs = zip(found, faults, strict=True)
+    usable = [replace(row, mask="") if fault else row for row, fault in pairs]
+    return usable, [
+        *counted(missing, "defective images have no mask"),
+        *counted(list(masks.values()), "masks belong to no image"),
+        *counted(list(filter(None, faults)), "masks are unusable and left out"),
+    ]
 
 
 def read_mask(file: Path, width: int, height: int, side: int | None = None) -> np.ndarray:
@@ -117,10 +87,12 @@ def read_mask(file: Path, width: int, height: int, side: int | None = None) -> n
     return np.asarray(grey.resize((side, side), Image.Resampling.LANCZOS)) > 127
 
 
-def _mask_fault(file: Path, row: IndexRow) -> str:
-    """What is wrong with a mask, empty for nothing."""
+def _mask_fault(folder: Path, row: IndexRow) -> str:
+    """The mask of an image and what is wrong with it; empty for nothing, or without a mask."""
+    if not row.mask:
+        return ""
     try:
-        marked = read_mask(file, row.width, row.height).any()
+        marked = read_mask(folder / row.mask, row.width, row.height).any()
     except InputError as error:
-        return str(error).removeprefix(f"{file}: ")
-    return "" if marked else "the mask marks nothing"
+        return str(error).removeprefix(f"{folder}/")
+    return "" if marked else f"{row.mask}: the mask marks nothing"
