@@ -30,7 +30,6 @@ from defectbench.sources import dataset_source
 from defectbench.sources.base import ImageSource
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 BAD_INPUT_EXIT = 1
 HEADER = ("category", "train", "test good", "test defective", "masks", "groups", "sizes", "modes")
 MOST_LISTED = 3
@@ -71,7 +70,7 @@ def merged_config(settings: Sequence[str]) -> dict[str, Any]:
         except (OSError, yaml.YAMLError) as error:
             raise InputError(f"{file}: cannot be read as settings ({error})") from error
         update_config(config, loaded or {})
-    check_schema(config, SCHEMA)
+    check_schema(config)
     check_config(config)
     return config
 

@@ -50,8 +50,7 @@ def download(
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     if path.is_file():
-        problem = _difference(path, size, algorithm, digest)
-        if problem:
+        if problem := _difference(path, size, algorithm, digest):
             raise InputError(f"{path}: {problem}; delete it, or put the right one there")
         return
     problems = []

@@ -60,8 +60,7 @@ def read_feature_file(path: str | Path) -> tuple[np.ndarray, list[IndexRow]]:
         Naming the file and the array that is missing or wrong.
     """
     arrays = _read_arrays(Path(path))
-    problem = _problem(arrays)
-    if problem:
+    if problem := _problem(arrays):
         raise InputError(f"{path}: {problem}")
     X = arrays["X"].astype(np.float32)
     finite = np.isfinite(X).all(axis=1)
