@@ -157,11 +157,7 @@ def test_the_schema_names_the_key(config: dict, path: tuple, value: object, mess
         (("preprocessings", "p", "crop"), 65, "preprocessings.p.crop: larger"),
         (("datasets", "parts", "studies"), True, "parts.studies: there are none to show"),
         (("datasets", "parts", "groups"), "t(", "datasets.parts.groups: 't.' is no regular"),
-        (
-            ("datasets", "parts", "groups"),
-            {"csv": "none.csv"},
-            "datasets.parts.groups: none.csv: cannot be read",
-        ),
+        (("datasets", "parts", "groups"), {"csv": "none.csv"}, "groups: none.csv: cannot be read"),
     ],
 )
 def test_a_name_that_refers_to_nothing_is_refused(

@@ -54,14 +54,8 @@ def test_a_pair_can_be_of_two_datasets_or_of_groups():
 @pytest.mark.parametrize(
     ("pair", "message"),
     [
-        (
-            {"train": "cells", "test": "rnig"},
-            "test: unknown value 'rnig'; did you mean ring",
-        ),
-        (
-            {"train": "prts/ring", "test": "solar/thin"},
-            "dataset 'prts'; did you mean parts",
-        ),
+        ({"train": "cells", "test": "rnig"}, "test: unknown value 'rnig'; did you mean ring"),
+        ({"train": "prts/ring", "test": "solar/thin"}, "dataset 'prts'; did you mean parts"),
         ({"train": "solar/ring", "test": "parts/ring"}, "it can be cells, thin"),
         ({"train": "solar/thin", "test": "ring"}, "solar/thin and ring: name the dataset of both"),
         (

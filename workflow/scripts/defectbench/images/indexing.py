@@ -88,8 +88,9 @@ def index_category(folder: Path, bits: int | None = None) -> tuple[list[IndexRow
             rows, mask_notes = add_masks(folder, rows, pool)
             notes = [*_file_notes(checked), *mask_notes]
     if problems:
-        lines = "\n".join(f"  {_printable(line)}" for line in problems)
-        raise InputError(layout.with_users_paths(f"{folder}: mend or remove\n{lines}", folder))
+        lines = "\n".join(f"  {line}" for line in problems)
+        printable = lines.encode(errors="backslashreplace").decode()  # a name may not be UTF-8
+        raise InputError(layout.with_users_paths(f"{folder}: mend or remove\n{printable}", folder))
     return sorted(rows, key=lambda row: row.path), notes
 
 
@@ -156,10 +157,6 @@ def _inspect(
         highest = unexplained_highest(image, file, bits) if deep else 0
         image.load()
         return mode, decoding.upright_size(image), turned, highest
-
-
-def _printable(text: str) -> str:
-    return text.encode(errors="backslashreplace").decode()
 
 
 def category_notes(
