@@ -57,10 +57,5 @@ def users_folder(folder: Path) -> Path:
 
 def _links(folder: Path) -> list[Path]:
     """Links that stage `source` made: absolute ones, to what is there."""
-    entries = [
-        Path(parent, name)
-        for parent, folders, files in os.walk(folder)
-        for name in (*folders, *files)
-    ]
-    links = [entry for entry in entries if entry.is_symlink()]
+    links = [entry for entry in folder.rglob("*") if entry.is_symlink()]
     return [link for link in links if link.readlink().is_absolute() and link.exists()]

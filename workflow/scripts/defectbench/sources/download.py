@@ -39,11 +39,6 @@ class Download(PackedSource):
         rows = [row for row in read_csv(file) if row["category"] == holds]
         if not rows:
             raise InputError(f"{file}: no address for category {holds}")
+        urls, size = [row["url"] for row in rows], int(rows[0]["bytes"] or 0)
         algorithm = "sha256" if rows[0]["sha256"] else "md5"
-        return Tarball(
-            holds,
-            [row["url"] for row in rows],
-            size=int(rows[0]["bytes"] or 0),
-            algorithm=algorithm,
-            digest=rows[0][algorithm],
-        )
+        return Tarball(holds, urls, size=size, algorithm=algorithm, digest=rows[0][algorithm])
