@@ -76,7 +76,7 @@ def index_category(folder: Path, bits: int | None = None) -> tuple[list[IndexRow
     InputError
         If anything cannot be used; the message lists all of it, each with its file.
     """
-    files = [*layout.image_files(folder, "train"), *layout.image_files(folder, "test")]
+    files = layout.image_files(folder)
     problems = _layout_problems(folder, files)
     notes = []
     with ThreadPoolExecutor() as pool:

@@ -7,9 +7,9 @@ from pathlib import Path
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
 
-def image_files(folder: Path, split: str) -> list[Path]:
-    """Images of all defect folders of a split; training images are those in ``good`` alone."""
-    defects = [folder / split / "good"] if split == "train" else visible(folder / split)
+def image_files(folder: Path) -> list[Path]:
+    """Images of a category: those in ``train/good``, then those of every folder of ``test``."""
+    defects = [folder / "train" / "good", *visible(folder / "test")]
     return [
         file for defect in defects if defect.is_dir() for file in visible(defect) if is_image(file)
     ]
