@@ -7,18 +7,19 @@ import pytest
 import torch
 
 from defectbench.errors import InputError
+from defectbench.features import weights
 from defectbench.features.backbones import load_backbone
 from defectbench.features.batch_norm import fold_batch_norm
 from defectbench.features.feature_file import Tap
 from defectbench.features.taps import TappedNetwork
 from defectbench.features.weights import fetch_weights
-from defectbench.provenance import FACTS, file_sha256
+from defectbench.provenance import file_sha256
 
 
 @pytest.fixture(scope="module")
 def lite0_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "efficientnet_lite0.pth"
-    fetch_weights("efficientnet_lite0", FACTS / "weights.csv", path.parent, path)
+    fetch_weights("efficientnet_lite0", path)
     return path
 
 
@@ -85,20 +86,17 @@ def test_a_pickle_is_never_executed(tmp_path: Path):
 def test_downloaded_weights_are_checked(
     resnet18_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    listing = tmp_path / "weights.csv"
-    prefix = file_sha256(resnet18_weights)[:8]
-    for expected in (prefix, "00000000"):
-        listing.write_text(
-            f"backbone,url,sha256_prefix\nresnet18,{resnet18_weights.as_uri()},{expected}\n"
-        )
-        output = tmp_path / expected / "resnet18.pth"
-        if expected == prefix:
-            fetch_weights("resnet18", listing, tmp_path / expected, output)
-            assert output.read_bytes() == resnet18_weights.read_bytes()
-        else:
-            with pytest.raises(InputError, match=r"SHA256 is [0-9a-f]+, expected 00000000"):
-                fetch_weights("resnet18", listing, tmp_path / expected, output)
-            assert not output.exists()
+    monkeypatch.setattr(weights, "FACTS", tmp_path)
+    monkeypatch.setattr(weights, "DOWNLOADS", tmp_path / "downloads")
+    listing, address = tmp_path / "weights.csv", resnet18_weights.as_uri()
+    listing.write_text(f"backbone,url,sha256_prefix\nresnet18,{address},00000000\n")
+    with pytest.raises(InputError, match=r"SHA256 is [0-9a-f]+, expected 00000000"):
+        fetch_weights("resnet18", tmp_path / "resnet18.pth")
+    assert not (tmp_path / "resnet18.pth").exists()
+    digest = file_sha256(resnet18_weights)[:8]
+    listing.write_text(f"backbone,url,sha256_prefix\nresnet18,{address},{digest}\n")
+    fetch_weights("resnet18", tmp_path / "resnet18.pth")
+    assert (tmp_path / "resnet18.pth").read_bytes() == resnet18_weights.read_bytes()
 
 
 def test_taps_equal_the_layers_outputs(resnet18_weights: Path):
