@@ -18,7 +18,8 @@ from runs import ROOT, planned_jobs, said, snakemake, write_config
 from defectbench.contents import Contents
 from defectbench.deployment.detector import Detector
 from defectbench.receipts import Receipt, receipt_path
-from defectbench.storage import read_arrays, read_json, read_tsv
+from defectbench.records import read_specification
+from defectbench.storage import read_json, read_tsv
 
 FOLDER = "results/parts/plate/{}/efficientnet_lite0"
 PAGE = "reports/parts.html"
@@ -80,7 +81,7 @@ def test_what_trimming_left_out_is_neither_fitted_nor_held_out_and_is_named(expo
     left_out = read_json(trimmed / "held_out_check.json")["left_out"]
     assert set(left_out) == paths[0] - paths[1]
     assert read_json(plain / "held_out_check.json")["left_out"] == []
-    assert read_arrays(trimmed / "model.h5")[1]["provenance"]["parameters"] == {"trimmed": 0.1}
+    assert read_specification(trimmed / "model.h5")["parameters"] == {"trimmed": 0.1}
     assert len(Detector(trimmed / "detector.onnx", 1).metadata["held_out_scores"]) == 15
 
 
