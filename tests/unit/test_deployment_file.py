@@ -9,7 +9,7 @@ import pytest
 import torch
 from made_detectors import SIDE
 
-from defectbench.deployment.detector import Detector, decoded_images, encode_probe
+from defectbench.deployment.detector import Detector, encode_probe
 from defectbench.deployment.detector_file import SEAL_BYTES, read_detector_file, sealed
 from defectbench.deployment.export import detector_bytes, graph_sha256, onnx_model
 from defectbench.deployment.proof import prove
@@ -91,14 +91,10 @@ def test_the_graphs_digest_ignores_metadata_and_sees_weights(made: dict):
 
 
 def test_a_proof_holds_for_the_scores_of_the_benchmark(made: dict):
-    detector = Detector(made["path"], 1)
-    preprocessing = made["metadata"]["preprocessing"]
-    proof = prove(
-        detector, decoded_images(made["files"], preprocessing, 1), made["scores"], made["maps"]
-    )
-    assert (proof.images, proof.verdict_flips) == (40, 0)
-    assert proof.largest_share_of_tolerance < 0.1
-    assert proof.largest_map_deviation < 1e-4
+    proof = prove(Detector(made["path"], 1), made["files"], made["scores"], made["maps"], 1)
+    assert (proof["images"], proof["verdict_flips"]) == (40, 0)
+    assert proof["largest_share_of_tolerance"] < 0.1
+    assert proof["largest_map_deviation"] < 1e-4
 
 
 @pytest.mark.parametrize(
@@ -107,9 +103,8 @@ def test_a_proof_holds_for_the_scores_of_the_benchmark(made: dict):
 )
 def test_a_proof_fails_for_other_scores_or_maps(made: dict, scores, maps, complaint):
     detector = Detector(made["path"], 1)
-    images = decoded_images(made["files"], made["metadata"]["preprocessing"], 1)
     with pytest.raises(InputError, match=complaint):
-        prove(detector, images, made["scores"] * scores, made["maps"] * maps)
+        prove(detector, made["files"], made["scores"] * scores, made["maps"] * maps, 1)
 
 
 def test_a_verdict_that_flips_beyond_rounding_fails_the_proof(made: dict, tmp_path: Path):
@@ -125,9 +120,8 @@ def test_a_verdict_that_flips_beyond_rounding_fails_the_proof(made: dict, tmp_pa
         tensor.CopyFrom(onnx.numpy_helper.from_array(higher, tensor.name))
 
     detector = Detector(altered_model(made, tmp_path / "d.onnx", raise_threshold), 1)
-    images = decoded_images(made["files"], made["metadata"]["preprocessing"], 1)
     with pytest.raises(InputError, match="verdict on test image"):
-        prove(detector, images, made["scores"])
+        prove(detector, made["files"], made["scores"], None, 1)
 
 
 def test_any_flipped_bit_is_noticed(content: bytes, tmp_path: Path):

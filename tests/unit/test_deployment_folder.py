@@ -224,7 +224,7 @@ def test_overlays_are_drawn_on_request(made: dict, new: Path, which: str):
 
 def test_an_overlay_is_the_picture_that_the_benchmark_draws(made: dict, new: Path):
     score(made, new, "--overlays", "all")
-    image = decoded_image(new / "0029.png", made["metadata"]["preprocessing"])
+    image = decoded_image(new / "0029.png", made["metadata"])
     (anomaly_map,) = Detector(made["path"], 1).score(image.pixels[None]).maps
     scale = MapScale(**made["metadata"]["map_scale"])
     with Image.open(new / "0029.png") as photograph:
@@ -238,7 +238,7 @@ def test_an_overlay_is_the_picture_that_the_benchmark_draws(made: dict, new: Pat
 def test_where_the_network_sees_a_crop_the_overlay_shows_that_crop(made: dict, new: Path):
     cropped = {"interpolation": "lanczos", "size": 40, "crop": 24}
     detector = SimpleNamespace(metadata=made["metadata"] | {"preprocessing": cropped})
-    image = decoded_image(new / "0029.png", cropped)
+    image = decoded_image(new / "0029.png", detector.metadata)
     drawn = map_picture(detector, image, np.zeros((8, 8)), 1024)
     np.testing.assert_array_equal(np.asarray(drawn)[:, :24], image.pixels)
 
