@@ -43,21 +43,14 @@ class Decoded(NamedTuple):
     milliseconds: float
 
 
-class Unreadable(NamedTuple):
-    """A file that is no image, and why."""
-
-    path: Path
-    reason: str
-
-
 def decoded_images(
     files: Iterable[Path], settings: Mapping[str, Any], threads: int
-) -> Iterator[Decoded | Unreadable]:
+) -> Iterator[Decoded]:
     """Decode files in their order, in parallel and with bounded memory; see `decoded_image`."""
     return in_order(partial(decoded_image, settings=settings), files, threads, AHEAD * threads)
 
 
-def decoded_image(path: Path, settings: Mapping[str, Any]) -> Decoded | Unreadable:
+def decoded_image(path: Path, settings: Mapping[str, Any]) -> Decoded:
     """Decode and resize one file as the benchmark does.
 
     Parameters
@@ -66,15 +59,18 @@ def decoded_image(path: Path, settings: Mapping[str, Any]) -> Decoded | Unreadab
         The file.
     settings
         With ``preprocessing`` and ``bits``: a detector's metadata, or a model's specification.
+
+    Raises
+    ------
+    InputError
+        If the file is no image, or one that the memory does not hold.
     """
     start = time.perf_counter()
     try:
         image = load_image(path, settings["bits"])
         pixels = preprocess(image, settings["preprocessing"])
-    except InputError as error:
-        return Unreadable(path, str(error))
-    except MemoryError:
-        return Unreadable(path, f"{path}: too large for this machine's memory")
+    except MemoryError as error:
+        raise InputError(f"{path}: too large for this machine's memory") from error
     return Decoded(path, pixels, image.size, 1000 * (time.perf_counter() - start))
 
 

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from defectbench.deployment.detector import Decoded, Detector, Unreadable, decoded_images
+from defectbench.deployment.detector import AHEAD, Decoded, Detector, decoded_image
 from defectbench.deployment.detector_file import NAMES
 from defectbench.deployment.drift import ImageStatistics, image_statistics, same_world
 from defectbench.errors import InputError
 from defectbench.evaluation.map_geometry import MapScale
-from defectbench.images.decoding import load_rgb
+from defectbench.images.decoding import in_order, load_rgb
 from defectbench.images.layout import is_image
 from defectbench.images.resizing import SQUASH
 from defectbench.progress import Progress
@@ -98,7 +98,7 @@ class FolderScoring:
         self.held_out = np.asarray(detector.metadata["held_out_scores"])
         self.scores: list[float] = []
         self.statistics: list[ImageStatistics] = []
-        self.unreadable: list[Unreadable] = []
+        self.unreadable: dict[str, str] = {}  # by name, why
         self.stopped = False  # set it, and scoring and watching end with the images at hand
         self._started = time.perf_counter()
         options.output.mkdir(parents=True, exist_ok=True)
@@ -118,16 +118,17 @@ class FolderScoring:
         """Score files; each gets its line at once."""
         progress = Progress(len(files), str(self.options.images))
         wanted = itertools.takewhile(lambda _: not self.stopped, files)
-        for image in decoded_images(wanted, self.detector.metadata, self.options.threads):
-            self._done.add(self._name(image.path))
-            self._overlay(self._name(image.path)).unlink(missing_ok=True)  # of an earlier image
-            if isinstance(image, Unreadable):
-                self.unreadable.append(image)
-            else:
-                try:
-                    self._score_one(image)
-                except InputError as error:  # gone before its overlay could be drawn
-                    self.unreadable.append(Unreadable(image.path, str(error)))
+        threads = self.options.threads
+        for path, image in in_order(self._decoded, wanted, threads, AHEAD * threads):
+            name = self._name(path)
+            self._done.add(name)
+            self._overlay(name).unlink(missing_ok=True)  # of an earlier image
+            try:
+                if isinstance(image, InputError):
+                    raise image
+                self._score_one(name, image)
+            except InputError as error:  # also if it is gone before its overlay could be drawn
+                self.unreadable[name] = str(error)
             progress.advance(1)
 
     def summary(self) -> dict[str, Any]:
@@ -139,7 +140,7 @@ class FolderScoring:
             "detector": "/".join(metadata[name] for name in NAMES),
             "images": len(self.scores),
             "defective": defective,
-            "unreadable": [self._name(image.path) for image in self.unreadable],
+            "unreadable": list(self.unreadable),
             "threshold": self.threshold,
             "seconds": round(time.perf_counter() - self._started, 2),
         }
@@ -150,13 +151,19 @@ class FolderScoring:
         self._write_summary(summary)
         return summary
 
-    def _score_one(self, image: Decoded) -> None:
+    def _decoded(self, path: Path) -> tuple[Path, Decoded | InputError]:
+        """An image, or why there is none: an error that a thread raises would end the others."""
+        try:
+            return path, decoded_image(path, self.detector.metadata)
+        except InputError as error:
+            return path, error
+
+    def _score_one(self, name: str, image: Decoded) -> None:
         start = time.perf_counter()
         scored = self.detector.score(image.pixels[None])
         milliseconds = image.milliseconds + 1000 * (time.perf_counter() - start)
         score = float(scored.scores[0])
         defective = score >= self.threshold
-        name = self._name(image.path)
         if self.options.overlays == "all" or (self.options.overlays == "defective" and defective):
             path = self._overlay(name)
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -40,8 +40,8 @@ def score_new_images(detector_file: Path, images: Path, output: Path, threads: i
     scoring = FolderScoring(detector, Options(images, output, threads))
     scoring.score(scoring.new_images())
     scoring.summary()
-    for image in scoring.unreadable:
-        warn(image.reason)
+    for reason in scoring.unreadable.values():
+        warn(reason)
     for row in highest_scores(output)[:MOST_PICTURES]:
         picture = _picture(detector, images / row["path"])
         file = picture_file(output, row["path"])

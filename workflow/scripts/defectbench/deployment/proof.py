@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from defectbench.deployment.detector import Detector, Unreadable, allowed_deviation, decoded_images
+from defectbench.deployment.detector import Detector, allowed_deviation, decoded_images
 from defectbench.errors import InputError
 
 RELATIVE = 1e-4
@@ -56,13 +56,10 @@ def prove(
     Raises
     ------
     InputError
-        If a score, a map or a verdict differs by more than rounding.
+        If an image cannot be read, or a score, a map or a verdict differs by more than rounding.
     """
-    answers = []
-    for image in decoded_images(files, detector.metadata, threads):
-        if isinstance(image, Unreadable):
-            raise InputError(image.reason)
-        answers.append(detector.score(image.pixels[None]))
+    images = decoded_images(files, detector.metadata, threads)
+    answers = [detector.score(image.pixels[None]) for image in images]
     found = np.concatenate([answer.scores for answer in answers])
     verdicts = np.concatenate([answer.defective for answer in answers])
     shares = np.abs(found - scores) / allowed_deviation(scores, detector.metadata["tolerance"])
