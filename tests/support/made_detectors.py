@@ -32,14 +32,9 @@ def write_detector(folder: Path) -> dict:
     """Fit FRE on a small seeded network and export it to ``detector.onnx``; what went into it."""
     import torch
 
+    from defectbench.deployment import export
     from defectbench.deployment.card import Benchmarked, detector_metadata
     from defectbench.deployment.detector import decoded_images
-    from defectbench.deployment.export import (
-        DetectorModule,
-        detector_bytes,
-        graph_sha256,
-        onnx_model,
-    )
     from defectbench.deployment.graphs import scorer_graph
     from defectbench.features.backbones import Backbone
     from defectbench.features.taps import Tap, TappedNetwork
@@ -84,11 +79,11 @@ def write_detector(folder: Path) -> dict:
         {"held_out": maps},
     )
     graph = scorer_graph("pca_fre", scorer.to_arrays(), {})
-    module = DetectorModule(backbone, [tap], SIDE, graph, threshold)
-    model = onnx_model(module)
-    metadata = detector_metadata(cell, graph_sha256(model), 1)
+    module = export.DetectorModule(backbone, [tap], SIDE, graph, threshold)
+    model = export.onnx_model(module)
+    metadata = detector_metadata(cell, export.graph_sha256(model), 1)
     metadata |= {"proof": {}, "provenance": {}, "licences": {}}
-    (folder / "detector.onnx").write_bytes(detector_bytes(model, metadata))
+    (folder / "detector.onnx").write_bytes(export.detector_bytes(model, metadata))
     return {
         "module": module,
         "model": model,
