@@ -66,10 +66,9 @@ def onnx_path(file: Path, threads: int) -> Callable[[Path], float]:
     from defectbench.deployment.detector import Detector, decoded_image
 
     detector = Detector(file, threads)
-    preprocessing, bits = detector.metadata["preprocessing"], detector.metadata["bits"]
 
     def score(image: Path) -> float:
-        pixels = decoded_image(image, preprocessing, bits).pixels
+        pixels = decoded_image(image, detector.metadata).pixels
         return float(detector.score(pixels[None]).scores[0])
 
     return score
@@ -87,12 +86,11 @@ def torch_path(file: Path, threads: int) -> Callable[[Path], float]:
     from defectbench.features.batch_norm import fold_batch_norm
     from defectbench.features.feature_file import Tap
     from defectbench.features.taps import TappedNetwork
+    from defectbench.records import read_model
     from defectbench.scorers import scorer_class
-    from defectbench.storage import read_arrays
 
     torch.set_num_threads(threads)
-    arrays, attributes = read_arrays(file.with_name("model.h5"))
-    made = attributes["provenance"]
+    arrays, made = read_model(file.with_name("model.h5"))
     preprocessing, names = made["preprocessing"], made["layers"]
     layers = [name.rsplit("/pool", 1) for name in names]
     taps = [Tap(layer, int(pool)) for layer, pool in layers]
@@ -104,7 +102,7 @@ def torch_path(file: Path, threads: int) -> Callable[[Path], float]:
     scorer = scorer_class(made["scorer"])(**made["parameters"]).from_arrays(arrays)
 
     def score(image: Path) -> float:
-        pixels = decoded_image(image, preprocessing, made["bits"]).pixels[None]
+        pixels = decoded_image(image, made).pixels[None]
         with torch.inference_mode():
             batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div(255)
             found = network(batch.sub(mean).div(std))

@@ -1,7 +1,6 @@
 """A detector leaves the workflow and scores as it did; what cannot leave says so first."""
 
 import csv
-import json
 import os
 import shutil
 import subprocess
@@ -12,13 +11,13 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-import yaml
-from runs import ROOT, planned_jobs, said, snakemake, write_config
+from runs import ROOT, edited_config, planned_jobs, said, snakemake, write_config
 
 from defectbench.contents import Contents
 from defectbench.deployment.detector import Detector
 from defectbench.receipts import Receipt, receipt_path
-from defectbench.storage import read_arrays, read_json, read_tsv
+from defectbench.records import read_specification
+from defectbench.storage import read_json, read_tsv
 
 FOLDER = "results/parts/plate/{}/efficientnet_lite0"
 PAGE = "reports/parts.html"
@@ -42,12 +41,17 @@ def exported(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """A run that ends in the detectors of one category, one of which trims its images."""
     folder = tmp_path_factory.mktemp("exported")
     write_config(folder, small_dataset)
-    config = yaml.safe_load((folder / "config.yaml").read_text())
-    config["methods"]["fre_small"]["trimmed"] = 0.1
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    with edited_config(folder) as config:
+        config["methods"]["fre_small"]["trimmed"] = 0.1
     run = snakemake(folder, "--config", "categories=plate", "--", "reports/parts_detectors.md")
     assert run.returncode == 0, run.stdout + run.stderr
     return folder
+
+
+def scored_images(folder: Path) -> dict[str, dict[str, str]]:
+    """Rows of a folder's scores by the path that the image has in the index."""
+    with open(folder / "scores.csv", encoding="utf-8") as stream:
+        return {f"test/{row['path']}": row for row in csv.DictReader(stream)}
 
 
 @pytest.mark.parametrize("method", ["dfkde_small", "fre_small"])
@@ -59,8 +63,7 @@ def test_new_images_score_as_in_the_workflow(
     command = [sys.executable, str(SCRIPT), str(cell / "detector.onnx"), str(images)]
     run = subprocess.run([*command, "--output", str(tmp_path)], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    with open(tmp_path / "scores.csv", encoding="utf-8") as stream:
-        found = {f"test/{row['path']}": row for row in csv.DictReader(stream)}
+    found = scored_images(tmp_path)
     expected = read_tsv(cell / "scores.tsv")
     threshold = read_json(cell / "metrics.json")["thresholds"]["honest"]
     assert found.keys() == {row["path"] for row in expected}
@@ -80,7 +83,7 @@ def test_what_trimming_left_out_is_neither_fitted_nor_held_out_and_is_named(expo
     left_out = read_json(trimmed / "held_out_check.json")["left_out"]
     assert set(left_out) == paths[0] - paths[1]
     assert read_json(plain / "held_out_check.json")["left_out"] == []
-    assert read_arrays(trimmed / "model.h5")[1]["provenance"]["parameters"] == {"trimmed": 0.1}
+    assert read_specification(trimmed / "model.h5")["parameters"] == {"trimmed": 0.1}
     assert len(Detector(trimmed / "detector.onnx", 1).metadata["held_out_scores"]) == 15
 
 
@@ -95,9 +98,8 @@ def test_the_card_tells_proof_and_cost(exported: Path):
 
 
 def test_a_detector_names_the_licences_of_its_weights_and_of_its_data(exported: Path):
-    licences = Detector(exported / FOLDER.format("fre_small") / "detector.onnx", 1).metadata[
-        "licences"
-    ]
+    detector = Detector(exported / FOLDER.format("fre_small") / "detector.onnx", 1)
+    licences = detector.metadata["licences"]
     assert "declares no licence" in licences["weights"]
     assert "not known" in licences["data"]
 
@@ -143,9 +145,8 @@ def test_two_exports_are_the_same_to_the_byte(exported: Path, tmp_path: Path):
 
 def test_what_cannot_be_exported_is_refused_before_any_work(small_dataset: Path, tmp_path: Path):
     write_config(tmp_path, small_dataset)
-    config = yaml.safe_load((tmp_path / "config.yaml").read_text())
-    config["methods"]["fre_small"] |= {"scorer": "tied_autoencoder"}
-    (tmp_path / "config.yaml").write_text(json.dumps(config))
+    with edited_config(tmp_path) as config:
+        config["methods"]["fre_small"]["scorer"] = "tied_autoencoder"
     run = snakemake(tmp_path, "--dry-run", f"{FOLDER.format('fre_small')}/detector.onnx")
     assert run.returncode != 0
     assert "tied_autoencoder cannot be exported" in run.stdout + run.stderr
@@ -164,9 +165,8 @@ def today(
     run_folder = Path(shutil.copytree(exported, folder / "run", symlinks=True))
     new = Path(shutil.copytree(small_dataset / "plate" / "test", folder / "new" / "plate"))
     (new / "broken.png").write_bytes(b"no image")
-    config = yaml.safe_load((run_folder / "config.yaml").read_text())
-    config["datasets"]["parts"]["new"] = str(new.parent)
-    (run_folder / "config.yaml").write_text(json.dumps(config))
+    with edited_config(run_folder) as config:
+        config["datasets"]["parts"]["new"] = str(new.parent)
     run = snakemake(run_folder, "--config", "categories=plate", "--", PAGE)
     assert run.returncode == 0, run.stdout + run.stderr
     return run_folder, new
@@ -175,8 +175,8 @@ def today(
 def test_new_images_score_in_the_workflow_as_labelled_ones(today: tuple[Path, Path]):
     folder, _ = today
     cell = folder / FOLDER.format("fre_small")
-    with open(cell / "new_images" / "scores.csv", encoding="utf-8") as stream:
-        found = {f"test/{row['path']}": float(row["score"]) for row in csv.DictReader(stream)}
+    scored = scored_images(cell / "new_images")
+    found = {path: float(row["score"]) for path, row in scored.items()}
     expected = {row["path"]: float(row["anomaly_score"]) for row in read_tsv(cell / "scores.tsv")}
     assert found == pytest.approx(expected, rel=1e-4, abs=1e-3)
     assert "Unreadable, left out (1): broken.png" in (folder / PAGE).read_text()

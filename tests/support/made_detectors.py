@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 SIDE, N_TRAIN = 24, 40
-PREPROCESSING = {"interpolation": "lanczos", "size": SIDE}
+SETTINGS = {"preprocessing": {"interpolation": "lanczos", "size": SIDE}, "bits": None}
 
 
 def new_image(rng: np.random.Generator, defective: bool = False) -> np.ndarray:
@@ -32,14 +32,9 @@ def write_detector(folder: Path) -> dict:
     """Fit FRE on a small seeded network and export it to ``detector.onnx``; what went into it."""
     import torch
 
+    from defectbench.deployment import export
     from defectbench.deployment.card import Benchmarked, detector_metadata
     from defectbench.deployment.detector import decoded_images
-    from defectbench.deployment.export import (
-        DetectorModule,
-        detector_bytes,
-        graph_sha256,
-        onnx_model,
-    )
     from defectbench.deployment.graphs import scorer_graph
     from defectbench.features.backbones import Backbone
     from defectbench.features.taps import Tap, TappedNetwork
@@ -58,7 +53,7 @@ def write_detector(folder: Path) -> dict:
     backbone = Backbone(network, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
     tap = Tap("3", 1)
     files = write_images(folder / "train", 1, N_TRAIN) + write_images(folder / "held_out", 2, 40)
-    pixels = np.stack([image.pixels for image in decoded_images(files, PREPROCESSING, 1)])
+    pixels = np.stack([image.pixels for image in decoded_images(files, SETTINGS, 1)])
     with torch.inference_mode():
         normalised = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - 0.5) / 0.25
         features = TappedNetwork(network, [tap])(normalised)[tap].numpy()
@@ -69,26 +64,26 @@ def write_detector(folder: Path) -> dict:
     paths = [path.relative_to(folder).as_posix() for path in files]
     none = np.full(40, "")
     cell = Benchmarked(
-        {"dataset": "parts", "category": "plate", "method": "fre_tiny", "backbone": "tiny"},
         folder,
+        {"scorer": "pca_fre", "parameters": {}, "layers": [tap.name], **SETTINGS},
         {
-            "scorer": "pca_fre",
-            "parameters": {},
-            "layers": [tap.name],
-            "preprocessing": PREPROCESSING,
-            "bits": None,
+            "dataset": "parts",
+            "category": "plate",
+            "method": "fre_tiny",
+            "backbone": "tiny",
+            "thresholds": {"honest": threshold},
+            "false_positive_rate": 0.05,
         },
-        {"thresholds": {"honest": threshold}, "false_positive_rate": 0.05},
         Scores(paths[N_TRAIN:], np.zeros(40, int), none, none, good),
         HeldOutScores(paths[:N_TRAIN], none, np.zeros(40, int), good),
         {"held_out": maps},
     )
     graph = scorer_graph("pca_fre", scorer.to_arrays(), {})
-    module = DetectorModule(backbone, [tap], SIDE, graph, threshold)
-    model = onnx_model(module)
-    metadata = detector_metadata(cell, graph_sha256(model), 1)
+    module = export.DetectorModule(backbone, [tap], SIDE, graph, threshold)
+    model = export.onnx_model(module)
+    metadata = detector_metadata(cell, export.graph_sha256(model), 1)
     metadata |= {"proof": {}, "provenance": {}, "licences": {}}
-    (folder / "detector.onnx").write_bytes(detector_bytes(model, metadata))
+    (folder / "detector.onnx").write_bytes(export.detector_bytes(model, metadata))
     return {
         "module": module,
         "model": model,

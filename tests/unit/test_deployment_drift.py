@@ -38,10 +38,11 @@ def compare(rng: np.random.Generator, shift: float = 0, brightness: float = 100,
     held_out = rng.normal(size=300)
     threshold = float(np.quantile(held_out, 0.95))
     ranges = training_ranges(photographs(rng, 300))
+    metadata = {"held_out_scores": held_out, "training_images": ranges}
     scores = rng.normal(size=n) + shift
     new = photographs(rng, n, brightness)
     defective = int((scores >= threshold).sum())
-    return same_world(scores, defective, 0.05, held_out, new, ranges)
+    return same_world(scores, defective, 0.05, new, metadata)
 
 
 def test_a_day_like_the_others_raises_no_alarm():

@@ -1,5 +1,7 @@
 """Each graph computes what its scorer does."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -18,18 +20,34 @@ NEED_MAPS = {"padim", "patchcore", "patch_subspace"}
 READ_SEVERAL = {"padim", "patchcore", "patch_subspace", "pca_fre"}
 
 
-def vectors(rng: np.random.Generator, n_images: int) -> np.ndarray:
+def vectors(rng: np.random.Generator, n_images: int) -> list[np.ndarray]:
     values = rng.normal(size=(n_images, 20)) * np.linspace(5, 0.1, 20) + 3
-    return values.astype(np.float32)
+    return [values.astype(np.float32)]
 
 
-def feature_maps(rng: np.random.Generator, n_images: int, channels: int, side: int) -> np.ndarray:
-    scales = np.linspace(3, 0.1, channels)[:, None, None]
-    values = rng.normal(size=(n_images, channels, side, side)) * scales + 5
-    return values.astype(np.float32)
+def maps_of(*shapes: tuple[int, int]) -> Callable:
+    """What makes layers of so many channels and of such a side."""
+
+    def features(rng: np.random.Generator, n_images: int) -> list[np.ndarray]:
+        layers = []
+        for channels, side in shapes:
+            scales = np.linspace(3, 0.1, channels)[:, None, None]
+            values = rng.normal(size=(n_images, channels, side, side)) * scales + 5
+            layers.append(values.astype(np.float32))
+        return layers
+
+    return features
 
 
-def check(name: str, parameters: dict, train: list[np.ndarray], test: list[np.ndarray]) -> None:
+ONE_LAYER, TWO_LAYERS = maps_of((6, 4)), maps_of((5, 8), (7, 4))
+
+
+def check(name: str, parameters: dict, features: Callable, factor: float = 1) -> None:
+    """Hold a graph against its scorer, on test features that are some times as large."""
+    rng = np.random.default_rng(42)
+    train = features(rng, N_TRAIN)
+    test = [(layer * factor).astype(np.float32) for layer in features(rng, N_TEST)]
+
     def alone(layers):
         return layers if len(layers) > 1 else layers[0]
 
@@ -48,40 +66,27 @@ def check(name: str, parameters: dict, train: list[np.ndarray], test: list[np.nd
 
 @pytest.mark.parametrize("name", sorted(set(exportable_scorers()) - NEED_MAPS))
 def test_graph_scores_vectors_as_the_scorer_does(name: str):
-    rng = np.random.default_rng(42)
-    check(name, PARAMETERS.get(name, {}), [vectors(rng, N_TRAIN)], [vectors(rng, N_TEST)])
+    check(name, PARAMETERS.get(name, {}), vectors)
 
 
 @pytest.mark.parametrize("name", exportable_scorers())
 def test_graph_scores_maps_as_the_scorer_does(name: str):
-    rng = np.random.default_rng(42)
-    train, test = ([feature_maps(rng, n, 6, 4)] for n in (N_TRAIN, N_TEST))
-    check(name, PARAMETERS.get(name, {}), train, test)
+    check(name, PARAMETERS.get(name, {}), ONE_LAYER)
 
 
 @pytest.mark.parametrize("name", sorted(READ_SEVERAL))
 def test_graph_combines_layers_as_the_scorer_does(name: str):
-    rng = np.random.default_rng(42)
-    train, test = (
-        [feature_maps(rng, n, 5, 8), feature_maps(rng, n, 7, 4)] for n in (N_TRAIN, N_TEST)
-    )
-    check(name, PARAMETERS.get(name, {}), train, test)
+    check(name, PARAMETERS.get(name, {}), TWO_LAYERS)
 
 
 @pytest.mark.parametrize("parameters", [{"image_score": "max"}, {"map_size": 12}])
 def test_graph_of_fre_follows_its_parameters(parameters: dict):
-    rng = np.random.default_rng(42)
-    train, test = (
-        [feature_maps(rng, n, 5, 8), feature_maps(rng, n, 7, 4)] for n in (N_TRAIN, N_TEST)
-    )
-    check("pca_fre", parameters, train, test)
+    check("pca_fre", parameters, TWO_LAYERS)
 
 
-def test_scores_of_far_outliers_stay_apart():
-    rng = np.random.default_rng(42)
-    train = vectors(rng, N_TRAIN)
-    far = (train[:2] * np.array([[1e3], [2e3]])).astype(np.float32)
-    check("pca_kde", {"components": 4}, [train], [far])
+@pytest.mark.parametrize("factor", [1e3, 2e3])
+def test_scores_of_far_outliers_stay_apart(factor: float):
+    check("pca_kde", {"components": 4}, vectors, factor)
 
 
 def test_every_graph_is_a_scorers():

@@ -17,10 +17,6 @@ from defectbench.storage import read_json
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 
 
-class Wildcards(dict):
-    category = "plate"
-
-
 class Cell:
     """Two good and two dented images of different sizes, and a detector that sees the dents."""
 
@@ -85,7 +81,7 @@ class Cell:
                 every_image=True,
                 code={"code": "0"},
             ),
-            wildcards=Wildcards(category="plate"),
+            wildcards={"category": "plate"},
             log=[str(self.folder / "job.log")],
         )
         runpy.run_path(str(SCRIPTS / script), init_globals={"snakemake": job})

@@ -6,7 +6,7 @@ import torch
 
 from defectbench.deployment.card import Benchmarked, detector_metadata, licence_notes, network_side
 from defectbench.deployment.cost import measured_cost
-from defectbench.deployment.detector import Detector, decoded_images
+from defectbench.deployment.detector import Detector
 from defectbench.deployment.export import DetectorModule, detector_bytes, graph_sha256, onnx_model
 from defectbench.deployment.graphs import scorer_graph
 from defectbench.deployment.proof import prove
@@ -43,7 +43,7 @@ def detector_module(arrays: dict, cell: Benchmarked, weights: str) -> DetectorMo
     specification = cell.specification
     layers = [name.rsplit("/pool", 1) for name in specification["layers"]]
     return DetectorModule(
-        load_backbone(cell.names["backbone"], Path(weights)),
+        load_backbone(cell.metrics["backbone"], Path(weights)),
         [Tap(layer, int(pool)) for layer, pool in layers],
         network_side(specification["preprocessing"]),
         scorer_graph(specification["scorer"], arrays, specification["parameters"]),
@@ -57,7 +57,6 @@ with job_log(snakemake.log[0]):
     arrays, specification = read_specified(given.model)
     check_specification(specification, given.model, given.weights)
     cell = Benchmarked(
-        names,
         Path(given.category),
         specification,
         read_metrics(given.metrics),
@@ -79,11 +78,8 @@ with job_log(snakemake.log[0]):
     }
     with atomic_path(snakemake.output.detector) as part:
         part.write_bytes(detector_bytes(model, metadata))
-        images = decoded_images(
-            cell.test_files, metadata["preprocessing"], snakemake.threads, metadata["bits"]
-        )
-        detector = Detector(part, snakemake.threads)
-        proof = prove(detector, images, cell.test.scores, cell.maps.get("test"))._asdict()
+        detector, scores = Detector(part, snakemake.threads), cell.test.scores
+        proof = prove(detector, cell.test_files, scores, cell.maps.get("test"), snakemake.threads)
         metadata["proof"] = proof
         part.write_bytes(detector_bytes(model, metadata))
         # by loading the file as its users do

@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from defectbench.errors import job_log
-from defectbench.evaluation.pixel_figures import check_finite, map_levels, pixel_figures
+from defectbench.evaluation.map_geometry import map_scale
+from defectbench.evaluation.pixel_figures import check_finite, pixel_figures
 from defectbench.images.index import read_index
 from defectbench.images.resizing import SQUASH
 from defectbench.records import read_scores, read_specified, with_code
@@ -19,14 +20,14 @@ with job_log(snakemake.log[0]):
     maps, specification = read_specified(given.maps)
     for stored in maps.values():
         check_finite(given.maps, stored)
-    levels = map_levels(maps.get("held_out"), params.false_positive_rate)
+    typical, threshold = map_scale(maps.get("held_out"), params.false_positive_rate)
     figures = pixel_figures(
         test,
         maps.get("test"),
         Path(given.category),
         params.resolution,
         specification["preprocessing"].get("aspect", SQUASH),
-        levels["pixel_threshold"],
+        threshold,
         params.seed,
         names["category"],
     )
@@ -42,7 +43,8 @@ with job_log(snakemake.log[0]):
                 "test_defective": sum(row.label for row in test),
             },
             "left_out": sum(bool(row.label and not row.mask) for row in test),
-            **levels,
+            "pixel_threshold": threshold,
+            "typical_level": typical,
             **figures,
             "specification": with_code(specification, "pixel metrics", params.code["code"]),
         },

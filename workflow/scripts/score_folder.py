@@ -29,8 +29,8 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return ERROR_EXIT
     print_summary(scoring.summary(), arguments.output / SCORES)
-    for image in scoring.unreadable:
-        print(f"unreadable: {image.reason}", file=sys.stderr)
+    for reason in scoring.unreadable.values():
+        print(f"unreadable: {reason}", file=sys.stderr)
     return UNREADABLE_EXIT if scoring.unreadable else 0
 
 

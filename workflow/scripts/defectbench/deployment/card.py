@@ -8,12 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from defectbench.deployment.detector import decoded_image, decoded_images, encode_probe
-from defectbench.deployment.detector_file import FORMAT
+from defectbench.deployment.detector_file import FORMAT, NAMES
 from defectbench.deployment.drift import image_statistics, training_ranges
 from defectbench.deployment.proof import score_tolerance
 from defectbench.evaluation.map_geometry import map_scale
 from defectbench.evaluation.thresholds import images_to_vouch_for, threshold_at_false_positive_rate
+from defectbench.features.weights import listed_weights
 from defectbench.records import HeldOutScores, Metrics, Scores, Specification
+
+SPECIFIED = ("preprocessing", "bits", "scorer", "parameters", "layers")
+"""What the metadata say of the model; all of its specification is their ``provenance``."""
 
 RATES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001)
 UNITS = {
@@ -35,21 +39,18 @@ class Benchmarked(NamedTuple):
 
     Attributes
     ----------
-    names
-        ``dataset``, ``category``, ``method`` and ``backbone``.
     images
         Folder of the category.
     specification
         Of the model.
     metrics
-        With the honest threshold, and the false-positive rate that it was set for.
+        Its names, the honest threshold and the false-positive rate that it was set for.
     test, held_out
         Scores of test images, and of the training images that trimming left.
     maps
         ``test`` and ``held_out``: (n_images, rows, columns); empty without localization.
     """
 
-    names: Mapping[str, str]
     images: Path
     specification: Specification
     metrics: Metrics
@@ -76,33 +77,25 @@ def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dic
         That decode the training images, whose ranges are noted.
     """
     specification, scores = cell.specification, cell.held_out.scores
-    preprocessing, bits = specification["preprocessing"], specification["bits"]
     threshold, rate = cell.metrics["thresholds"]["honest"], cell.metrics["false_positive_rate"]
     good = cell.maps.get("held_out")
     train = [cell.images / path for path in cell.held_out.paths]
+    images = decoded_images(train, specification, threads)
+    statistics = [image_statistics(image.pixels, image.size) for image in images]
     probe = int(np.argmin(cell.test.labels))  # the first good image, or the first of all
     return {
         "format": FORMAT,
-        **cell.names,
-        "preprocessing": preprocessing,
-        "bits": bits,
-        "side": network_side(preprocessing),
-        "scorer": specification["scorer"],
-        "parameters": specification["parameters"],
-        "layers": specification["layers"],
+        **{name: cell.metrics[name] for name in NAMES},
+        **{name: specification[name] for name in SPECIFIED},
+        "side": network_side(specification["preprocessing"]),
         "graph_sha256": graph_sha256,
         "units": {"score": score_unit(specification["scorer"], len(specification["layers"]))},
         "threshold": {"value": threshold, "false_positive_rate": rate},
         "thresholds": threshold_table(scores, rate, threshold),
         "held_out_scores": sorted(scores.tolist()),
-        "training_images": training_ranges(
-            [
-                image_statistics(image.pixels, image.size)
-                for image in decoded_images(train, preprocessing, threads, bits)
-            ]
-        ),
+        "training_images": training_ranges(statistics),
         "probe": {
-            "png": encode_probe(decoded_image(cell.test_files[probe], preprocessing, bits).pixels),
+            "png": encode_probe(decoded_image(cell.test_files[probe], specification).pixels),
             "score": float(cell.test.scores[probe]),
         },
         "tolerance": score_tolerance(scores),
@@ -167,23 +160,13 @@ def licence_notes(facts: Path, weights_sha256: str, source: str, dataset: str) -
         The ``source`` of the dataset's images, which may be known, and its name, which is the
         user's to choose.
     """
-    weights = [
-        row["licence"]
-        for row in _rows(facts / "weights.csv")
-        if weights_sha256.startswith(row["sha256_prefix"])
-    ]
-    data = [
-        row["licence"]
-        for row in _rows(facts / "licences.csv")
-        if (row["of"], row["name"]) in (("source", source), ("dataset", dataset))
-    ]
-    return {
-        "weights": next(iter(weights), UNKNOWN_LICENCE),
-        "data": next(iter(data), UNKNOWN_LICENCE),
-        "probe_image": "one of the data",
-    }
-
-
-def _rows(file: Path) -> list[dict[str, str]]:
-    with open(file, encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
+    found: dict[str, str] = {}
+    for row in listed_weights(facts / "weights.csv").values():
+        if weights_sha256.startswith(row["sha256_prefix"]):
+            found.setdefault("weights", row["licence"])
+    with open(facts / "licences.csv", encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            if {"source": source, "dataset": dataset}.get(row["of"]) == row["name"]:
+                found.setdefault("data", row["licence"])
+    unknown = dict.fromkeys(("weights", "data"), UNKNOWN_LICENCE)
+    return {**unknown, **found, "probe_image": "one of the data"}

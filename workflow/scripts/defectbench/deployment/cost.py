@@ -6,6 +6,7 @@
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -17,13 +18,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from defectbench.deployment.detector import (
-    Detector,
-    decoded_image,
-    decoded_images,
-    milliseconds_since,
-)
-from defectbench.provenance import peak_memory_mb
+from defectbench.deployment.detector import Detector, decoded_image, decoded_images
+from defectbench.provenance import SCRIPTS, peak_memory_mb
 
 BATCH = 4
 LATENCIES = 100
@@ -32,18 +28,13 @@ LATENCIES = 100
 
 def measured_cost(path: Path, images: Sequence[Path], threads: int) -> dict[str, Any]:
     """Cost card of a detector, from a fresh process."""
-    scripts = Path(__file__).parents[2]
-    chosen = [
-        images[i] for i in np.linspace(0, len(images) - 1, min(len(images), LATENCIES)).astype(int)
-    ]
-    run = subprocess.run(
-        [sys.executable, "-m", __name__, str(path), str(threads), *map(str, chosen)],
-        env=os.environ | {"PYTHONPATH": str(scripts)},
-        capture_output=True,
-        text=True,
-        check=True,
+    spread = np.linspace(0, len(images) - 1, min(len(images), LATENCIES)).astype(int)
+    printed = subprocess.check_output(
+        [sys.executable, "-m", __name__, path, str(threads), *(images[i] for i in spread)],
+        env=os.environ | {"PYTHONPATH": str(SCRIPTS)},
+        stderr=subprocess.PIPE,  # what libraries print there is not for the terminal
     )
-    return json.loads(run.stdout)
+    return json.loads(printed)
 
 
 def cost_card(path: Path, images: Sequence[Path], threads: int) -> dict[str, Any]:
@@ -60,14 +51,13 @@ def cost_card(path: Path, images: Sequence[Path], threads: int) -> dict[str, Any
     start = time.perf_counter()
     detector = Detector(path, threads)
     load_seconds = time.perf_counter() - start
-    preprocessing, bits = detector.metadata["preprocessing"], detector.metadata["bits"]
     latencies = []
     for image in [images[0], *images]:
         start = time.perf_counter()
-        detector.score(decoded_image(image, preprocessing, bits).pixels[None])
-        latencies.append(milliseconds_since(start))
+        detector.score(decoded_image(image, detector.metadata).pixels[None])
+        latencies.append(1000 * (time.perf_counter() - start))
     start = time.perf_counter()
-    decoded = decoded_images(images, preprocessing, threads, bits)
+    decoded = decoded_images(images, detector.metadata, threads)
     while batch := [image.pixels for image in islice(decoded, BATCH)]:
         detector.score(np.stack(batch))
     seconds = time.perf_counter() - start
@@ -86,12 +76,9 @@ def cost_card(path: Path, images: Sequence[Path], threads: int) -> dict[str, Any
 
 
 def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    info = Path("/proc/cpuinfo")  # of Linux alone
+    named = re.search(r"^model name\s*: (.*)", info.read_text() if info.exists() else "", re.M)
+    return named[1].strip() if named else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

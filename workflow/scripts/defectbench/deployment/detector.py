@@ -43,51 +43,44 @@ class Decoded(NamedTuple):
     milliseconds: float
 
 
-class Unreadable(NamedTuple):
-    """A file that is no image, and why."""
-
-    path: Path
-    reason: str
-
-
 def decoded_images(
-    files: Iterable[Path], preprocessing: Mapping[str, Any], threads: int, bits: int | None = None
-) -> Iterator[Decoded | Unreadable]:
-    """Decode files in their order, in parallel and with bounded memory."""
-    decode = partial(decoded_image, preprocessing=preprocessing, bits=bits)
-    return in_order(decode, files, threads, AHEAD * threads)
+    files: Iterable[Path], settings: Mapping[str, Any], threads: int
+) -> Iterator[Decoded]:
+    """Decode files in their order, in parallel and with bounded memory; see `decoded_image`."""
+    return in_order(partial(decoded_image, settings=settings), files, threads, AHEAD * threads)
 
 
-def decoded_image(
-    path: Path, preprocessing: Mapping[str, Any], bits: int | None = None
-) -> Decoded | Unreadable:
-    """Decode and resize one file as the benchmark does; `bits` as in `load_image`."""
+def decoded_image(path: Path, settings: Mapping[str, Any]) -> Decoded:
+    """Decode and resize one file as the benchmark does.
+
+    Parameters
+    ----------
+    path
+        The file.
+    settings
+        With ``preprocessing`` and ``bits``: a detector's metadata, or a model's specification.
+
+    Raises
+    ------
+    InputError
+        If the file is no image, or one that the memory does not hold.
+    """
     start = time.perf_counter()
     try:
-        image = load_image(path, bits)
-        pixels = preprocess(image, preprocessing)
-    except InputError as error:
-        return Unreadable(path, str(error))
-    except MemoryError:
-        return Unreadable(path, f"{path}: too large for this machine's memory")
-    return Decoded(path, pixels, image.size, milliseconds_since(start))
+        image = load_image(path, settings["bits"])
+        pixels = preprocess(image, settings["preprocessing"])
+    except MemoryError as error:
+        raise InputError(f"{path}: too large for this machine's memory") from error
+    return Decoded(path, pixels, image.size, 1000 * (time.perf_counter() - start))
 
 
-def milliseconds_since(start: float) -> float:
-    """Milliseconds since `time.perf_counter` gave `start`."""
-    return (time.perf_counter() - start) * 1000
-
-
-RUNTIME_ERRORS = (
-    onnxruntime.capi.onnxruntime_pybind11_state.Fail,
-    onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument,
-    onnxruntime.capi.onnxruntime_pybind11_state.InvalidGraph,
-    onnxruntime.capi.onnxruntime_pybind11_state.InvalidProtobuf,
-    onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented,
-    onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException,
-    RuntimeError,
-    MemoryError,
-)
+# onnxruntime has an error for each status of its C++ code, and no class that they share
+STATUSES = [
+    kind
+    for kind in vars(onnxruntime.capi.onnxruntime_pybind11_state).values()
+    if isinstance(kind, type) and issubclass(kind, Exception)
+]
+RUNTIME_ERRORS = (*STATUSES, RuntimeError, MemoryError)
 
 
 class Scored(NamedTuple):
@@ -133,18 +126,18 @@ class Detector:
     """
 
     def __init__(self, path: str | Path, threads: int) -> None:
-        file = read_detector_file(path)
-        self.metadata, self.sha256 = file.metadata, file.sha256
-        self.side = self.metadata["side"]
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # errors are raised, and need not be printed too
         try:
+            model, self.metadata, self.sha256 = read_detector_file(Path(path))
             self._session = onnxruntime.InferenceSession(
-                file.model, options, providers=["CPUExecutionProvider"]
+                model, options, providers=["CPUExecutionProvider"]
             )
             self._check_ends()
             self._check_probe()
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
         except RUNTIME_ERRORS as error:
             raise InputError(f"{path}: cannot be run ({_first_line(error)})") from error
         except InputError as error:
@@ -169,12 +162,10 @@ class Detector:
         InputError
             If the detector's table does not have the rate.
         """
-        exported = self.metadata["threshold"]
-        table = {
-            row["false_positive_rate"]: row["threshold"] for row in self.metadata["thresholds"]
-        }
         if rate is None:
-            return exported["value"], exported["false_positive_rate"]
+            rate = self.metadata["threshold"]["false_positive_rate"]
+        rows = self.metadata["thresholds"]
+        table = {row["false_positive_rate"]: row["threshold"] for row in rows}
         if rate not in table:
             known = ", ".join(f"{known:g}" for known in table)
             raise InputError(f"--rate {rate:g}: the detector knows {known}")
@@ -182,22 +173,21 @@ class Detector:
 
     def _check_ends(self) -> None:
         """Refuse a model whose inputs and outputs are not a detector's."""
+        side = self.metadata["side"]
         inputs = [(end.name, end.type, end.shape[1:]) for end in self._session.get_inputs()]
         outputs = [(end.name, end.type) for end in self._session.get_outputs()]
-        always = [("score", "tensor(double)"), ("defective", "tensor(bool)")]
-        localizes = self.metadata["map_scale"] is not None
-        expected = [*always, ("map", "tensor(float)")] if localizes else always
-        sides = [self.side, self.side, 3]
-        if inputs != [("images", "tensor(uint8)", sides)] or outputs != expected:
+        expected = [("score", "tensor(double)"), ("defective", "tensor(bool)")]
+        if self.metadata["map_scale"] is not None:
+            expected.append(("map", "tensor(float)"))
+        if inputs != [("images", "tensor(uint8)", [side, side, 3])] or outputs != expected:
             raise InputError("not a detector: its inputs or outputs are others")
 
     def _check_probe(self) -> None:
         """Refuse to work unless the probe scores as it did at export."""
-        probe, tolerance = self.metadata["probe"], self.metadata["tolerance"]
-        image = decode_probe(probe["png"], self.side)
+        expected = self.metadata["probe"]["score"]
+        image = decode_probe(self.metadata["probe"]["png"], self.metadata["side"])
         (score,) = self.score(image[None]).scores
-        expected = probe["score"]
-        if not abs(score - expected) <= allowed_deviation(expected, tolerance):
+        if not abs(score - expected) <= allowed_deviation(expected, self.metadata["tolerance"]):
             raise InputError(
                 f"does not score its probe image as when it was exported: {score:.9g} and not "
                 f"{expected:.9g}; do not use it on this machine, export it again"

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from defectbench.deployment.drift import ImageStatistics
 from defectbench.deployment.model_check import check_model
@@ -25,13 +25,13 @@ SEAL_BYTES = len(SEAL_HEAD) + DIGEST_BYTES
 LARGEST_BYTES = 2**31 - 1
 LARGEST_SIDE = 4096
 
+NAMES = ("dataset", "category", "method", "backbone")
+"""Entries that say which detector it is."""
+
 NUMBER, TEXT, COUNT = "number", "text", "whole number"
 SHAPE: dict[str, Any] = {
     "format": COUNT,
-    "dataset": TEXT,
-    "category": TEXT,
-    "method": TEXT,
-    "backbone": TEXT,
+    **dict.fromkeys(NAMES, TEXT),
     "preprocessing": {},
     "side": COUNT,
     "scorer": TEXT,
@@ -55,51 +55,38 @@ Beside them `bits` is None or 9 to 16, and `map_scale` None or as `MAP_SCALE`.""
 MAP_SCALE = {"typical": NUMBER, "threshold": NUMBER}
 
 
-class DetectorFile(NamedTuple):
-    """A detector's file, checked.
-
-    Attributes
-    ----------
-    model
-        The ONNX model.
-    metadata
-        See `SHAPE`.
-    sha256
-        Of the file but for its seal.
-    """
-
-    model: bytes
-    metadata: dict[str, Any]
-    sha256: str
-
-
 def sealed(model: bytes) -> bytes:
     """A serialised model with the seal that `read_detector_file` demands."""
     return model + SEAL_HEAD + hashlib.sha256(model).hexdigest().encode()
 
 
-def read_detector_file(path: str | Path) -> DetectorFile:
+def read_detector_file(path: Path) -> tuple[bytes, dict[str, Any], str]:
     """Read a detector and check all that can be checked without running it.
 
     Nothing in the file is executed or unpickled, and no other file is read.
 
+    Returns
+    -------
+    model : bytes
+        The ONNX model.
+    metadata : dict
+        See `SHAPE`.
+    sha256 : str
+        Of the file but for its seal.
+
     Raises
     ------
     InputError
-        One line that names the file, if it is not a detector or not as it was written.
+        One line, if the file is not a detector or not as it was written.
+    OSError
+        If the file cannot be read.
     """
-    try:
-        size = Path(path).stat().st_size
-        if size > LARGEST_BYTES:
-            raise InputError(f"{size} bytes; a detector has less than {LARGEST_BYTES}")
-        content = Path(path).read_bytes()
-        digest = _check_seal(content)
-        metadata = _parse_metadata(check_model(memoryview(content)).get(KEY))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    return DetectorFile(content, metadata, digest)
+    size = path.stat().st_size
+    if size > LARGEST_BYTES:
+        raise InputError(f"{size} bytes; a detector has less than {LARGEST_BYTES}")
+    content = path.read_bytes()
+    digest = _check_seal(content)
+    return content, _parse_metadata(check_model(memoryview(content)).get(KEY)), digest
 
 
 def _check_seal(content: bytes) -> str:

@@ -1,6 +1,6 @@
 """Figures of an image that say whether it was taken like the training images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import exp, sqrt
 from typing import Any, NamedTuple
 
@@ -38,10 +38,8 @@ def image_statistics(pixels: np.ndarray, size: tuple[int, int]) -> ImageStatisti
 
 def training_ranges(statistics: list[ImageStatistics]) -> dict[str, list[float]]:
     """Smallest and largest of each figure; and as often the number of images."""
-    ranges = {
-        name: [min(values), max(values)]
-        for name, values in zip(ImageStatistics._fields, zip(*statistics, strict=True), strict=True)
-    }
+    ends = [[min(values), max(values)] for values in zip(*statistics, strict=True)]
+    ranges = dict(zip(ImageStatistics._fields, ends, strict=True))
     return {**ranges, "images": [len(statistics)] * 2}
 
 
@@ -75,9 +73,8 @@ def same_world(
     scores: Sequence[float],
     defective: int,
     rate: float,
-    held_out: Sequence[float],
     statistics: Sequence[ImageStatistics],
-    ranges: dict[str, list[float]],
+    metadata: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Compare new images with the held-out good ones and the training images.
 
@@ -89,12 +86,11 @@ def same_world(
         How many of them were called so.
     rate
         Share of good images that the threshold was to call defective.
-    held_out
-        Scores of the held-out good images.
     statistics
         Of the new images.
-    ranges
-        From `training_ranges`.
+    metadata
+        Of the detector: ``held_out_scores`` of good images, and ``training_images``, from
+        `training_ranges`.
 
     Returns
     -------
@@ -106,13 +102,11 @@ def same_world(
     total = len(scores)
     share = defective / total
     interval = rate_interval(share, total)
-    distance, p_value = kolmogorov_smirnov(scores, held_out)
-    outside = {
-        name: sum(
-            not ranges[name][0] <= getattr(row, name) <= ranges[name][1] for row in statistics
-        )
-        for name in ImageStatistics._fields
-    }
+    distance, p_value = kolmogorov_smirnov(scores, metadata["held_out_scores"])
+    outside, ranges = {}, metadata["training_images"]
+    for name, values in zip(ImageStatistics._fields, zip(*statistics, strict=True), strict=True):
+        low, high = ranges[name]
+        outside[name] = sum(not low <= value <= high for value in values)
     differences = []
     if interval[0] > rate:
         differences.append(

@@ -12,17 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from defectbench.deployment.detector import (
-    Decoded,
-    Detector,
-    Unreadable,
-    decoded_images,
-    milliseconds_since,
-)
+from defectbench.deployment.detector import AHEAD, Decoded, Detector, decoded_image
+from defectbench.deployment.detector_file import NAMES
 from defectbench.deployment.drift import ImageStatistics, image_statistics, same_world
 from defectbench.errors import InputError
 from defectbench.evaluation.map_geometry import MapScale
-from defectbench.images.decoding import load_rgb
+from defectbench.images.decoding import in_order, load_rgb
 from defectbench.images.layout import is_image
 from defectbench.images.resizing import SQUASH
 from defectbench.progress import Progress
@@ -30,7 +25,6 @@ from defectbench.reports.map_panels import draw_panels
 
 SCORES, SUMMARY, OVERLAYS = "scores.csv", "summary.json", "overlays"
 COLUMNS = ("path", "score", "threshold", "verdict", "share_of_good_below", "milliseconds")
-NAMES = ("dataset", "category", "method", "backbone")
 VERDICTS = ("good", "defective")
 LARGEST_PANEL = 1024
 WATCH_SECONDS = 1.0
@@ -103,9 +97,8 @@ class FolderScoring:
         self.detector, self.options = detector, options
         self.held_out = np.asarray(detector.metadata["held_out_scores"])
         self.scores: list[float] = []
-        self.defective = 0
         self.statistics: list[ImageStatistics] = []
-        self.unreadable: list[Unreadable] = []
+        self.unreadable: dict[str, str] = {}  # by name, why
         self.stopped = False  # set it, and scoring and watching end with the images at hand
         self._started = time.perf_counter()
         options.output.mkdir(parents=True, exist_ok=True)
@@ -124,48 +117,53 @@ class FolderScoring:
     def score(self, files: list[Path]) -> None:
         """Score files; each gets its line at once."""
         progress = Progress(len(files), str(self.options.images))
-        metadata = self.detector.metadata
-        preprocessing, bits = metadata["preprocessing"], metadata["bits"]
         wanted = itertools.takewhile(lambda _: not self.stopped, files)
-        for image in decoded_images(wanted, preprocessing, self.options.threads, bits):
-            self._done.add(self._name(image.path))
-            self._overlay(self._name(image.path)).unlink(missing_ok=True)  # of an earlier image
-            if isinstance(image, Unreadable):
-                self.unreadable.append(image)
-            else:
-                try:
-                    self._score_one(image)
-                except InputError as error:  # gone before its overlay could be drawn
-                    self.unreadable.append(Unreadable(image.path, str(error)))
+        threads = self.options.threads
+        for path, image in in_order(self._decoded, wanted, threads, AHEAD * threads):
+            name = self._name(path)
+            self._done.add(name)
+            self._overlay(name).unlink(missing_ok=True)  # of an earlier image
+            try:
+                if isinstance(image, InputError):
+                    raise image
+                self._score_one(name, image)
+            except InputError as error:  # also if it is gone before its overlay could be drawn
+                self.unreadable[name] = str(error)
             progress.advance(1)
 
     def summary(self) -> dict[str, Any]:
         """What was found, also written to `SUMMARY`."""
         metadata = self.detector.metadata
+        defective = sum(score >= self.threshold for score in self.scores)
         summary = {
             "detector_sha256": self.detector.sha256,
             "detector": "/".join(metadata[name] for name in NAMES),
             "images": len(self.scores),
-            "defective": self.defective,
-            "unreadable": [self._name(image.path) for image in self.unreadable],
+            "defective": defective,
+            "unreadable": list(self.unreadable),
             "threshold": self.threshold,
             "seconds": round(time.perf_counter() - self._started, 2),
         }
         if self.scores:
-            ranges = metadata["training_images"]
             summary["same_world"] = same_world(
-                self.scores, self.defective, self.rate, self.held_out, self.statistics, ranges
+                self.scores, defective, self.rate, self.statistics, metadata
             )
         self._write_summary(summary)
         return summary
 
-    def _score_one(self, image: Decoded) -> None:
+    def _decoded(self, path: Path) -> tuple[Path, Decoded | InputError]:
+        """An image, or why there is none: an error that a thread raises would end the others."""
+        try:
+            return path, decoded_image(path, self.detector.metadata)
+        except InputError as error:
+            return path, error
+
+    def _score_one(self, name: str, image: Decoded) -> None:
         start = time.perf_counter()
         scored = self.detector.score(image.pixels[None])
+        milliseconds = image.milliseconds + 1000 * (time.perf_counter() - start)
         score = float(scored.scores[0])
-        milliseconds = image.milliseconds + milliseconds_since(start)
         defective = score >= self.threshold
-        name = self._name(image.path)
         if self.options.overlays == "all" or (self.options.overlays == "defective" and defective):
             path = self._overlay(name)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -175,7 +173,6 @@ class FolderScoring:
         digits = repr(score), repr(self.threshold)
         self._append([name, *digits, VERDICTS[defective], f"{share:.4f}", f"{milliseconds:.1f}"])
         self.scores.append(score)
-        self.defective += defective
         self.statistics.append(image_statistics(image.pixels, image.size))
 
     def _name(self, path: Path) -> str:
@@ -236,16 +233,17 @@ def rows_that_hold(
     The row of an image that is no longer there stays: it says what was found.
     """
     scored = table.stat().st_mtime_ns
-    return [row for row in rows if _last_change(images / row["path"]) <= scored]
+    return [row for row in rows if _last_change(images / row["path"])[0] <= scored]
 
 
-def _last_change(file: Path) -> int:
-    """When a file was written or put in its place (ns); 0 for none."""
+def _last_change(file: Path) -> tuple[int, int]:
+    """When a file was written or put in its place (ns), and its size; zeros for none."""
     try:
         status = file.stat()
     except OSError:
-        return 0
-    return max(status.st_mtime_ns, status.st_ctime_ns)  # a copy may keep its original's mtime
+        return 0, 0
+    # a copy may keep the time at which its original was written
+    return max(status.st_mtime_ns, status.st_ctime_ns), status.st_size
 
 
 def remove_overlays(folder: Path, names: set[str]) -> None:
@@ -281,13 +279,7 @@ def settled_images(scoring: FolderScoring, seconds: float = WATCH_SECONDS) -> It
     """New images of a folder that fills, until stopped; each once its size has not changed."""
     seen: dict[Path, tuple[int, int]] = {}
     while not scoring.stopped:
-        now = {}
-        for path in scoring.new_images():
-            try:
-                status = path.stat()
-            except FileNotFoundError:
-                continue
-            now[path] = (status.st_size, status.st_mtime_ns)
+        now = {path: _last_change(path) for path in scoring.new_images()}
         yield [path for path, state in now.items() if seen.get(path) == state]
         seen = now
         time.sleep(seconds)

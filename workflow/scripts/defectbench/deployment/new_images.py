@@ -40,8 +40,8 @@ def score_new_images(detector_file: Path, images: Path, output: Path, threads: i
     scoring = FolderScoring(detector, Options(images, output, threads))
     scoring.score(scoring.new_images())
     scoring.summary()
-    for image in scoring.unreadable:
-        warn(image.reason)
+    for reason in scoring.unreadable.values():
+        warn(reason)
     for row in highest_scores(output)[:MOST_PICTURES]:
         picture = _picture(detector, images / row["path"])
         file = picture_file(output, row["path"])
@@ -51,11 +51,10 @@ def score_new_images(detector_file: Path, images: Path, output: Path, threads: i
 
 def _picture(detector: Detector, file: Path) -> Image.Image:
     """An image small enough for the page, its map and the marked part beside it if there is one."""
-    metadata = detector.metadata
-    if metadata["map_scale"] is None:
-        picture = load_rgb(file, metadata["bits"])
+    if detector.metadata["map_scale"] is None:
+        picture = load_rgb(file, detector.metadata["bits"])
     else:
-        image = decoded_image(file, metadata["preprocessing"], metadata["bits"])
+        image = decoded_image(file, detector.metadata)
         anomaly_map = detector.score(image.pixels[None]).maps[0]
         picture = map_picture(detector, image, anomaly_map, PANEL)
     picture.thumbnail(LARGEST, Image.Resampling.LANCZOS)

@@ -18,10 +18,12 @@ class MapScale(NamedTuple):
         Score of an ordinary pixel of a defect-free image: the bottom of the scale.
     threshold
         The detector's pixel threshold: the middle of the scale. The top lies as far above it.
+
+    Both are None of a detector that does not localize.
     """
 
-    typical: float
-    threshold: float
+    typical: float | None
+    threshold: float | None
 
     def levels(self, anomaly_map: np.ndarray) -> np.ndarray:
         """Position on the scale, float32: 0 typical, 0.5 the threshold, 1 the top and all above."""
@@ -32,16 +34,19 @@ class MapScale(NamedTuple):
         )
 
 
-def map_scale(held_out_maps: np.ndarray, rate: float) -> MapScale:
+def map_scale(held_out_maps: np.ndarray | None, rate: float) -> MapScale:
     """Scale of a detector, from its maps of good images.
 
     Parameters
     ----------
     held_out_maps
-        Of defect-free images by models fitted without them, (n_images, rows, columns).
+        Of defect-free images by models fitted without them, (n_images, rows, columns); None of a
+        detector that does not localize.
     rate
         Share of them that the pixel threshold may mark, 0 to 1.
     """
+    if held_out_maps is None:
+        return MapScale(None, None)
     return MapScale(float(np.median(held_out_maps)), pixel_threshold(held_out_maps, rate))
 
 

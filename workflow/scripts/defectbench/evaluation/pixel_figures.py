@@ -15,7 +15,6 @@ from defectbench.evaluation.pixel_metrics import (
     defect_pixel_metrics,
     figures_at,
     pixel_metrics,
-    pixel_threshold,
     pro_curve,
     rank_pixels,
 )
@@ -93,22 +92,6 @@ def pixel_figures(
             "overlap": pro_curve(ranked, CURVE_RATES).round(6).tolist(),
         },
         "reason": "",
-    }
-
-
-def map_levels(held_out: np.ndarray | None, rate: float) -> dict[str, float | None]:
-    """Levels that fix a detector's colour scale, from the maps of held-out training images.
-
-    Returns
-    -------
-    dict
-        ``typical_level``, the median of all places, and ``pixel_threshold``; None without maps.
-    """
-    if held_out is None:
-        return {"pixel_threshold": None, "typical_level": None}
-    return {
-        "pixel_threshold": pixel_threshold(held_out, rate),
-        "typical_level": float(np.median(held_out)),
     }
 
 

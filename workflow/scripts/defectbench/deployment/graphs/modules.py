@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from defectbench.scorers.grids import bilinear, gaussian_blur
+from defectbench.scorers.grids import bilinear, finest_grid, gaussian_blur
 from defectbench.scorers.linear_algebra import BLOCK
 
 Arrays = Mapping[str, np.ndarray]
@@ -14,38 +14,31 @@ Scored = tuple[torch.Tensor, torch.Tensor | None]
 
 
 class Graph(torch.nn.Module):
-    """Keeps arrays as constants of the exported graph."""
+    """Keeps arrays as constants of the exported graph.
 
-    def keep(self, **arrays: Any) -> None:
-        """Make each array an attribute of the name; its dtype stays.
+    Parameters
+    ----------
+    arrays
+        Each becomes an attribute of its name; its dtype stays. Numbers too: the exporter rounds a
+        Python float to float32.
+    parameters
+        Of the scorer's constructor, for graphs that depend on them.
+    """
 
-        Numbers too: the exporter rounds a Python float to float32.
-        """
+    def __init__(self, arrays: Mapping[str, Any], parameters: Mapping[str, Any] | None = None):
+        super().__init__()
         for name, array in arrays.items():
             self.register_buffer(name, torch.from_numpy(np.array(array)))
 
 
-class Projection(Graph):
-    """Coordinates on principal components, float64 as in `scorers.linear_algebra.project`."""
-
-    def __init__(self, mean: np.ndarray, components: np.ndarray) -> None:
-        super().__init__()
-        self.keep(mean=mean.astype(np.float64), components=components)
-
-    def forward(self, layer: torch.Tensor) -> torch.Tensor:
-        centred = layer.flatten(1).double() - self.mean
-        return centred @ self.components.double().T
-
-
 class SquaredDistances(Graph):
-    """Squared distances to stored points: float64, (n_images, n_points).
+    """Squared distances of one layer's features to stored points: float64, (n_images, n_points).
 
     The points are centred before they are rounded to float32, so that a large mean costs no
     accuracy, and their norms are those of the rounded ones.
     """
 
     def __init__(self, points: np.ndarray) -> None:
-        super().__init__()
         origin = points.mean(axis=0, dtype=np.float64)
         centred = np.empty(points.shape, np.float32)
         norms = np.zeros(len(points))
@@ -53,12 +46,30 @@ class SquaredDistances(Graph):
             columns = slice(start, start + BLOCK)
             centred[:, columns] = points[:, columns] - origin[columns]
             norms += (centred[:, columns].astype(np.float64) ** 2).sum(axis=1)
-        self.keep(origin=origin, points=centred, norms=norms)
+        super().__init__({"origin": origin, "points": centred, "norms": norms})
 
-    def forward(self, layer: torch.Tensor) -> torch.Tensor:
-        centred = layer.flatten(1).double() - self.origin
+    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        centred = as_matrix(features) - self.origin
         own = (centred**2).sum(1, keepdim=True)
         return (own + self.norms - 2 * centred @ self.points.double().T).clamp(min=0)
+
+
+def as_matrix(features: list[torch.Tensor]) -> torch.Tensor:
+    """Features of the one layer that is read, float64, (n_images, n_dimensions)."""
+    (layer,) = features
+    return layer.flatten(1).double()
+
+
+def squared_residual(
+    vectors: torch.Tensor, mean: torch.Tensor, components: torch.Tensor
+) -> torch.Tensor:
+    """Squared error between vectors (…, n_dimensions) and their reconstruction, in each dimension.
+
+    The residual is formed and not the difference of two norms, which loses in float32 what the
+    norms have in common.
+    """
+    centred = (vectors.double() - mean).float()
+    return (centred - (centred @ components.T) @ components) ** 2
 
 
 def resize(maps: torch.Tensor, grid: Sequence[int]) -> torch.Tensor:
@@ -67,25 +78,21 @@ def resize(maps: torch.Tensor, grid: Sequence[int]) -> torch.Tensor:
         torch.from_numpy(bilinear(np.eye(old, dtype=np.float32), (new, old)))
         for old, new in zip(maps.shape[-2:], grid, strict=True)
     )
-    return apply_to_axes(maps, to_rows, to_columns)
-
-
-def smoothing_matrix(old: int, size: int) -> np.ndarray:
-    """`scorers.grids.smooth_maps` along one axis as a matrix: float64, (size, old)."""
-    columns = np.eye(old)[:, :, None]
-    return gaussian_blur(bilinear(columns, (size, 1)), size / 64)[:, :, 0].T
-
-
-def apply_to_axes(
-    maps: torch.Tensor, to_rows: torch.Tensor, to_columns: torch.Tensor
-) -> torch.Tensor:
-    """Maps (..., height, width) with a matrix applied to either axis."""
     return to_rows @ maps @ to_columns.T
+
+
+def smooth(maps: torch.Tensor, size: int) -> torch.Tensor:
+    """What `scorers.grids.smooth_maps` gives, as a product with a matrix for either axis."""
+    to_rows, to_columns = (
+        torch.from_numpy(gaussian_blur(bilinear(np.eye(old)[:, :, None], (size, 1)), size / 64))
+        for old in maps.shape[-2:]
+    )
+    return (to_rows[:, :, 0].T @ maps.double() @ to_columns[:, :, 0]).float()
 
 
 def patches(features: list[torch.Tensor], *, neighbourhood: bool = False) -> torch.Tensor:
     """What `scorers.grids.patch_features` gives: (n_images, height, width, channels)."""
-    grid = max((tuple(layer.shape[2:]) for layer in features), key=np.prod)
+    grid = finest_grid(features)
     parts = []
     for layer in features:
         if neighbourhood:
