@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from defectbench.features.feature_file import Pass
 from defectbench.garbage import not_collecting
@@ -114,14 +114,8 @@ def claimed_gpu(gpus: Sequence[str], locks: Path | None = None) -> Iterator[int]
         time.sleep(POLL_SECONDS)
 
 
-@contextlib.contextmanager
-def _lock_file(path: Path) -> Iterator[int]:
-    """File descriptor of a lock file, made if need be; another user's is opened as it is."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def _lock_file(path: Path) -> BinaryIO:
+    """A lock file, opened to be read: another user's could not be written, nor touched."""
+    if not path.exists():
+        path.touch(0o644)
+    return open(path, "rb")
