@@ -1,30 +1,20 @@
 """CPU seconds per image of decoding a folder in three preprocessings, by a checkout's own code.
 
-The package is the one on PYTHONPATH; it may be of a time when each preprocessing was decoded for
-itself.
+The package is the one on PYTHONPATH.
 """
 
 import argparse
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from inputs import PREPROCESSINGS
 
 try:
     from defectbench.features.category import decode_ahead
-except ModuleNotFoundError:
-    from defectbench.images import decode_images
-
-    def decode_ahead(
-        files: list[Path], preprocessings: Mapping[str, Mapping[str, Any]], threads: int
-    ) -> Iterator[np.ndarray]:
-        for preprocessing in preprocessings.values():
-            yield from decode_images(files, preprocessing, threads)
+except ImportError:  # a checkout in which blocks had a module of their own
+    from defectbench.features.blocks import decode_ahead
 
 
 def main() -> None:

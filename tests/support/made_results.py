@@ -11,7 +11,7 @@ from PIL import Image
 from specifications import specification
 
 from defectbench.images.index import IndexRow
-from defectbench.records import write_held_out, write_model, write_scores
+from defectbench.records import write_held_out, write_scores, write_specified
 from defectbench.storage import write_json
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
@@ -59,7 +59,7 @@ def write_cell(
     train = [IndexRow(f"{k}.png", "train", 0, "good", "", 8, 8, "L", "") for k in range(count)]
     write_held_out(folder / "held_out_scores.tsv", train, [np.arange(count)], held_out)
     made = specification(versions={"numpy": np.__version__})
-    write_model(folder / "model.h5", {}, made)
+    write_specified(folder / "model.h5", {}, made)
     write_json(folder / "held_out_check.json", {"warnings": []})
     write_json(folder.parents[1] / "notes.json", [])
     write_cost(folder)

@@ -32,7 +32,7 @@ def score_images(folder: Path) -> dict[str, float]:
     ]
     write_index(folder / "index.tsv", rows)
     X = np.random.default_rng(0).normal(size=(len(rows), 3)).astype(np.float32)
-    made = {"device": "CPU", "images_sha256": "", "versions": {}, "code_features": ""}
+    made = {"code": {"features": ""}}
     write_arrays(folder / "features.h5", {"X": X}, {"provenance": made})
     write_json(folder / "extraction_cost.json", {"/": 12.0})
     run_script(
@@ -46,7 +46,7 @@ def score_images(folder: Path) -> dict[str, float]:
         output={name: folder / file for name, file in OUTPUTS.items()},
         params={
             "groups": "",
-            "group": "/",
+            "features_group": "/",
             "layers": ["X"],
             "scorer": "nearest_neighbour",
             "parameters": {},

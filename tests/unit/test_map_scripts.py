@@ -11,7 +11,7 @@ from specifications import specification
 
 from defectbench.images.index import IndexRow, write_index
 from defectbench.images.resizing import to_square
-from defectbench.records import write_maps, write_metrics, write_scores
+from defectbench.records import write_metrics, write_scores, write_specified
 from defectbench.storage import read_json
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
@@ -72,7 +72,7 @@ class Cell:
         inputs = {name: str(self.folder / file) for name, file in files.items()}
         write_index(Path(inputs["index"]), self.rows)
         made = specification(preprocessing=self.preprocessing)
-        write_maps(inputs["maps"], self.maps, made)
+        write_specified(inputs["maps"], self.maps, made)
         write_scores(inputs["scores"], self.rows, np.array([5.0, 0.5, 0.0, 0.0]))
         write_metrics(inputs["metrics"], {"thresholds": {"honest": 1.0}, "specification": made})
         job = SimpleNamespace(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from defectbench.evaluation.bootstrap import independent_images
-from defectbench.evaluation.choice import choose, preference
+from defectbench.evaluation.decision import choose, preference
 from defectbench.evaluation.image_metrics import (
     average_precision,
     confusion_at,

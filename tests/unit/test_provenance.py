@@ -215,8 +215,10 @@ def test_modules_import_in_the_direction_of_the_data():
             assert name.split(".")[0] in {*order[: stage + 1], *beside}, (source, name)
 
 
-def test_no_class_is_longer_than_150_lines():
+def test_modules_and_classes_can_be_read_in_one_go():
     for source in provenance.PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(source.read_text())):
+        text = source.read_text()
+        assert text.count("\n") <= 300, source
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ClassDef):
                 assert node.end_lineno - node.lineno < 150, (source, node.name)

@@ -6,7 +6,7 @@ import pytest
 from runs import PAGE, ROOT, TABLE, run_importing, said, snakemake
 
 from defectbench.errors import InputError
-from defectbench.snakemake_version import check_snakemake
+from defectbench.startup import check_snakemake, settings_files
 
 OWN_WORKFLOW = """
 rule first:
@@ -65,3 +65,23 @@ def test_a_patch_release_of_the_tested_snakemake_is_taken(tmp_path: Path):
     pinned = (ROOT / "envs" / "requirements.txt").read_text().split("snakemake==")[1].split()[0]
     requirements.write_text(f"snakemake=={pinned.rpartition('.')[0]}.99\n")
     check_snakemake(requirements)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("datasets: {}", ["project", "own"]),
+        ("seed: [", ["project", "own"]),
+        ("{datasets: {}, preprocessings: {}, methods: {}}", ["own"]),
+        (None, ["project"]),
+    ],
+    ids=["some keys", "no YAML", "a whole config", "no file"],
+)
+def test_a_whole_config_in_the_folder_of_the_run_stands_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, read: list[str]
+):
+    monkeypatch.chdir(tmp_path)
+    if text is not None:
+        (tmp_path / "config.yaml").write_text(text)
+    files = {"project": ROOT / "config.yaml", "own": tmp_path / "config.yaml"}
+    assert [Path(file).resolve() for file in settings_files()] == [files[name] for name in read]

@@ -24,7 +24,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from defectbench.errors import InputError
 from defectbench.garbage import leave_what_is_there
-from defectbench.snakemake_version import check_snakemake
+from defectbench.startup import check_snakemake, settings_files
 
 leave_what_is_there()
 try:
@@ -91,13 +91,10 @@ if workflow.is_main_process:
     atexit.register(CONTENTS.save)
 
 
-configfile: os.path.relpath(PROJECT_CONFIG)
+# a config.yaml in the folder of the run is the importing workflow's, if there is one
+for file in [os.path.relpath(PROJECT_CONFIG)] if is_module else settings_files():
 
-
-# one in the folder of the run, if that is another folder; an importing workflow's is its own
-if not is_module and Path("config.yaml").exists() and not PROJECT_CONFIG.samefile("config.yaml"):
-
-    configfile: "config.yaml"
+    configfile: file
 
 
 # Snakemake leaves out what stands above for a module with a `config:`. And it reads the module's

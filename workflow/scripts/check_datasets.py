@@ -34,6 +34,7 @@ from defectbench.images.indexing import examine_category
 from defectbench.provenance import FACTS
 from defectbench.sources import dataset_source
 from defectbench.sources.base import ImageSource
+from defectbench.startup import settings_files
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -70,8 +71,7 @@ def collecting(problems: list[str]) -> Iterator[None]:
 def merged_config(settings: Sequence[str]) -> dict[str, Any]:
     """The project's settings with the user's merged over them, checked as a run checks them."""
     config: dict[str, Any] = {}
-    own = [Path("config.yaml")] * Path("config.yaml").is_file()  # as in rules/setup.smk
-    for file in [ROOT / "config.yaml", *own, *settings]:
+    for file in [*settings_files(), *settings]:
         try:
             loaded = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError) as error:

@@ -14,7 +14,13 @@ from defectbench.errors import InputError, job_log
 from defectbench.features.backbones import load_backbone
 from defectbench.features.taps import Tap
 from defectbench.provenance import FACTS, file_sha256, library_versions
-from defectbench.records import Specification, read_held_out, read_metrics, read_model, read_scores
+from defectbench.records import (
+    Specification,
+    read_held_out,
+    read_metrics,
+    read_scores,
+    read_specified,
+)
 from defectbench.storage import atomic_path, read_arrays, write_json
 
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "onnxscript", "pillow", "timm", "torch", "torchvision")
@@ -48,7 +54,7 @@ def detector_module(arrays: dict, cell: Benchmarked, weights: str) -> DetectorMo
 with job_log(snakemake.log[0]):
     given, params, names = snakemake.input, snakemake.params, dict(snakemake.wildcards)
     torch.set_num_threads(snakemake.threads)
-    arrays, specification = read_model(given.model)
+    arrays, specification = read_specified(given.model)
     check_specification(specification, given.model, given.weights)
     cell = Benchmarked(
         names,

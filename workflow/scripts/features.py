@@ -21,7 +21,7 @@ with job_log(snakemake.log[0]):
     passes = [Pass.of_entry(entry, weights[entry["backbone"]]) for entry in params.passes]
     shared = {
         "images_sha256": images_digest(index),
-        "code_features": params.code["code"],
+        "code": {"features": params.code["code"]},
         "versions": library_versions(*LIBRARIES),
         "bits": params.bits,
     }

@@ -13,8 +13,9 @@ with job_log(snakemake.log[0]):
     provenance = {
         "images_sha256": images_digest(given.index),
         "device": "given features",
-        "code_features": snakemake.params.code["code"],
+        "code": {"features": snakemake.params.code["code"]},
         "versions": library_versions("numpy", "h5py"),
+        **{"preprocessing": {}, "bits": None, "precision": "", "weights_sha256": ""},
     }
     with create_h5(snakemake.output.features, {"provenance": provenance}) as file:
         create_array(file, "X", given.X.shape, "float32")[...] = given.X

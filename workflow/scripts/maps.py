@@ -5,7 +5,7 @@ from pathlib import Path
 from defectbench.errors import job_log
 from defectbench.evaluation.map_geometry import MapScale
 from defectbench.images.index import read_index
-from defectbench.records import read_maps, read_metrics, read_scores
+from defectbench.records import read_metrics, read_scores, read_specified
 from defectbench.reports.pictures import Picture, choose_pictures, draw_image, file_names, verdicts
 from defectbench.storage import atomic_path, read_json, write_json
 
@@ -16,7 +16,7 @@ with job_log(snakemake.log[0]):
     threshold, specification = metrics["thresholds"]["honest"], metrics["specification"]
     scale = MapScale(pixels["typical_level"], pixels["pixel_threshold"])
     masked = {row.path: row for row in read_index(given.index) if row.mask}
-    test, maps = read_scores(given.scores), read_maps(given.maps)[0].get("test")
+    test, maps = read_scores(given.scores), read_specified(given.maps)[0].get("test")
     judged = verdicts(test, threshold)
     if maps is None:
         pictures = []

@@ -7,7 +7,7 @@ from defectbench.errors import job_log
 from defectbench.evaluation.pixel_figures import check_finite, map_levels, pixel_figures
 from defectbench.images.index import read_index
 from defectbench.images.resizing import SQUASH
-from defectbench.records import read_maps, read_scores, with_code
+from defectbench.records import read_scores, read_specified, with_code
 from defectbench.storage import write_json
 
 with job_log(snakemake.log[0]):
@@ -16,7 +16,7 @@ with job_log(snakemake.log[0]):
     groups = read_scores(given.scores).groups
     test = [row for row in read_index(given.index) if row.split == "test"]
     test = [replace(row, group=group) for row, group in zip(test, groups, strict=True)]
-    maps, specification = read_maps(given.maps)
+    maps, specification = read_specified(given.maps)
     for stored in maps.values():
         check_finite(given.maps, stored)
     levels = map_levels(maps.get("held_out"), params.false_positive_rate)

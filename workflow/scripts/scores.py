@@ -1,23 +1,17 @@
 """Rule `scores`: fit a detector on the training images, score the test images and held-out ones."""
 
-import resource
 from pathlib import Path
 
 import numpy as np
 
+from defectbench import records
 from defectbench.errors import job_log
 from defectbench.evaluation.scoring import fit_and_score
 from defectbench.features.feature_file import read_layers
 from defectbench.images.groups import group_notes, read_grouped_index
 from defectbench.images.index import dataset_digest
 from defectbench.progress import warn
-from defectbench.records import (
-    model_specification,
-    write_held_out,
-    write_maps,
-    write_model,
-    write_scores,
-)
+from defectbench.provenance import peak_memory_mb
 from defectbench.scorers import scorer_class
 from defectbench.scorers.base import take_images
 from defectbench.storage import read_json, write_json
@@ -39,21 +33,20 @@ with job_log(snakemake.log[0]):
     )
 
     trimmed = {"trimmed": params.trimmed} if params.trimmed else {}
-    specification = model_specification(
-        made,
-        scorer=params.scorer,
-        parameters=params.parameters | trimmed,
-        layers=params.layers,
-        groups=params.groups,
-        folds=params.folds,
-        dataset_sha256=dataset_digest(index),
-        code=params.code["code"],
-    )
-    write_model(output.model, scorer.to_arrays(), specification)
-    write_scores(output.scores, test, found.scores)
+    made |= {
+        "scorer": params.scorer,
+        "parameters": params.parameters | trimmed,
+        "layers": params.layers,
+        "groups": params.groups,
+        "folds": params.folds,
+        "dataset_sha256": dataset_digest(index),
+    }
+    specification = records.with_code(made, "scorer", params.code["code"])
+    records.write_specified(output.model, scorer.to_arrays(), specification)
+    records.write_scores(output.scores, test, found.scores)
     kept = [train[row] for row in found.left]
-    write_held_out(output.held_out, kept, found.folds, found.held_out)
-    write_maps(output.maps, found.maps, specification)
+    records.write_held_out(output.held_out, kept, found.folds, found.held_out)
+    records.write_specified(output.maps, found.maps, specification)
     left_out = np.setdiff1d(np.arange(len(train)), found.left)
     notes = group_notes(index) if any(row.group for row in kept) or params.groups else []
     check = found.check | {"warnings": found.check["warnings"] + notes}
@@ -67,6 +60,6 @@ with job_log(snakemake.log[0]):
             "score_cpu_ms_per_image": 1000 * found.score_cpu_seconds / len(test),
             "fit_cpu_seconds": found.fit_cpu_seconds,
             "model_bytes": Path(output.model).stat().st_size,
-            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "peak_mb": peak_memory_mb(),
         },
     )

@@ -1,14 +1,15 @@
 """Rule `study`: a detector on more and more training images, or on some defective ones."""
 
 from defectbench.errors import job_log
+from defectbench.records import with_code
 from defectbench.scorers import scorer_class
 from defectbench.studies.results import Settings, write_study
 from defectbench.studies.training_set import effective_settings, training_set_levels
-from defectbench.studies.trial import read_category, with_study_code
+from defectbench.studies.trial import read_category
 
 with job_log(snakemake.log[0]):
     given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
-    category, provenance = read_category(
+    category, made = read_category(
         given.index,
         given.features,
         params.features_group,
@@ -33,5 +34,5 @@ with job_log(snakemake.log[0]):
         settings,
         category.images,
         levels=levels,
-        specification=with_study_code(provenance, params.code["code"]),
+        specification=with_code(made, "study", params.code["code"]),
     )

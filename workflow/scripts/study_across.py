@@ -1,15 +1,16 @@
 """Rule `study_across`: a detector and its threshold on test images of other places."""
 
 from defectbench.errors import job_log
+from defectbench.records import with_code
 from defectbench.scorers import scorer_class
 from defectbench.studies.across import across, fitted_rows, judging_rows
 from defectbench.studies.results import Settings, write_study
-from defectbench.studies.trial import read_category, with_study_code
+from defectbench.studies.trial import read_category
 
 with job_log(snakemake.log[0]):
     given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     arrays = (params.features_group, params.layers)
-    home, provenance = read_category(
+    home, made = read_category(
         given.index, given.features, *arrays, params.groups, wildcards.category
     )
     settings = Settings(params.false_positive_rate, params.folds, params.seed, params.trimmed)
@@ -32,5 +33,5 @@ with job_log(snakemake.log[0]):
         settings,
         home.images,
         levels=levels,
-        specification=with_study_code(provenance, params.code["code"]),
+        specification=with_code(made, "study", params.code["code"]),
     )

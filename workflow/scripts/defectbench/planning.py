@@ -2,8 +2,8 @@
 
 This replaces three private parts of Snakemake (its record of finished jobs, the time of a job's
 oldest output, and the question which of the two has changed), because no option, plugin or
-directive lets a workflow decide by content; `snakemake_version` refuses versions of which this has
-not been tested. It may go when Snakemake keeps its records beside the results, by content.
+directive lets a workflow decide by content; `startup` refuses versions of which this has not been
+tested. It may go when Snakemake keeps its records beside the results, by content.
 """
 
 import asyncio

@@ -4,7 +4,7 @@ Each file is written and read here alone. Snakemake names the files, `storage` m
 or absent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
@@ -67,79 +67,33 @@ class Specification(TypedDict):
     code: dict[str, str]
 
 
-def model_specification(
-    made: Mapping[str, Any],
-    *,
-    scorer: str,
-    parameters: dict[str, Any],
-    layers: list[str],
-    groups: str | dict[str, str],
-    folds: int,
-    dataset_sha256: str,
-    code: str,
-) -> Specification:
-    """Specification of a new model.
-
-    Parameters
-    ----------
-    made
-        Provenance of the features, from the feature file.
-    code
-        Digest of the code that fits and scores; the other parameters are those of
-        `Specification`.
-    """
-    return Specification(
-        scorer=scorer,
-        parameters=parameters,
-        layers=layers,
-        preprocessing=made.get("preprocessing", {}),
-        bits=made.get("bits"),
-        precision=made.get("precision", ""),
-        device=made["device"],
-        weights_sha256=made.get("weights_sha256", ""),
-        groups=groups,
-        folds=folds,
-        images_sha256=made["images_sha256"],
-        dataset_sha256=dataset_sha256,
-        versions=made["versions"],
-        code={"features": made["code_features"], "scorer": code},
-    )
-
-
 def with_code(specification: Specification, stage: str, digest: str) -> Specification:
     """The same after one more stage has worked on it."""
     return specification | {"code": specification["code"] | {stage: digest}}
 
 
-def write_model(
+def write_specified(
     path: str | Path, arrays: Mapping[str, np.ndarray], specification: Specification
 ) -> None:
-    """Store a fitted scorer, from its `to_arrays`, with its specification."""
+    """Store arrays with the specification of the model that they are, or that made them.
+
+    ``model.h5`` holds a fitted scorer's `to_arrays`; ``maps.h5`` anomaly maps, float32, (n_images,
+    rows, columns), by ``test`` and ``held_out``, none of a detector that does not localize;
+    ``replicates.h5`` the bootstrap's replicates by metric.
+    """
     write_arrays(path, arrays, {"specification": specification})
 
 
-def read_model(path: str | Path) -> tuple[dict[str, np.ndarray], Specification]:
-    """Arrays and specification of a model."""
+def read_specified(path: str | Path) -> tuple[dict[str, np.ndarray], Specification]:
+    """Arrays and specification of a file made by `write_specified`."""
     arrays, attributes = read_arrays(path)
     return arrays, attributes["specification"]
 
 
 def read_specification(path: str | Path) -> Specification:
-    """Specification of a model, or of the maps that it made, without their arrays."""
+    """The specification alone, without the arrays, which can be large."""
     with open_h5(path) as file:
         return read_attributes(file)["specification"]
-
-
-def write_maps(
-    path: str | Path, maps: Mapping[str, np.ndarray], specification: Specification
-) -> None:
-    """Store anomaly maps of the images in ``test`` and ``held_out``; none where none localizes."""
-    write_arrays(path, maps, {"specification": specification})
-
-
-def read_maps(path: str | Path) -> tuple[dict[str, np.ndarray], Specification]:
-    """Anomaly maps by ``test`` and ``held_out``, float32, (n_images, rows, columns)."""
-    return read_model(path)
 
 
 class Scores(NamedTuple):
@@ -199,14 +153,7 @@ def write_scores(path: str | Path, rows: Sequence[IndexRow], scores: np.ndarray)
 
 def read_scores(path: str | Path) -> Scores:
     """Scores of test images."""
-    rows = read_tsv(path)
-    return Scores(
-        [row["path"] for row in rows],
-        np.array([row["label"] for row in rows], int),
-        np.array([row["defect"] for row in rows], str),
-        np.array([row["group"] for row in rows], str),
-        np.array([row["anomaly_score"] for row in rows], float),
-    )
+    return Scores(*_columns(path, path=list, label=int, defect=str, group=str, anomaly_score=float))
 
 
 def write_held_out(
@@ -237,13 +184,15 @@ def write_held_out(
 
 def read_held_out(path: str | Path) -> HeldOutScores:
     """Held-out scores of training images."""
+    return HeldOutScores(*_columns(path, path=list, group=str, fold=int, anomaly_score=float))
+
+
+def _columns(path: str | Path, **kinds: type) -> Iterator[list[str] | np.ndarray]:
+    """Columns of a TSV file: a list of texts, or an array of a kind."""
     rows = read_tsv(path)
-    return HeldOutScores(
-        [row["path"] for row in rows],
-        np.array([row["group"] for row in rows], str),
-        np.array([row["fold"] for row in rows], int),
-        np.array([row["anomaly_score"] for row in rows], float),
-    )
+    for name, kind in kinds.items():
+        texts = [row[name] for row in rows]
+        yield texts if kind is list else np.array(texts, kind)
 
 
 class Metrics(TypedDict):

@@ -9,13 +9,7 @@ import numpy as np
 
 from defectbench.evaluation.cautions import FLAGS
 from defectbench.evaluation.image_metrics import Confusion
-from defectbench.records import (
-    HeldOutScores,
-    Scores,
-    read_held_out,
-    read_metrics,
-    read_scores,
-)
+from defectbench.records import HeldOutScores, Scores, read_held_out, read_metrics, read_scores
 from defectbench.storage import read_arrays, read_json
 
 SEPARATOR = "@"

@@ -6,7 +6,7 @@ images are left out together.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -29,45 +29,13 @@ RATE = 0.05
 """False-positive rate of the threshold at which two splits are compared, whatever is configured."""
 
 SIGNIFICANCE = 0.001
+NEIGHBOUR_SIGNS = ("nearest_neighbour_ratio", "near_duplicates")
+RATES = ("shuffled_rate", "contiguous_rate")
 BLOCK = 1024
 ADVICE = "if several images show one part, set `groups` of the dataset"
 
 
-class NearDuplicates(NamedTuple):
-    """Result of `near_duplicates`.
-
-    Attributes
-    ----------
-    nearest_neighbour_ratio
-        Median over the images of the distance to the nearest image, divided by that to the tenth.
-    near_duplicates
-        Share of the images with a ratio so small that in an even spread one image in a hundred has
-        it.
-    """
-
-    nearest_neighbour_ratio: float
-    near_duplicates: float
-
-
-class Jump(NamedTuple):
-    """Result of `contiguous_jump`.
-
-    Attributes
-    ----------
-    shuffled_rate
-        Share of the shuffled folds' held-out scores above a threshold for 5 %.
-    contiguous_rate
-        Share of the contiguous folds' scores above the same threshold.
-    significant
-        Whether that is more than chance explains.
-    """
-
-    shuffled_rate: float
-    contiguous_rate: float
-    significant: bool
-
-
-def near_duplicates(X: np.ndarray) -> NearDuplicates:
+def near_duplicates(X: np.ndarray) -> tuple[float, float]:
     """How much closer the nearest image is than the farther neighbours let expect.
 
     In an even spread of D dimensions, the ball around a point up to its first neighbour has a share
@@ -81,6 +49,14 @@ def near_duplicates(X: np.ndarray) -> NearDuplicates:
     ----------
     X
         Features of more than 20 training images, (n_images, n_dimensions).
+
+    Returns
+    -------
+    nearest_neighbour_ratio : float
+        Median over the images of the distance to the nearest image, divided by that to the tenth.
+    near_duplicates : float
+        Share of the images with a ratio so small that in an even spread one image in a hundred has
+        it.
     """
     distances = _neighbour_distances(X, 2 * NEIGHBOURS)
     first, inner, outer = distances[:, [0, NEIGHBOURS - 1, 2 * NEIGHBOURS - 1]].T
@@ -90,17 +66,12 @@ def near_duplicates(X: np.ndarray) -> NearDuplicates:
     dimension = np.log(0.5) / np.log(np.clip(spread, 1e-9, 1 - 1e-9))
     # the first of n - 1 inner neighbours is this near by chance in the share RARE of all images
     limit = (1 - (1 - RARE) ** (1 / (NEIGHBOURS - 1))) ** (1 / dimension)
-    return NearDuplicates(float(np.median(nearest)), float((nearest < limit).mean()))
+    return float(np.median(nearest)), float((nearest < limit).mean())
 
 
-def _are_too_many(above: int, n_images: int) -> bool:
-    """Whether so many images are above the threshold less than once in a thousand by chance."""
-    from scipy.special import bdtrc  # seldom needed, and half of what a detector's job imports
-
-    return float(bdtrc(above - 1, n_images, RATE)) < SIGNIFICANCE
-
-
-def contiguous_jump(scorer: Scorer, X: Features, shuffled_scores: np.ndarray, n_folds: int) -> Jump:
+def contiguous_jump(
+    scorer: Scorer, X: Features, shuffled_scores: np.ndarray, n_folds: int
+) -> tuple[float, float, bool]:
     """Whether held-out scores rise when neighbours in the index are left out together.
 
     A rise is significant if two tests agree, for a detector with few images per parameter can fail
@@ -117,26 +88,30 @@ def contiguous_jump(scorer: Scorer, X: Features, shuffled_scores: np.ndarray, n_
         Held-out scores of shuffled folds.
     n_folds
         Number of folds.
+
+    Returns
+    -------
+    shuffled_rate, contiguous_rate : float
+        Shares of the shuffled and of the contiguous folds' held-out scores above one threshold,
+        which is set on the former for `RATE`.
+    significant : bool
+        Whether the rise is more than chance explains.
     """
+    from scipy.special import bdtrc  # half of what the jobs of most detectors would import
+
     n_images = number_of_images(X)
     scores = held_out(scorer, X, contiguous_folds(n_images, n_folds)).scores
     threshold = threshold_at_false_positive_rate(shuffled_scores, RATE)
     above = int((scores >= threshold).sum())
     # three standard deviations of a fair coin, each of which is 0.5 / √n
     rises = float((scores > shuffled_scores).mean()) > 0.5 + 1.5 / n_images**0.5
-    return Jump(
-        shuffled_rate=float((shuffled_scores >= threshold).mean()),
-        contiguous_rate=above / n_images,
-        significant=rises and _are_too_many(above, n_images),
-    )
+    too_many = float(bdtrc(above - 1, n_images, RATE)) < SIGNIFICANCE
+    shuffled_rate = float((shuffled_scores >= threshold).mean())
+    return shuffled_rate, above / n_images, rises and too_many
 
 
 def check_held_out(
-    scorer: Scorer,
-    X: Features,
-    groups: Sequence[str],
-    scores: np.ndarray,
-    n_folds: int,
+    scorer: Scorer, X: Features, groups: Sequence[str], scores: np.ndarray, n_folds: int
 ) -> dict[str, Any]:
     """What is to be known about the held-out scores of a detector.
 
@@ -163,10 +138,7 @@ def check_held_out(
     """
     found: dict[str, Any] = {
         "groups": independent_images(groups) if any(groups) else None,
-        "nearest_neighbour_ratio": None,
-        "near_duplicates": None,
-        "shuffled_rate": None,
-        "contiguous_rate": None,
+        **dict.fromkeys((*NEIGHBOUR_SIGNS, *RATES)),
         "warnings": [],
     }
     if found["groups"] == 1:
@@ -176,21 +148,21 @@ def check_held_out(
         )
     if found["groups"] or number_of_images(X) < FEWEST_IMAGES:
         return found
-    close = near_duplicates(X[-1] if isinstance(X, list) else X)
-    found |= close._asdict()
-    if close.near_duplicates > MANY:
+    signs = near_duplicates(X[-1] if isinstance(X, list) else X)
+    found |= zip(NEIGHBOUR_SIGNS, signs, strict=True)
+    if signs[1] > MANY:
         found["warnings"].append(
-            f"{close.near_duplicates:.0%} of the training images have one neighbour far closer "
+            f"{signs[1]:.0%} of the training images have one neighbour far closer "
             f"than the others, as exposures of one part do; {ADVICE}"
         )
     if scorer.draws:
         return found  # their fits take too long to be made twice
-    jump = contiguous_jump(scorer, X, scores, n_folds)
-    found |= {"shuffled_rate": jump.shuffled_rate, "contiguous_rate": jump.contiguous_rate}
-    if jump.significant:
+    *rates, significant = contiguous_jump(scorer, X, scores, n_folds)
+    found |= zip(RATES, rates, strict=True)
+    if significant:
         found["warnings"].append(
             "held-out scores rise when neighbouring images are left out together: "
-            f"{jump.contiguous_rate:.0%} instead of {RATE:.0%} would be called defective; {ADVICE}"
+            f"{rates[1]:.0%} instead of {RATE:.0%} would be called defective; {ADVICE}"
         )
     return found
 

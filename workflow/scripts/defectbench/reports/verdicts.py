@@ -53,7 +53,7 @@ def read_new_images(folders: Sequence[Path], decision: Mapping[str, Any]) -> lis
     folders
         ``{category}/{method}/{backbone}/new_images`` of every detector that was exported.
     decision
-        From `choice.decide`.
+        From `decision.decide`.
     """
     found: dict[str, dict[str, Path]] = {}
     for folder in folders:

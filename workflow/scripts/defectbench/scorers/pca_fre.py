@@ -5,17 +5,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from defectbench.errors import InputError
+from defectbench.scorers import linear_algebra
 from defectbench.scorers.base import Features, Scorer, layer_list, map_list
 from defectbench.scorers.grids import bilinear, finest_grid
-from defectbench.scorers.linear_algebra import (
-    Components,
-    inner_products,
-    kernel_components,
-    principal_components,
-    project,
-    reconstruction_error,
-    squared_residual,
-)
 
 INNER_FOLDS = 5
 
@@ -83,7 +75,8 @@ class PcaFre(Scorer):
         """Learn mean and components of each layer; see `Scorer.fit`."""
         layers = layer_list(X) if isinstance(X, np.ndarray) else map_list(X)
         share = float(self.variance)
-        analyses = [principal_components(_flat(layer), keep=share) for layer in layers]
+        matrices = map(_flat, layers)
+        analyses = [linear_algebra.principal_components(each, keep=share) for each in matrices]
         self.mean_ = [analysis.mean for analysis in analyses]
         self.components_ = [analysis.components for analysis in analyses]
         self.layer_means_ = np.ones(1)
@@ -96,7 +89,7 @@ class PcaFre(Scorer):
         layers = layer_list(X)
         if self._scores_the_map():
             return self.score_and_map(X)[0]
-        coordinates, squared_norm = project(_flat(layers[0]), self._analyses()[0])
+        coordinates, squared_norm = linear_algebra.project(_flat(layers[0]), self._analyses()[0])
         # rounding may leave a perfectly reconstructed feature just below 0
         return np.maximum(squared_norm - (coordinates**2).sum(axis=1), 0)
 
@@ -109,12 +102,12 @@ class PcaFre(Scorer):
         layers = map_list(X)
         analyses = self._analyses()
         if len(layers) == 1:
-            return squared_residual(layers[0], analyses[0]).astype(np.float32)
+            return linear_algebra.squared_residual(layers[0], analyses[0]).astype(np.float32)
         grid = (self.map_size, self.map_size) if self.map_size else finest_grid(layers)
         combined = np.zeros((len(layers[0]), *grid), np.float32)
         for layer, analysis, mean in zip(layers, analyses, self.layer_means_, strict=True):
             scale = layer.shape[1] * mean * len(layers)
-            combined += bilinear((squared_residual(layer, analysis) / scale), grid)
+            combined += bilinear(linear_algebra.squared_residual(layer, analysis) / scale, grid)
         return combined
 
     def score_and_map(self, X: Features) -> tuple[np.ndarray, np.ndarray]:
@@ -130,8 +123,8 @@ class PcaFre(Scorer):
         """The sum of one layer's map is known without it."""
         return self.image_score == "max" or len(self.mean_) > 1
 
-    def _analyses(self) -> list[Components]:
-        return list(map(Components, self.mean_, self.components_))
+    def _analyses(self) -> list[linear_algebra.Components]:
+        return list(map(linear_algebra.Components, self.mean_, self.components_))
 
 
 def _flat(layer: np.ndarray) -> np.ndarray:
@@ -158,12 +151,12 @@ def held_out_mean(layer: np.ndarray, share: float) -> float:
     if len(layer) < 3:
         raise InputError(f"several layers need at least 3 training images, there are {len(layer)}")
     X = _flat(layer)
-    products = inner_products(X, X.mean(axis=0, dtype=np.float64))
+    products = linear_algebra.inner_products(X, X.mean(axis=0, dtype=np.float64))
     images = np.arange(len(X))
     error = 0.0
     for members in np.array_split(images, min(INNER_FOLDS, len(X))):
         rest = np.delete(images, members)
-        components = kernel_components(products[np.ix_(rest, rest)], share)
+        components = linear_algebra.kernel_components(products[np.ix_(rest, rest)], share)
         own, kernel = products[members, members], products[np.ix_(members, rest)]
-        error += reconstruction_error(own, kernel, components).sum()
+        error += linear_algebra.reconstruction_error(own, kernel, components).sum()
     return float(error) / X.size

@@ -5,7 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from defectbench.evaluation.bootstrap import bootstrap_replicates, group_numbers
+from defectbench.evaluation.bootstrap import (
+    bootstrap_replicates,
+    bootstrap_variance,
+    independent_images,
+)
 from defectbench.evaluation.held_out import folds
 from defectbench.evaluation.image_metrics import image_auroc
 from defectbench.evaluation.intervals import auroc_interval
@@ -102,15 +106,10 @@ def _figures(verdict: Verdict) -> dict[str, float]:
 def _auroc_interval(values: Sequence[float], verdicts: Sequence[Verdict], seed: int) -> Interval:
     variances, units = [], []
     for images, scores, *_ in verdicts:
-        replicates = bootstrap_replicates(
-            images.labels, scores, images.groups, seed, images.category
-        )
-        numbers = group_numbers(images.groups)
-        units.append([len(set(numbers[images.labels == label])) for label in (0, 1)])
-        fewer = min(units[-1])
-        # as in `intervals.ranking_intervals`: resampling n units leaves out 1/n of their variance
-        correction = fewer / (fewer - 1) if fewer > 1 else 1.0
-        variances.append(correction * float(replicates["image_auroc"].var()))
+        labels, groups, category = images
+        replicates = bootstrap_replicates(labels, scores, groups, seed, category)
+        variances.append(bootstrap_variance(replicates["image_auroc"], labels, groups))
+        units.append([independent_images(groups[labels == label]) for label in (0, 1)])
     variance = float(np.mean(variances)) + _variance_of_mean(values)
     return auroc_interval(float(np.mean(values)), variance, *map(int, np.min(units, axis=0)))
 

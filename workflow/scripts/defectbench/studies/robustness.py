@@ -7,7 +7,7 @@ import numpy as np
 
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.features.category import Features
-from defectbench.records import Specification, read_held_out, read_model, read_scores, with_code
+from defectbench.records import Specification, read_held_out, read_scores, read_specified, with_code
 from defectbench.scorers import scorer_class
 from defectbench.scorers.base import Scorer
 from defectbench.studies.levels import Judged, frozen_and_reset
@@ -66,7 +66,7 @@ def read_detector(
     digest
         Of this study's code.
     """
-    arrays, specification = read_model(model)
+    arrays, specification = read_specified(model)
     return Detector(
         scorer_class(method["scorer"])(**method["parameters"]).from_arrays(arrays),
         method["features_group"],

@@ -8,10 +8,9 @@ import numpy as np
 from defectbench.errors import InputError
 from defectbench.evaluation.held_out import folds, held_out, rows_left
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
-from defectbench.images.groups import Groups, assign_groups
-from defectbench.images.index import read_index
+from defectbench.features.feature_file import read_layers
+from defectbench.images.groups import Groups, read_grouped_index
 from defectbench.scorers.base import Features, Scorer, take_images
-from defectbench.storage import open_h5, read_attributes
 from defectbench.studies.levels import Judged, Verdict
 from defectbench.studies.results import Settings
 
@@ -63,7 +62,7 @@ def read_category(
     groups: Groups,
     name: str,
 ) -> tuple[Category, dict[str, Any]]:
-    """A category's features and the provenance that they carry.
+    """A category's features, and what made them: the beginning of a specification.
 
     Parameters
     ----------
@@ -81,15 +80,11 @@ def read_category(
     InputError
         If the test images are not of both kinds: a study then has nothing to show.
     """
-    index = read_index(index_file)
-    if groups:
-        index = assign_groups(index, groups, name)
-    with open_h5(features_file) as file:
-        provenance = read_attributes(file[features_group])["provenance"]
-        layers = [file[features_group][array][()] for array in arrays]
+    index = read_grouped_index(index_file, groups, name)
+    X, made = read_layers(features_file, features_group, arrays)
     is_train = np.array([row.split == "train" for row in index])
     category = Category(
-        layers if len(layers) > 1 else layers[0],
+        X,
         np.array([row.label for row in index]),
         np.array([row.group for row in index], str),
         np.flatnonzero(is_train),
@@ -99,13 +94,7 @@ def read_category(
     images = category.images
     if not images["test_good"] or not images["test_defective"]:
         raise InputError(f"{index_file}: a study needs good and defective test images; add some")
-    return category, provenance
-
-
-def with_study_code(provenance: dict[str, Any], digest: str) -> dict[str, Any]:
-    """Specification of a study of cached features: their provenance, and digests of the code."""
-    made = {key: value for key, value in provenance.items() if key != "code_features"}
-    return made | {"code": {"features": provenance["code_features"], "study": digest}}
+    return category, made
 
 
 class Trial(NamedTuple):

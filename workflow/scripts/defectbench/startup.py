@@ -1,0 +1,52 @@
+"""What is settled before a run: is Snakemake the tested one, and which settings are read?"""
+
+import importlib.metadata
+import os
+from pathlib import Path
+
+import yaml
+
+from defectbench.errors import InputError
+
+ROOT = Path(__file__).parents[3]
+REQUIREMENTS = ROOT / "envs" / "requirements.txt"
+COMPLETE = frozenset({"datasets", "preprocessings", "methods"})
+
+
+def check_snakemake(requirements: Path = REQUIREMENTS) -> None:
+    """Refuse another minor version of Snakemake than the one that the requirements pin.
+
+    The terminal (`terminal`), the receipts (`planning`), the timers at the exit (`timers`) and the
+    settings of a module (``rules/setup.smk``) reach into private parts of Snakemake, which may
+    change with any minor version. A patch release is taken as it comes.
+
+    Raises
+    ------
+    InputError
+        Naming both versions and what to do.
+    """
+    lines = requirements.read_text(encoding="utf-8").splitlines()
+    (tested,) = (line.split("==")[1] for line in lines if line.startswith("snakemake=="))
+    installed = importlib.metadata.version("snakemake")
+    if installed.split(".")[:2] != tested.split(".")[:2]:
+        raise InputError(
+            f"Snakemake {installed} is installed, and this workflow is tested with {tested}: "
+            f"pip install snakemake=={tested} (to try another version, change that line of "
+            f"{requirements} and run `make test`)"
+        )
+
+
+def settings_files() -> list[str]:
+    """Files of settings that a run reads unasked, the later merged over the earlier.
+
+    They are the project's config.yaml and one in the folder of the run. The latter stands alone if
+    it has all that a config needs: whoever edits a copy does not want back what is deleted in it.
+    """
+    project, own = ROOT / "config.yaml", Path("config.yaml")
+    if not own.is_file() or own.samefile(project):
+        return [os.path.relpath(project)]
+    try:
+        settings = yaml.safe_load(own.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError:
+        settings = {}  # whoever reads the file next says what is wrong with it
+    return [str(own)] if settings.keys() >= COMPLETE else [os.path.relpath(project), str(own)]
