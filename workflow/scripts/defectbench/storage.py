@@ -90,16 +90,12 @@ def open_h5(path: str | Path) -> Iterator[h5py.File]:
     """
     advice = f"{path}: damaged or unreadable; delete it and run the same command again"
     try:
-        file = h5py.File(path, "r", locking=False)
-    except OSError as error:
-        raise InputError(f"{advice} ({error})") from error
-    with file:
-        try:
+        with h5py.File(path, "r", locking=False) as file:
             yield file
-        except (OSError, KeyError, RuntimeError) as error:
-            if re.search(READING, str(error)):
-                raise InputError(f"{advice} ({error})") from error
-            raise
+    except (OSError, KeyError, RuntimeError) as error:
+        if re.search(READING, str(error)):
+            raise InputError(f"{advice} ({error})") from error
+        raise
 
 
 def write_attributes(group: h5py.Group, attributes: Mapping[str, Any]) -> None:
