@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,10 +20,6 @@ from defectbench.images.decoding import in_order, load_squares
 from defectbench.progress import Progress
 from defectbench.storage import create_array, create_h5, read_attributes, write_attributes
 
-if TYPE_CHECKING:
-    from defectbench.features.extraction import Extractor
-
-
 BLOCK = 32
 AHEAD = 8 * BLOCK
 """Images that may wait, which bounds memory: at 456×456 a block takes 20 MB."""
@@ -31,15 +27,13 @@ AHEAD = 8 * BLOCK
 DAMAGE = (OSError, KeyError, RuntimeError, ValueError)
 """What h5py raises for an array that is absent or cannot be read."""
 
-Block = Mapping[str, np.ndarray]
-
 
 def decode_ahead(
     files: Sequence[Path],
     preprocessings: Mapping[str, Mapping[str, Any]],
     threads: int,
     bits: int | None = None,
-) -> Iterator[Block]:
+) -> Iterator[dict[str, np.ndarray]]:
     """Start decoding at once, in threads of its own, and hand out blocks of images in order.
 
     Parameters
@@ -206,7 +200,10 @@ def _extraction(
     seconds: Counter[str],
     bits: int | None,
 ) -> Iterator[tuple[dict[str, str], Iterator[Features]]]:
-    """Where and how the missing passes run, and their features, block by block."""
+    """Where and how the missing passes run, and their features, block by block.
+
+    `seconds` counts what decoding and each pass have taken.
+    """
     if not missing:
         print("every feature is there: nothing is extracted", file=sys.stderr)
         yield {}, iter(())
@@ -215,23 +212,17 @@ def _extraction(
     preprocessings = {wanted.preprocessing: wanted.settings for wanted in missing}
     blocks = decode_ahead(files, preprocessings, machine.threads, bits)
     with prepared_extractors(missing, machine) as (made_on, extractors):
-        yield made_on, _extract(blocks, missing, extractors, seconds)
 
-
-def _extract(
-    blocks: Iterator[Block],
-    missing: Sequence[Pass],
-    extractors: Mapping[str, "Extractor"],
-    seconds: Counter[str],
-) -> Iterator[Features]:
-    """Features of each block; `seconds` counts what its decoding and each pass took."""
-    start = time.perf_counter()
-    for block in blocks:
-        seconds[DECODING] += time.perf_counter() - start
-        features = {}
-        for wanted in missing:
+        def features_of_blocks() -> Iterator[Features]:
             start = time.perf_counter()
-            features[wanted.name] = extractors[wanted.name](block[wanted.preprocessing])
-            seconds[wanted.name] += time.perf_counter() - start
-        yield features
-        start = time.perf_counter()
+            for block in blocks:
+                seconds[DECODING] += time.perf_counter() - start
+                features = {}
+                for wanted in missing:
+                    start = time.perf_counter()
+                    features[wanted.name] = extractors[wanted.name](block[wanted.preprocessing])
+                    seconds[wanted.name] += time.perf_counter() - start
+                yield features
+                start = time.perf_counter()
+
+        yield made_on, features_of_blocks()
