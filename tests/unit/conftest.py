@@ -1,7 +1,21 @@
-"""A detector for the tests of whatever reads one."""
+"""A detector and a small network, for the tests of whatever reads one."""
+
+from pathlib import Path
 
 import pytest
 from made_detectors import write_detector
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small timm network with seeded random weights."""
+    import timm
+    import torch
+
+    torch.manual_seed(42)
+    path = tmp_path_factory.mktemp("weights") / "test_resnet.pth"
+    torch.save(timm.create_model("test_resnet").state_dict(), path)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -75,23 +75,18 @@ def test_a_pickle_is_never_executed(tmp_path: Path):
     assert not (tmp_path / "owned").exists()
 
 
-def test_downloaded_weights_are_checked(
-    resnet18_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    listing = tmp_path / "weights.csv"
-    prefix = file_sha256(resnet18_weights)[:8]
-    for expected in (prefix, "00000000"):
-        listing.write_text(
-            f"backbone,url,sha256_prefix\nresnet18,{resnet18_weights.as_uri()},{expected}\n"
-        )
-        output = tmp_path / expected / "resnet18.pth"
-        if expected == prefix:
-            fetch_weights("resnet18", listing, tmp_path / expected, output)
-            assert output.read_bytes() == resnet18_weights.read_bytes()
-        else:
-            with pytest.raises(InputError, match=r"SHA256 is [0-9a-f]+, expected 00000000"):
-                fetch_weights("resnet18", listing, tmp_path / expected, output)
-            assert not output.exists()
+def test_downloaded_weights_are_checked(resnet18_weights: Path, tmp_path: Path):
+    def fetch(digest: str) -> bytes:
+        listing, output = tmp_path / "weights.csv", tmp_path / "resnet18.pth"
+        row = f"resnet18,{resnet18_weights.as_uri()},{digest}"
+        listing.write_text(f"backbone,url,sha256_prefix\n{row}\n")
+        fetch_weights("resnet18", listing, tmp_path / digest, output)
+        return output.read_bytes()
+
+    with pytest.raises(InputError, match=r"SHA256 is [0-9a-f]+, expected 00000000"):
+        fetch("00000000")
+    assert not (tmp_path / "resnet18.pth").exists()
+    assert fetch(file_sha256(resnet18_weights)[:8]) == resnet18_weights.read_bytes()
 
 
 def test_the_network_runs_no_further_than_the_deepest_tap(resnet18_weights: Path):
@@ -109,13 +104,10 @@ def test_an_unknown_layer_is_refused_with_those_there_are(resnet18_weights: Path
 
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0", "test_resnet"])
 def test_folding_batch_norm_leaves_none_and_keeps_the_function(
-    name: str, resnet18_weights: Path, lite0_weights: Path, tmp_path: Path
+    name: str, resnet18_weights: Path, lite0_weights: Path, weights: Path
 ):
-    import timm
-
-    torch.save(timm.create_model("test_resnet").state_dict(), tmp_path / "w.pth")
     files = {"resnet18": resnet18_weights, "efficientnet_lite0": lite0_weights}
-    network = load_backbone(name, files.get(name, tmp_path / "w.pth")).network
+    network = load_backbone(name, files.get(name, weights)).network
     last = [layer for layer, _ in network.named_modules()][-1]
     folded = fold_batch_norm(network, [Tap(last, 1)], side=64)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())

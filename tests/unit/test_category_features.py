@@ -17,18 +17,7 @@ from defectbench.storage import open_h5, read_attributes
 LANCZOS = {"interpolation": "lanczos", "size": 48}
 BILINEAR = {"interpolation": "bilinear", "size": 40}
 CPU = Machine("cpu", "fp32", threads=2)
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small timm network with seeded random weights."""
-    import timm
-    import torch
-
-    torch.manual_seed(42)
-    path = tmp_path_factory.mktemp("weights") / "test_resnet.pth"
-    torch.save(timm.create_model("test_resnet").state_dict(), path)
-    return path
+OUTPUT = "features.h5"
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +80,14 @@ def run(
         }
 
 
+@pytest.fixture
+def before(files: list[Path], weights: Path, calls: Calls, tmp_path: Path) -> dict:
+    """What an earlier job has extracted, into the file `OUTPUT` of the test's own folder."""
+    found = run(files, [lanczos(weights)], tmp_path / OUTPUT)
+    calls.forward.clear()
+    return found
+
+
 def test_every_image_is_decoded_once_for_all_passes(
     files: list[Path], weights: Path, calls: Calls, tmp_path: Path
 ):
@@ -133,10 +130,9 @@ def test_an_added_layer_is_extracted_alone(
 
 
 def test_if_nothing_is_missing_no_image_is_decoded_and_no_network_loaded(
-    files: list[Path], weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    before: dict, files: list[Path], weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    output = tmp_path / "features.h5"
-    run(files, [lanczos(weights)], output)
+    output = tmp_path / OUTPUT
     content = output.read_bytes()
     output.unlink()  # as Snakemake does before the job
     monkeypatch.setattr(category, "prepared_extractors", lambda *_: pytest.fail("networks loaded"))
@@ -147,20 +143,16 @@ def test_if_nothing_is_missing_no_image_is_decoded_and_no_network_loaded(
 
 @pytest.mark.parametrize(
     ("machine", "made"),
-    [
-        (CPU, {"weights_sha256": "other"}),
-        (Machine("cpu", "bf16", 2), {}),
-    ],
+    [(CPU, {"weights_sha256": "other"}), (Machine("cpu", "bf16", 2), {})],
     ids=["other weights", "other precision"],
 )
+@pytest.mark.usefixtures("before")
 def test_what_would_come_out_otherwise_now_is_extracted_anew(
     machine: Machine, made: dict, files: list[Path], weights: Path, calls: Calls, tmp_path: Path
 ):
-    output = tmp_path / "features.h5"
-    run(files, [lanczos(weights)], output)
-    run(files, [lanczos(weights)], output, machine, **made)
-    assert calls.forward == {("layer2/pool2",): 2 * len(files)}
-    with open_h5(output) as file:
+    run(files, [lanczos(weights)], tmp_path / OUTPUT, machine, **made)
+    assert calls.forward == {("layer2/pool2",): len(files)}
+    with open_h5(tmp_path / OUTPUT) as file:
         provenance = read_attributes(file["lanczos48/test_resnet"])["provenance"]
     expected = {"preprocessing": LANCZOS, "device": "CPU", "precision": machine.precision}
     assert provenance == expected | made
@@ -168,10 +160,9 @@ def test_what_would_come_out_otherwise_now_is_extracted_anew(
 
 @pytest.mark.parametrize("damage", ["truncated", "bit flipped", "no HDF5"])
 def test_a_damaged_earlier_file_is_no_obstacle(
-    damage: str, files: list[Path], weights: Path, calls: Calls, tmp_path: Path
+    damage: str, before: dict, files: list[Path], weights: Path, calls: Calls, tmp_path: Path
 ):
-    output = tmp_path / "features.h5"
-    before = run(files, [lanczos(weights)], output)
+    output = tmp_path / OUTPUT
     with h5py.File(output) as file:
         chunk = file["lanczos48/test_resnet/layer2/pool2"].id.get_chunk_info(0)
     content = bytearray(output.read_bytes())
@@ -179,15 +170,15 @@ def test_a_damaged_earlier_file_is_no_obstacle(
     spoilt = {"truncated": content[: len(content) // 2], "no HDF5": b"", "bit flipped": content}
     kept_name(output).write_bytes(spoilt[damage])
     after = run(files, [lanczos(weights)], output)
-    assert calls.forward == {("layer2/pool2",): 2 * len(files)}
+    assert calls.forward == {("layer2/pool2",): len(files)}
     assert all(np.array_equal(after[name], values) for name, values in before.items())
 
 
+@pytest.mark.usefixtures("before")
 def test_a_failed_job_leaves_what_earlier_ones_extracted(
     files: list[Path], weights: Path, calls: Calls, tmp_path: Path
 ):
-    output = tmp_path / "features.h5"
-    run(files, [lanczos(weights)], output)
+    output = tmp_path / OUTPUT
     output.unlink()
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no image")
@@ -199,10 +190,9 @@ def test_a_failed_job_leaves_what_earlier_ones_extracted(
     assert calls.forward == {("fc/pool1", "layer1/pool1"): len(files)}
 
 
-def test_the_second_name_takes_no_room(files: list[Path], weights: Path, tmp_path: Path):
-    output = tmp_path / "features.h5"
-    run(files, [lanczos(weights)], output)
-    assert kept_name(output).samefile(output)
+@pytest.mark.usefixtures("before")
+def test_the_second_name_takes_no_room(tmp_path: Path):
+    assert kept_name(tmp_path / OUTPUT).samefile(tmp_path / OUTPUT)
 
 
 def test_without_links_everything_is_extracted_again(
