@@ -184,7 +184,7 @@ def test_file_hash_is_sha256(tmp_path: Path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell")
 def test_a_process_is_not_charged_with_the_memory_of_the_one_that_started_it():
-    held = bytes(300_000_000)
+    held = b"1" * 300_000_000  # zeros would take no memory until they are read
     code = "from defectbench.provenance import peak_memory_mb; print(peak_memory_mb())"
     command = [sys.executable, "-c", code]
     output = subprocess.check_output(command, env={"PYTHONPATH": str(SCRIPTS)}, text=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 SCRIPTS = PACKAGE.parent
+FACTS = SCRIPTS.parent / "facts"
 
 LIBRARIES = re.compile(
     r"^\s*(?:from|import) (PIL|imagecodecs|jinja2|matplotlib|numpy|onnx|onnxruntime|pandas|scipy|"
@@ -117,6 +118,3 @@ def _own_imports(source: Path) -> Iterator[str]:
 @cache
 def _text(source: Path) -> str:
     return source.read_text(encoding="utf-8")
-
-
-FACTS = Path(__file__).parents[2] / "facts"

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import itertools
 import os
 import sys
 import tempfile
@@ -98,8 +99,7 @@ def claimed_gpu(gpus: Sequence[str], locks: Path | None = None) -> Iterator[int]
         yield 0
         return
     folder = locks or Path(tempfile.gettempdir())
-    waiting = False
-    while True:
+    for attempt in itertools.count():
         for index, gpu in enumerate(gpus):
             with _lock_file(folder / f"defectbench-gpu-{gpu}.lock") as file:
                 try:
@@ -108,9 +108,8 @@ def claimed_gpu(gpus: Sequence[str], locks: Path | None = None) -> Iterator[int]
                     continue
                 yield index
                 return
-        if not waiting:
+        if attempt == 0:
             print("every GPU has an extraction on it: waiting for one", file=sys.stderr)
-            waiting = True
         time.sleep(POLL_SECONDS)
 
 
