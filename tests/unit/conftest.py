@@ -7,8 +7,8 @@ from made_detectors import write_detector
 
 
 @pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small timm network with seeded random weights."""
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a tiny timm network, random and seeded."""
     import timm
     import torch
 

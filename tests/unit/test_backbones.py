@@ -7,18 +7,19 @@ import pytest
 import torch
 
 from defectbench.errors import InputError
+from defectbench.features import weights
 from defectbench.features.backbones import load_backbone
 from defectbench.features.batch_norm import fold_batch_norm
 from defectbench.features.feature_file import Tap
 from defectbench.features.taps import TappedNetwork
 from defectbench.features.weights import fetch_weights
-from defectbench.provenance import FACTS, file_sha256
+from defectbench.provenance import file_sha256
 
 
 @pytest.fixture(scope="module")
 def lite0_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "efficientnet_lite0.pth"
-    fetch_weights("efficientnet_lite0", FACTS / "weights.csv", path.parent, path)
+    fetch_weights("efficientnet_lite0", path)
     return path
 
 
@@ -75,18 +76,20 @@ def test_a_pickle_is_never_executed(tmp_path: Path):
     assert not (tmp_path / "owned").exists()
 
 
-def test_downloaded_weights_are_checked(resnet18_weights: Path, tmp_path: Path):
-    def fetch(digest: str) -> bytes:
-        listing, output = tmp_path / "weights.csv", tmp_path / "resnet18.pth"
-        row = f"resnet18,{resnet18_weights.as_uri()},{digest}"
-        listing.write_text(f"backbone,url,sha256_prefix\n{row}\n")
-        fetch_weights("resnet18", listing, tmp_path / digest, output)
-        return output.read_bytes()
-
+def test_downloaded_weights_are_checked(
+    resnet18_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(weights, "FACTS", tmp_path)
+    monkeypatch.setattr(weights, "DOWNLOADS", tmp_path / "downloads")
+    listing, address = tmp_path / "weights.csv", resnet18_weights.as_uri()
+    listing.write_text(f"backbone,url,sha256_prefix\nresnet18,{address},00000000\n")
     with pytest.raises(InputError, match=r"SHA256 is [0-9a-f]+, expected 00000000"):
-        fetch("00000000")
+        fetch_weights("resnet18", tmp_path / "resnet18.pth")
     assert not (tmp_path / "resnet18.pth").exists()
-    assert fetch(file_sha256(resnet18_weights)[:8]) == resnet18_weights.read_bytes()
+    digest = file_sha256(resnet18_weights)[:8]
+    listing.write_text(f"backbone,url,sha256_prefix\nresnet18,{address},{digest}\n")
+    fetch_weights("resnet18", tmp_path / "resnet18.pth")
+    assert (tmp_path / "resnet18.pth").read_bytes() == resnet18_weights.read_bytes()
 
 
 def test_the_network_runs_no_further_than_the_deepest_tap(resnet18_weights: Path):
@@ -104,10 +107,10 @@ def test_an_unknown_layer_is_refused_with_those_there_are(resnet18_weights: Path
 
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0", "test_resnet"])
 def test_folding_batch_norm_leaves_none_and_keeps_the_function(
-    name: str, resnet18_weights: Path, lite0_weights: Path, weights: Path
+    name: str, resnet18_weights: Path, lite0_weights: Path, tiny: Path
 ):
     files = {"resnet18": resnet18_weights, "efficientnet_lite0": lite0_weights}
-    network = load_backbone(name, files.get(name, weights)).network
+    network = load_backbone(name, files.get(name, tiny)).network
     last = [layer for layer, _ in network.named_modules()][-1]
     folded = fold_batch_norm(network, [Tap(last, 1)], side=64)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())

@@ -7,23 +7,21 @@ from pathlib import Path
 import pytest
 import yaml
 
+from defectbench.config import plan
 from defectbench.config.checks import check_config, check_images
-from defectbench.config.plan import (
-    Cell,
-    all_categories,
-    cells,
-    chosen_categories,
-    new_folders,
-    new_image_cells,
-    scorer_parameters,
-    separate_seeds,
-    taps,
-)
+from defectbench.config.plan import Cell, scorer_parameters
 from defectbench.config.schema import check_schema
 from defectbench.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+
+
+def method(scorer: str, layer: str, pool: int = 1, **parameters: object) -> dict:
+    taken = {"layer": layer, "pool": pool, "preprocessing": "p", "backbones": ["x"]}
+    return {"scorer": scorer} | taken | parameters
+
+
+PADIM = method("padim", layer="a")
 
 
 @pytest.fixture
@@ -38,21 +36,8 @@ def config(small_dataset: Path) -> dict:
         },
         "preprocessings": {"p": {"interpolation": "lanczos", "size": 64}},
         "methods": {
-            "a": {
-                "scorer": "pca_kde",
-                "components": 4,
-                "layer": "pool",
-                "pool": 1,
-                "preprocessing": "p",
-                "backbones": ["x", "y"],
-            },
-            "b": {
-                "scorer": "pca_fre",
-                "layer": "deep",
-                "pool": 2,
-                "preprocessing": "p",
-                "backbones": ["x"],
-            },
+            "a": method("pca_kde", layer="pool", components=4) | {"backbones": ["x", "y"]},
+            "b": method("pca_fre", layer="deep", pool=2),
         },
         "backbones": {},
     }
@@ -60,19 +45,16 @@ def config(small_dataset: Path) -> dict:
 
 def test_the_projects_own_config_is_valid():
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    check_schema(config, SCHEMA)
+    check_schema(config)
     check_config(config)
 
 
 def test_cells_are_categories_by_methods_by_backbones(config: dict):
-    assert cells(config, "parts") == [
+    assert plan.cells(config, "parts") == [
         Cell(category, method, backbone)
         for category in ("plate", "ring")
         for method, backbone in (("a", "x"), ("a", "y"), ("b", "x"))
     ]
-
-
-PADIM = {"scorer": "padim", "layer": "a", "pool": 1, "preprocessing": "p", "backbones": ["x"]}
 
 
 def test_what_draws_random_numbers_runs_once_per_seed(config: dict):
@@ -80,7 +62,7 @@ def test_what_draws_random_numbers_runs_once_per_seed(config: dict):
     config["datasets"]["parts"]["methods"].append("padim")
     check_config(config)
     config["seeds"] = [42, 43]
-    separate_seeds(config)
+    plan.separate_seeds(config)
     assert config["datasets"]["parts"]["methods"] == ["a", "b", "padim@42", "padim@43"]
     assert scorer_parameters(config, "padim@43") == {"seed": 43}
     assert scorer_parameters(config, "a") == {"components": 4}
@@ -88,21 +70,21 @@ def test_what_draws_random_numbers_runs_once_per_seed(config: dict):
 
 def test_a_single_seed_changes_no_name(config: dict):
     config["methods"]["padim"] = PADIM
-    separate_seeds(config)
+    plan.separate_seeds(config)
     assert scorer_parameters(config, "padim") == {"seed": 42}
 
 
 @pytest.mark.parametrize("chosen", ["ring", "ring, ring", ["ring"]])
 def test_single_categories_can_be_chosen(config: dict, chosen: str | list):
     config["categories"] = chosen
-    check_schema(config, SCHEMA)
-    assert chosen_categories(config, "parts") == ["ring"]
+    check_schema(config)
+    assert plan.chosen_categories(config, "parts") == ["ring"]
 
 
 def test_a_folder_may_lack_categories_that_the_dataset_has(config: dict):
     config["datasets"]["parts"]["all_categories"] = ["bolt", "ring", "plate"]
-    assert all_categories(config, "parts") == ["bolt", "ring", "plate"]
-    assert chosen_categories(config, "parts") == ["ring", "plate"]
+    assert plan.all_categories(config, "parts") == ["bolt", "ring", "plate"]
+    assert plan.chosen_categories(config, "parts") == ["ring", "plate"]
 
 
 def layout(name: str, dataset: Path) -> tuple[Path, str]:
@@ -126,15 +108,15 @@ def test_a_wrong_layout_says_what_was_searched_found_and_expected(
     path, told = layout(name, dataset_copy)
     config["datasets"]["parts"]["path"] = str(path)
     with pytest.raises(InputError) as error:
-        chosen_categories(config, "parts")
+        plan.chosen_categories(config, "parts")
     searched = f"dataset parts: searched {path} for folders that hold train/good"
     assert str(error.value).startswith(searched)
     assert told in str(error.value)
 
 
 def test_one_pass_yields_every_layer_asked_for(config: dict):
-    assert taps(config, "parts", "x", "p") == [("deep", 2), ("pool", 1)]
-    assert taps(config, "parts", "y", "p") == [("pool", 1)]
+    assert plan.taps(config, "parts", "x", "p") == [("deep", 2), ("pool", 1)]
+    assert plan.taps(config, "parts", "y", "p") == [("pool", 1)]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +141,7 @@ def test_one_pass_yields_every_layer_asked_for(config: dict):
 )
 def test_the_schema_names_the_key(config: dict, path: tuple, value: object, message: str):
     with pytest.raises(InputError, match=message):
-        check_schema(changed(config, path, value), SCHEMA)
+        check_schema(changed(config, path, value))
 
 
 @pytest.mark.parametrize(
@@ -175,11 +157,7 @@ def test_the_schema_names_the_key(config: dict, path: tuple, value: object, mess
         (("preprocessings", "p", "crop"), 65, "preprocessings.p.crop: larger"),
         (("datasets", "parts", "studies"), True, "parts.studies: there are none to show"),
         (("datasets", "parts", "groups"), "t(", "datasets.parts.groups: 't.' is no regular"),
-        (
-            ("datasets", "parts", "groups"),
-            {"csv": "none.csv"},
-            "datasets.parts.groups: none.csv: cannot be read",
-        ),
+        (("datasets", "parts", "groups"), {"csv": "none.csv"}, "groups: none.csv: cannot be read"),
     ],
 )
 def test_a_name_that_refers_to_nothing_is_refused(
@@ -209,7 +187,7 @@ def test_trimming_counts_in_how_many_images_are_left(config: dict):
 
 def test_truth_values_from_the_command_line_are_read(config: dict):
     config["datasets"]["parts"]["studies"] = "true"
-    check_schema(config, SCHEMA)
+    check_schema(config)
     assert config["datasets"]["parts"]["studies"] is True
 
 
@@ -235,7 +213,7 @@ def test_groups_that_name_no_image_are_refused(config: dict):
 )
 def test_every_source_has_keys_of_its_own(config: dict, entry: dict, message: str):
     config["datasets"]["parts"] = entry | {"methods": ["a"]}
-    check_schema(config, SCHEMA)
+    check_schema(config)
     with pytest.raises(InputError, match=message):
         check_config(config)
 
@@ -266,8 +244,8 @@ def with_new(config: dict, tmp_path: Path) -> dict:
 
 def test_new_images_lie_in_folders_named_like_categories(with_new: dict, tmp_path: Path):
     (tmp_path / "today" / "ring").mkdir()
-    assert new_folders(with_new, "parts") == {"ring": tmp_path / "today" / "ring"}
-    assert new_image_cells(with_new, "parts") == [
+    assert plan.new_folders(with_new, "parts") == {"ring": tmp_path / "today" / "ring"}
+    assert plan.new_image_cells(with_new, "parts") == [
         Cell("ring", method, backbone) for method, backbone in (("a", "x"), ("a", "y"), ("b", "x"))
     ]
 
@@ -276,26 +254,26 @@ def test_new_images_of_a_dataset_of_one_category_need_no_folder_of_its_name(
     with_new: dict, tmp_path: Path
 ):
     with_new["datasets"]["parts"]["all_categories"] = ["ring"]
-    assert new_folders(with_new, "parts") == {"ring": tmp_path / "today"}
+    assert plan.new_folders(with_new, "parts") == {"ring": tmp_path / "today"}
 
 
 def test_what_cannot_be_exported_scores_no_new_images(with_new: dict, tmp_path: Path):
     (tmp_path / "today" / "ring").mkdir()
     with_new["methods"]["a"] = PADIM | {"scorer": "tied_autoencoder", "seed": 42}
-    assert new_image_cells(with_new, "parts") == [Cell("ring", "b", "x")]
+    assert plan.new_image_cells(with_new, "parts") == [Cell("ring", "b", "x")]
     with_new["datasets"]["parts"]["methods"] = ["a"]
     with pytest.raises(InputError, match=r"parts\.new: none of the .* can be exported; .*pca_fre"):
-        new_image_cells(with_new, "parts")
+        plan.new_image_cells(with_new, "parts")
 
 
 def test_new_images_that_cannot_be_scored_are_refused_with_their_key(
     with_new: dict, tmp_path: Path
 ):
     with pytest.raises(InputError, match=r"parts\.new: .*today has no folder .*: plate, ring"):
-        new_image_cells(with_new, "parts")
+        plan.new_image_cells(with_new, "parts")
     (tmp_path / "today" / "ring").mkdir()
     with pytest.raises(InputError, match=r"parts\.new: exported .* set precision: fp32"):
-        new_image_cells(with_new | {"precision": "auto"}, "parts")
+        plan.new_image_cells(with_new | {"precision": "auto"}, "parts")
     with_new["datasets"]["parts"]["new"] = "nowhere"
     with pytest.raises(InputError, match=r"parts\.new: nowhere: no such folder"):
-        new_image_cells(with_new, "parts")
+        plan.new_image_cells(with_new, "parts")

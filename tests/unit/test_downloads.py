@@ -22,23 +22,26 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         yield running
 
 
+def arrives(urls: list[str], folder: Path) -> bool:
+    """Whether the file of the server comes whole from one of some addresses."""
+    download(urls, folder / "a", algorithm="md5", digest=MD5)
+    return (folder / "a").read_bytes() == CONTENT
+
+
 def test_a_file_arrives_whole(server: Server, tmp_path: Path):
-    download([server.url()], tmp_path / "a", algorithm="md5", digest=MD5)
-    assert (tmp_path / "a").read_bytes() == CONTENT
+    assert arrives([server.url()], tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_cut_transfer_goes_on_where_it_broke_off(server: Server, tmp_path: Path):
     server.cuts = 2
-    download([server.url()], tmp_path / "a", algorithm="md5", digest=MD5)
-    assert (tmp_path / "a").read_bytes() == CONTENT
+    assert arrives([server.url()], tmp_path)
     assert server.starts == [0, 1_000_000, 1_666_666]
 
 
 def test_a_server_without_ranges_is_asked_from_the_start(server: Server, tmp_path: Path):
     server.cuts, server.ranges = 1, False
-    download([server.url()], tmp_path / "a", algorithm="md5", digest=MD5)
-    assert (tmp_path / "a").read_bytes() == CONTENT
+    assert arrives([server.url()], tmp_path)
     assert server.starts == [0, 0]
 
 
@@ -48,22 +51,19 @@ def test_what_arrived_is_kept_for_the_next_run(server: Server, tmp_path: Path):
         download([server.url()], tmp_path / "a")
     assert not (tmp_path / "a").exists()
     kept = (tmp_path / "a.part").stat().st_size
-    download([server.url()], tmp_path / "a", algorithm="md5", digest=MD5)
+    assert arrives([server.url()], tmp_path)
     assert server.starts[-1] == kept > 2_000_000
 
 
 def test_a_busy_server_is_asked_again(server: Server, tmp_path: Path):
     server.errors = 3
-    download([server.url()], tmp_path / "a", algorithm="md5", digest=MD5)
-    assert (tmp_path / "a").read_bytes() == CONTENT
+    assert arrives([server.url()], tmp_path)
 
 
 def test_a_missing_file_is_not_asked_for_again_and_the_next_address_is_tried(
     server: Server, tmp_path: Path
 ):
-    urls = [server.url("/missing"), server.url()]
-    download(urls, tmp_path / "a", algorithm="md5", digest=MD5)
-    assert (tmp_path / "a").read_bytes() == CONTENT
+    assert arrives([server.url("/missing"), server.url()], tmp_path)
 
 
 def test_wrong_bytes_are_never_kept(server: Server, tmp_path: Path):
@@ -74,8 +74,7 @@ def test_wrong_bytes_are_never_kept(server: Server, tmp_path: Path):
 
 def test_a_left_over_that_is_too_long_is_dropped(server: Server, tmp_path: Path):
     (tmp_path / "a.part").write_bytes(CONTENT + b"more")
-    download([server.url()], tmp_path / "a", algorithm="md5", digest=MD5)
-    assert (tmp_path / "a").read_bytes() == CONTENT
+    assert arrives([server.url()], tmp_path)
 
 
 def test_that_all_addresses_failed_is_said_of_each(server: Server, tmp_path: Path):

@@ -29,9 +29,9 @@ def write(path: Path, given: dict[str, np.ndarray]) -> Path:
 @pytest.mark.parametrize("name", ["plate.npz", "plate.h5", "plate.hdf5"])
 def test_rows_keep_their_features_and_labels(tmp_path: Path, name: str):
     given = arrays()
-    found = read_feature_file(write(tmp_path / name, given))
-    assert [row.path for row in found.index] == sorted(row.path for row in found.index)
-    for row, features in zip(found.index, found.X, strict=True):
+    X, index = read_feature_file(write(tmp_path / name, given))
+    assert [row.path for row in index] == sorted(row.path for row in index)
+    for row, features in zip(index, X, strict=True):
         number = int(row.path.split("/")[1])
         np.testing.assert_array_equal(features, given["X"][number])
         assert row.label == given["y"][number]
@@ -42,18 +42,17 @@ def test_rows_keep_their_features_and_labels(tmp_path: Path, name: str):
 def test_names_and_defect_types_are_kept(tmp_path: Path):
     names = [f"part {letter}" for letter in "lkjihgfedcba"]
     defects = ["good"] * 6 + ["dent"] * 3 + ["scratch"] * 3
-    found = read_feature_file(write(tmp_path / "p.npz", arrays(name=names, defect=defects)))
-    row = next(row for row in found.index if row.path == "test/part a")
+    _, index = read_feature_file(write(tmp_path / "p.npz", arrays(name=names, defect=defects)))
+    row = next(row for row in index if row.path == "test/part a")
     assert (row.defect, row.label) == ("scratch", 1)
 
 
 def test_groups_are_kept(tmp_path: Path):
     given = arrays(group=[f"tile {number // 3}" for number in range(12)])
-    found = read_feature_file(write(tmp_path / "p.h5", given))
-    assert [row.group for row in found.index if row.split == "train"] == ["tile 0"] * 3 + ["tile 1"]
-    assert {row.group for row in read_feature_file(write(tmp_path / "q.npz", arrays())).index} == {
-        ""
-    }
+    _, index = read_feature_file(write(tmp_path / "p.h5", given))
+    assert [row.group for row in index if row.split == "train"] == ["tile 0"] * 3 + ["tile 1"]
+    _, index = read_feature_file(write(tmp_path / "q.npz", arrays()))
+    assert {row.group for row in index} == {""}
 
 
 @pytest.mark.parametrize(

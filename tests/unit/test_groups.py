@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from defectbench.errors import InputError
-from defectbench.images.groups import assign_groups, check_groups, group_notes
+from defectbench.images.groups import assign_groups, group_names, group_notes
 from defectbench.images.index import IndexRow, read_index, write_index
 
 
 def row(path: str, group: str = "") -> IndexRow:
     split, defect, _ = path.split("/")
     label = int(defect != "good")
-    return IndexRow(path, split, label, defect, "", 48, 40, "RGB", "0", group=group)
+    return IndexRow(path, split, label, defect, group=group)
 
 
 ROWS = [row("test/dent/t7_1.png"), row("train/good/t1_1.png"), row("train/good/t1_2.png")]
@@ -61,12 +61,12 @@ def test_a_wrong_table_is_refused(tmp_path: Path, content: str | None, message: 
     if content is not None:
         (tmp_path / "groups.csv").write_text(content)
     with pytest.raises(InputError, match=message):
-        check_groups({"csv": str(tmp_path / "groups.csv")})
+        group_names([], {"csv": str(tmp_path / "groups.csv")}, "plate")
 
 
 def test_an_expression_that_does_not_compile_is_refused():
     with pytest.raises(InputError, match=r"'t\(' is no regular expression .*position 1"):
-        check_groups("t(")
+        group_names([], "t(", "plate")
 
 
 def test_notes_tell_of_images_without_group_and_of_groups_on_both_sides():

@@ -30,18 +30,16 @@ def test_timm_models_are_read_off_its_source():
 
 
 def test_an_unknown_layer_is_refused_with_the_nearest(tmp_path: Path):
-    with pytest.raises(
-        InputError, match=r"methods\.fre\.layer: resnet18 has no layer 'layr3'.*layer3"
-    ):
+    told = r"methods\.fre\.layer: resnet18 has no layer 'layr3'.*layer3"
+    with pytest.raises(InputError, match=told):
         check_layers(config("resnet18", "layr3"), tmp_path)
     with pytest.raises(InputError, match=r"it can be conv1, bn1, relu, maxpool, layer1"):
         check_layers(config("resnet18", "?"), tmp_path)
 
 
 def test_an_unknown_backbone_is_refused_with_the_nearest(tmp_path: Path):
-    with pytest.raises(
-        InputError, match=r"methods\.fre\.backbones: unknown backbone 'resnet19'.*resnet18"
-    ):
+    told = r"methods\.fre\.backbones: unknown backbone 'resnet19'.*resnet18"
+    with pytest.raises(InputError, match=told):
         check_layers(config("resnet19", "layer3"), tmp_path)
 
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 import defectbench.sources
+from defectbench.config.schema import SCHEMA
 from defectbench.contents import Contents
 from defectbench.errors import InputError
 from defectbench.images.indexing import index_category
@@ -15,7 +16,6 @@ from defectbench.sources import dataset_source, source_module
 from defectbench.sources.base import ImageSource
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 EXAMPLE = re.compile(r"`(\w+)\.py`:\n\n```python\n(.*?)```", re.DOTALL)
 
 

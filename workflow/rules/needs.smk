@@ -5,7 +5,7 @@ from pathlib import Path
 from defectbench.config.plan import chosen_categories
 from defectbench.features.devices import gpu_driver_is_loaded
 from defectbench.features.weights import listed_weights
-from defectbench.provenance import FACTS, stage_digest
+from defectbench.provenance import stage_digest
 from defectbench.sources import source_module
 
 GPU_THREADS = 2  # decode on, while the GPU computes
@@ -48,7 +48,7 @@ def grows(base, per_mb=0, of=""):
 def weights_digest(wildcards):
     """What decides a backbone's weights: the entry in the list, or else the version of timm."""
     digest = stage_digest("weights")
-    listed = listed_weights(FACTS / "weights.csv").get(wildcards.backbone)
+    listed = listed_weights().get(wildcards.backbone)
     if listed is None:
         return {"code": digest["code"], "timm": digest["timm"]}
     return {"code": digest["code"], "url": listed["url"], "sha256": listed["sha256_prefix"]}

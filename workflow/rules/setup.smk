@@ -13,7 +13,6 @@ from snakemake.utils import update_config
 # not `workflow.basedir`: that is the folder of the workflow which imports this one as a module
 RULES = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
 SCRIPTS = RULES.parent / "scripts"
-SCHEMA = RULES.parent / "schemas" / "config.schema.yaml"
 PROJECT_CONFIG = RULES.parents[1] / "config.yaml"
 if not SCRIPTS.is_dir():
     raise WorkflowError(
@@ -105,7 +104,7 @@ if workflow.modifier.skip_configfile:
     update_config(config, given)
 
 try:
-    check_schema(config, SCHEMA)
+    check_schema(config)
     check_config(config)
     check_crossings(config)
     check_layers(config, Path("resources/layers"))

@@ -16,15 +16,9 @@ import yaml
 from snakemake.utils import update_config
 from tabulate import tabulate
 
+from defectbench.config import plan
 from defectbench.config.checks import check_config, check_images
-from defectbench.config.plan import (
-    Config,
-    cells,
-    chosen_categories,
-    default_datasets,
-    new_folders,
-    new_image_cells,
-)
+from defectbench.config.plan import Config
 from defectbench.config.schema import check_schema
 from defectbench.deployment.folder import images_below
 from defectbench.errors import InputError
@@ -37,7 +31,6 @@ from defectbench.sources.base import ImageSource
 from defectbench.startup import settings_files
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 BAD_INPUT_EXIT = 1
 HEADER = ("category", "train", "test good", "test defective", "masks", "groups", "sizes", "modes")
 MOST_LISTED = 3
@@ -49,7 +42,7 @@ def main(settings: Sequence[str]) -> int:
     work = 0
     with collecting(problems):
         config = merged_config(settings)
-        for dataset in default_datasets(config):
+        for dataset in plan.default_datasets(config):
             with collecting(problems):
                 work += check_dataset(config, dataset, problems)
         if not problems:
@@ -77,7 +70,7 @@ def merged_config(settings: Sequence[str]) -> dict[str, Any]:
         except (OSError, yaml.YAMLError) as error:
             raise InputError(f"{file}: cannot be read as settings ({error})") from error
         update_config(config, loaded or {})
-    check_schema(config, SCHEMA)
+    check_schema(config)
     check_config(config)
     return config
 
@@ -88,7 +81,7 @@ def check_dataset(config: Config, dataset: str, problems: list[str]) -> int:
     print(f"{dataset}: {', '.join(source.entry['methods'])} on {source.description}")
     found: dict[str, list[IndexRow]] = {}
     check_images(config, dataset)
-    for category in chosen_categories(config, dataset):
+    for category in plan.chosen_categories(config, dataset):
         if not source.checked_before:
             print(f"  {category}: not looked into before the run")
             continue
@@ -100,14 +93,14 @@ def check_dataset(config: Config, dataset: str, problems: list[str]) -> int:
         print(f"\n{tabulate(rows, HEADER, 'simple', disable_numparse=True)}\n")
     with collecting(problems):
         print_new_images(config, dataset)
-    return sum(len(found.get(cell.category, ())) for cell in cells(config, dataset))
+    return sum(len(found.get(cell.category, ())) for cell in plan.cells(config, dataset))
 
 
 def print_new_images(config: Config, dataset: str) -> None:
     """Print how many unlabelled images there are, and what will score them."""
-    names = [f"{cell.method} {cell.backbone}" for cell in new_image_cells(config, dataset)]
+    names = [f"{cell.method} {cell.backbone}" for cell in plan.new_image_cells(config, dataset)]
     detectors = ", ".join(dict.fromkeys(names))
-    for category, folder in new_folders(config, dataset).items():
+    for category, folder in plan.new_folders(config, dataset).items():
         count = len(images_below(folder))
         print(f"  {category}: {count} new images in {folder}, scored by {detectors}")
 
@@ -118,22 +111,21 @@ def indexed(source: ImageSource, category: str) -> tuple[list[IndexRow], list[st
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, category)
         source.put(category, folder)
-        known = counts if counts.is_file() else None
-        rows, notes = examine_category(folder, source.entry.get("bits"), known)
+        bits, counts_csv = source.entry.get("bits"), counts if counts.is_file() else None
+        rows, notes = examine_category(folder, bits, counts_csv)
     return assign_groups(rows, source.groups, category) if source.groups else rows, notes
 
 
 def table_row(name: str, index: Sequence[IndexRow]) -> list[str]:
     """Counts, masks, groups, sizes and modes of a category, as in `HEADER`."""
-    train = [row for row in index if row.split == "train"]
-    tested = [row for row in index if row.split == "test" and not row.label]
+    counts = Counter((row.split, row.label) for row in index)
     defective = Counter(row.defect for row in index if row.label)
     types = f" ({most_frequent(defective)})" if defective else ""
     groups = {row.group for row in index if row.group}
     return [
         name,
-        str(len(train)),
-        str(len(tested)),
+        str(counts["train", 0]),
+        str(counts["test", 0]),
         f"{defective.total()}{types}",
         str(sum(bool(row.mask) for row in index)),
         str(len(groups) or "none"),

@@ -9,16 +9,16 @@ from defectbench.sources.given_features import read_feature_file
 from defectbench.storage import create_array, create_h5, write_json
 
 with job_log(snakemake.log[0]):
-    given = read_feature_file(snakemake.input.file)
+    X, index = read_feature_file(snakemake.input.file)
     provenance = {
-        "images_sha256": images_digest(given.index),
+        "images_sha256": images_digest(index),
         "device": "given features",
         "code": {"features": snakemake.params.code["code"]},
         "versions": library_versions("numpy", "h5py"),
         **{"preprocessing": {}, "bits": None, "precision": "", "weights_sha256": ""},
     }
     with create_h5(snakemake.output.features, {"provenance": provenance}) as file:
-        create_array(file, "X", given.X.shape, "float32")[...] = given.X
+        create_array(file, "X", X.shape, "float32")[...] = X
     write_json(snakemake.output.notes, [])
     write_json(snakemake.output.cost, {"/": 0.0})
-    write_index(Path(snakemake.output.index), given.index)
+    write_index(Path(snakemake.output.index), index)

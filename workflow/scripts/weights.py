@@ -4,12 +4,6 @@ from pathlib import Path
 
 from defectbench.errors import job_log
 from defectbench.features.weights import fetch_weights
-from defectbench.provenance import FACTS
 
 with job_log(snakemake.log[0]):
-    fetch_weights(
-        snakemake.wildcards.backbone,
-        FACTS / "weights.csv",
-        Path("resources", "downloads"),
-        Path(snakemake.output.weights),
-    )
+    fetch_weights(snakemake.wildcards.backbone, Path(snakemake.output.weights))

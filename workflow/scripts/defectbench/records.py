@@ -151,9 +151,9 @@ def write_scores(path: str | Path, rows: Sequence[IndexRow], scores: np.ndarray)
     )
 
 
-def read_scores(path: str | Path) -> Scores:
+def read_scores(file: str | Path) -> Scores:
     """Scores of test images."""
-    return Scores(*_columns(path, path=list, label=int, defect=str, group=str, anomaly_score=float))
+    return Scores(*_columns(file, path=list, label=int, defect=str, group=str, anomaly_score=float))
 
 
 def write_held_out(
@@ -182,14 +182,14 @@ def write_held_out(
     )
 
 
-def read_held_out(path: str | Path) -> HeldOutScores:
+def read_held_out(file: str | Path) -> HeldOutScores:
     """Held-out scores of training images."""
-    return HeldOutScores(*_columns(path, path=list, group=str, fold=int, anomaly_score=float))
+    return HeldOutScores(*_columns(file, path=list, group=str, fold=int, anomaly_score=float))
 
 
-def _columns(path: str | Path, **kinds: type) -> Iterator[list[str] | np.ndarray]:
+def _columns(file: str | Path, /, **kinds: type) -> Iterator[list[str] | np.ndarray]:
     """Columns of a TSV file: a list of texts, or an array of a kind."""
-    rows = read_tsv(path)
+    rows = read_tsv(file)
     for name, kind in kinds.items():
         texts = [row[name] for row in rows]
         yield texts if kind is list else np.array(texts, kind)

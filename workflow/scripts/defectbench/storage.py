@@ -160,6 +160,12 @@ def write_tsv(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[A
         writer.writerows(rows)
 
 
+def read_csv(path: str | Path) -> list[dict[str, str]]:
+    """Rows of a CSV file, by column name."""
+    with open(path, encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
 def read_tsv(path: str | Path) -> list[dict[str, str]]:
     """Rows of a TSV file, by column name."""
     with open(path, encoding="utf-8", newline="") as stream:

@@ -1,21 +1,15 @@
 """What the schema cannot see: names that refer to nothing, and local images too few to run on."""
 
-from collections.abc import Mapping
 from math import ceil
 from pathlib import Path
 
 import jsonschema
 
-from defectbench.config.plan import (
-    METHOD_KEYS,
-    Config,
-    chosen_categories,
-    every_category,
-    scorer_parameters,
-)
+from defectbench.config import plan
+from defectbench.config.plan import Config
 from defectbench.config.schema import check_known
 from defectbench.errors import InputError
-from defectbench.images.groups import Groups, check_groups, group_names
+from defectbench.images.groups import group_names
 from defectbench.scorers import scorer_class, scorer_names
 from defectbench.sources import dataset_source
 
@@ -44,7 +38,7 @@ def check_config(config: Config) -> None:
         if weights is not None and not Path(weights).is_file():
             raise InputError(f"config: backbones.{name}.weights: {weights}: no such file")
     if config["categories"] != "all":
-        known = every_category(config)
+        known = plan.every_category(config)
         for category in config["categories"]:
             check_known("categories", category, known)
 
@@ -59,8 +53,9 @@ def _check_method(config: Config, name: str) -> None:
             f"config: methods.{name}.preprocessing: {method['preprocessing']} crops, and a map "
             "must cover the whole image; choose one without crop"
         )
-    for key, value in scorer_parameters(config, name).items():
-        check_known(f"methods.{name}", key, [*sorted(METHOD_KEYS), *scorer.parameter_schema], "key")
+    for key, value in plan.scorer_parameters(config, name).items():
+        known = [*sorted(plan.METHOD_KEYS), *scorer.parameter_schema]
+        check_known(f"methods.{name}", key, known, "key")
         try:
             jsonschema.validate(value, scorer.parameter_schema[key])
         except jsonschema.ValidationError as error:
@@ -77,7 +72,7 @@ def _check_dataset(config: Config, name: str) -> None:
     for method in entry["methods"]:
         check_known(f"datasets.{name}.methods", method, config["methods"])
     try:
-        check_groups(entry.get("groups", ""))
+        group_names([], entry.get("groups", ""), "")
     except InputError as error:
         raise InputError(f"{path}.groups: {error}") from error
     if entry.get("studies") and "studies" not in config:
@@ -99,14 +94,23 @@ def check_images(config: Config, dataset: str) -> None:
     """
     check_known("datasets", dataset, config["datasets"], "dataset")
     source = dataset_source(dataset, config)
-    images = {name: source.images(name) for name in chosen_categories(config, dataset)}
+    images = {name: source.images(name) for name in plan.chosen_categories(config, dataset)}
     for category, found in images.items():
         train = sum(split == "train" for split, _ in found)
         if train:  # else not known before a run, or none: stage index says more about that
             _check_number_of_images(config, dataset, category, train)
-    if groups := source.entry.get("groups"):
-        paths = {category: [path for _, path in found] for category, found in images.items()}
-        _check_groups_are_found(dataset, groups, paths)
+    groups = source.entry.get("groups", "")
+    names = [
+        name
+        for category, found in images.items()
+        for name in group_names([path for _, path in found], groups, category)
+    ]
+    if groups and names and not any(names):  # every image would count as its own group
+        example = next(path for found in images.values() for _, path in found)
+        raise InputError(
+            f"config: datasets.{dataset}.groups: {groups!r} names the group of no image; "
+            f"paths look like {example}"
+        )
 
 
 def _check_number_of_images(config: Config, dataset: str, category: str, images: int) -> None:
@@ -116,23 +120,10 @@ def _check_number_of_images(config: Config, dataset: str, category: str, images:
         method = config["methods"][name]
         untrimmed = images - int(images * method.get("trimmed", 0))
         left = untrimmed - ceil(untrimmed / folds)
-        scorer = scorer_class(method["scorer"])(**scorer_parameters(config, name))
+        scorer = scorer_class(method["scorer"])(**plan.scorer_parameters(config, name))
         if left < scorer.fewest_images:
             raise InputError(
                 f"config: methods.{name} needs {scorer.fewest_images} training images; {dataset}/"
                 f"{category} has {images}, of which {'trimming and ' * ('trimmed' in method)}"
                 f"{folds} folds leave {left}"
             )
-
-
-def _check_groups_are_found(dataset: str, groups: Groups, paths: Mapping[str, list[str]]) -> None:
-    """Refuse groups that name no image: every image would count as its own group."""
-    names = [
-        name for category, found in paths.items() for name in group_names(found, groups, category)
-    ]
-    if names and not any(names):
-        example = next(path for found in paths.values() for path in found)
-        raise InputError(
-            f"config: datasets.{dataset}.groups: {groups!r} names the group of no image; "
-            f"paths look like {example}"
-        )

@@ -3,15 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from defectbench.config.plan import (
-    Config,
-    all_categories,
-    every_category,
-    gives_images,
-    known_categories,
-    method_layers,
-    taps,
-)
+from defectbench.config import plan
+from defectbench.config.plan import Config
 from defectbench.config.schema import check_known
 from defectbench.errors import InputError
 
@@ -49,7 +42,7 @@ def crossings(config: Config, dataset: str, category: str) -> list[Crossing]:
         crossing
         for crossing in found
         if crossing.train[:2] == (dataset, category)
-        and crossing.test.category in all_categories(config, crossing.test.dataset)
+        and crossing.test.category in plan.all_categories(config, crossing.test.dataset)
     ]
 
 
@@ -61,7 +54,7 @@ def check_crossings(config: Config) -> None:
     InputError
         Naming the key and what to change.
     """
-    every = every_category(config)
+    every = plan.every_category(config)
     for pair in config.get("studies", {}).get("across", ()):
         train, test = (_place(pair[key], "") for key in ("train", "test"))
         if bool(train.dataset) != bool(test.dataset):
@@ -73,7 +66,7 @@ def check_crossings(config: Config) -> None:
             path, having = f"studies.across.{key}", every
             if place.dataset:
                 check_known(path, place.dataset, config["datasets"], "dataset")
-                having = known_categories(config, place.dataset)
+                having = plan.known_categories(config, place.dataset)
             check_known(path, place.category, having)
         if train.dataset != test.dataset:
             _check_features(config, train.dataset, test.dataset)
@@ -88,19 +81,19 @@ def _place(spelled: str | Mapping[str, Any], dataset: str) -> Place:
 
 def _check_features(config: Config, train: str, test: str) -> None:
     """Refuse a dataset that lacks features which the detectors of another one read."""
-    if gives_images(config, train) != gives_images(config, test):
+    if plan.gives_images(config, train) != plan.gives_images(config, test):
         raise InputError(
             f"config: studies.across: features of one of {train} and {test} were made elsewhere, "
             "so the other's detectors cannot read them"
         )
-    if not gives_images(config, train):
+    if not plan.gives_images(config, train):
         return
     for name in config["datasets"][train]["methods"]:
         method = config["methods"][name]
         for backbone in method["backbones"]:
             place = (backbone, method["preprocessing"])
-            own = {(layer, method["pool"]) for layer in method_layers(method)}
-            if own - set(taps(config, test, *place)):
+            own = {(layer, method["pool"]) for layer in plan.method_layers(method)}
+            if own - set(plan.taps(config, test, *place)):
                 raise InputError(
                     f"config: studies.across: {test} has no features for {name} of {train}; add it "
                     f"to datasets.{test}.methods"

@@ -70,7 +70,9 @@ def backbone_layers(backbone: str, key: str, kept: Path) -> list[str]:
     check_known(key, backbone.split(".")[0], [*known, *models], "backbone")
     file = kept / f"{backbone}_timm{importlib.metadata.version('timm')}.json"
     if not file.is_file():
-        write_json(file, _layers_of_timm_model(backbone))
+        from defectbench.features.backbones import timm_model  # imports PyTorch
+
+        write_json(file, [name for name, _ in timm_model(backbone).named_modules() if name])
     return read_json(file)
 
 
@@ -83,10 +85,3 @@ def timm_models() -> list[str]:
     sources = sorted((Path(spec.origin).parent / "models").glob("*.py"))
     entry = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
     return [name for source in sources for name in entry.findall(source.read_text("utf-8"))]
-
-
-def _layers_of_timm_model(backbone: str) -> list[str]:
-    from defectbench.features.backbones import timm_model
-
-    network = timm_model(backbone)
-    return [name for name, _ in network.named_modules() if name]

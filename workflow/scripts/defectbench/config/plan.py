@@ -208,15 +208,12 @@ def separate_seeds(config: dict[str, Any]) -> None:
     ``padim@43``, in `methods` and in the datasets' line-ups; `evaluation.cells` joins them again.
     """
     seeds = config.get("seeds") or [config["seed"]]
+    endings = {seed: f"@{seed}" if len(seeds) > 1 else "" for seed in seeds}
     made: dict[str, dict[str, Any]] = {}
     for name, method in config["methods"].items():
+        made[name] = {name: method}
         if scorer_class(method["scorer"]).draws:
-            names = [name] if len(seeds) == 1 else [f"{name}@{seed}" for seed in seeds]
-            made[name] = {
-                new: method | {"seed": seed} for new, seed in zip(names, seeds, strict=True)
-            }
-        else:
-            made[name] = {name: method}
+            made[name] = {name + end: method | {"seed": seed} for seed, end in endings.items()}
     config["methods"] = {new: method for each in made.values() for new, method in each.items()}
     for dataset in config["datasets"].values():
         dataset["methods"] = [new for name in dataset["methods"] for new in made[name]]

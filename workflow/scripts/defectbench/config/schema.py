@@ -14,6 +14,8 @@ import yaml
 
 from defectbench.errors import InputError
 
+SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
+
 READ: Mapping[str, Callable[[str], Any]] = {
     "integer": int,
     "number": float,
@@ -27,7 +29,7 @@ MOST_LISTED = 40
 DEFAULT_ASPECT = "squash"  # images.resizing says it too, and imports Pillow: planning does without
 
 
-def check_schema(config: dict[str, Any], schema_file: Path) -> None:
+def check_schema(config: dict[str, Any]) -> None:
     """Refuse what the schema forbids: unknown keys, missing ones, wrong types; fill in defaults.
 
     Numbers and truth values that arrive as strings, as in ``--config 'threshold={folds: 3}'``, are
@@ -39,7 +41,7 @@ def check_schema(config: dict[str, Any], schema_file: Path) -> None:
         Naming every key's path and what is wrong with it.
     """
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's takes a tenth of the time
-    schema = yaml.load(schema_file.read_text(encoding="utf-8"), loader)
+    schema = yaml.load(SCHEMA.read_text(encoding="utf-8"), loader)
     validator = jsonschema.Draft202012Validator(schema)
     _read_strings(config, validator)
     problems = [

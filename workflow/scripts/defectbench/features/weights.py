@@ -1,33 +1,28 @@
 """ImageNet weights of a backbone: downloaded, or from the package that carries them."""
 
-import csv
 import importlib.util
 import io
 import shutil
 from pathlib import Path
 
 from defectbench.errors import InputError
-from defectbench.provenance import file_sha256
-from defectbench.sources.fetching import download
-from defectbench.storage import atomic_path
+from defectbench.provenance import FACTS, file_sha256
+from defectbench.sources.fetching import DOWNLOADS, download
+from defectbench.storage import atomic_path, read_csv
 
 PACKAGE = "package:"
 """In the list of addresses, what stands before the name of a Python package."""
 
 
-def fetch_weights(name: str, weights_csv: Path, downloads: Path, output: Path) -> None:
+def fetch_weights(name: str, output: Path) -> None:
     """Put a backbone's ImageNet weights at `output`, checked, complete or not at all.
 
     Parameters
     ----------
     name
         The backbone. One that is not in the list is asked of timm.
-    weights_csv
-        Addresses and beginnings of SHA-256 sums.
-    downloads
-        Folder where downloads stay, so that making `output` again fetches nothing.
     output
-        File to make.
+        File to make. What was downloaded stays, so that making it again fetches nothing.
 
     Raises
     ------
@@ -35,7 +30,7 @@ def fetch_weights(name: str, weights_csv: Path, downloads: Path, output: Path) -
         If they cannot be had or have the wrong hash; the config's ``backbones`` section takes a
         local file in their place.
     """
-    listed = listed_weights(weights_csv).get(name)
+    listed = listed_weights().get(name)
     if listed is None:
         _save_timm(name, output)
         return
@@ -43,7 +38,7 @@ def fetch_weights(name: str, weights_csv: Path, downloads: Path, output: Path) -
     if url.startswith(PACKAGE):
         file = _file_of_package(name, url.removeprefix(PACKAGE), digest)
     else:
-        file = downloads / url.rsplit("/", 1)[-1]
+        file = DOWNLOADS / url.rsplit("/", 1)[-1]
         try:
             download([url], file, algorithm="sha256", digest=digest)
         except InputError as error:
@@ -55,10 +50,9 @@ def fetch_weights(name: str, weights_csv: Path, downloads: Path, output: Path) -
         shutil.copyfile(file, part)
 
 
-def listed_weights(weights_csv: Path) -> dict[str, dict[str, str]]:
+def listed_weights() -> dict[str, dict[str, str]]:
     """Rows of the list of weights by backbone: ``url``, ``sha256_prefix``."""
-    with open(weights_csv, encoding="utf-8", newline="") as stream:
-        return {row["backbone"]: row for row in csv.DictReader(stream)}
+    return {row["backbone"]: row for row in read_csv(FACTS / "weights.csv")}
 
 
 def _file_of_package(name: str, package: str, digest: str) -> Path:

@@ -122,7 +122,8 @@ def load_image(file: Path, bits: int | None = None) -> Image.Image:
         with open_image(file) as image:
             shallow = to_8_bits(image, file, bits) if is_deep(image) else image
             shallow.load()  # Pillow turns a TIFF itself, here
-            turned = turn_upright(shallow, orientation(image))
+            stated = orientation(image)  # of a number that EXIF does not know, nothing is turned
+            turned = shallow.transpose(TURNS[stated]) if stated in TURNS else shallow
             return turned.convert("L" if turned.mode in GREY_MODES else "RGB")
     except UNREADABLE as error:
         raise InputError(f"{file.resolve()}: cannot be decoded ({error})") from error
@@ -157,11 +158,6 @@ def open_image(file: Path) -> Image.Image:
 def orientation(image: Image.Image) -> int:
     """EXIF's number of how an opened image is stored, as far as Pillow has not applied it."""
     return image.getexif().get(ExifTags.Base.Orientation, UPRIGHT)
-
-
-def turn_upright(image: Image.Image, stated: int) -> Image.Image:
-    """An image turned by an orientation; numbers that EXIF does not know turn nothing."""
-    return image.transpose(TURNS[stated]) if stated in TURNS else image
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
@@ -238,8 +234,5 @@ def _is_plain(data: bytes) -> bool:
 
 def _is_harmless(kind: bytes, chunk: memoryview) -> bool:
     """Whether a chunk is whole and has no say in the pixels."""
-    return kind in HARMLESS and not may_be_turned(kind, chunk) and _has_its_checksum(chunk)
-
-
-def _has_its_checksum(chunk: memoryview) -> bool:
-    return zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
+    is_whole = zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
+    return is_whole and kind in HARMLESS and not may_be_turned(kind, chunk)

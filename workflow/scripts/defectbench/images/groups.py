@@ -16,17 +16,6 @@ OWN = "groups.csv"
 """File in a category's folder with the groups that its source knows."""
 
 
-def check_groups(groups: Groups) -> None:
-    """Refuse what cannot name groups, before anything runs.
-
-    Raises
-    ------
-    InputError
-        If the expression does not compile, or the CSV is missing or lacks a column.
-    """
-    group_names([], groups, "")
-
-
 def assign_groups(rows: Sequence[IndexRow], groups: Groups, category: str) -> list[IndexRow]:
     """Rows with their groups; an image that is not named has none.
 
@@ -34,17 +23,8 @@ def assign_groups(rows: Sequence[IndexRow], groups: Groups, category: str) -> li
     ----------
     rows
         Index of the category.
-    groups
-        A regular expression that is searched for in each path: its capture groups, joined by
-        ``/``, or else the whole match, are the group's name. Or ``{"csv": file}`` with the columns
-        path and group; the path starts in the category's folder or with the category's name.
-    category
-        Its name.
-
-    Raises
-    ------
-    InputError
-        As `check_groups`, or if a CSV gives an image two groups.
+    groups, category
+        As in `group_names`, and so are the errors.
     """
     names = group_names([row.path for row in rows], groups, category)
     return [replace(row, group=name) for row, name in zip(rows, names, strict=True)]
@@ -57,7 +37,25 @@ def read_grouped_index(path: str | Path, groups: Groups, category: str) -> list[
 
 
 def group_names(paths: Sequence[str], groups: Groups, category: str) -> list[str]:
-    """Group of each path, as in `assign_groups`; empty for none."""
+    """Group of each path; empty for none.
+
+    Parameters
+    ----------
+    paths
+        Of the images of one category.
+    groups
+        A regular expression that is searched for in each path: its capture groups, joined by
+        ``/``, or else the whole match, are the group's name. Or ``{"csv": file}`` with the columns
+        path and group; the path starts in the category's folder or with the category's name.
+    category
+        Its name.
+
+    Raises
+    ------
+    InputError
+        If the expression does not compile, or the CSV cannot be read, lacks a column or gives an
+        image two groups; also where there are no paths.
+    """
     if isinstance(groups, str):
         try:
             pattern = re.compile(groups)

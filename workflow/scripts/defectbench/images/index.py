@@ -25,11 +25,12 @@ class IndexRow:
     mask
         Path of the ground-truth mask, empty for none.
     width, height
-        Size in pixels.
+        Size in pixels; 0 where features were made elsewhere.
     mode
-        Pillow's mode of the file, such as ``RGB`` or ``L``.
+        Pillow's mode of the file, such as ``RGB`` or ``L``; empty where features were made
+        elsewhere.
     sha256
-        Of the file.
+        Of the file, or of the features that were made elsewhere.
     group
         Shared by the images of one part; empty for an image that is a group of its own.
     """
@@ -38,11 +39,11 @@ class IndexRow:
     split: str
     label: int
     defect: str
-    mask: str
-    width: int
-    height: int
-    mode: str
-    sha256: str
+    mask: str = ""
+    width: int = 0
+    height: int = 0
+    mode: str = ""
+    sha256: str = ""
     group: str = ""
 
 

@@ -1,38 +1,26 @@
 """Find and check every image of a category, and note what is usable but unusual."""
 
-import csv
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import starmap
 from pathlib import Path
 from typing import NamedTuple
 
 from defectbench.errors import InputError
-from defectbench.images.decoding import (
-    TURNS,
-    UNREADABLE,
-    may_be_turned,
-    open_image,
-    orientation,
-    png_chunks,
-    upright_size,
-)
+from defectbench.images import decoding, layout
 from defectbench.images.depth import is_deep, unexplained_highest
 from defectbench.images.groups import OWN, assign_groups
 from defectbench.images.index import IndexRow
-from defectbench.images.layout import (
-    foreign_files,
-    image_files,
-    is_image,
-    visible,
-    with_users_paths,
-)
 from defectbench.images.masks import add_masks
+from defectbench.storage import read_csv
 
 WITHOUT_TEST = "; `good: train/good` in the dataset's settings sets a quarter of those aside"
 UNBOUNDED_MODES = frozenset({"I", "F"})
 CAMERA_BITS = (10, 12, 14)
+COUNTED = {"train_good": ("train", 0), "test_good": ("test", 0), "test_defective": ("test", 1)}
+"""Columns of official counts: the split and the label of the images that they count."""
 
 
 class Checked(NamedTuple):
@@ -60,23 +48,19 @@ def examine_category(
 
     Parameters and errors are those of `index_category` and `category_notes`.
     """
-    rows, notes = index_category(folder, bits=bits)
+    rows, notes = index_category(folder, bits)
     if (folder / OWN).is_file():
         rows = assign_groups(rows, {"csv": str(folder / OWN)}, folder.name)
     return rows, notes + category_notes(folder, rows, counts_csv)
 
 
-def index_category(
-    folder: Path, *, strict_masks: bool = False, bits: int | None = None
-) -> tuple[list[IndexRow], list[str]]:
+def index_category(folder: Path, bits: int | None = None) -> tuple[list[IndexRow], list[str]]:
     """Find and check every image and mask of a category in the MVTec layout.
 
     Parameters
     ----------
     folder
         The category.
-    strict_masks
-        Whether faults of masks are problems; otherwise notes, and the masks are left out.
     bits
         Bits that values of 16-bit files use, if the config says so.
 
@@ -92,7 +76,7 @@ def index_category(
     InputError
         If anything cannot be used; the message lists all of it, each with its file.
     """
-    files = [*image_files(folder, "train"), *image_files(folder, "test")]
+    files = layout.image_files(folder)
     problems = _layout_problems(folder, files)
     notes = []
     with ThreadPoolExecutor() as pool:
@@ -101,14 +85,12 @@ def index_category(
         problems += [result for result in results if isinstance(result, str)]
         rows = [image.row for image in checked]
         if not problems:  # of an image that cannot be read, the size is not known either
-            rows, faults = add_masks(folder, rows, pool)
-            problems += faults.problems(folder) if strict_masks else []
-            notes = orientation_notes([image.row for image in checked if image.turned])
-            notes += range_notes([image.highest for image in checked if image.highest])
-            notes += faults.notes()
+            rows, mask_notes = add_masks(folder, rows, pool)
+            notes = [*_file_notes(checked), *mask_notes]
     if problems:
-        lines = "\n".join(f"  {_printable(line)}" for line in problems)
-        raise InputError(with_users_paths(f"{folder}: mend or remove\n{lines}", folder))
+        lines = "\n".join(f"  {line}" for line in problems)
+        printable = lines.encode(errors="backslashreplace").decode()  # a name may not be UTF-8
+        raise InputError(layout.with_users_paths(f"{folder}: mend or remove\n{printable}", folder))
     return sorted(rows, key=lambda row: row.path), notes
 
 
@@ -120,8 +102,8 @@ def _layout_problems(folder: Path, files: Sequence[Path]) -> list[str]:
         if not any(file.is_relative_to(folder / wanted) for file in files)
     ]
     for split in ("train", "test"):
-        for entry in visible(folder / split):
-            if entry.is_file() and is_image(entry):
+        for entry in layout.visible(folder / split):
+            if entry.is_file() and layout.is_image(entry):
                 problems.append(f"{entry}: belongs in a folder, {split}/good or a defect type")
             elif entry.name != "good" and entry.name.casefold() == "good":
                 problems.append(f"{entry}: only `good` in lower case means defect-free")
@@ -129,7 +111,7 @@ def _layout_problems(folder: Path, files: Sequence[Path]) -> list[str]:
                 problems.append(f"{entry}: detectors are trained on train/good alone")
             problems += [
                 f"{inner}: images in subfolders are not found"
-                for inner in visible(entry)
+                for inner in layout.visible(entry)
                 if inner.is_dir()
             ]
     seen: dict[str, Path] = {}
@@ -145,25 +127,17 @@ def _check_file(folder: Path, file: Path, bits: int | None) -> Checked | str:
     try:
         file.name.encode()
         content = file.read_bytes()
-        mode, (width, height), turned, highest = _inspect(file, content, bits)
+        mode, size, turned, highest = _inspect(file, content, bits)
     except UnicodeEncodeError:
         return f"{file}: the name is not UTF-8"
-    except UNREADABLE as error:
+    except decoding.UNREADABLE as error:
         return f"{file}: cannot be read as an image ({error})"
     if mode in UNBOUNDED_MODES:
         return f"{file}: 32 bits per pixel have no known range; store 8 or 16 bits"
-    split, defect = file.relative_to(folder).parts[:2]
-    row = IndexRow(
-        path=file.relative_to(folder).as_posix(),
-        split=split,
-        label=int(defect != "good"),
-        defect=defect,
-        mask="",
-        width=width,
-        height=height,
-        mode=mode,
-        sha256=hashlib.sha256(content).hexdigest(),
-    )
+    path, digest = file.relative_to(folder), hashlib.sha256(content).hexdigest()
+    split, defect = path.parts[:2]
+    label = int(defect != "good")
+    row = IndexRow(path.as_posix(), split, label, defect, "", *size, mode, digest)
     return Checked(row, turned, highest)
 
 
@@ -171,22 +145,18 @@ def _inspect(
     file: Path, content: bytes, bits: int | None
 ) -> tuple[str, tuple[int, int], bool, int]:
     """Mode, upright size, whether turned, highest value of unknown range; damage raises."""
-    with open_image(file) as image:
+    with decoding.open_image(file) as image:
         mode, size, deep = image.mode, image.size, is_deep(image)
         if image.format == "PNG":
             image.verify()  # checksums show damage at a fraction of the time that decoding takes
-            turnable = any(may_be_turned(kind, chunk) for kind, chunk in png_chunks(content))
+            turnable = any(starmap(decoding.may_be_turned, decoding.png_chunks(content)))
             if not deep and not turnable:
                 return mode, size, False, 0
-    with open_image(file) as image:
-        turned = orientation(image) in TURNS
+    with decoding.open_image(file) as image:
+        turned = decoding.orientation(image) in decoding.TURNS
         highest = unexplained_highest(image, file, bits) if deep else 0
         image.load()
-        return mode, upright_size(image), turned, highest
-
-
-def _printable(text: str) -> str:
-    return text.encode(errors="backslashreplace").decode()
+        return mode, decoding.upright_size(image), turned, highest
 
 
 def category_notes(
@@ -203,88 +173,60 @@ def category_notes(
     counts_csv
         Official image counts of the dataset's categories, if there are any.
     """
-    notes = [*_count_notes(folder.name, rows, counts_csv), *_size_notes(rows), *_mode_notes(rows)]
-    first_with: dict[str, str] = {}
-    copies = []
+    originals: dict[str, str] = {}
     for row in rows:
-        original = first_with.setdefault(row.sha256, row.path)
-        if original != row.path:
-            copies.append(f"{row.path} of {original}")
+        originals.setdefault(row.sha256, row.path)
+    copies = [
+        f"{row.path} of {originals[row.sha256]}"
+        for row in rows
+        if row.path != originals[row.sha256]
+    ]
+    notes = [*_count_notes(folder.name, rows, counts_csv), *_size_notes(rows), *_mode_notes(rows)]
     if copies:
         notes.append(f"{len(copies)} images are copies of others: {', '.join(copies[:5])}")
-    foreign = [file for split in ("train", "test") for file in foreign_files(folder / split)]
-    if foreign:
-        first = foreign[0].relative_to(folder)
-        notes.append(f"{len(foreign)} files are no images and are ignored, the first is {first}")
-    return notes
+    return notes + layout.counted(
+        layout.foreign_files(folder), "files are no images and are ignored"
+    )
 
 
-def orientation_notes(turned: Sequence[IndexRow]) -> list[str]:
-    """How many files state an orientation other than upright."""
-    if not turned:
-        return []
-    return [f"{len(turned)} images are turned as their files say, the first is {turned[0].path}"]
-
-
-def range_notes(highest_values: Sequence[int]) -> list[str]:
-    """Whether 16-bit files of unknown range look as if they held fewer bits.
-
-    Parameters
-    ----------
-    highest_values
-        Of each such file.
-    """
-    highest = max(highest_values, default=0)
-    if not highest or highest >> CAMERA_BITS[-1]:
-        return []
+def _file_notes(checked: Sequence[Checked]) -> Iterator[str]:
+    """Turned images, and 16-bit files that look as if they held fewer bits."""
+    turned = [image.row.path for image in checked if image.turned]
+    yield from layout.counted(turned, "images are turned as their files say")
+    highest = max((image.highest for image in checked), default=0)
     found = f"values up to {highest} in 16-bit files"
-    if highest < 256:
-        return [f"{found}, which come out black: store them in 8 bits"]
-    bits = next(bits for bits in CAMERA_BITS if highest < 1 << bits)
-    return [f"{found}: looks like {bits} bits; set `bits: {bits}`"]
+    bits = next((bits for bits in CAMERA_BITS if highest < 1 << bits), None)
+    if 0 < highest < 256:
+        yield f"{found}, which come out black: store them in 8 bits"
+    elif highest and bits:
+        yield f"{found}: looks like {bits} bits; set `bits: {bits}`"
 
 
-def _size_notes(rows: Sequence[IndexRow]) -> list[str]:
-    sizes = Counter((row.width, row.height) for row in rows)
-    (width, height), usual = sizes.most_common(1)[0]
-    notes = []
-    if len(sizes) > 1:
-        odd = next(row.path for row in rows if (row.width, row.height) != (width, height))
-        notes.append(f"{len(rows) - usual} images are not {width}×{height}, the first is {odd}")
+def _size_notes(rows: Sequence[IndexRow]) -> Iterator[str]:
+    (width, height), _ = Counter((row.width, row.height) for row in rows).most_common(1)[0]
+    odd = [row.path for row in rows if (row.width, row.height) != (width, height)]
+    yield from layout.counted(odd, f"images are not {width}×{height}")
     if width != height:
-        notes.append(f"{width}×{height} images are squashed to a square where no aspect is set")
-    return notes
+        yield f"{width}×{height} images are squashed to a square where no aspect is set"
 
 
-def _mode_notes(rows: Sequence[IndexRow]) -> list[str]:
+def _mode_notes(rows: Sequence[IndexRow]) -> Iterator[str]:
     modes = Counter(row.mode for row in rows)
-    notes = []
     if len(modes) > 1:
         listed = ", ".join(f"{count} {mode}" for mode, count in modes.most_common())
-        notes.append(f"images of several kinds in one category: {listed}")
+        yield f"images of several kinds in one category: {listed}"
     transparent = sum(count for mode, count in modes.items() if mode.endswith(("A", "a")))
     if transparent:
-        notes.append(f"{transparent} images have an alpha channel, which is dropped")
-    return notes
+        yield f"{transparent} images have an alpha channel, which is dropped"
 
 
 def _count_notes(
     category: str, rows: Sequence[IndexRow], counts_csv: str | Path | None
-) -> list[str]:
+) -> Iterator[str]:
     """How the number of images differs from the official one."""
-    if not counts_csv:
-        return []
-    with open(counts_csv, encoding="utf-8", newline="") as stream:
-        official = {row["category"]: row for row in csv.DictReader(stream)}.get(category)
-    if official is None:
-        return []
-    actual = {
-        "train_good": sum(row.split == "train" for row in rows),
-        "test_good": sum(row.split == "test" and not row.label for row in rows),
-        "test_defective": sum(row.label for row in rows),
-    }
-    return [
-        f"{name.replace('_', ' ')}: {count} images, officially {official[name]}"
-        for name, count in actual.items()
-        if count != int(official[name])
-    ]
+    counts = Counter((row.split, row.label) for row in rows)
+    for official in read_csv(counts_csv) if counts_csv else ():
+        for name, kind in COUNTED.items():
+            if official["category"] == category and counts[kind] != int(official[name]):
+                there = f"{counts[kind]} images, officially {official[name]}"
+                yield f"{name.replace('_', ' ')}: {there}"

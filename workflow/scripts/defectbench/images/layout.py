@@ -1,14 +1,15 @@
 """Files of a category in the MVTec layout, and how messages name them to their user."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
 
-def image_files(folder: Path, split: str) -> list[Path]:
-    """Images of all defect folders of a split; training images are those in ``good`` alone."""
-    defects = [folder / split / "good"] if split == "train" else visible(folder / split)
+def image_files(folder: Path) -> list[Path]:
+    """Images of a category: those in ``train/good``, then those of every folder of ``test``."""
+    defects = [folder / "train" / "good", *visible(folder / "test")]
     return [
         file for defect in defects if defect.is_dir() for file in visible(defect) if is_image(file)
     ]
@@ -24,9 +25,17 @@ def is_image(file: Path) -> bool:
     return file.suffix.lower() in IMAGE_SUFFIXES
 
 
-def foreign_files(split: Path) -> list[Path]:
-    entries = [entry for folder in visible(split) for entry in (folder, *visible(folder))]
-    return [entry for entry in entries if entry.is_file() and not is_image(entry)]
+def foreign_files(folder: Path) -> list[str]:
+    """Files of a category's splits that are no images, by their paths in the category."""
+    outer = [entry for split in ("train", "test") for entry in visible(folder / split)]
+    entries = [entry for each in outer for entry in (each, *visible(each))]
+    foreign = [entry for entry in entries if entry.is_file() and not is_image(entry)]
+    return [str(entry.relative_to(folder)) for entry in foreign]
+
+
+def counted(names: Sequence[str], what: str) -> list[str]:
+    """A note of how many files something is said, and of the first; none without files."""
+    return [f"{len(names)} {what}, the first is {names[0]}"] if names else []
 
 
 def with_users_paths(text: str, folder: Path) -> str:
@@ -48,10 +57,5 @@ def users_folder(folder: Path) -> Path:
 
 def _links(folder: Path) -> list[Path]:
     """Links that stage `source` made: absolute ones, to what is there."""
-    entries = [
-        Path(parent, name)
-        for parent, folders, files in os.walk(folder)
-        for name in (*folders, *files)
-    ]
-    links = [entry for entry in entries if entry.is_symlink()]
+    links = [entry for entry in folder.rglob("*") if entry.is_symlink()]
     return [link for link in links if link.readlink().is_absolute() and link.exists()]

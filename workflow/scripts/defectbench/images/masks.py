@@ -2,64 +2,26 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from defectbench.errors import InputError
+from defectbench.images.decoding import UNREADABLE
 from defectbench.images.index import IndexRow
-from defectbench.images.layout import is_image, visible
-
-
-@dataclass
-class MaskFaults:
-    """What is wrong with a category's masks.
-
-    Attributes
-    ----------
-    missing
-        Defective images without a mask, of defects that have masks.
-    orphans
-        Masks of no image.
-    unusable
-        Masks that cannot be read, mark nothing or have another size, each with the reason.
-    """
-
-    missing: list[str] = field(default_factory=list)
-    orphans: list[str] = field(default_factory=list)
-    unusable: dict[str, str] = field(default_factory=dict)
-
-    def problems(self, folder: Path) -> list[str]:
-        """Every fault in a line, with its file: for who cannot do without the masks."""
-        advice = "has no mask; to do without masks, remove ground_truth"
-        return [
-            *(f"{folder / image}: {advice}/{Path(image).parent.name}" for image in self.missing),
-            *(f"{folder / mask}: mask of no image" for mask in self.orphans),
-            *(f"{folder / mask}: {reason}" for mask, reason in self.unusable.items()),
-        ]
-
-    def notes(self) -> list[str]:
-        """Each kind of fault in a line: for who can."""
-        notes = []
-        if self.missing:
-            count, first = len(self.missing), self.missing[0]
-            notes.append(f"{count} defective images have no mask, the first is {first}")
-        if self.orphans:
-            count, first = len(self.orphans), self.orphans[0]
-            notes.append(f"{count} masks belong to no image, the first is {first}")
-        if self.unusable:
-            first, reason = next(iter(self.unusable.items()))
-            count = len(self.unusable)
-            notes.append(f"{count} masks are unusable and left out, the first is {first}: {reason}")
-        return notes
+from defectbench.images.layout import counted, is_image, visible
 
 
 def add_masks(
     folder: Path, rows: Sequence[IndexRow], pool: ThreadPoolExecutor
-) -> tuple[list[IndexRow], MaskFaults]:
-    """Rows with those of their masks that can be used, and what is wrong with the others."""
+) -> tuple[list[IndexRow], list[str]]:
+    """Rows with those of their masks that can be used, and notes of the masks that cannot.
+
+    Noted are defective images without a mask, of defects that have masks; masks of no image; and
+    masks that cannot be read, mark nothing or have another size.
+    """
     masks = {
         (defect.name, file.stem.removesuffix("_mask")): file.relative_to(folder).as_posix()
         for defect in visible(folder / "ground_truth")
@@ -68,19 +30,20 @@ def add_masks(
         if is_image(file)
     }
     with_masks = {defect for defect, _ in masks}
-    faults, found = MaskFaults(), []
+    missing, found = [], []
     for row in rows:
         mask = masks.pop((row.defect, Path(row.path).stem), "") if row.label else ""
         if not mask and row.defect in with_masks:
-            faults.missing.append(row.path)
+            missing.append(row.path)
         found.append(replace(row, mask=mask))
-    faults.orphans += masks.values()
-    masked = [row for row in found if row.mask]
-    reasons = pool.map(lambda row: _mask_fault(folder / row.mask, row), masked)
-    faults.unusable = {
-        row.mask: reason for row, reason in zip(masked, reasons, strict=True) if reason
-    }
-    return [replace(row, mask="") if row.mask in faults.unusable else row for row in found], faults
+    faults = list(pool.map(lambda row: _mask_fault(folder, row), found))
+    pairs = zip(found, faults, strict=True)
+    usable = [replace(row, mask="") if fault else row for row, fault in pairs]
+    return usable, [
+        *counted(missing, "defective images have no mask"),
+        *counted(list(masks.values()), "masks belong to no image"),
+        *counted(list(filter(None, faults)), "masks are unusable and left out"),
+    ]
 
 
 def read_mask(file: Path, width: int, height: int, side: int | None = None) -> np.ndarray:
@@ -110,7 +73,7 @@ def read_mask(file: Path, width: int, height: int, side: int | None = None) -> n
         with Image.open(file) as image:
             pixels = np.asarray(image.convert("RGBA") if image.mode in ("P", "PA") else image)
             has_alpha = image.mode in ("P", "PA", "LA", "RGBA")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{file}: cannot be read as a mask ({error})") from error
     if pixels.ndim == 3:
         pixels = (pixels[..., :-1] if has_alpha else pixels).any(axis=-1)
@@ -124,13 +87,12 @@ def read_mask(file: Path, width: int, height: int, side: int | None = None) -> n
     return np.asarray(grey.resize((side, side), Image.Resampling.LANCZOS)) > 127
 
 
-def _mask_fault(file: Path, row: IndexRow) -> str:
-    """What is wrong with a mask, empty for nothing."""
+def _mask_fault(folder: Path, row: IndexRow) -> str:
+    """The mask of an image and what is wrong with it; empty for nothing, or without a mask."""
+    if not row.mask:
+        return ""
     try:
-        with Image.open(file) as mask:
-            size, marked = mask.size, bool(np.asarray(mask).any())
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return f"cannot be read as a mask ({error})"
-    if size != (row.width, row.height):
-        return f"{size[0]}×{size[1]}, its image is {row.width}×{row.height}"
-    return "" if marked else "the mask marks nothing"
+        marked = read_mask(folder / row.mask, row.width, row.height).any()
+    except InputError as error:
+        return str(error).removeprefix(f"{folder}/")
+    return "" if marked else f"{row.mask}: the mask marks nothing"

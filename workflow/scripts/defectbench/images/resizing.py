@@ -89,12 +89,9 @@ def _positions(length: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     return first.astype(np.int64), position - first
 
 
-def _fixed_point(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _fixed_point(weight: np.ndarray) -> list[np.ndarray]:
     """Weights of 11 bits for a pixel and its successor."""
-    return (
-        np.rint((1 - weight) * UNIT).astype(np.int32),
-        np.rint(weight * UNIT).astype(np.int32),
-    )
+    return [np.rint(share * UNIT).astype(np.int32) for share in (1 - weight, weight)]
 
 
 SQUASH, PAD, CROP = "squash", "pad", "crop"

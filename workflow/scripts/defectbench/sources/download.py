@@ -1,12 +1,12 @@
 """Tar archives from the network, of all categories or of one each."""
 
-import csv
 from typing import Any
 
 from defectbench.contents import Contents
 from defectbench.errors import InputError
 from defectbench.provenance import FACTS
 from defectbench.sources.unpacking import WHOLE, PackedSource, Tarball
+from defectbench.storage import read_csv
 
 
 class Download(PackedSource):
@@ -36,15 +36,9 @@ class Download(PackedSource):
         file = FACTS / f"{self.dataset}_sources.csv"
         if not file.is_file():
             raise InputError(f"{file}: missing; a downloaded dataset needs its addresses there")
-        with open(file, encoding="utf-8", newline="") as stream:
-            rows = [row for row in csv.DictReader(stream) if row["category"] == holds]
+        rows = [row for row in read_csv(file) if row["category"] == holds]
         if not rows:
             raise InputError(f"{file}: no address for category {holds}")
+        urls, size = [row["url"] for row in rows], int(rows[0]["bytes"] or 0)
         algorithm = "sha256" if rows[0]["sha256"] else "md5"
-        return Tarball(
-            holds,
-            [row["url"] for row in rows],
-            size=int(rows[0]["bytes"] or 0),
-            algorithm=algorithm,
-            digest=rows[0][algorithm],
-        )
+        return Tarball(holds, urls, size=size, algorithm=algorithm, digest=rows[0][algorithm])

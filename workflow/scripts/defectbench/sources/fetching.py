@@ -11,6 +11,7 @@ from pathlib import Path
 
 from defectbench.errors import InputError, is_about_storage
 
+DOWNLOADS = Path("resources", "downloads")
 TIMEOUT_SECONDS = 60
 ATTEMPTS = 5
 BACK_OFF_SECONDS = 1.0
@@ -21,7 +22,7 @@ HTTP_PARTIAL = 206
 
 
 def download(
-    urls: Sequence[str], path: Path, *, size: int = 0, algorithm: str = "", digest: str = ""
+    urls: Sequence[str], path: Path, size: int = 0, algorithm: str = "", digest: str = ""
 ) -> None:
     """Fetch a file from the first address that has it, whole, of the right size and hash.
 
@@ -49,8 +50,7 @@ def download(
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     if path.is_file():
-        problem = _difference(path, size, algorithm, digest)
-        if problem:
+        if problem := _difference(path, size, algorithm, digest):
             raise InputError(f"{path}: {problem}; delete it, or put the right one there")
         return
     problems = []

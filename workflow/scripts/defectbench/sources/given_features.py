@@ -3,7 +3,6 @@
 import hashlib
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -15,21 +14,6 @@ from defectbench.sources.base import Source, existing_folder
 SUFFIXES = (".h5", ".hdf5", ".npz")
 BACKBONE = "given"
 """Takes the backbone's place in names of files and rows of tables."""
-
-
-class FeatureFile(NamedTuple):
-    """A category given as features.
-
-    Attributes
-    ----------
-    X
-        float32, (n_images, n_dimensions), in the order of `index`.
-    index
-        One row per image, sorted by path; width, height, mode and mask are empty.
-    """
-
-    X: np.ndarray
-    index: list[IndexRow]
 
 
 class GivenFeatures(Source):
@@ -57,12 +41,18 @@ class GivenFeatures(Source):
         return found
 
 
-def read_feature_file(path: str | Path) -> FeatureFile:
+def read_feature_file(path: str | Path) -> tuple[np.ndarray, list[IndexRow]]:
     """Read and check a feature file.
 
     It holds ``X`` (n_images, n_dimensions), ``y`` (0 defect-free, 1 defective) and ``split``
-    (``train`` or ``test``); optionally ``name``, ``defect`` and ``group`` of each
-    image.
+    (``train`` or ``test``); optionally ``name``, ``defect`` and ``group`` of each image.
+
+    Returns
+    -------
+    ndarray
+        The features: float32, (n_images, n_dimensions).
+    list of IndexRow
+        One row per image, in the same order, sorted by path.
 
     Raises
     ------
@@ -70,8 +60,7 @@ def read_feature_file(path: str | Path) -> FeatureFile:
         Naming the file and the array that is missing or wrong.
     """
     arrays = _read_arrays(Path(path))
-    problem = _problem(arrays)
-    if problem:
+    if problem := _problem(arrays):
         raise InputError(f"{path}: {problem}")
     X = arrays["X"].astype(np.float32)
     finite = np.isfinite(X).all(axis=1)
@@ -79,7 +68,7 @@ def read_feature_file(path: str | Path) -> FeatureFile:
         raise InputError(f"{path}: row {int(np.argmin(finite))} of X is NaN, infinite or too large")
     index = _index(X, arrays)
     order = sorted(range(len(index)), key=lambda i: index[i].path)
-    return FeatureFile(X[order], [index[i] for i in order])
+    return X[order], [index[i] for i in order]
 
 
 def _problem(arrays: dict[str, np.ndarray]) -> str:
@@ -112,22 +101,12 @@ def _index(X: np.ndarray, arrays: dict[str, np.ndarray]) -> list[IndexRow]:
         "defect": [("good", "defective")[label] for label in labels],
         "group": [""] * len(X),
     }
+    digests = [hashlib.sha256(row.tobytes()).hexdigest() for row in X]
     columns |= {name: _text(arrays[name]) for name in columns.keys() & arrays.keys()}
     return [
-        IndexRow(
-            path=f"{split}/{name}",
-            split=split,
-            label=label,
-            defect=defect,
-            mask="",
-            width=0,
-            height=0,
-            mode="",
-            sha256=hashlib.sha256(row.tobytes()).hexdigest(),
-            group=group,
-        )
-        for row, split, label, name, defect, group in zip(
-            X, _text(arrays["split"]), labels, *columns.values(), strict=True
+        IndexRow(f"{split}/{name}", split, label, defect, sha256=digest, group=group)
+        for digest, split, label, name, defect, group in zip(
+            digests, _text(arrays["split"]), labels, *columns.values(), strict=True
         )
     ]
 

@@ -40,11 +40,8 @@ class MvtecFolder(ImageSource):
 
     def images(self, category: str) -> list[tuple[str, str]]:
         folder = self._folder(category)
-        return [
-            (split, file.relative_to(folder).as_posix())
-            for split in ("train", "test")
-            for file in image_files(folder, split)
-        ]
+        paths = [file.relative_to(folder) for file in image_files(folder)]
+        return [(path.parts[0], path.as_posix()) for path in paths]
 
     def _folder(self, category: str) -> Path:
         return Path(self.entry["path"], category)

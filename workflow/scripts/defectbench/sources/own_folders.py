@@ -20,14 +20,7 @@ from defectbench.errors import InputError
 from defectbench.images.groups import group_names
 from defectbench.images.layout import is_image, visible
 from defectbench.provenance import file_sha256
-from defectbench.sources.base import (
-    ImageSource,
-    existing_folder,
-    few,
-    link,
-    local_origin,
-    write_groups,
-)
+from defectbench.sources import base
 
 TEST_SHARE = 0.25
 """Of the defect-free images, where none are set aside for the test."""
@@ -51,7 +44,7 @@ class Placed(NamedTuple):
         return f"{self.split}/{self.defect}/{self.own_path.replace('/', '__')}"
 
 
-class OwnFolders(ImageSource):
+class OwnFolders(base.ImageSource):
     """Chosen where a dataset's entry has the key `good`.
 
     Without images for `test_good`, a quarter of the defect-free ones are set aside for the test,
@@ -59,7 +52,7 @@ class OwnFolders(ImageSource):
     """
 
     required = frozenset({"path", "good"})
-    optional = ImageSource.optional | {"test_good", "defective", "masks"}
+    optional = base.ImageSource.optional | {"test_good", "defective", "masks"}
     groups = ""  # `lay_out` writes them down, so that stage `index` has them
 
     def found(self) -> list[str]:
@@ -69,7 +62,7 @@ class OwnFolders(ImageSource):
         keys = (*IMAGES, "masks")
         groups = self.entry.get("groups", "")
         return {
-            **local_origin(self._folder(category), contents),
+            **base.local_origin(self._folder(category), contents),
             **{key: self.entry[key] for key in keys if key in self.entry},
             "groups": groups if isinstance(groups, str) else file_sha256(groups["csv"]),
             "seed": self.config["seed"],
@@ -82,23 +75,23 @@ class OwnFolders(ImageSource):
         placed = self._placed(category)
         mask_of = {file: mask for mask, file in self._masks(category).items()}
         for image in placed:
-            link(folder / image.path, image.file)
+            base.link(folder / image.path, image.file)
             if mask := mask_of.get(image.file):
                 name = f"{Path(image.path).stem}_mask{mask.suffix}"
-                link(folder / "ground_truth" / image.defect / name, mask)
+                base.link(folder / "ground_truth" / image.defect / name, mask)
         if any(image.group for image in placed):
-            write_groups(folder, sorted((image.path, image.group) for image in placed))
+            base.write_groups(folder, sorted((image.path, image.group) for image in placed))
 
     @cached_property
     def _folders(self) -> dict[str, Path]:
         """Folder of each category."""
-        path, good = existing_folder(self.entry), self.entry["good"]
+        path, good = base.existing_folder(self.entry), self.entry["good"]
         if _matching(path, good):
             return {path.resolve().name: path}
         folders = [folder for folder in visible(path) if folder.is_dir()]
         found = {folder.name: folder for folder in folders if _matching(folder, good)}
         if not found:
-            there = few([f"{folder.name}/" for folder in folders])
+            there = base.few([f"{folder.name}/" for folder in folders])
             raise InputError(
                 f"searched {path} and its folders for images in {_listed(good)} (`good`); "
                 f"found {there or 'no folders'}"
@@ -131,9 +124,7 @@ class OwnFolders(ImageSource):
             *(("test", defect, file) for file, defect in defective.items()),
         ]
         paths = [file.relative_to(folder).as_posix() for *_, file in places]
-        groups = [""] * len(paths)
-        if "groups" in self.entry:
-            groups = group_names(paths, self.entry["groups"], category)
+        groups = group_names(paths, self.entry.get("groups", ""), category)
         placed = [
             Placed(*place, path, group)
             for place, path, group in zip(places, paths, groups, strict=True)

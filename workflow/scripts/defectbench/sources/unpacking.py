@@ -19,12 +19,11 @@ from typing import Any, NamedTuple
 
 from defectbench.errors import InputError, is_about_storage
 from defectbench.sources.base import ImageSource
-from defectbench.sources.fetching import download
+from defectbench.sources.fetching import DOWNLOADS, download
 from defectbench.sources.mvtec_folder import link_layout
 from defectbench.storage import write_text
 
 UNPACKED = Path("resources", "unpacked")
-DOWNLOADS = Path("resources", "downloads")
 
 WHOLE = "all"
 """In the list of addresses, the archive with all categories."""
@@ -146,13 +145,7 @@ def _downloaded(archive: Tarball, dataset: str) -> Path:
     """The archive's file, fetched if need be; an error says how else to get the images."""
     file = DOWNLOADS / f"{dataset}_{archive.holds}.tar.xz"
     try:
-        download(
-            archive.urls,
-            file,
-            size=archive.size,
-            algorithm=archive.algorithm,
-            digest=archive.digest,
-        )
+        download(archive.urls, file, archive.size, archive.algorithm, archive.digest)
     except InputError as error:
         what, other = f"category {archive.holds}", "whole"
         if archive.holds == WHOLE:
