@@ -17,18 +17,7 @@ from defectbench.storage import open_h5, read_attributes
 LANCZOS = {"interpolation": "lanczos", "size": 48}
 BILINEAR = {"interpolation": "bilinear", "size": 40}
 CPU = Machine("cpu", "fp32", threads=2)
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small timm network with seeded random weights."""
-    import timm
-    import torch
-
-    torch.manual_seed(42)
-    path = tmp_path_factory.mktemp("weights") / "test_resnet.pth"
-    torch.save(timm.create_model("test_resnet").state_dict(), path)
-    return path
+OUTPUT = "features.h5"
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +58,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     return noted
 
 
-def lanczos(weights: Path, *taps: Tap) -> Pass:
-    return Pass("lanczos48", LANCZOS, "test_resnet", weights, taps or (Tap("layer2", 2),))
+def lanczos(tiny: Path, *taps: Tap) -> Pass:
+    return Pass("lanczos48", LANCZOS, "test_resnet", tiny, taps or (Tap("layer2", 2),))
 
 
-def bilinear(weights: Path) -> Pass:
-    return Pass("bilinear40", BILINEAR, "test_resnet", weights, (Tap("layer1", 1), Tap("fc", 1)))
+def bilinear(tiny: Path) -> Pass:
+    return Pass("bilinear40", BILINEAR, "test_resnet", tiny, (Tap("layer1", 1), Tap("fc", 1)))
 
 
 def run(
@@ -91,10 +80,18 @@ def run(
         }
 
 
+@pytest.fixture
+def before(files: list[Path], tiny: Path, calls: Calls, tmp_path: Path) -> dict:
+    """What an earlier job has extracted, into the file `OUTPUT` of the test's own folder."""
+    found = run(files, [lanczos(tiny)], tmp_path / OUTPUT)
+    calls.forward.clear()
+    return found
+
+
 def test_every_image_is_decoded_once_for_all_passes(
-    files: list[Path], weights: Path, calls: Calls, tmp_path: Path
+    files: list[Path], tiny: Path, calls: Calls, tmp_path: Path
 ):
-    found = run(files, [bilinear(weights), lanczos(weights)], tmp_path / "features.h5")
+    found = run(files, [bilinear(tiny), lanczos(tiny)], tmp_path / "features.h5")
     assert sorted(calls.decoded) == files
     assert {name: values.shape for name, values in found.items()} == {
         "bilinear40/test_resnet/layer1/pool1": (len(files), 32, 10, 10),
@@ -105,9 +102,9 @@ def test_every_image_is_decoded_once_for_all_passes(
 
 
 def test_a_file_made_in_steps_has_the_bytes_of_one_made_at_once(
-    files: list[Path], weights: Path, calls: Calls, tmp_path: Path
+    files: list[Path], tiny: Path, calls: Calls, tmp_path: Path
 ):
-    both = [bilinear(weights), lanczos(weights)]
+    both = [bilinear(tiny), lanczos(tiny)]
     run(files, both, tmp_path / "at once.h5")
     for order in (both, both[::-1]):
         output = tmp_path / order[0].preprocessing / "features.h5"
@@ -121,46 +118,41 @@ def test_a_file_made_in_steps_has_the_bytes_of_one_made_at_once(
 
 
 def test_an_added_layer_is_extracted_alone(
-    files: list[Path], weights: Path, calls: Calls, tmp_path: Path
+    files: list[Path], tiny: Path, calls: Calls, tmp_path: Path
 ):
     output = tmp_path / "features.h5"
-    before = run(files, [bilinear(weights), lanczos(weights)], output)
+    before = run(files, [bilinear(tiny), lanczos(tiny)], output)
     calls.forward.clear()
-    more = lanczos(weights, Tap("layer1", 2), Tap("layer2", 2))
-    after = run(files, [bilinear(weights), more], output)
+    more = lanczos(tiny, Tap("layer1", 2), Tap("layer2", 2))
+    after = run(files, [bilinear(tiny), more], output)
     assert calls.forward == {("layer1/pool2",): len(files)}
     assert all(np.array_equal(after[name], values) for name, values in before.items())
 
 
 def test_if_nothing_is_missing_no_image_is_decoded_and_no_network_loaded(
-    files: list[Path], weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    before: dict, files: list[Path], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    output = tmp_path / "features.h5"
-    run(files, [lanczos(weights)], output)
+    output = tmp_path / OUTPUT
     content = output.read_bytes()
     output.unlink()  # as Snakemake does before the job
     monkeypatch.setattr(category, "prepared_extractors", lambda *_: pytest.fail("networks loaded"))
     monkeypatch.setattr(category, "decode_ahead", lambda *_: pytest.fail("images were decoded"))
-    run(files, [lanczos(weights)], output, Machine("auto", "auto", 1))
+    run(files, [lanczos(tiny)], output, Machine("auto", "auto", 1))
     assert output.read_bytes() == content
 
 
 @pytest.mark.parametrize(
     ("machine", "made"),
-    [
-        (CPU, {"weights_sha256": "other"}),
-        (Machine("cpu", "bf16", 2), {}),
-    ],
+    [(CPU, {"weights_sha256": "other"}), (Machine("cpu", "bf16", 2), {})],
     ids=["other weights", "other precision"],
 )
+@pytest.mark.usefixtures("before")
 def test_what_would_come_out_otherwise_now_is_extracted_anew(
-    machine: Machine, made: dict, files: list[Path], weights: Path, calls: Calls, tmp_path: Path
+    machine: Machine, made: dict, files: list[Path], tiny: Path, calls: Calls, tmp_path: Path
 ):
-    output = tmp_path / "features.h5"
-    run(files, [lanczos(weights)], output)
-    run(files, [lanczos(weights)], output, machine, **made)
-    assert calls.forward == {("layer2/pool2",): 2 * len(files)}
-    with open_h5(output) as file:
+    run(files, [lanczos(tiny)], tmp_path / OUTPUT, machine, **made)
+    assert calls.forward == {("layer2/pool2",): len(files)}
+    with open_h5(tmp_path / OUTPUT) as file:
         provenance = read_attributes(file["lanczos48/test_resnet"])["provenance"]
     expected = {"preprocessing": LANCZOS, "device": "CPU", "precision": machine.precision}
     assert provenance == expected | made
@@ -168,46 +160,44 @@ def test_what_would_come_out_otherwise_now_is_extracted_anew(
 
 @pytest.mark.parametrize("damage", ["truncated", "bit flipped", "no HDF5"])
 def test_a_damaged_earlier_file_is_no_obstacle(
-    damage: str, files: list[Path], weights: Path, calls: Calls, tmp_path: Path
+    damage: str, before: dict, files: list[Path], tiny: Path, calls: Calls, tmp_path: Path
 ):
-    output = tmp_path / "features.h5"
-    before = run(files, [lanczos(weights)], output)
+    output = tmp_path / OUTPUT
     with h5py.File(output) as file:
         chunk = file["lanczos48/test_resnet/layer2/pool2"].id.get_chunk_info(0)
     content = bytearray(output.read_bytes())
     content[chunk.byte_offset + 100] ^= 1
     spoilt = {"truncated": content[: len(content) // 2], "no HDF5": b"", "bit flipped": content}
     kept_name(output).write_bytes(spoilt[damage])
-    after = run(files, [lanczos(weights)], output)
-    assert calls.forward == {("layer2/pool2",): 2 * len(files)}
+    after = run(files, [lanczos(tiny)], output)
+    assert calls.forward == {("layer2/pool2",): len(files)}
     assert all(np.array_equal(after[name], values) for name, values in before.items())
 
 
+@pytest.mark.usefixtures("before")
 def test_a_failed_job_leaves_what_earlier_ones_extracted(
-    files: list[Path], weights: Path, calls: Calls, tmp_path: Path
+    files: list[Path], tiny: Path, calls: Calls, tmp_path: Path
 ):
-    output = tmp_path / "features.h5"
-    run(files, [lanczos(weights)], output)
+    output = tmp_path / OUTPUT
     output.unlink()
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no image")
     with pytest.raises(InputError, match=r"broken\.png"):
-        run([*files[1:], broken], [lanczos(weights), bilinear(weights)], output)
+        run([*files[1:], broken], [lanczos(tiny), bilinear(tiny)], output)
     assert [path.name for path in tmp_path.iterdir() if path != broken] == [kept_name(output).name]
     calls.forward.clear()
-    run(files, [lanczos(weights), bilinear(weights)], output)
+    run(files, [lanczos(tiny), bilinear(tiny)], output)
     assert calls.forward == {("fc/pool1", "layer1/pool1"): len(files)}
 
 
-def test_the_second_name_takes_no_room(files: list[Path], weights: Path, tmp_path: Path):
-    output = tmp_path / "features.h5"
-    run(files, [lanczos(weights)], output)
-    assert kept_name(output).samefile(output)
+@pytest.mark.usefixtures("before")
+def test_the_second_name_takes_no_room(tmp_path: Path):
+    assert kept_name(tmp_path / OUTPUT).samefile(tmp_path / OUTPUT)
 
 
 def test_without_links_everything_is_extracted_again(
     files: list[Path],
-    weights: Path,
+    tiny: Path,
     calls: Calls,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -217,16 +207,16 @@ def test_without_links_everything_is_extracted_again(
 
     monkeypatch.setattr(feature_file.os, "link", no_links)
     for _ in range(2):
-        run(files, [lanczos(weights)], tmp_path / "features.h5")
+        run(files, [lanczos(tiny)], tmp_path / "features.h5")
     assert calls.forward == {("layer2/pool2",): 2 * len(files)}
 
 
 def test_the_size_of_a_block_changes_rounding_alone(
-    files: list[Path], weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: list[Path], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    usual = run(files, [lanczos(weights)], tmp_path / "a.h5")
+    usual = run(files, [lanczos(tiny)], tmp_path / "a.h5")
     monkeypatch.setattr(category, "BLOCK", 5)
-    other = run(files, [lanczos(weights)], tmp_path / "b.h5")
+    other = run(files, [lanczos(tiny)], tmp_path / "b.h5")
     for name, values in usual.items():
         np.testing.assert_allclose(other[name], values, atol=1e-5 * np.abs(values).max())
 

@@ -1,6 +1,7 @@
 """Images become features, the same whatever the batch, on the device and in the precision asked."""
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import torch
 
 from defectbench.errors import InputError
 from defectbench.features import extraction
-from defectbench.features.backbones import load_backbone
+from defectbench.features.backbones import Backbone, load_backbone
 from defectbench.features.extraction import Extractor, select_device, select_precision
 from defectbench.features.feature_file import Tap
 from defectbench.features.taps import TappedNetwork
@@ -23,31 +24,44 @@ def images(count: int, side: int = 64) -> np.ndarray:
     return np.random.default_rng(42).integers(0, 256, (count, side, side, 3), np.uint8)
 
 
-def extractor(weights: Path, precision: str = "fp32", threads: int = 2) -> Extractor:
-    made = Extractor(load_backbone("resnet18", weights), TAPS, side=64)
+def extractor(
+    backbone: Backbone,
+    taps: Sequence[Tap] = TAPS,
+    side: int = 64,
+    precision: str = "fp32",
+    threads: int = 2,
+) -> Extractor:
+    made = Extractor(backbone, taps, side)
     made.to(CPU, precision, threads)
     return made
 
 
-def test_features_are_those_of_the_plain_network(resnet18_weights: Path):
-    backbone = load_backbone("resnet18", resnet18_weights)
+def assert_plain(
+    found: dict[str, np.ndarray], backbone: Backbone, taps: Sequence[Tap], given: np.ndarray
+) -> None:
+    """Features are those of the network as it is, all images at once."""
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (backbone.mean, backbone.std))
-    batch = (torch.from_numpy(images(21)).permute(0, 3, 1, 2) / 255 - mean) / std
+    batch = (torch.from_numpy(given).permute(0, 3, 1, 2) / 255 - mean) / std
     with torch.inference_mode():
-        expected = TappedNetwork(backbone.network, TAPS)(batch)
-    found = extractor(resnet18_weights)(images(21))
+        expected = TappedNetwork(backbone.network, taps)(batch)
     for tap, values in expected.items():
         assert found[tap.name].dtype == np.float32
-        tolerance = 1e-5 * values.abs().max().item()
-        np.testing.assert_allclose(found[tap.name], values, atol=tolerance)
+        np.testing.assert_allclose(found[tap.name], values, atol=1e-5 * values.abs().max().item())
 
 
-def test_features_do_not_depend_on_the_batch(
-    resnet18_weights: Path, monkeypatch: pytest.MonkeyPatch
-):
-    found = extractor(resnet18_weights)(images(21))
+@pytest.fixture
+def resnet18(resnet18_weights: Path) -> Backbone:
+    return load_backbone("resnet18", resnet18_weights)
+
+
+def test_features_are_those_of_the_plain_network(resnet18: Backbone):
+    assert_plain(extractor(resnet18)(images(21)), resnet18, TAPS, images(21))
+
+
+def test_features_do_not_depend_on_the_batch(resnet18: Backbone, monkeypatch: pytest.MonkeyPatch):
+    found = extractor(resnet18)(images(21))
     monkeypatch.setattr(extraction, "CPU_BATCH", 21)
-    for name, values in extractor(resnet18_weights)(images(21)).items():
+    for name, values in extractor(resnet18)(images(21)).items():
         np.testing.assert_allclose(found[name], values, atol=1e-5 * np.abs(values).max())
 
 
@@ -56,19 +70,12 @@ def test_features_do_not_depend_on_the_number_of_threads():
 
     torch.manual_seed(42)
     network = timm.create_model("efficientnet_lite0").eval()
-    backbone = extraction.Backbone(network, (0.5,) * 3, (0.5,) * 3)
-    found = []
-    for threads in (1, 3):
-        made = Extractor(backbone, [Tap("blocks.4", 1), Tap("global_pool", 1)], side=128)
-        made.to(CPU, "fp32", threads)
-        found.append(made(images(21, side=128)))
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (backbone.mean, backbone.std))
-    batch = (torch.from_numpy(images(21, side=128)).permute(0, 3, 1, 2) / 255 - mean) / std
-    with torch.inference_mode():
-        expected = TappedNetwork(network, [Tap("blocks.4", 1), Tap("global_pool", 1)])(batch)
-    for tap, plain in expected.items():
-        np.testing.assert_array_equal(found[0][tap.name], found[1][tap.name])
-        np.testing.assert_allclose(found[0][tap.name], plain, atol=1e-5 * plain.abs().max().item())
+    backbone = Backbone(network, (0.5,) * 3, (0.5,) * 3)
+    taps, given = [Tap("blocks.4", 1), Tap("global_pool", 1)], images(21, side=128)
+    alone, several = (extractor(backbone, taps, 128, threads=threads)(given) for threads in (1, 3))
+    for name in alone:
+        np.testing.assert_array_equal(alone[name], several[name])
+    assert_plain(alone, backbone, taps, given)
 
 
 @pytest.mark.parametrize(
@@ -86,16 +93,16 @@ def test_convolutions_of_every_kind_are_those_of_the_plain_network(options: dict
     network = torch.nn.Sequential(
         torch.nn.Conv2d(3, 8, 1), torch.nn.Conv2d(8, 8, 3, **options), torch.nn.ReLU()
     )
-    made = Extractor(extraction.Backbone(network, (0.0,) * 3, (1.0,) * 3), [Tap("2", 1)], side=32)
-    made.to(CPU, "fp32", 2)
+    backbone, given = Backbone(network, (0.0,) * 3, (1.0,) * 3), images(5, side=32)
     with torch.inference_mode():
-        expected = network(torch.from_numpy(images(5, side=32)).permute(0, 3, 1, 2) / 255)
-    np.testing.assert_allclose(made(images(5, side=32))["2/pool1"], expected, atol=1e-6)
+        expected = network(torch.from_numpy(given).permute(0, 3, 1, 2) / 255)
+    found = extractor(backbone, [Tap("2", 1)], side=32)(given)["2/pool1"]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_bf16_features_are_close_and_float32(resnet18_weights: Path):
-    exact = extractor(resnet18_weights)(images(8))
-    for name, values in extractor(resnet18_weights, "bf16")(images(8)).items():
+def test_bf16_features_are_close_and_float32(resnet18: Backbone):
+    exact = extractor(resnet18)(images(8))
+    for name, values in extractor(resnet18, precision="bf16")(images(8)).items():
         assert values.dtype == np.float32
         deviation = np.abs(values - exact[name]).max() / np.abs(exact[name]).max()
         assert 1e-5 < deviation < 0.05
@@ -122,10 +129,8 @@ class SmallMemory(torch.nn.Module):
 def out_of_memory(holds: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Extractor, SmallMemory]:
     monkeypatch.setattr(extraction, "CPU_BATCH", 32)
     network = SmallMemory(holds)
-    backbone = extraction.Backbone(network, (0.0,) * 3, (1.0,) * 3)
-    made = Extractor(backbone, [Tap("pool", 1)], side=8)
-    made.to(CPU, "fp32", 1)
-    return made, network
+    backbone = Backbone(network, (0.0,) * 3, (1.0,) * 3)
+    return extractor(backbone, [Tap("pool", 1)], side=8, threads=1), network
 
 
 def test_a_batch_that_the_gpus_memory_does_not_hold_is_halved_and_stays_so(
@@ -144,19 +149,17 @@ def test_a_gpu_that_holds_no_image_is_an_error(monkeypatch: pytest.MonkeyPatch):
         made(images(2, side=8))
 
 
-def test_features_that_are_not_finite_are_refused(resnet18_weights: Path):
-    backbone = load_backbone("resnet18", resnet18_weights)
+def test_features_that_are_not_finite_are_refused(resnet18: Backbone):
     with torch.no_grad():
-        backbone.network.layer1[0].conv1.weight[0] = float("nan")
-    made = Extractor(backbone, [Tap("layer1", 1)], side=64)
-    made.to(CPU, "fp32", 1)
+        resnet18.network.layer1[0].conv1.weight[0] = float("nan")
+    made = extractor(resnet18, [Tap("layer1", 1)], threads=1)
     with pytest.raises(InputError, match=r"layer1/pool1 are NaN or infinite for image 0 .*fp32"):
         made(images(6))
 
 
 def test_a_size_that_the_network_does_not_take_is_refused():
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 2)).eval()
-    backbone = extraction.Backbone(network, (0.5,) * 3, (0.5,) * 3)
+    backbone = Backbone(network, (0.5,) * 3, (0.5,) * 3)
     with pytest.raises(InputError, match="takes no images of 16×16"):
         Extractor(backbone, [Tap("1", 1)], side=16)
 
@@ -190,9 +193,7 @@ def test_a_gpu_that_is_asked_for_and_missing_is_an_error():
         select_device("cuda")
 
 
-def test_a_gpu_is_claimed_for_as_long_as_it_is_used(
-    monkeypatch: pytest.MonkeyPatch,
-):
+def test_a_gpu_is_claimed_for_as_long_as_it_is_used(monkeypatch: pytest.MonkeyPatch):
     claims: list[str] = []
 
     @contextlib.contextmanager

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
@@ -41,24 +40,12 @@ def test_made_twice_a_file_has_the_same_bytes(tmp_path: Path):
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 
-def test_a_flipped_bit_is_noticed(tmp_path: Path):
-    path = tmp_path / "a.h5"
-    write_arrays(path, ARRAYS, {})
-    with h5py.File(path) as file:
-        offset = file["X"].id.get_chunk_info(0).byte_offset
-    content = bytearray(path.read_bytes())
-    content[offset + 100] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"a\.h5: damaged"):
-        read_arrays(path)
-
-
 def test_no_flipped_bit_goes_unnoticed(tmp_path: Path):
     path = tmp_path / "a.h5"
     arrays = {"layer3/pool2": np.arange(300, dtype=np.float32).reshape(3, 100), "n": np.array(2.5)}
     write_arrays(path, arrays, {"provenance": {"seed": 42}})
     content = path.read_bytes()
-    noticed = 0
+    noticed: list[str] = []
     for position in range(0, len(content), 7):
         damaged = bytearray(content)
         damaged[position] ^= 1 << position % 8
@@ -67,12 +54,13 @@ def test_no_flipped_bit_goes_unnoticed(tmp_path: Path):
             with open_h5(path) as file:
                 read = {name: file[name][()] for name in arrays}
                 attributes = read_attributes(file)
-        except InputError:
-            noticed += 1
+        except InputError as error:
+            noticed.append(str(error))
             continue
         assert attributes == {"provenance": {"seed": 42}}, position
         assert all(np.array_equal(read[name], arrays[name]) for name in arrays), position
-    assert noticed > 200
+    assert len(noticed) > 200
+    assert all("a.h5: damaged" in message for message in noticed)
 
 
 def test_a_truncated_file_is_noticed(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import io
 import logging
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -40,6 +41,10 @@ class Run:
         wildcards = planned.wildcards_dict
         self.say(event="job_info", jobid=number, rule_name=planned.rule.name, wildcards=wildcards)
 
+    def fail(self, log: Path) -> None:
+        failed = {"jobid": 0, "rule_name": "index", "log": [str(log)]}
+        self.say("Error in rule index", logging.ERROR, event="job_error", **failed)
+
     def lines(self) -> list[str]:
         return self.stream.getvalue().splitlines()
 
@@ -66,8 +71,7 @@ def test_a_failure_ends_in_the_job_s_own_line_at_any_verbosity(quiet: tuple[str,
     log.write_text("warning: something\nerror: /data/plate: mend or remove\n  a.png: broken\n")
     run.start(0)
     run.say("CalledProcessError in file index.smk, line 28", logging.ERROR, event="error")
-    failed = {"jobid": 0, "rule_name": "index", "log": [str(log)]}
-    run.say("Error in rule index", logging.ERROR, event="job_error", **failed)
+    run.fail(log)
     run.say("WorkflowError:\nAt least one job did not complete successfully.", 40, event="error")
     assert run.lines() == [
         "error: /data/plate: mend or remove",
@@ -81,8 +85,7 @@ def test_a_job_that_left_no_error_shows_the_command_and_the_end_of_its_log(tmp_p
     log.write_text("half way\n")
     run.start(0)
     run.say("CalledProcessError: died with <Signals.SIGKILL: 9>", logging.ERROR, event="error")
-    failed = {"jobid": 0, "rule_name": "index", "log": [str(log)]}
-    run.say("Error in rule index", logging.ERROR, event="job_error", **failed)
+    run.fail(log)
     text = run.stream.getvalue()
     assert text.startswith("error: index parts/plate failed\n")
     assert "SIGKILL" in text
@@ -94,8 +97,7 @@ def test_an_error_that_others_followed_is_told_again_at_the_end(tmp_path):
     log.write_text("error: broken\n")
     run.say(event="run_info")
     run.start(0)
-    failed = {"jobid": 0, "rule_name": "index", "log": [str(log)]}
-    run.say("Error in rule index", logging.ERROR, event="job_error", **failed)
+    run.fail(log)
     for number in (1, 2):
         run.start(number)
         run.say(event="job_finished", job_id=number)

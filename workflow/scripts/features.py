@@ -1,12 +1,11 @@
 """Rule `features`: every layer that a category's methods read, of every backbone."""
 
-import json
 from pathlib import Path
 
 from defectbench.errors import job_log
 from defectbench.features.category import write_features
 from defectbench.features.devices import Machine
-from defectbench.features.feature_file import Pass, Tap, kept_name
+from defectbench.features.feature_file import Pass, kept_name
 from defectbench.garbage import exit_at_once
 from defectbench.images.index import images_digest, read_index
 from defectbench.provenance import file_sha256, library_versions
@@ -18,17 +17,8 @@ with job_log(snakemake.log[0]):
     params = snakemake.params
     index = read_index(snakemake.input.index)
     backbones = sorted({entry["backbone"] for entry in params.passes})
-    weights = dict(zip(backbones, map(Path, snakemake.input.weights), strict=True))
-    passes = [
-        Pass(
-            entry["preprocessing"],
-            entry["settings"],
-            entry["backbone"],
-            weights[entry["backbone"]],
-            tuple(Tap(*tap) for tap in entry["taps"]),
-        )
-        for entry in params.passes
-    ]
+    weights = dict(zip(backbones, snakemake.input.weights, strict=True))
+    passes = [Pass.of_entry(entry, weights[entry["backbone"]]) for entry in params.passes]
     shared = {
         "images_sha256": images_digest(index),
         "code": {"features": params.code["code"]},
@@ -44,7 +34,7 @@ with job_log(snakemake.log[0]):
     milliseconds = write_features(
         [Path(snakemake.input.category, row.path) for row in index],
         passes,
-        json.loads(json.dumps(provenances)),
+        provenances,
         # not a parameter: where features are computed does not make them others
         Machine(snakemake.config["device"], params.precision, snakemake.threads),
         Path(snakemake.output.features),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from defectbench.errors import job_log
 from defectbench.features.devices import Machine
-from defectbench.features.feature_file import Pass, Tap
+from defectbench.features.feature_file import Pass
 from defectbench.images.index import read_index
 from defectbench.records import read_scores
 from defectbench.studies.levels import Judged
@@ -23,14 +23,10 @@ with job_log(snakemake.log[0]):
         name: read_detector(method, *own, params.false_positive_rate, params.code["code"])
         for (name, method), own in zip(params.methods.items(), files, strict=True)
     }
-    passes = []
-    for entry in params.passes:
-        taps = tuple(Tap(*tap) for tap in entry["taps"])
-        passes.append(Pass(**entry | {"weights": Path(given.weights), "taps": taps}))
     blocks = perturbed_features(
         [(Path(given.category, row.path), row.sha256) for row in test],
         [Perturbation(name, each) for name, several in params.study.items() for each in several],
-        passes,
+        [Pass.of_entry(entry, given.weights) for entry in params.passes],
         # not a parameter: where features are computed does not make them others
         Machine(snakemake.config["device"], params.precision, snakemake.threads),
         params.seed,

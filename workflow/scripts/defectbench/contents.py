@@ -46,32 +46,29 @@ class Contents:
         str
             32 hexadecimal digits, or ``absent``.
         """
-        files = sorted(_files(Path(path)))
+        files = dict(sorted(_files(path)))
         if not files and not os.path.isdir(path):
             return ABSENT
-        digests = self._digests([file for _, file in files])
-        if files[:1] and files[0][0] == "":
+        digests = self._digests(list(files.values()))
+        if "" in files:
             return digests[0]
-        lines = (f"{name}\0{found}\n" for (name, _), found in zip(files, digests, strict=True))
+        lines = (f"{name}\0{found}\n" for name, found in zip(files, digests, strict=True))
         return hashlib.blake2b("".join(lines).encode(), digest_size=16).hexdigest()
 
-    def _digests(self, files: Sequence[Path]) -> list[str]:
+    def _digests(self, files: Sequence[str]) -> list[str]:
         """Digest of each file, remembered or read."""
-        known, states = self._known, [_state(file) for file in files]
-        unknown = {
-            str(file): state
-            for file, state in zip(files, states, strict=True)
-            if state is not None and known.get(str(file), [None])[:-1] != state
-        }
+        known, states = self._known, {file: _state(file) for file in files}
+        unknown = [
+            file
+            for file, state in states.items()
+            if state is not None and known.get(file, [None])[:-1] != state
+        ]
         if unknown:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 for file, digest in zip(unknown, pool.map(_digest, unknown), strict=True):
-                    known[file] = [*unknown[file], digest]
+                    known[file] = [*states[file], digest]
             self._news = True
-        return [
-            ABSENT if state is None else known[str(file)][-1]
-            for file, state in zip(files, states, strict=True)
-        ]
+        return [ABSENT if states[file] is None else known[file][-1] for file in files]
 
     def save(self) -> None:
         """Remember what was read, for the next run."""
@@ -91,13 +88,13 @@ class Contents:
 
 def states(path: str | Path) -> dict[str, State]:
     """State of a file, or of every file below a folder, by name; links are followed."""
-    return {name: _state(file) for name, file in _files(Path(path))}
+    return {name: _state(file) for name, file in _files(path)}
 
 
-def _files(path: Path) -> Iterator[tuple[str, Path]]:
+def _files(path: str | Path) -> Iterator[tuple[str, str]]:
     """Every file, under its name relative to `path`; a folder is entered once on each way down."""
-    if path.is_file():
-        yield "", Path(os.path.realpath(path))
+    if os.path.isfile(path):
+        yield "", os.path.realpath(path)
     entered: set[str] = set()
     for folder, subfolders, names in os.walk(path, followlinks=True):
         real = os.path.realpath(folder)
@@ -107,12 +104,12 @@ def _files(path: Path) -> Iterator[tuple[str, Path]]:
         entered.add(real)
         for name in names:
             relative = os.path.relpath(os.path.join(folder, name), path)
-            yield os.fsencode(relative).decode(errors="backslashreplace"), Path(real, name)
+            yield os.fsencode(relative).decode(errors="backslashreplace"), os.path.join(real, name)
 
 
-def _state(file: Path) -> State:
+def _state(file: str) -> State:
     try:
-        status = file.stat()
+        status = os.stat(file)
     except OSError:
         return None
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]

@@ -35,23 +35,19 @@ def _storage_errno(error: BaseException) -> int | None:
     return int(of_hdf5[1]) if of_hdf5 else getattr(error, "errno", None)
 
 
-def error_lines(log: Path) -> str:
+def error_lines(text: str) -> str:
     """The line with which a job's log ends by an `InputError`, and those that continue it.
 
     Parameters
     ----------
-    log
-        Written by `job_log`; need not exist.
+    text
+        Of a log that `job_log` has written.
 
     Returns
     -------
     str
         From ``error: …`` to the end, empty if there is no such line.
     """
-    try:
-        text = log.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
     found = re.search(r"^error: .*", text, flags=re.MULTILINE | re.DOTALL)
     return found[0].rstrip() if found else ""
 

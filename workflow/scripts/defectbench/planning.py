@@ -79,18 +79,16 @@ class Planner:
         """What the job's outputs are made of today, as in `Receipt`."""
         if job not in self._made_of:
             makers = self._kept_makers(job)
-            inputs = {
-                name: [self._identity(file, makers.get(file)) for file in _files(value)]
-                for name, value in job.input.items()
+            made_of = {
+                "script": Path(job.rule.script).stem,
+                "wildcards": job.wildcards_dict,
+                "params": dict(job.params.items()),
+                "inputs": {
+                    name: [self._identity(file, makers.get(file)) for file in _files(value)]
+                    for name, value in job.input.items()
+                },
             }
-            self._made_of[job] = as_json(
-                {
-                    "script": Path(job.rule.script).stem,
-                    "wildcards": job.wildcards_dict,
-                    "params": dict(job.params.items()),
-                    "inputs": inputs,
-                }
-            )
+            self._made_of[job] = as_json(made_of)
         return self._made_of[job]
 
     def key(self, job: Job) -> str:

@@ -4,6 +4,8 @@ import sys
 import time
 
 PROGRESS_SECONDS = 5
+CLEAR_LINE = "\r\033[K"
+"""Takes the place of the line of progress that stands on a terminal."""
 
 
 class Progress:
@@ -37,12 +39,12 @@ class Progress:
         terminal = sys.__stderr__
         if terminal is not None and terminal is not sys.stderr and terminal.isatty():
             # over the last such line: a finished stage has a line of its own
-            terminal.write(f"\r\033[K{self.label}: {line}")
+            terminal.write(f"{CLEAR_LINE}{self.label}: {line}")
             terminal.flush()
 
 
 def warn(line: str) -> None:
     """Say something worth knowing in the job's log and to whoever runs the workflow."""
     for stream in {sys.stderr, sys.__stderr__} - {None}:
-        clear = "\r\033[K" if stream.isatty() else ""
+        clear = CLEAR_LINE if stream.isatty() else ""
         print(f"{clear}warning: {line}", file=stream)

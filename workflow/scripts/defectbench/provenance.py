@@ -9,27 +9,19 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 SCRIPTS = PACKAGE.parent
+FACTS = SCRIPTS.parent / "facts"
 
-DISTRIBUTIONS = {
-    "PIL": "pillow",
-    "imagecodecs": "imagecodecs",
-    "jinja2": "jinja2",
-    "matplotlib": "matplotlib",
-    "numpy": "numpy",
-    "onnx": "onnx",
-    "onnxruntime": "onnxruntime",
-    "pandas": "pandas",
-    "scipy": "scipy",
-    "sklearn": "scikit-learn",
-    "tabulate": "tabulate",
-    "timm": "timm",
-    "torch": "torch",
-    "torchvision": "torchvision",
-}
-"""Modules whose version decides what comes out, and the distributions that hold them."""
+LIBRARIES = re.compile(
+    r"^\s*(?:from|import) (PIL|imagecodecs|jinja2|matplotlib|numpy|onnx|onnxruntime|pandas|scipy|"
+    r"sklearn|tabulate|timm|torch|torchvision)\b",
+    re.MULTILINE,
+)
+"""Finds where a library is imported whose version decides what comes out."""
+
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
+"""Distributions of libraries that are imported by another name."""
 
 OWN = re.compile(rf"^\s*from ({PACKAGE.name}[\w.]*) import (\([^)]*\)|.*)", re.MULTILINE)
-ANY = re.compile(r"^\s*(?:from|import) (\w+)", re.MULTILINE)
 
 
 @cache
@@ -59,8 +51,8 @@ def stage_digest(script: str, *modules: str) -> dict[str, str]:
     libraries: set[str] = set()
     for name in sorted(sources):
         digest.update(f"{name}\0".encode() + hashlib.sha256(sources[name].read_bytes()).digest())
-        libraries |= DISTRIBUTIONS.keys() & set(ANY.findall(_text(sources[name])))
-    versions = library_versions(*(DISTRIBUTIONS[name] for name in libraries))
+        libraries.update(LIBRARIES.findall(_text(sources[name])))
+    versions = library_versions(*(DISTRIBUTIONS.get(name, name) for name in libraries))
     return {"code": digest.hexdigest()[:16], **versions}
 
 
@@ -126,6 +118,3 @@ def _own_imports(source: Path) -> Iterator[str]:
 @cache
 def _text(source: Path) -> str:
     return source.read_text(encoding="utf-8")
-
-
-FACTS = Path(__file__).parents[2] / "facts"

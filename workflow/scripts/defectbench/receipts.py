@@ -78,8 +78,7 @@ def receipts_below(*folders: str) -> dict[Path, Receipt]:
         for name in names
         if name.endswith(SUFFIX)
     ]
-    read = {file: Receipt.read(file) for file in sorted(files)}
-    return {file: receipt for file, receipt in read.items() if receipt is not None}
+    return {file: receipt for file in sorted(files) if (receipt := Receipt.read(file))}
 
 
 def remove_outdated(planned: Mapping[str, str]) -> list[list[str]]:

@@ -50,16 +50,15 @@ def create_array(file: h5py.Group, name: str, shape: tuple[int, ...], dtype: Any
     """
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    properties.set_fill_time(h5py.h5d.FILL_TIME_ALLOC)
     row_bytes = max(1, int(np.prod(shape[1:])) * np.dtype(dtype).itemsize)
-    rows = min(max(1, CHUNK_BYTES // row_bytes), max(1, shape[0]))
+    rows = min(max(1, CHUNK_BYTES // row_bytes), shape[0])
     return file.create_dataset(
         name,
         shape,
         dtype,
         chunks=(rows, *shape[1:]),
         fletcher32=True,
-        track_times=False,
+        fill_time="alloc",
         dcpl=properties,
     )
 
@@ -91,16 +90,12 @@ def open_h5(path: str | Path) -> Iterator[h5py.File]:
     """
     advice = f"{path}: damaged or unreadable; delete it and run the same command again"
     try:
-        file = h5py.File(path, "r", locking=False)
-    except OSError as error:
-        raise InputError(f"{advice} ({error})") from error
-    with file:
-        try:
+        with h5py.File(path, "r", locking=False) as file:
             yield file
-        except (OSError, KeyError, RuntimeError) as error:
-            if re.search(READING, str(error)):
-                raise InputError(f"{advice} ({error})") from error
-            raise
+    except (OSError, KeyError, RuntimeError) as error:
+        if re.search(READING, str(error)):
+            raise InputError(f"{advice} ({error})") from error
+        raise
 
 
 def write_attributes(group: h5py.Group, attributes: Mapping[str, Any]) -> None:

@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from defectbench.errors import error_lines
-
-CLEAR_LINE = "\r\033[K"
-"""Where a job's progress stands, which is written over."""
+from defectbench.progress import CLEAR_LINE
 
 ASKED_FOR = frozenset({"", "debug_dag", "rulegraph"})
 """Events that only options bring about, and messages that belong to none: these are shown."""
@@ -39,6 +37,9 @@ CHATTER = (
 )
 ELAPSED = "Elapsed time"
 FAILED = "At least one job did not complete successfully"
+
+LAST_LINES = 30
+"""How much is shown of the log of a job that does not say why it failed."""
 
 
 def take_over(
@@ -148,10 +149,9 @@ class StageLines(logging.Handler):
         if stage not in self._left:
             return
         self._seen[stage] += 1
-        self._left[stage] -= 1
-        if self._left[stage]:
+        self._left -= Counter([stage])
+        if stage in self._left:
             return
-        del self._left[stage]
         rule, subject = stage
         jobs = f" ({self._seen[stage]} jobs)" if self._seen[stage] > 1 else ""
         seconds = time.monotonic() - self._started[stage]
@@ -159,13 +159,15 @@ class StageLines(logging.Handler):
         self._say(f"{rule} {subject}{jobs}: {_duration(seconds)}{left}")
 
     def _job_error(self, record: Any) -> None:
-        said = [lines for log in record.log if (lines := error_lines(Path(log)))]
-        where = ", ".join(record.log)
-        # without a line of its own: killed, or a fault of the workflow
-        text = "\n".join(said) or f"{self._unexplained}\n{_tail(record.log)}".strip()
-        if not said:
-            text = f"error: {stage_name(record, self._jobs)} failed\n{textwrap.indent(text, '  ')}"
-        self._errors[record.jobid] = f"{text}\n  log: {where}"
+        files = [Path(log) for log in record.log if Path(log).is_file()]
+        logs = [file.read_text(encoding="utf-8", errors="replace") for file in files]
+        text = "\n".join(filter(None, map(error_lines, logs)))
+        if not text:  # killed, or a fault of the workflow
+            last = "\n".join(logs).splitlines()[-LAST_LINES:]
+            reason = "\n".join([self._unexplained, *last]).strip()
+            stage = " ".join(self._jobs.get(record.jobid, (record.rule_name,))).strip()
+            text = f"error: {stage} failed\n{textwrap.indent(reason, '  ')}"
+        self._errors[record.jobid] = f"{text}\n  log: {', '.join(record.log)}"
         self._unexplained = ""
         self._write(self._errors[record.jobid])
 
@@ -198,11 +200,6 @@ def stage_of(rule: str, wildcards: Any) -> tuple[str, str]:
     return rule, "/".join(parts or named.values())
 
 
-def stage_name(record: Any, jobs: dict[int, tuple[str, str]]) -> str:
-    """A job in words."""
-    return " ".join(jobs.get(record.jobid, (record.rule_name,))).strip()
-
-
 def in_short(message: str) -> str:
     """The message of an `InputError` that an error of Snakemake wraps, or all of another error."""
     # Snakemake names the file of the Snakefile before the message, wildcards and traceback after it
@@ -216,9 +213,7 @@ def in_short(message: str) -> str:
 
 
 def _by_rule(stages: Counter[tuple[str, str]]) -> str:
-    counts: Counter[str] = Counter()
-    for (rule, _), jobs in stages.items():
-        counts[rule] += jobs
+    counts = Counter(rule for rule, _ in stages.elements())
     return ", ".join(f"{jobs} {rule}" for rule, jobs in counts.items())
 
 
@@ -228,13 +223,3 @@ def _duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02} min"
     return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
-
-
-def _tail(logs: Iterable[str], lines: int = 30) -> str:
-    """The last lines of a job's logs, as far as there are any."""
-    texts = [
-        Path(log).read_text(encoding="utf-8", errors="replace")
-        for log in logs
-        if Path(log).is_file()
-    ]
-    return "\n".join("\n".join(texts).splitlines()[-lines:])

@@ -5,9 +5,11 @@ control flow of many of timm's models. So one forward pass is watched through ho
 follows a convolution if it reads the very tensor that the convolution made.
 """
 
+import contextlib
 import copy
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -79,46 +81,37 @@ def _convolution_norm_pairs(
     alive: list[torch.Tensor] = []
     made_by: dict[int, str] = {}
     calls: Counter[str] = Counter()
-    readers: dict[int, list[str]] = {}
+    readers: defaultdict[int, list[str]] = defaultdict(list)
     tapped: set[int] = set()
     layers = {tap.layer for tap in taps}
+    norms = {name for name, m in network.named_modules() if isinstance(m, torch.nn.BatchNorm2d)}
 
-    def watch(name: str, module: torch.nn.Module) -> list[torch.utils.hooks.RemovableHandle]:
+    def note_input(name, module, inputs):
         # a container hands its input on to its parts, which are watched themselves; timm's batch
         # norms are containers too, for they carry their activation
-        reads = next(module.children(), None) is None or isinstance(module, torch.nn.BatchNorm2d)
-        convolves = isinstance(module, torch.nn.Conv2d)
+        if inputs and (next(module.children(), None) is None or name in norms):
+            alive.append(inputs[0])
+            readers[id(inputs[0])].append(name)
 
-        def note_input(module, inputs):
-            if reads and inputs:
-                alive.append(inputs[0])
-                readers.setdefault(id(inputs[0]), []).append(name)
+    def note_output(name, module, inputs, output):
+        alive.append(output)
+        if isinstance(module, torch.nn.Conv2d):
+            calls[name] += 1
+            made_by[id(output)] = name
+        # folding would change a tapped output, also where a container hands it on as its own
+        if name in layers:
+            tapped.add(id(output))
 
-        def note_output(module, inputs, output):
-            alive.append(output)
-            if convolves:
-                calls[name] += 1
-                made_by[id(output)] = name
-            # folding would change a tapped output, also where a container hands it on as its own
-            if name in layers:
-                tapped.add(id(output))
-
-        hooks = [module.register_forward_pre_hook(note_input)]
-        if convolves or name in layers:
-            hooks.append(module.register_forward_hook(note_output))
-        return hooks
-
-    hooks = [hook for name, module in network.named_modules() for hook in watch(name, module)]
-    expected = TappedNetwork(network, taps)(probe)
-    for hook in hooks:
-        hook.remove()
-    pairs = [
+    with contextlib.ExitStack() as hooks:
+        for name, module in network.named_modules():
+            hooks.enter_context(module.register_forward_pre_hook(partial(note_input, name)))
+            hooks.enter_context(module.register_forward_hook(partial(note_output, name)))
+        expected = TappedNetwork(network, taps)(probe)
+    return [
         (name, readers[output][0])
         for output, name in made_by.items()
-        if calls[name] == 1 and output not in tapped and len(readers.get(output, ())) == 1
-    ]
-    return [
-        (convolution, norm)
-        for convolution, norm in pairs
-        if isinstance(network.get_submodule(norm), torch.nn.BatchNorm2d)
+        if calls[name] == 1
+        and output not in tapped
+        and len(readers[output]) == 1
+        and readers[output][0] in norms
     ], expected

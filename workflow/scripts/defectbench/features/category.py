@@ -8,35 +8,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
 
 from defectbench.features.allocator import keep_freed_memory
 from defectbench.features.devices import Machine, prepared_extractors
-from defectbench.features.feature_file import (
-    Pass,
-    Tap,
-    create_group,
-    held_taps,
-    keep,
-    open_kept,
-    read_blocks,
-)
+from defectbench.features.feature_file import Pass, Tap, keep, open_kept
 from defectbench.images.decoding import in_order, load_squares
 from defectbench.progress import Progress
-from defectbench.storage import create_h5, read_attributes
-
-if TYPE_CHECKING:
-    from defectbench.features.extraction import Extractor
-
+from defectbench.storage import create_array, create_h5, read_attributes, write_attributes
 
 BLOCK = 32
 AHEAD = 8 * BLOCK
 """Images that may wait, which bounds memory: at 456×456 a block takes 20 MB."""
 
-Block = Mapping[str, np.ndarray]
+DAMAGE = (OSError, KeyError, RuntimeError, ValueError)
+"""What h5py raises for an array that is absent or cannot be read."""
 
 
 def decode_ahead(
@@ -44,7 +33,7 @@ def decode_ahead(
     preprocessings: Mapping[str, Mapping[str, Any]],
     threads: int,
     bits: int | None = None,
-) -> Iterator[Block]:
+) -> Iterator[dict[str, np.ndarray]]:
     """Start decoding at once, in threads of its own, and hand out blocks of images in order.
 
     Parameters
@@ -119,27 +108,19 @@ def write_features(
         By the name of each pass that was run: milliseconds per image, decoding included.
     """
     with open_kept(output) as kept:
-        held = {
-            wanted.name: held_taps(
-                kept, wanted, provenances[wanted.name], machine.device, machine.precision
-            )
-            for wanted in passes
-        }
-        missing = [wanted.without(held[wanted.name]) for wanted in passes]
-        missing = [wanted for wanted in missing if wanted.taps]
+        held = {each.name: _held(kept, each, provenances[each.name], machine) for each in passes}
+        missing = [rest for each in passes if (rest := each.without(held[each.name])).taps]
         seconds: Counter[str] = Counter()
         with _extraction(files, missing, machine, seconds, bits) as (made_on, blocks):
             progress = Progress(len(files), label)
             first = next(blocks, {})  # tells the shapes of what is new
             with create_h5(output, {}) as file:
                 for wanted in sorted(passes, key=lambda wanted: wanted.name):
-                    arrays = {tap.name: kept[wanted.name][tap.name] for tap in held[wanted.name]}
-                    arrays |= first.get(wanted.name, {})
-                    shapes = {tap: (len(files), *arrays[tap.name].shape[1:]) for tap in wanted.taps}
-                    is_kept = bool(held[wanted.name])
-                    made = read_attributes(kept[wanted.name])["provenance"] if is_kept else made_on
-                    create_group(file, wanted, provenances[wanted.name] | made, shapes)
-                    _copy(arrays, file[wanted.name], held[wanted.name])
+                    old = held[wanted.name]
+                    made = read_attributes(kept[wanted.name])["provenance"] if old else made_on
+                    group = file.create_group(wanted.name)
+                    write_attributes(group, {"provenance": provenances[wanted.name] | made})
+                    _create_arrays(group, wanted, old, first.get(wanted.name, {}), len(files))
                 for features in chain([first] if missing else [], blocks):
                     _write_rows(file, features, progress)
     keep(output)
@@ -149,11 +130,58 @@ def write_features(
     }
 
 
-def _copy(arrays: Mapping[str, h5py.Dataset], group: h5py.Group, taps: Sequence[Tap]) -> None:
-    """Take over what an earlier job extracted."""
-    for tap in taps:
-        for rows, values in read_blocks(arrays[tap.name]):
-            group[tap.name][rows] = values
+def _held(
+    kept: Mapping[str, h5py.Group], wanted: Pass, provenance: Mapping[str, Any], machine: Machine
+) -> dict[Tap, h5py.Dataset]:
+    """Those arrays of a pass that a kept file holds whole, and made as they would be made now.
+
+    Parameters
+    ----------
+    kept
+        From `open_kept`.
+    wanted
+        The pass.
+    provenance
+        What decides its numbers, device and precision apart.
+    machine
+        Under ``auto``, the device or precision that an earlier job chose is as good.
+    """
+    try:
+        group = kept[wanted.name]
+        made = read_attributes(group)["provenance"]
+        name, chosen = made.pop("device"), made.pop("precision")
+    except DAMAGE:
+        return {}
+    kind = "cpu" if name == "CPU" else "cuda"
+    as_asked = machine.device in ("auto", kind) and machine.precision in ("auto", chosen)
+    if made != provenance or not as_asked:
+        return {}
+    return {tap: group[tap.name] for tap in wanted.taps if _is_whole(group, tap.name)}
+
+
+def _is_whole(group: h5py.Group, name: str) -> bool:
+    try:
+        for chunk in group[name].iter_chunks():
+            _ = group[name][chunk]  # HDF5 compares the checksum of what it reads
+    except DAMAGE:
+        return False
+    return True
+
+
+def _create_arrays(
+    group: h5py.Group,
+    wanted: Pass,
+    held: Mapping[Tap, h5py.Dataset],
+    new: Mapping[str, np.ndarray],
+    images: int,
+) -> None:
+    """Make the arrays of a pass: filled with what an earlier job extracted, or still empty."""
+    for tap in sorted(wanted.taps):
+        rows = held[tap] if tap in held else new[tap.name]
+        array = create_array(group, tap.name, (images, *rows.shape[1:]), "float32")
+        if tap in held:
+            for chunk in rows.iter_chunks():  # a whole array might not fit into memory
+                array[chunk] = rows[chunk]
 
 
 def _write_rows(file: h5py.File, features: Features, progress: Progress) -> None:
@@ -172,7 +200,10 @@ def _extraction(
     seconds: Counter[str],
     bits: int | None,
 ) -> Iterator[tuple[dict[str, str], Iterator[Features]]]:
-    """Where and how the missing passes run, and their features, block by block."""
+    """Where and how the missing passes run, and their features, block by block.
+
+    `seconds` counts what decoding and each pass have taken.
+    """
     if not missing:
         print("every feature is there: nothing is extracted", file=sys.stderr)
         yield {}, iter(())
@@ -181,25 +212,17 @@ def _extraction(
     preprocessings = {wanted.preprocessing: wanted.settings for wanted in missing}
     blocks = decode_ahead(files, preprocessings, machine.threads, bits)
     with prepared_extractors(missing, machine) as (made_on, extractors):
-        yield made_on, _extract(blocks, missing, extractors, seconds)
 
-
-def _extract(
-    blocks: Iterator[Block],
-    missing: Sequence[Pass],
-    extractors: Mapping[str, "Extractor"],
-    seconds: Counter[str],
-) -> Iterator[Features]:
-    """Features of each block; `seconds` counts what its decoding and each pass took."""
-    while True:
-        start = time.perf_counter()
-        block = next(blocks, None)
-        seconds[DECODING] += time.perf_counter() - start
-        if block is None:
-            return
-        features = {}
-        for wanted in missing:
+        def features_of_blocks() -> Iterator[Features]:
             start = time.perf_counter()
-            features[wanted.name] = extractors[wanted.name](block[wanted.preprocessing])
-            seconds[wanted.name] += time.perf_counter() - start
-        yield features
+            for block in blocks:
+                seconds[DECODING] += time.perf_counter() - start
+                features = {}
+                for wanted in missing:
+                    start = time.perf_counter()
+                    features[wanted.name] = extractors[wanted.name](block[wanted.preprocessing])
+                    seconds[wanted.name] += time.perf_counter() - start
+                yield features
+                start = time.perf_counter()
+
+        yield made_on, features_of_blocks()

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import itertools
 import os
 import sys
 import tempfile
@@ -9,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from defectbench.features.feature_file import Pass
 from defectbench.garbage import not_collecting
@@ -98,8 +99,7 @@ def claimed_gpu(gpus: Sequence[str], locks: Path | None = None) -> Iterator[int]
         yield 0
         return
     folder = locks or Path(tempfile.gettempdir())
-    waiting = False
-    while True:
+    for attempt in itertools.count():
         for index, gpu in enumerate(gpus):
             with _lock_file(folder / f"defectbench-gpu-{gpu}.lock") as file:
                 try:
@@ -108,20 +108,13 @@ def claimed_gpu(gpus: Sequence[str], locks: Path | None = None) -> Iterator[int]
                     continue
                 yield index
                 return
-        if not waiting:
+        if attempt == 0:
             print("every GPU has an extraction on it: waiting for one", file=sys.stderr)
-            waiting = True
         time.sleep(POLL_SECONDS)
 
 
-@contextlib.contextmanager
-def _lock_file(path: Path) -> Iterator[int]:
-    """File descriptor of a lock file, made if need be; another user's is opened as it is."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def _lock_file(path: Path) -> BinaryIO:
+    """A lock file, opened to be read: another user's could not be written, nor touched."""
+    if not path.exists():
+        path.touch(0o644)
+    return open(path, "rb")

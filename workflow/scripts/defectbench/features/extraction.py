@@ -3,7 +3,7 @@
 import contextlib
 import queue
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -129,8 +129,7 @@ class Extractor:
         torch.backends.cudnn.deterministic = True  # the same bytes when run twice
         self._device, self._precision = device, precision
         self._batch = CPU_BATCH if device.type == "cpu" else GPU_BATCH
-        dtype = DTYPES[precision]
-        network = self._network.to(device, dtype, memory_format=torch.channels_last)
+        network = self._network.to(device, DTYPES[precision], memory_format=torch.channels_last)
         if device.type == "cpu" and exact and torch.backends.mkldnn.is_available():
             use_onednn(network)
         others = range(1, threads if device.type == "cpu" else 1)
@@ -140,15 +139,10 @@ class Extractor:
         self._threads = ThreadPoolExecutor(
             self._free.qsize(), initializer=torch.set_num_threads, initargs=(1,)
         )
-        mean, std = (
+        self._mean, self._std = (
             torch.tensor(values, device=device).view(1, 3, 1, 1)
             for values in (self._backbone.mean, self._backbone.std)
         )
-
-        def normalise(pixels: torch.Tensor) -> torch.Tensor:
-            return pixels.permute(0, 3, 1, 2).float().div(255).sub(mean).div(std).to(dtype)
-
-        self._normalise: Callable[[torch.Tensor], torch.Tensor] = normalise
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Features of the next images.
@@ -170,36 +164,34 @@ class Extractor:
             If a feature is not finite, or the GPU's memory does not hold a single image.
         """
         pixels = torch.from_numpy(images)
-        while (parts := self._run_all(pixels)) is None:
-            self._halve_batch()
+        parts = self._run_all(pixels)
         features = {tap: torch.cat([part[tap] for part in parts]) for tap in self._taps}
         for tap, values in features.items():
             _check_finite(values, tap, self._seen, self._precision)
         self._seen += len(pixels)
         return {tap.name: values.numpy() for tap, values in features.items()}
 
-    def _run_all(self, pixels: torch.Tensor) -> list[dict[Tap, torch.Tensor]] | None:
-        """Features of all batches, in order; None if the GPU's memory does not hold one."""
-        try:
+    def _run_all(self, pixels: torch.Tensor) -> list[dict[Tap, torch.Tensor]]:
+        """Features of all batches, in order; batches shrink until the GPU's memory holds one."""
+        with contextlib.suppress(torch.cuda.OutOfMemoryError):
             return list(self._threads.map(self._run, pixels.split(self._batch)))
-        except torch.cuda.OutOfMemoryError:
-            return None
+        if self._batch == 1:
+            raise InputError("the GPU's memory does not hold one image; use device: cpu")
+        self._batch //= 2
+        # only now: the error kept what had been computed from being freed
+        torch.cuda.empty_cache()
+        print(f"out of GPU memory: batches of {self._batch} from here on", file=sys.stderr)
+        return self._run_all(pixels)
 
     def _run(self, pixels: torch.Tensor) -> dict[Tap, torch.Tensor]:
         """Features of one batch."""
         network = self._free.get()
         try:
             with torch.inference_mode():
-                return network(self._normalise(pixels.to(self._device)))
+                scaled = pixels.to(self._device).permute(0, 3, 1, 2).float().div(255)
+                return network(scaled.sub(self._mean).div(self._std).to(DTYPES[self._precision]))
         finally:
             self._free.put(network)
-
-    def _halve_batch(self) -> None:
-        if self._batch == 1:
-            raise InputError("the GPU's memory does not hold one image; use device: cpu")
-        self._batch //= 2
-        torch.cuda.empty_cache()
-        print(f"out of GPU memory: batches of {self._batch} from here on", file=sys.stderr)
 
 
 def _check_finite(values: torch.Tensor, tap: Tap, first: int, precision: str) -> None:

@@ -9,14 +9,14 @@ that moment, and take it for current.)
 
 import contextlib
 import os
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import h5py
 import numpy as np
 
-from defectbench.storage import create_array, open_h5, read_attributes, write_attributes
+from defectbench.storage import open_h5, read_attributes
 
 
 class Tap(NamedTuple):
@@ -54,12 +54,18 @@ class Pass(NamedTuple):
     weights: Path
     taps: tuple[Tap, ...]
 
+    @classmethod
+    def of_entry(cls, entry: Mapping[str, Any], weights: str) -> Self:
+        """The pass that an entry of a rule's parameter ``passes`` describes."""
+        taps = tuple(Tap(*tap) for tap in entry["taps"])
+        return cls(**entry | {"weights": Path(weights), "taps": taps})
+
     @property
     def name(self) -> str:
         """Name of its group in a feature file."""
         return f"{self.preprocessing}/{self.backbone}"
 
-    def without(self, taps: Container[Tap]) -> "Pass":
+    def without(self, taps: Container[Tap]) -> Self:
         """The same pass, some taps apart."""
         return self._replace(taps=tuple(tap for tap in self.taps if tap not in taps))
 
@@ -69,25 +75,17 @@ class Pass(NamedTuple):
         return self.settings.get("crop", self.settings["size"])
 
 
-DAMAGE = (OSError, KeyError, RuntimeError, ValueError)
-"""What h5py raises for an array that is absent or cannot be read."""
-
-
 def kept_name(path: Path) -> Path:
     """Second name of a finished feature file."""
     return path.with_name(f".{path.stem}.kept{path.suffix}")
 
 
-@contextlib.contextmanager
-def open_kept(path: Path) -> Iterator[h5py.File | None]:
-    """The last finished feature file; None if there is none that can be opened."""
+def open_kept(path: Path) -> contextlib.AbstractContextManager[Mapping[str, h5py.Group]]:
+    """The last finished feature file by its groups; empty if there is none that can be opened."""
     try:
-        file = h5py.File(kept_name(path), "r", locking=False)
+        return h5py.File(kept_name(path), "r", locking=False)
     except OSError:
-        yield None
-        return
-    with file:
-        yield file
+        return contextlib.nullcontext({})
 
 
 def keep(path: Path) -> None:
@@ -100,70 +98,6 @@ def keep(path: Path) -> None:
         kept_name(path).unlink(missing_ok=True)
     else:
         new.replace(kept_name(path))
-
-
-def held_taps(
-    kept: h5py.File | None,
-    wanted: Pass,
-    provenance: Mapping[str, Any],
-    device: str,
-    precision: str,
-) -> tuple[Tap, ...]:
-    """Those taps of a pass that a kept file holds whole, and made as they would be made now.
-
-    Parameters
-    ----------
-    kept
-        From `open_kept`.
-    wanted
-        The pass.
-    provenance
-        What decides its numbers, device and precision apart.
-    device, precision
-        As in the config. Under ``auto`` what an earlier job chose is as good.
-    """
-    if kept is None:
-        return ()
-    try:
-        group = kept[wanted.name]
-        made = dict(read_attributes(group)["provenance"])
-        name, chosen = made.pop("device"), made.pop("precision")
-    except DAMAGE:
-        return ()
-    kind = "cpu" if name == "CPU" else "cuda"
-    if made != provenance or device not in ("auto", kind) or precision not in ("auto", chosen):
-        return ()
-    return tuple(tap for tap in wanted.taps if _is_whole(group, tap.name))
-
-
-def _is_whole(group: h5py.Group, name: str) -> bool:
-    try:
-        for _ in read_blocks(group[name]):  # which checks the checksums
-            pass
-    except DAMAGE:
-        return False
-    return True
-
-
-def read_blocks(array: h5py.Dataset) -> Iterator[tuple[slice, np.ndarray]]:
-    """Rows of an array, a chunk at a time."""
-    step = array.chunks[0]
-    for start in range(0, len(array), step):
-        rows = slice(start, min(start + step, len(array)))
-        yield rows, array[rows]
-
-
-def create_group(
-    file: h5py.File,
-    wanted: Pass,
-    provenance: Mapping[str, Any],
-    shapes: Mapping[Tap, tuple[int, ...]],
-) -> None:
-    """Make the group of a pass in a new file, its arrays still empty."""
-    group = file.create_group(wanted.name)
-    write_attributes(group, {"provenance": provenance})
-    for tap in sorted(wanted.taps):
-        create_array(group, tap.name, shapes[tap], "float32")
 
 
 def read_layers(

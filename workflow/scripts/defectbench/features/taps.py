@@ -100,9 +100,8 @@ def _feature(output: Any, tap: Tap, network: torch.nn.Module, n_images: int) -> 
             f"layer {tap.layer}: pool: {tap.pool} is larger than its feature map of "
             f"{placed.shape[2]}×{placed.shape[3]}"
         )
-    placed = placed.float()
     if tap.pool > 1:
-        placed = torch.nn.functional.avg_pool2d(placed, tap.pool)
+        placed = torch.nn.functional.avg_pool2d(placed.float(), tap.pool)
     return placed.to("cpu", torch.float32, memory_format=torch.contiguous_format, copy=True)
 
 
