@@ -117,7 +117,7 @@ def test_a_threshold_that_finds_nothing_gets_no_praise_for_raising_no_alarm():
 
 def test_the_section_shows_answers_plot_and_tables_of_each_category():
     entry = of_sizes(0.80, 0.935, 0.94, 0.942) | {"study": "training_size", "images": IMAGES}
-    found = study_section("parts", {"training_size": [entry]})
+    found = study_section({"training_size": [entry]})
     (study,) = found["studies"]
     assert "the smallest number within one point of all is 50" in study["answers"][0]
     (category,) = study["categories"]
@@ -139,11 +139,11 @@ def test_plots_beyond_the_pages_room_are_linked_to(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("defectbench.studies.report.BUDGET", 10)
     entry = of_sizes(0.80, 0.935, 0.94, 0.942) | {"study": "training_size", "images": IMAGES}
     entries = [entry | {"category": category} for category in ("plate", "ring")]
-    (study,) = study_section("parts", {"training_size": entries})["studies"]
+    (study,) = study_section({"training_size": entries})["studies"]
     plate, ring = study["categories"]
     assert plate["drawing"]
     assert ring["drawing"] is None
-    assert ring["plot"] == "parts_studies/training_size_ring.svg"
+    assert ring["plot"] == "training_size_ring.svg"
 
 
 def test_the_page_shows_studies_where_it_is_given_some_and_no_name_is_markup(tmp_path: Path):

@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from defectbench.records import Scores
+from defectbench.evaluation.cells import CellResults
+from defectbench.reports.markdown import score
 
 # Okabe and Ito's colours (2008), told apart with any colour vision; yellow is too pale for lines
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -218,8 +219,9 @@ def _panel(
         return page_svg(figure, name)
 
 
-def histogram_figure(name: str, test: Scores, threshold: float | None) -> Markup:
+def histogram_figure(name: str, cell: CellResults, look: Look) -> Drawing:
     """Scores of the good images and of each defect type, one row each, with the threshold."""
+    test, threshold = cell.test, cell.threshold
     labels, defects = test.labels, test.defects
     rows = [("good", labels == 0)] if (labels == 0).any() else []
     rows += [
@@ -248,7 +250,13 @@ def histogram_figure(name: str, test: Scores, threshold: float | None) -> Markup
             axes.axvline(threshold, color=INK, linestyle="--", linewidth=1.4)
             axes.set_title(f"threshold {threshold:.4g}", fontsize=9)
         axes.set_xlabel("anomaly score")
-        return page_svg(figure, name)
+        svg = page_svg(figure, name)
+    kinds = ", ".join(["good parts", *(kind for kind, members in rows if labels[members][0])])
+    return Drawing(
+        svg,
+        f"Histograms of the anomaly scores of {look.names[cell.detector]} on {cell.category}: "
+        f"{kinds}; the threshold is at {score(threshold)}.",
+    )
 
 
 def _histogram_edges(scores: np.ndarray, threshold: float | None) -> np.ndarray:

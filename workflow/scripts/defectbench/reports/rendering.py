@@ -34,6 +34,7 @@ def render(template: str, **given: Any) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.globals["fmt"] = markdown
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     text = environment.get_template(template).render(given)
     if template.endswith(".md"):
         # a paragraph that is left out leaves the empty lines around it
