@@ -250,7 +250,7 @@ def test_other_images_are_not_compared_nor_filled_up_with_our_totals():
 
 def test_the_facts_name_settings_of_what_they_publish():
     files = [FACTS / f"mvtec_{name}" for name in ("published.csv", "published_settings.json")]
-    publication = read_publication(*files, FACTS / "mvtec_counts.csv", FACTS / "weights.csv")
+    publication = read_publication([*files, FACTS / "mvtec_counts.csv", FACTS / "weights.csv"])
     assert {*publication.figures["method"]} == set(publication.settings)
     for each in publication.settings.values():
         assert set(each) - {"resolution", "remark"} == set(SETTINGS)

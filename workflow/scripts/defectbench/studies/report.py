@@ -91,7 +91,9 @@ def _sections(studies: Studies, names: Mapping[str, str]) -> list[dict[str, Any]
         {
             "study": study,
             "title": study.replace("_", " "),
-            "answers": ANSWERS[study](results, names),
+            "answers": [
+                line for own in by_category(results).values() for line in ANSWERS[study](own, names)
+            ],
             "categories": [
                 {
                     "name": category,
