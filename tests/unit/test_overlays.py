@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from defectbench.evaluation.map_geometry import MapScale
+from defectbench.records import Scores
 from defectbench.reports.map_panels import (
     COLOURS,
     GAP,
@@ -16,14 +17,17 @@ from defectbench.reports.map_panels import (
     draw_panels,
     outline,
 )
-from defectbench.reports.pictures import EACH, Picture, choose_pictures, file_names, verdict
+from defectbench.reports.pictures import EACH, Picture, choose_pictures, file_names, verdicts
 
 SCALE = MapScale(typical=1.0, threshold=3.0)
 GREY = Image.new("RGB", (PANEL, PANEL), (90, 90, 90))
 
-LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
-DEFECTS = np.array(["good"] * 4 + ["dent"] * 3 + ["cut"])
-SCORES = np.array([1.0, 9.0, 2.0, 3.0, 8.0, 2.0, 7.0, 6.0])
+
+def scores_of(defects: list[str], scores: list[float], paths: list[str] | None = None) -> Scores:
+    """Test images of these defect types, the good ones included."""
+    kinds = np.array(defects)
+    labels = (kinds != "good").astype(int)
+    return Scores(paths or [], labels, kinds, np.full(len(kinds), ""), np.array(scores))
 
 
 def overlay_of(panels: Image.Image) -> np.ndarray:
@@ -31,7 +35,9 @@ def overlay_of(panels: Image.Image) -> np.ndarray:
 
 
 def test_mistakes_come_first_then_the_hardest_and_the_median_of_each_type():
-    assert choose_pictures(LABELS, DEFECTS, SCORES, threshold=5.0) == [
+    defects = ["good"] * 4 + ["dent"] * 3 + ["cut"]
+    test = scores_of(defects, [1.0, 9.0, 2.0, 3.0, 8.0, 2.0, 7.0, 6.0])
+    assert choose_pictures(test, threshold=5.0) == [
         Picture(5, "one of the lowest scores"),
         Picture(1, "one of the highest good scores"),
         Picture(7, "lowest score of its type"),
@@ -41,9 +47,8 @@ def test_mistakes_come_first_then_the_hardest_and_the_median_of_each_type():
 
 
 def test_of_many_mistakes_the_worst_are_shown_and_no_image_twice():
-    rng = np.random.default_rng(0)
-    labels, scores = np.repeat([0, 1], 50), rng.normal(size=100)
-    chosen = choose_pictures(labels, np.where(labels, "dent", "good"), scores, threshold=0.0)
+    scores = np.random.default_rng(0).normal(size=100)
+    chosen = choose_pictures(scores_of(["good"] * 50 + ["dent"] * 50, scores), threshold=0.0)
     rows = [picture.row for picture in chosen]
     assert len(set(rows)) == len(rows)
     defective = 50 + np.argsort(scores[50:])
@@ -51,25 +56,17 @@ def test_of_many_mistakes_the_worst_are_shown_and_no_image_twice():
     assert rows[: 2 * EACH] == [*defective[:EACH], *good[:EACH]]
 
 
-@pytest.mark.parametrize(
-    ("label", "score", "threshold", "word"),
-    [
-        (1, 5.0, 5.0, "found"),  # a score at the threshold is called defective
-        (1, 4.9, 5.0, "missed"),
-        (0, 5.0, 5.0, "false alarm"),
-        (0, 4.9, 5.0, "passed"),
-        (1, 4.9, None, "missed"),
-    ],
-)
-def test_every_answer_has_one_word(label: int, score: float, threshold: float | None, word: str):
-    assert verdict(label, score, threshold) == word
+def test_every_answer_has_one_word():
+    test = scores_of(["dent", "dent", "good", "good"], [5.0, 4.9, 5.0, 4.9])
+    # a score at the threshold is called defective
+    assert verdicts(test, 5.0) == ["found", "missed", "false alarm", "passed"]
+    assert verdicts(test, None) == ["missed", "missed", "passed", "passed"]
 
 
 def test_names_sort_as_the_pictures_and_tell_the_verdict():
     names = file_names(
         [Picture(1, "one of the highest good scores"), Picture(0, "lowest score of its type")],
-        ["test/scratch/a.b.png", "test/good/003.png"],
-        np.array(["scratch", "good"]),
+        scores_of(["scratch", "good"], [1.0, 9.0], ["test/scratch/a.b.png", "test/good/003.png"]),
         ["missed", "false alarm"],
     )
     assert names == [
