@@ -41,6 +41,41 @@ def run_script(name: str, folder: Path, **given: Mapping[str, Any]) -> None:
         raise AssertionError(log.read_text()) from error
 
 
+def made_metrics(category: str, method: str, auroc: float | None, **other: Any) -> dict[str, Any]:
+    """Metrics of a detector on a category that differ from others in AUROC and what is given."""
+    figures = {"image_auroc": auroc, "aupr": 0.5, "trivial_f1": 0.66}
+    for threshold, f1 in (("oracle", 0.9), ("honest", 0.7)):
+        figures |= {
+            f"{threshold}_f1": f1,
+            f"{threshold}_balanced_accuracy": 0.8,
+            f"{threshold}_recall": 0.75,
+            f"{threshold}_false_positive_rate": 0.05,
+            f"{threshold}_true_positives": 60,
+            f"{threshold}_false_positives": 1,
+            f"{threshold}_false_negatives": 3,
+            f"{threshold}_true_negatives": 19,
+        }
+    intervals = {"honest_f1": [0.6, 0.8], "honest_recall": [0.7, 0.8]}
+    if auroc is not None:
+        intervals["image_auroc"] = [auroc - 0.02, auroc + 0.02]
+    return {
+        "category": category,
+        "method": method,
+        "backbone": "resnet18",
+        "false_positive_rate": 0.05,
+        "images": {"train": 209, "test_good": 20, "test_defective": 63},
+        "metrics": figures,
+        "intervals": intervals,
+        "reasons": {"image_auroc": "no good test image"} if auroc is None else {},
+        "thresholds": {"oracle": 1.5, "honest": 1234.5678},
+        "held_out_images": 209,
+        "cautions": [],
+        "flags": [],
+        "specification": specification(),
+        **other,
+    }
+
+
 def write_cell(
     root: Path,
     dataset: str,

@@ -13,14 +13,7 @@ from defectbench.reports.costs import cost_markdown, usage_table, with_costs
 from defectbench.scorers.nearest_neighbour import NearestNeighbour
 from defectbench.storage import read_json, write_arrays, write_json
 
-OUTPUTS = {
-    "model": "model.h5",
-    "scores": "scores.tsv",
-    "held_out": "held_out_scores.tsv",
-    "check": "held_out_check.json",
-    "maps": "maps.h5",
-    "cost": "cost.json",
-}
+OUTPUTS = ("model.h5", "scores.tsv", "held_out.tsv", "check.json", "maps.h5", "cost.json")
 
 
 def score_images(folder: Path) -> dict[str, float]:
@@ -38,12 +31,8 @@ def score_images(folder: Path) -> dict[str, float]:
     run_script(
         "scores",
         folder,
-        input={
-            "index": folder / "index.tsv",
-            "features": folder / "features.h5",
-            "extraction_cost": folder / "extraction_cost.json",
-        },
-        output={name: folder / file for name, file in OUTPUTS.items()},
+        input={file.stem: file for file in folder.iterdir()},
+        output={Path(name).stem: folder / name for name in OUTPUTS},
         params={
             "groups": "",
             "features_group": "/",

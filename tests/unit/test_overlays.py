@@ -8,7 +8,6 @@ from PIL import Image
 
 from defectbench.evaluation.map_geometry import MapScale
 from defectbench.records import Scores
-from defectbench.reports import pictures
 from defectbench.reports.map_panels import (
     COLOURS,
     GAP,
@@ -18,17 +17,17 @@ from defectbench.reports.map_panels import (
     draw_panels,
     outline,
 )
-from defectbench.reports.pictures import Picture, choose_pictures
+from defectbench.reports.pictures import EACH, Picture, choose_pictures, file_names, verdicts
 
 SCALE = MapScale(typical=1.0, threshold=3.0)
 GREY = Image.new("RGB", (PANEL, PANEL), (90, 90, 90))
 
 
-def scored(defects: list[str], scores: np.ndarray) -> Scores:
-    """Test images by their defects, where `good` is none."""
-    paths = [f"test/{defect}/{row:03}.png" for row, defect in enumerate(defects)]
-    types, labels = np.array(defects), [int(defect != "good") for defect in defects]
-    return Scores(paths, np.array(labels), types, np.full(len(defects), ""), scores)
+def scores_of(defects: list[str], scores: list[float], paths: list[str] | None = None) -> Scores:
+    """Test images of these defect types, the good ones included."""
+    kinds = np.array(defects)
+    labels = (kinds != "good").astype(int)
+    return Scores(paths or [], labels, kinds, np.full(len(kinds), ""), np.array(scores))
 
 
 def overlay_of(panels: Image.Image) -> np.ndarray:
@@ -37,7 +36,7 @@ def overlay_of(panels: Image.Image) -> np.ndarray:
 
 def test_mistakes_come_first_then_the_hardest_and_the_median_of_each_type():
     defects = ["good"] * 4 + ["dent"] * 3 + ["cut"]
-    test = scored(defects, np.array([1.0, 9.0, 2.0, 3.0, 8.0, 2.0, 7.0, 6.0]))
+    test = scores_of(defects, [1.0, 9.0, 2.0, 3.0, 8.0, 2.0, 7.0, 6.0])
     assert choose_pictures(test, threshold=5.0) == [
         Picture(5, "one of the lowest scores"),
         Picture(1, "one of the highest good scores"),
@@ -48,27 +47,29 @@ def test_mistakes_come_first_then_the_hardest_and_the_median_of_each_type():
 
 
 def test_of_many_mistakes_the_worst_are_shown_and_no_image_twice():
-    rng = np.random.default_rng(0)
-    scores = rng.normal(size=100)
-    chosen = choose_pictures(scored(["good"] * 50 + ["dent"] * 50, scores), threshold=0.0)
+    scores = np.random.default_rng(0).normal(size=100)
+    chosen = choose_pictures(scores_of(["good"] * 50 + ["dent"] * 50, scores), threshold=0.0)
     rows = [picture.row for picture in chosen]
     assert len(set(rows)) == len(rows)
     defective = 50 + np.argsort(scores[50:])
     good = np.argsort(scores[:50])[::-1]
-    assert rows[: 2 * pictures.EACH] == [*defective[: pictures.EACH], *good[: pictures.EACH]]
+    assert rows[: 2 * EACH] == [*defective[:EACH], *good[:EACH]]
 
 
-def test_every_answer_has_one_word_and_a_score_at_the_threshold_is_called_defective():
-    test = scored(["dent", "dent", "good", "good"], np.array([5.0, 4.9, 5.0, 4.9]))
-    assert pictures.verdicts(test, 5.0) == ["found", "missed", "false alarm", "passed"]
-    assert pictures.verdicts(test, None) == ["missed", "missed", "passed", "passed"]
+def test_every_answer_has_one_word():
+    test = scores_of(["dent", "dent", "good", "good"], [5.0, 4.9, 5.0, 4.9])
+    # a score at the threshold is called defective
+    assert verdicts(test, 5.0) == ["found", "missed", "false alarm", "passed"]
+    assert verdicts(test, None) == ["missed", "missed", "passed", "passed"]
 
 
 def test_names_sort_as_the_pictures_and_tell_the_verdict():
-    paths = ["test/scratch/a.b.png", "test/good/003.png"]
-    test = scored(["scratch", "good"], np.zeros(2))._replace(paths=paths)
-    shown = [Picture(1, "one of the highest good scores"), Picture(0, "lowest score of its type")]
-    assert pictures.file_names(shown, test, ["missed", "false alarm"]) == [
+    names = file_names(
+        [Picture(1, "one of the highest good scores"), Picture(0, "lowest score of its type")],
+        scores_of(["scratch", "good"], [1.0, 9.0], ["test/scratch/a.b.png", "test/good/003.png"]),
+        ["missed", "false alarm"],
+    )
+    assert names == [
         "01_false_alarm_good_test-good-003.webp",
         "02_missed_scratch_test-scratch-a.b.webp",
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_results import RATES, write_cell, write_cost, write_images, write_page
+from made_results import RATES, made_metrics, write_cell, write_cost, write_images, write_page
 from PIL import Image
 from specifications import specification
 
@@ -25,7 +25,7 @@ from defectbench.reports.decision_text import (
     short_names,
 )
 from defectbench.reports.flags import flag_texts, point_flags, warnings
-from defectbench.reports.page import heat_table, script_safe_json
+from defectbench.reports.page import heat_table
 from defectbench.reports.published import NOTHING_PUBLISHED
 from defectbench.storage import read_json, write_arrays, write_json
 
@@ -65,25 +65,15 @@ def result(
 ) -> CellResults:
     """A cell with this AUROC, resampled with a spread of its own."""
     labels = np.array([label for _, label, _ in images])
-    metrics = {
-        "category": category,
-        "method": method,
-        "backbone": "net",
-        "false_positive_rate": 0.05,
-        "images": {
-            "train": 100,
-            "test_good": int((labels == 0).sum()),
-            "test_defective": int((labels == 1).sum()),
-        },
-        "metrics": {"image_auroc": auroc, "aupr": 0.9, "honest_balanced_accuracy": 0.8},
-        "intervals": {"image_auroc": [auroc - 0.04, auroc + 0.04]},
-        "thresholds": {"oracle": 0.5, "honest": 1.0},
-        "held_out_images": 100,
-        "flags": [],
-        "cautions": [],
-        "reasons": {},
-        "specification": specification(),
-    }
+    good, defective = map(int, np.bincount(labels, minlength=2))
+    metrics = made_metrics(
+        category,
+        method,
+        auroc,
+        backbone="net",
+        images={"train": 100, "test_good": good, "test_defective": defective},
+        thresholds={"oracle": 0.5, "honest": 1.0},
+    )
     noise = np.random.default_rng([ord(letter) for letter in method]).normal(0, 0.02, 500)
     return CellResults(
         metrics=metrics,
@@ -195,9 +185,7 @@ def test_the_pooled_figures_are_those_of_all_test_images():
 
 
 def test_the_markdown_starts_with_the_answer_and_has_a_row_per_category():
-    decision = decision_of(
-        result("a", "plate", SCORES, 0.95), result("a", "r|ng", SCORES, 0.9), costs=None
-    )
+    decision = decision_of(result("a", "plate", SCORES, 0.95), result("a", "r|ng", SCORES, 0.9))
     text = decision_markdown(decision)
     assert text.startswith("## Which detector, which threshold, what slips through\n\n**a on net")
     point = decision["cells"][0]["honest"]
@@ -208,12 +196,7 @@ def test_the_markdown_starts_with_the_answer_and_has_a_row_per_category():
 
 
 def test_an_operating_point_says_how_many_images_its_promise_needs():
-    point = {
-        "asked": 0.01,
-        "held_out": 100,
-        "needed": 299,
-        "against_asked": "above",
-    }
+    point = {"asked": 0.01, "held_out": 100, "needed": 299, "against_asked": "above"}
     assert point_flags(point) == [
         "100 independent training images cannot vouch for 1 %; 299 could",
         "more false alarms than asked",
@@ -290,38 +273,41 @@ def pages(root: Path, cells: list[Path], folders: list[Path]) -> list[Path]:
     return sorted(file for file in reports.iterdir() if file.is_file())
 
 
-def test_data_in_a_script_element_cannot_end_it():
-    value = {"</script><b>": ["<!--", "&amp;", "\u2028"]}
-    text = script_safe_json(value)
-    assert not set(text) & set("<>&\u2028")
-    assert json.loads(text) == value
+def carried(text: str) -> str:
+    """Data that a page carries."""
+    return text.split('id="data">')[1].split("</script>")[0]
+
+
+def test_data_in_a_script_element_cannot_end_it(tmp_path: Path):
+    name = "<!--<script>&\u2028"
+    cell = write_cell(tmp_path, "parts", name, ("a", "net"), PLATE, SCORES, held_out())
+    data = carried(write_page(tmp_path, "parts", [cell], []).read_text())
+    assert not set(data) & set("<>&\u2028")
+    assert set(json.loads(data)["images"]) == {name}
+
+
+GOOD, BAD = ("test/good/0.png", 0, "good"), ("test/dent/0.png", 1, "dent")
 
 
 @pytest.mark.parametrize(
-    ("images", "says"),
+    ("images", "scores", "says"),
     [
-        ([("test/good/0.png", 0, "good")], "no defective test image"),
-        ([("test/dent/0.png", 1, "dent")], "no good test image"),
-        (
-            [("test/dent/0.png", 1, "dent"), ("test/good/0.png", 0, "good")],
-            "only 1 good test image",
-        ),
+        ([GOOD], [1.0], "no defective test image"),
+        ([BAD], [1.0], "no good test image"),
+        ([BAD, GOOD], [1.0, 2.0], "only 1 good test image"),
+        (PLATE, [1.0] * len(PLATE), "No detector can be recommended"),
     ],
+    ids=["one good", "one defective", "one of each", "equal scores"],
 )
-def test_a_category_of_one_or_two_images_has_a_page(tmp_path: Path, images: list, says: str):
-    scores = np.arange(1.0, len(images) + 1)
-    cell = write_cell(tmp_path, "parts", "one", ("a", "net"), images, scores, held_out(5))
+def test_what_allows_no_conclusion_has_a_page(
+    tmp_path: Path, images: list, scores: list[float], says: str
+):
+    detector = ("a", "net")
+    cell = write_cell(tmp_path, "parts", "one", detector, images, np.array(scores), np.ones(5))
     folder = write_images(tmp_path, "one", [path for path, *_ in images])
     text = write_page(tmp_path, "parts", [cell], [folder]).read_text()
     assert says in text
     assert not re.search(r"\b(nan|NaN|None|inf)\b", text)
-
-
-def test_equal_scores_have_a_page(tmp_path: Path):
-    cell = write_cell(
-        tmp_path, "parts", "flat", ("a", "net"), PLATE, np.ones(len(PLATE)), np.ones(50)
-    )
-    assert "No detector can be recommended" in write_page(tmp_path, "parts", [cell], []).read_text()
 
 
 def test_maps_masks_and_costs_are_shown_where_they_are(tmp_path: Path, plate: list[Path]):
@@ -391,6 +377,5 @@ def test_too_many_scores_leave_out_the_worst_detectors(
 ):
     monkeypatch.setattr(page, "MOST_SCORES", len(PLATE))
     text = write_page(tmp_path, "parts", plate, []).read_text()
-    data = json.loads(text.split('id="data">')[1].split("</script>")[0])
-    assert [entry["detector"] for entry in data["scores"]] == ["good net"]
+    assert [entry["detector"] for entry in json.loads(carried(text))["scores"]] == ["good net"]
     assert "The scores of 1 detectors on a category are too many" in text

@@ -16,7 +16,6 @@ from defectbench.studies.answers import (
 from defectbench.studies.report import study_section
 
 NAMES = {"a net": "a", "b net": "b"}
-IMAGES = {"train": 200, "test_good": 50, "test_defective": 50}
 
 
 def level(auroc: float, rate: float = 0.05, recall: float = 0.5, **varied: Any) -> dict[str, Any]:
@@ -40,6 +39,12 @@ def of_sizes(*aurocs: float, detector: str = "a net", rate: float = 0.05) -> dic
     pairs = zip(sizes, aurocs, strict=True)
     levels = (level(auroc, rate, level=size, images=float(size)) for size, auroc in pairs)
     return result(*levels, detector=detector)
+
+
+ENTRY = of_sizes(0.80, 0.935, 0.94, 0.942) | {
+    "study": "training_size",
+    "images": {"train": 200, "test_good": 50, "test_defective": 50},
+}
 
 
 def test_the_smallest_number_is_the_one_from_which_on_none_is_a_point_worse():
@@ -116,34 +121,25 @@ def test_a_threshold_that_finds_nothing_gets_no_praise_for_raising_no_alarm():
 
 
 def test_the_section_shows_answers_plot_and_tables_of_each_category():
-    entry = of_sizes(0.80, 0.935, 0.94, 0.942) | {"study": "training_size", "images": IMAGES}
-    found = study_section("parts", {"training_size": [entry]})
+    found = study_section({"training_size": [ENTRY]})
     (study,) = found["studies"]
     assert "the smallest number within one point of all is 50" in study["answers"][0]
     (category,) = study["categories"]
     assert category["name"] == "plate"
     assert str(category["drawing"]).startswith("<svg")
     auroc, shares = category["tables"]
-    assert auroc.texts == {
-        "a net": [
-            "0.800 (0.780–0.820)",
-            "0.935 (0.915–0.955)",
-            "0.940 (0.920–0.960)",
-            "0.942 (0.922–0.962)",
-        ]
-    }
+    assert auroc.texts["a net"][:2] == ["0.800 (0.780–0.820)", "0.935 (0.915–0.955)"]
     assert shares.points[0] == "10 images"
 
 
 def test_plots_beyond_the_pages_room_are_linked_to(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("defectbench.studies.report.BUDGET", 10)
-    entry = of_sizes(0.80, 0.935, 0.94, 0.942) | {"study": "training_size", "images": IMAGES}
-    entries = [entry | {"category": category} for category in ("plate", "ring")]
-    (study,) = study_section("parts", {"training_size": entries})["studies"]
+    entries = [ENTRY | {"category": category} for category in ("plate", "ring")]
+    (study,) = study_section({"training_size": entries})["studies"]
     plate, ring = study["categories"]
     assert plate["drawing"]
     assert ring["drawing"] is None
-    assert ring["plot"] == "parts_studies/training_size_ring.svg"
+    assert ring["plot"] == "training_size_ring.svg"
 
 
 def test_the_page_shows_studies_where_it_is_given_some_and_no_name_is_markup(tmp_path: Path):
@@ -151,9 +147,8 @@ def test_the_page_shows_studies_where_it_is_given_some_and_no_name_is_markup(tmp
     scores = np.arange(20.0)
     cell = write_cell(tmp_path, "parts", "plate", ("a", "net"), images, scores, scores)
     file = tmp_path / "training_size.json"
-    made = {"method": "a", "backbone": "net", "category": "<b>plate", "study": "training_size"}
-    entry = of_sizes(0.80, 0.935, 0.94, 0.942) | made | {"images": IMAGES, "seed": 42}
-    write_json(file, entry)
+    made = {"method": "a", "backbone": "net", "category": "<b>plate", "seed": 42}
+    write_json(file, ENTRY | made)
     page = write_page(tmp_path, "parts", [cell], [], studies=[file]).read_text()
     assert '<a href="#studies">What if?</a>' in page
     assert "&lt;b&gt;plate, a: the smallest number within one point of all is 50" in page

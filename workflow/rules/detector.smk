@@ -41,6 +41,7 @@ rule detectors:
     """Every detector of a dataset that can be exported, and what each costs as a file."""
     input:
         cards=of_cells("detector", "cost", only=exportable_cells),
+        templates=TEMPLATES,
     output:
         markdown="reports/{dataset}_detectors.md",
     log:

@@ -1,4 +1,4 @@
-"""Memory, time, GPUs and code that rules state as their needs."""
+"""Memory, time, GPUs, code and templates that rules state as their needs."""
 
 from pathlib import Path
 
@@ -10,6 +10,9 @@ from defectbench.sources import source_module
 
 GPU_THREADS = 2  # decode on, while the GPU computes
 MOST_THREADS = 8
+
+# inputs of all rules that write reports, so that a changed sentence makes a report new
+TEMPLATES = sorted(map(str, Path(SCRIPTS, "defectbench", "reports", "templates").iterdir()))
 
 
 def gpus_per_extraction(wildcards):

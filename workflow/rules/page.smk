@@ -3,11 +3,9 @@
 in:  decision.json; metrics.json, scores.tsv, held_out_scores.tsv, held_out_check.json and cost.json
      of every category and detector; maps.h5 and pixel_metrics.json of those that localize; index.tsv,
      notes.json and images of every category; new_images/ of those that have unlabelled images;
-     where the dataset's `studies` says so, its studies; the page's templates
+     where the dataset's `studies` says so, its studies; the templates
 out: reports/{dataset}.html
 """
-
-TEMPLATES = Path(SCRIPTS, "defectbench", "reports", "templates")
 
 
 rule page:
@@ -26,7 +24,7 @@ rule page:
         new_images=of_cells("new_images", "scored", only=new_image_cells),
         studies=shown_studies,
         studies_report=shown_studies_report,
-        templates=sorted(map(str, TEMPLATES.iterdir())),
+        templates=TEMPLATES,
     output:
         page=report(
             "reports/{dataset}.html",

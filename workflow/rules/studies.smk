@@ -110,6 +110,7 @@ rule study_robustness:
 rule studies:
     input:
         studies=all_studies,
+        templates=TEMPLATES,
     output:
         markdown="reports/{dataset}_studies.md",
         csv="reports/{dataset}_studies.csv",

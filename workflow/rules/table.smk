@@ -2,7 +2,7 @@
 
 in:  of every category and detector metrics.json, replicates.h5, scores.tsv, held_out_scores.tsv,
      held_out_check.json, cost.json, and pixel_metrics.json if it localizes; notes.json of every
-     category; published figures, if any
+     category; published figures, if any; the templates
 out: reports/{dataset}_table.md, _table.csv (the same figures, tidy), _details.md, _decision.json,
      _operating_points.csv; _cost.md, the only one with times
 """
@@ -19,6 +19,7 @@ rule table:
         notes=of_cells("index", "notes"),
         held_out_checks=of_cells("scores", "check"),
         published=published_figures,
+        templates=TEMPLATES,
     output:
         markdown=report(
             "reports/{dataset}_table.md",

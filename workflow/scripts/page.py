@@ -29,7 +29,7 @@ with job_log(snakemake.log[0]):
     decision = read_json(given.decision)
     what_if = None
     if given.studies:
-        what_if = study_section(dataset, read_studies(given.studies))
+        what_if = study_section(read_studies(given.studies))
         links |= {"studies": f"{dataset}_studies.md"}
     page = render_page(
         dataset,

@@ -7,13 +7,7 @@ from defectbench.evaluation.decision import decide, point_table
 from defectbench.reports.costs import cost_markdown, with_costs
 from defectbench.reports.decision_text import decision_markdown
 from defectbench.reports.details import details
-from defectbench.reports.markdown import scope_line
-from defectbench.reports.published import (
-    NOTHING_PUBLISHED,
-    comparable,
-    read_publication,
-    remarks,
-)
+from defectbench.reports.published import comparable, read_publication, remarks
 from defectbench.reports.results import Results, notes_by_category
 from defectbench.reports.tables import report
 from defectbench.storage import write_json, write_text
@@ -23,7 +17,7 @@ with job_log(snakemake.log[0]):
     dataset = snakemake.wildcards.dataset
     cells = collect_cells(given)
     metrics = [cell.metrics for cell in cells]
-    publication = read_publication(*given.published) if given.published else NOTHING_PUBLISHED
+    publication = read_publication(given.published)
     published, incomparable = comparable(publication, metrics)
     results = Results(
         dataset,
@@ -38,10 +32,9 @@ with job_log(snakemake.log[0]):
     decision = decide(
         params.categories, cells, results.tidy, results.differences, params.rates, params.costs
     )
-    scope = scope_line(results.categories, results.all_categories)
     write_json(output.decision, decision)
     write_text(output.points, point_table(decision).to_csv(index=False, lineterminator="\n"))
-    write_text(output.cost, cost_markdown(dataset, scope, with_costs(decision, cells)))
+    write_text(output.cost, cost_markdown(dataset, results.scope, with_costs(decision, cells)))
     write_text(output.markdown, report(results, decision_markdown(decision)))
     write_text(output.details, details(results))
     # six digits: the rest is rounding, which differs from one processor to another

@@ -6,8 +6,8 @@ from typing import Any
 
 from defectbench.evaluation.cells import CellResults, detector_name
 from defectbench.reports import markdown
-from defectbench.reports.decision_text import COST_MEANS
 from defectbench.reports.markdown import MISSING, amount, scope_line, with_interval
+from defectbench.reports.rendering import render
 
 COST: markdown.Columns = {
     "detector": itemgetter("detector"),
@@ -56,9 +56,8 @@ def cost_markdown(dataset: str, scope: str, detectors: Sequence[Mapping[str, Any
     detectors
         From `with_costs`.
     """
-    note = f"Means over the categories, AUROC with 95 % interval. {COST_MEANS}"
     table = markdown.table_of(COST, detectors)
-    return markdown.paragraphs(f"# {dataset}: cost", scope, note, table) + "\n"
+    return render("cost.md", dataset=dataset, scope=scope, table=table)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -99,19 +98,14 @@ def detectors_markdown(
     cards
         What rule `detector` measured of each.
     """
-    covered = list(dict.fromkeys(card["category"] for card in cards))
-    threads = "/".join(map(str, sorted({card["threads"] for card in cards})))
-    note = (
-        "Each scored all test images through onnxruntime before it was written: the largest "
-        "deviation of a score from the benchmark's, as a share of what is allowed, of a map, as a "
-        "share of the largest value, and verdicts that differ. Then, in a process of its own: "
-        "time to load with all checks, from an image's file to its verdict one at a time, "
-        f"throughput in batches, peak memory. On {cards[0]['machine']}, {threads} threads, "
-        f"onnxruntime {cards[0]['onnxruntime']}."
+    return render(
+        "detectors.md",
+        dataset=dataset,
+        scope=scope_line(list(dict.fromkeys(card["category"] for card in cards)), categories),
+        first=cards[0],
+        threads=sorted({card["threads"] for card in cards}),
+        table=markdown.table_of(EXPORTED, cards),
     )
-    title, scope = f"# {dataset}: detectors as files", scope_line(covered, categories)
-    table = markdown.table_of(EXPORTED, cards)
-    return markdown.paragraphs(title, scope, note, table) + "\n"
 
 
 USAGE: markdown.Columns = {

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from defectbench.evaluation.decision import cell_of
-from defectbench.reports import markdown
 from defectbench.reports.flags import flag_texts, warnings
 from defectbench.reports.markdown import (
     MISSING,
@@ -16,34 +15,8 @@ from defectbench.reports.markdown import (
     score,
     thousand,
 )
+from defectbench.reports.rendering import render
 from defectbench.storage import read_json
-
-AUROC_MEANS = (
-    "AUROC is the chance that a defective part scores higher than a good one: 1 is perfect, 0.5 is "
-    "guessing."
-)
-HONEST_MEANS = (
-    "The honest threshold is set from defect-free training images alone, each scored by a model "
-    "that did not see it, so it can be set before any defect is known."
-)
-ORACLE_MEANS = (
-    "An oracle threshold is chosen on the labelled test images themselves: it flatters, and nobody "
-    "can know it in advance."
-)
-INDEPENDENT_MEANS = (
-    "Images are independent unless they belong to one group: photographs of one part or one module "
-    "count as one image."
-)
-COSTS_MEAN = (
-    "False alarms are expected from held-out training images, escapes from the defective test "
-    "images: this threshold has seen the defects that it is judged on, and so flatters."
-)
-COST_MEANS = (
-    "Fitting and scoring are in processor time of one thread, whatever ran beside them: fitting "
-    "with the import of libraries that it needs, scoring with the map of a detector that has one. "
-    "Extracting features, from an image's file on, is by the clock, on the threads that the job "
-    "had. Peak memory is that of the job that fits, scores, and fits again for held-out images."
-)
 
 
 def title(detector: str) -> str:
@@ -137,31 +110,24 @@ def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:
 def decision_markdown(decision: Mapping[str, Any]) -> str:
     """The decision for the top of a Markdown report: sentences, then one row per category."""
     names = short_names([entry["detector"] for entry in decision["detectors"]])
-    rows, mind = [], []
+    rows, mind = [], {}
     for entry in decision["categories"]:
         cell = cell_of(decision, entry["category"], entry["shown"])
         point = cell["honest"]
         rows.append(
-            {
-                "category": entry["category"],
-                "detector": entry["recommended"] or MISSING,
-                "how sure": category_verdict(entry, names),
-                "threshold": score(point["threshold"]),
-                "escapes per 1,000 defective": per_thousand(point, "escape_rate"),
-                "false alarms per 1,000 good": per_thousand(point, "false_alarm_rate"),
-            }
+            [
+                entry["category"],
+                entry["recommended"] or MISSING,
+                category_verdict(entry, names),
+                score(point["threshold"]),
+                per_thousand(point, "escape_rate"),
+                per_thousand(point, "false_alarm_rate"),
+            ]
         )
         if flags := flag_texts(cell):
-            mind.append(f"- {entry['category']}: {'; '.join(flags)}")
-    return markdown.paragraphs(
-        "## Which detector, which threshold, what slips through",
-        f"**{headline(decision)}** {reason(decision)} {consequence(decision)}".strip(),
-        *(f"**{text}**" for text in warnings(decision)),
-        markdown.table(list(rows[0]), [row.values() for row in rows]),
-        "\n".join(mind),
-        f"In brackets, 95 % intervals. A part is called defective when its anomaly score reaches "
-        f"the threshold. {HONEST_MEANS} {AUROC_MEANS}",
-    )
+            mind[entry["category"]] = flags
+    answer = f"**{headline(decision)}** {reason(decision)} {consequence(decision)}".strip()
+    return render("decision.md", answer=answer, warnings=warnings(decision), rows=rows, mind=mind)
 
 
 def closing_lines(reports: Iterable[str | Path]) -> list[str]:

@@ -3,7 +3,8 @@
 import io
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -13,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from defectbench.records import Scores
+from defectbench.evaluation.cells import CellResults
+from defectbench.reports.markdown import score
 
 # Okabe and Ito's colours (2008), told apart with any colour vision; yellow is too pale for lines
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -99,12 +101,17 @@ class Drawing(NamedTuple):
     alt: str
 
 
+@contextmanager
+def _page_axes(width: float, height: float) -> Iterator[Axes]:
+    """Axes of a new figure for the page; within, all that is drawn has its style."""
+    with matplotlib.rc_context(STYLE):
+        yield Figure((width, height), layout="constrained").add_subplot()
+
+
 def ranking_figure(detectors: Sequence[Mapping[str, Any]], look: Look) -> Markup:
     """Mean AUROC of each detector as a dot with its 95 % interval, the best on top."""
     shown = [entry for entry in detectors if entry["auroc"] is not None]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((5, 0.8 + 0.34 * len(shown)), layout="constrained")
-        axes = figure.add_subplot()
+    with _page_axes(5, 0.8 + 0.34 * len(shown)) as axes:
         for place, entry in enumerate(shown):
             value, (low, high) = entry["auroc"], entry["auroc_interval"]
             style = look.point(entry["detector"])
@@ -119,7 +126,7 @@ def ranking_figure(detectors: Sequence[Mapping[str, Any]], look: Look) -> Markup
         axes.set_xlabel("AUROC, mean, with 95 % interval")
         axes.margins(x=0.15)
         axes.grid(axis="x")
-        return page_svg(figure, "ranking")
+        return page_svg(axes.figure, "ranking")
 
 
 def cost_figures(detectors: Iterable[Mapping[str, Any]], look: Look) -> list[Drawing]:
@@ -130,9 +137,7 @@ def cost_figures(detectors: Iterable[Mapping[str, Any]], look: Look) -> list[Dra
         entries = [entry for entry in detectors if entry[key] and entry["auroc"] is not None]
         if not entries:
             continue
-        with matplotlib.rc_context(STYLE):
-            figure = Figure((4.6, 3.2), layout="constrained")
-            axes = figure.add_subplot()
+        with _page_axes(4.6, 3.2) as axes:
             for number, entry in enumerate(sorted(entries, key=lambda each: each[key])):
                 place, (low, high) = (entry[key], entry["auroc"]), entry["auroc_interval"]
                 style = look.point(entry["detector"])
@@ -148,7 +153,7 @@ def cost_figures(detectors: Iterable[Mapping[str, Any]], look: Look) -> list[Dra
             axes.margins(x=0.25, y=0.2)
             axes.grid()
             told = ", ".join(f"{look.names[e['detector']]} {e[key]:.3g}" for e in entries)
-            drawings.append(Drawing(page_svg(figure, key), f"AUROC against {unit}: {told}."))
+            drawings.append(Drawing(page_svg(axes.figure, key), f"AUROC against {unit}: {told}."))
     return drawings
 
 
@@ -202,9 +207,7 @@ def _panel(
 ) -> Markup:
     """Curves of one kind in a unit square, or between other limits along x."""
     low = limits[0]
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((2.7, 2.8), layout="constrained")
-        axes = figure.add_subplot()
+    with _page_axes(2.7, 2.8) as axes:
         for detector, curve in curves.items():
             axes.plot(*curve, **look.line(detector))
         axes.set(title=heading, xlabel=axis_names[0], ylabel=axis_names[1])
@@ -215,11 +218,12 @@ def _panel(
             axes.minorticks_off()
         axes.set(xlim=limits, ylim=(0, 1.02))
         axes.grid()
-        return page_svg(figure, name)
+        return page_svg(axes.figure, name)
 
 
-def histogram_figure(name: str, test: Scores, threshold: float | None) -> Markup:
+def histogram_figure(name: str, cell: CellResults, look: Look) -> Drawing:
     """Scores of the good images and of each defect type, one row each, with the threshold."""
+    test, threshold = cell.test, cell.threshold
     labels, defects = test.labels, test.defects
     rows = [("good", labels == 0)] if (labels == 0).any() else []
     rows += [
@@ -228,9 +232,7 @@ def histogram_figure(name: str, test: Scores, threshold: float | None) -> Markup
     ]
     edges = _histogram_edges(test.scores, threshold)
     drawn = test.scores.clip(edges[0], edges[-1])
-    with matplotlib.rc_context(STYLE):
-        figure = Figure((5, 0.9 + 0.42 * len(rows)), layout="constrained")
-        axes = figure.add_subplot()
+    with _page_axes(5, 0.9 + 0.42 * len(rows)) as axes:
         for place, (_, members) in enumerate(rows):
             counts = np.histogram(drawn[members], edges)[0]
             base = len(rows) - 1 - place
@@ -248,7 +250,13 @@ def histogram_figure(name: str, test: Scores, threshold: float | None) -> Markup
             axes.axvline(threshold, color=INK, linestyle="--", linewidth=1.4)
             axes.set_title(f"threshold {threshold:.4g}", fontsize=9)
         axes.set_xlabel("anomaly score")
-        return page_svg(figure, name)
+        svg = page_svg(axes.figure, name)
+    kinds = ", ".join(["good parts", *(kind for kind, members in rows if labels[members][0])])
+    return Drawing(
+        svg,
+        f"Histograms of the anomaly scores of {look.names[cell.detector]} on {cell.category}: "
+        f"{kinds}; the threshold is at {score(threshold)}.",
+    )
 
 
 def _histogram_edges(scores: np.ndarray, threshold: float | None) -> np.ndarray:

@@ -116,11 +116,6 @@ def distinct(values: Iterable[Any]) -> str:
     return ", ".join(sorted({str(value) for value in values}))
 
 
-def paragraphs(*parts: str) -> str:
-    """Parts that say something, with an empty line between them."""
-    return "\n\n".join(filter(None, parts))
-
-
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A table as GitHub renders it; texts that look like numbers stay as they are."""
     cells = [list(map(_escaped, row)) for row in rows]
@@ -134,19 +129,17 @@ def table_of(columns: Columns, entries: Iterable[Any]) -> str:
 
 def tables(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A table, or several that fit `WIDTH`, each with the first column."""
-    columns = list(zip(header, *rows, strict=True))
-    groups: list[list[int]] = []
+    first, *others = zip(header, *rows, strict=True)
+    parts: list[list[Sequence[Any]]] = []
     left = 0
-    for place in range(1, len(columns)):
-        if left < _width(columns[place]):
-            groups.append([])
-            left = WIDTH - _width(columns[0])
-        groups[-1].append(place)
-        left -= _width(columns[place])
-    parts = [
-        list(zip(columns[0], *(columns[place] for place in group), strict=True)) for group in groups
-    ]
-    return paragraphs(*(table(first, rest) for first, *rest in parts))
+    for column in others:
+        if left < _width(column):
+            parts.append([first])
+            left = WIDTH - _width(first)
+        parts[-1].append(column)
+        left -= _width(column)
+    lines = [list(zip(*columns, strict=True)) for columns in parts]
+    return "\n\n".join(table(head, rest) for head, *rest in lines)
 
 
 def grid(names: Sequence[str], columns: Mapping[str, Sequence[str]]) -> str:

@@ -42,8 +42,14 @@ NOTHING_PUBLISHED = Publication(
 )
 
 
-def read_publication(figures: str, settings: str, images: str, weights: str) -> Publication:
-    """Publication from ``{dataset}_published.csv``, ``…_settings.json``, counts and weights."""
+def read_publication(files: Sequence[str]) -> Publication:
+    """Publication from ``{dataset}_published.csv``, ``…_settings.json``, counts and weights.
+
+    No files make one without figures.
+    """
+    if not files:
+        return NOTHING_PUBLISHED
+    figures, settings, images, weights = files
     counts = pd.read_csv(images).set_index("category")
     prefixes = pd.read_csv(weights, dtype=str).set_index("backbone")["sha256_prefix"]
     return Publication(
@@ -76,21 +82,17 @@ def comparable(publication: Publication, metrics: Metrics) -> tuple[pd.DataFrame
     refused = []
     for entry in metrics:
         detector = detector_name(entry)
-        if detector not in set(detectors):
-            continue
-        reasons = _other_settings(entry, publication) + _other_images(entry, publication)
-        refused += reasons
-        if not reasons:
-            accepted.setdefault(detector, set()).add(entry["category"])
+        if detector in set(detectors):
+            reasons = _other_settings(entry, publication) + _other_images(entry, publication)
+            refused += reasons
+            if not reasons:
+                accepted.setdefault(detector, set()).add(entry["category"])
     for categories in accepted.values():
         if categories >= set(publication.images):
             categories.add(AVERAGE)
-    kept = [
-        category in accepted.get(detector, ())
-        for detector, category in zip(detectors, figures["category"], strict=True)
-    ]
-    # an empty list without its type would select no columns instead of no rows
-    return figures[pd.Series(kept, figures.index, dtype=bool)], list(dict.fromkeys(refused))
+    pairs = [(detector, category) for detector in accepted for category in accepted[detector]]
+    kept = pd.MultiIndex.from_arrays([detectors, figures["category"]]).isin(pairs)
+    return figures[kept], list(dict.fromkeys(refused))
 
 
 def _other_settings(entry: Mapping[str, Any], publication: Publication) -> list[str]:

@@ -11,6 +11,7 @@ import pandas as pd
 from defectbench.evaluation.averages import AVERAGE
 from defectbench.evaluation.cells import detector_name
 from defectbench.evaluation.image_metrics import Confusion
+from defectbench.reports.markdown import scope_line
 from defectbench.storage import read_json
 
 Metrics = Sequence[Mapping[str, Any]]
@@ -74,6 +75,11 @@ class Results:
     def categories(self) -> list[str]:
         """Those that the report covers, in order."""
         return [category for category in self.all_categories if category in self.images]
+
+    @property
+    def scope(self) -> str:
+        """Which categories of how many the report covers, in a sentence."""
+        return scope_line(self.categories, self.all_categories)
 
     @property
     def average_title(self) -> str:

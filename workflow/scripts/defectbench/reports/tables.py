@@ -1,33 +1,20 @@
-"""The table of a dataset: one section per metric, between a header and what made the figures."""
+"""The report of a dataset: the decision, a table for each metric, and what made the figures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import pandas as pd
+
 from defectbench.evaluation.averages import AVERAGE
-from defectbench.reports import markdown
-from defectbench.reports.figure_tables import (
-    Section,
-    cautions_section,
-    figure_section,
-    matrix,
-    missing_figures,
-    named,
-    notes,
-)
-from defectbench.reports.markdown import MISSING, distinct, made_of, scope_line, score
-from defectbench.reports.published import identical_confusions
+from defectbench.reports.flags import categories_by_text, cautions, legend, marks
+from defectbench.reports.markdown import MISSING, bounds, grid, made_of, number, score, table
+from defectbench.reports.published import agreement, identical_confusions, published_texts
+from defectbench.reports.rendering import render
 from defectbench.reports.results import Results
 
-INTERVALS = (
-    "95 % intervals: of AUROC and AUPR, score intervals with the bootstrap's variance, good and "
-    "defective images (or whole groups of them) resampled apart; a perfect ranking gets the lower "
-    "bound that its number of images supports. Of rates, Clopper-Pearson. Of F1, balanced "
-    "accuracy, averages and differences, put together from those. `reports/coverage.md` shows how "
-    "often each holds the truth."
-)
-
-
 KINDS = {"train": "train", "test_good": "test, good", "test_defective": "test, defective"}
+PIXEL_METRICS = ("pixel_auroc", "pixel_aupr", "aupro_0.3", "aupro_0.05")
 
 
 def report(results: Results, decision: str = "") -> str:
@@ -38,191 +25,153 @@ def report(results: Results, decision: str = "") -> str:
     decision
         Which detector to take, in Markdown; it comes first.
     """
-    sections = [
-        _header(results),
-        decision,
-        cautions_section(results),
-        notes(results),
-        _images(results),
-        *image_sections(results),
-        *pixel_sections(results),
-        differences(results),
-        _made(results),
-    ]
-    return markdown.paragraphs(*sections) + "\n"
-
-
-def _header(results: Results) -> str:
-    name, images = results.dataset, results.images
-    train, good, defective = (sum(each[kind] for each in images.values()) for kind in KINDS)
-    return markdown.paragraphs(
-        f"# {name}: anomaly detection",
-        scope_line(results.categories, results.all_categories),
-        f"{train} defect-free images to train, {good} good and {defective} defective images to "
-        f"test ({train}/{good}/{defective}). Defective is the positive class. "
-        f"Seed {distinct(m['seed'] for m in results.metrics)}; "
-        f"{_versions(results)}, on {distinct(map(_device, results.metrics))}.",
-        _seeds(results),
-        f"In brackets the 95 % interval, in bold the largest figure of each category. The page "
-        f"with pictures and curves: [{name}.html]({name}.html). Defect types, confusion matrices, "
-        f"worst-ranked images: [details]({name}_details.md). The same figures, tidy: "
-        f"[CSV]({name}_table.csv).",
+    metrics = results.metrics
+    specifications = [entry["specification"] for entry in metrics]
+    resolutions = [entry["pixels"]["resolution"] for entry in results.with_maps]
+    figures = results.tidy.query("metric in @PIXEL_METRICS")["value"]
+    return render(
+        "table.md",
+        results=results,
+        decision=decision,
+        versions=[f"{n} {v}" for made in specifications for n, v in made["versions"].items()],
+        devices=map(_device, specifications),
+        seeds=[seed for entry in metrics for seed in entry.get("seeds", ())],
+        legend=legend(metrics),
+        cautions=cautions(metrics),
+        image_counts=table(
+            ["", *KINDS.values()],
+            [[name, *map(results.images[name].get, KINDS)] for name in results.categories],
+        ),
+        figures=partial(figure_texts, results),
+        identical_confusions=identical_confusions(results),
+        thresholds=_thresholds(results),
+        no_masks=figures.isna().all() and _missing(results, PIXEL_METRICS),
+        resolutions=["each image's own" if r == "original" else f"{r}×{r}" for r in resolutions],
+        without_maps=[name for name in results.detectors if name not in results.localizing],
+        differences=_differences(results),
+        made=_made(results),
+        digests={m["category"]: m["specification"]["dataset_sha256"] for m in metrics},
     )
 
 
-def _seeds(results: Results) -> str:
-    """What several seeds of a detector mean for its figures."""
-    seeds = distinct(seed for entry in results.metrics for seed in entry.get("seeds", ()))
-    if not seeds:
-        return ""
-    return (
-        f"Detectors that draw random numbers ran with the seeds {seeds}: their figures are means "
-        "± one standard deviation over them. Their thresholds and details are those of the first."
-    )
+def figure_texts(
+    results: Results,
+    metric: str,
+    marked: Sequence[str] = (),
+    best: bool = True,
+    trivial: str = "",
+) -> dict[str, str]:
+    """What a section of the report shows of one metric.
+
+    Parameters
+    ----------
+    metric
+        As `Results.figures` names it; one of pixels is shown of the detectors that localize.
+    marked
+        Flags whose marks stand at the figures.
+    best
+        Whether the largest figure of each category is in bold.
+    trivial
+        Metric of the answer "everything is defective", to stand before the detectors.
+
+    Returns
+    -------
+    dict of str to str
+        ``table`` of the figures with intervals; ``missing``: why some are; ``published``: a table
+        of those; ``agreement`` with them. Empty where there is none.
+    """
+    detectors = results.localizing if metric in PIXEL_METRICS else results.detectors
+    found = {detector: results.figures(metric, detector) for detector in detectors}
+    bold = _largest(found) if best else {}
+    columns, published = {}, {}
+    if trivial:
+        values = results.figures(trivial, results.detectors[0])["value"]
+        columns["everything is defective"] = list(map(number, values))
+    for detector, figures in found.items():
+        flags = {entry["category"]: entry["flags"] for entry in results.entries(detector)}
+        columns[_named(results, detector)] = [
+            _text(figures.loc[name], len(results.images), (detector, name) in bold)
+            + f" {marks(flags.get(name, ()), marked)}".rstrip()
+            for name in figures.index
+        ]
+        if figures["published"].notna().any():
+            published[detector] = published_texts(figures)
+    return {
+        "table": _matrix(results, columns),
+        "missing": _missing(results, [metric]),
+        "published": _matrix(results, published) if published else "",
+        "agreement": agreement(list(found.values())),
+    }
 
 
-def _images(results: Results) -> str:
-    """How many images of each kind."""
-    rows = [
-        [category, *(results.images[category][kind] for kind in KINDS)]
-        for category in results.categories
-    ]
-    return markdown.paragraphs("## Images", markdown.table(["", *KINDS.values()], rows))
+def _matrix(results: Results, columns: Mapping[str, Sequence[str]]) -> str:
+    """Texts by category and detector; of each column the first is for the average."""
+    return grid([results.average_title, *results.categories], columns)
 
 
-def _made(results: Results) -> str:
-    """What made each detector's figures, down to digests of images, weights and code."""
-    digests = {m["category"]: m["specification"]["dataset_sha256"] for m in results.metrics}
-    made = {each: made_of(_specification(results.entries(each)[0])) for each in results.detectors}
-    told = [
-        what
-        for what in next(iter(made.values()))
-        if any(texts[what] != MISSING for texts in made.values())
-    ]
-    lines = [f"- Not compared with the publication: {why}." for why in results.incomparable]
-    lines += [f"- Compared with the publication, but: {what}." for what in results.remarks]
-    return markdown.paragraphs(
-        "## What made this",
-        INTERVALS,
-        "\n".join(lines),
-        "Digests are the first 16 hexadecimal digits of SHA-256.",
-        markdown.grid(told, {each: [texts[what] for what in told] for each, texts in made.items()}),
-        markdown.table(["category", "dataset"], digests.items()),
-    )
+def _text(figure: pd.Series, categories: int, bold: bool) -> str:
+    """A figure, its deviation over seeds, its interval, and what it averages if not all."""
+    value = MISSING if _is_missing(figure) else number(figure["value"])
+    remarks = []
+    if figure.name == AVERAGE and value != MISSING and figure["categories"] != categories:
+        remarks.append(f"of {figure['categories']:.0f}")
+    if pd.notna(figure["low"]):
+        remarks.append(bounds((figure["low"], figure["high"])))
+    text = f"**{value}**" if bold else value
+    if value != MISSING and pd.notna(figure["deviation"]):
+        text += f" ± {number(figure['deviation'])}"
+    return f"{text} ({'; '.join(remarks)})" if remarks else text
 
 
-def _specification(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Of a cell, with the code that measured its maps, if it has any."""
-    made = entry["specification"]
-    of_maps = entry["pixels"]["specification"]["code"] if "pixels" in entry else {}
-    return made | {"code": of_maps | made["code"]}
+def _is_missing(figure: pd.Series) -> bool:
+    return pd.isna(figure["value"]) or pd.notna(figure["reason"])
 
 
-def _versions(results: Results) -> str:
-    pairs = {pair for m in results.metrics for pair in m["specification"]["versions"].items()}
-    return ", ".join(f"{name} {version}" for name, version in sorted(pairs))
+def _largest(found: Mapping[str, pd.DataFrame]) -> set[tuple[str, str]]:
+    """Which figures are, as printed, the largest of several that differ, category by category."""
+    largest = set()
+    for name in next(iter(found.values())).index:
+        rows = {detector: figures.loc[name] for detector, figures in found.items()}
+        values = {d: round(row["value"], 3) for d, row in rows.items() if not _is_missing(row)}
+        # averages over different categories are of different images, so none is the best
+        averaged_alike = len({rows[detector]["categories"] for detector in values}) == 1
+        if averaged_alike and len(set(values.values())) > 1:
+            top = max(values.values())
+            largest |= {(detector, name) for detector in values if values[detector] == top}
+    return largest
 
 
-def _device(entry: Mapping[str, Any]) -> str:
-    made = entry["specification"]
-    return made["device"] + (" in bf16" if made["precision"] == "bf16" else "")
+def _named(results: Results, detector: str) -> str:
+    """A detector's name with the marks of all categories."""
+    raised = {flag for entry in results.entries(detector) for flag in entry["flags"]}
+    return f"{detector} {marks(raised)}".strip()
 
 
-IMAGE_SECTIONS = (
-    Section("image_auroc", "Image AUROC"),
-    Section("aupr", "Image AUPR"),
-    Section(
-        "honest_f1",
-        "F1 at the honest threshold",
-        "*Honest threshold*: set from defect-free training images alone, so that at most {asked} "
-        "of them, each scored by a model that did not see it, are called defective. This is what "
-        "a user gets. Its intervals hold for this threshold: how it would vary with other training "
-        "images is not in them.",
-        marked=("useless",),
-        trivial="trivial_f1",
-    ),
-    Section(
-        "oracle_f1",
-        "F1 at the oracle threshold",
-        "*Oracle threshold*: the one with the largest F1 on the test images themselves, the "
-        "published protocol. No threshold reaches a larger F1, and nobody can set it in advance. "
-        "It has no interval: it is chosen on the very images that it is judged on.",
-    ),
-    Section("honest_balanced_accuracy", "Balanced accuracy at the honest threshold"),
-    Section(
-        "oracle_balanced_accuracy",
-        "Balanced accuracy at the oracle threshold",
-        "The oracle threshold is the one of the largest F1: an honest threshold can well have the "
-        "larger balanced accuracy.",
-    ),
-    Section(
-        "honest_false_positive_rate",
-        "False-positive rate",
-        "Asked for: {asked}. This is the share of the good test images that the honest threshold "
-        "really calls defective; marked where it is incompatible with the rate asked for (exact "
-        "binomial test, two-sided, 5 %).",
-        marked=("above", "below"),
-        best=False,
-    ),
-    Section(
-        "honest_recall",
-        "Defects found",
-        "Share of the defective test images that the honest threshold calls defective (recall).",
-    ),
-)
-PIXEL_SECTIONS = (
-    Section("pixel_auroc", "Pixel AUROC"),
-    Section("pixel_aupr", "Pixel average precision"),
-    Section(
-        "aupro_0.3",
-        "AUPRO to 0.3",
-        "Area under the mean overlap with the defective regions, up to this false-positive rate "
-        "of the pixels and divided by it.",
-    ),
-    Section("aupro_0.05", "AUPRO to 0.05", "The same where false alarms are few."),
-)
+def _missing(results: Results, metrics: Sequence[str]) -> str:
+    """Why figures of these metrics are a dash: one line, or none."""
+    found = results.tidy[results.tidy["metric"].isin(metrics)].dropna(subset="reason")
+    pairs = zip(found["reason"], found["category"], strict=True)
+    reasons = [f"{', '.join(where)}: {text}" for text, where in categories_by_text(pairs).items()]
+    return f"{MISSING}: {'; '.join(reasons)}." if reasons else ""
 
 
-def image_sections(results: Results) -> list[str]:
-    """All sections on image-level metrics; the thresholds stand before the rates they lead to."""
-    sections = []
-    for section in IMAGE_SECTIONS:
-        if section.metric == "honest_false_positive_rate":
-            sections.append(thresholds(results))
-        more = identical_confusions(results) if section.metric == "oracle_f1" else ""
-        sections.append(figure_section(results, section, more))
-    return sections
-
-
-def thresholds(results: Results) -> str:
-    """The honest threshold in the score's own unit."""
+def _thresholds(results: Results) -> str:
+    """The honest threshold of each detector in the unit of its scores."""
     columns = {}
     for detector in results.detectors:
         values = results.figures("honest_threshold", detector)["value"].loc[results.categories]
-        columns[named(results, detector)] = list(map(score, values))
-    note = (
-        "The honest one, in the unit of each detector's own anomaly score: an image from this "
-        "score on is called defective. All digits stand in metrics.json beside the scores."
-    )
-    return markdown.paragraphs("## Thresholds", note, markdown.grid(results.categories, columns))
+        columns[_named(results, detector)] = list(map(score, values))
+    return grid(results.categories, columns)
 
 
-def differences(results: Results) -> str:
-    """Every two detectors against each other."""
+def _differences(results: Results) -> str:
+    """Every two detectors against each other; empty for one detector."""
     columns = {}
     for (first, second), group in results.differences.groupby(["first", "second"], sort=False):
         found = group.set_index("category").reindex([AVERAGE, *results.categories])
-        columns[f"{first} − {second}"] = [
-            _difference(value, low, high)
-            for value, low, high in zip(found["value"], found["low"], found["high"], strict=True)
-        ]
-    if not columns:
-        return ""
-    note = (
-        "First minus second, with the 95 % interval of the difference on the same images; in bold "
-        "where it excludes 0. Elsewhere there is no clear difference: the data allow either sign."
-    )
-    return markdown.paragraphs("## Differences in image AUROC", note, matrix(results, columns))
+        rows = zip(found["value"], found["low"], found["high"], strict=True)
+        columns[f"{first} − {second}"] = [_difference(*row) for row in rows]
+    return _matrix(results, columns) if columns else ""
 
 
 def _difference(value: float, low: float, high: float) -> str:
@@ -232,30 +181,21 @@ def _difference(value: float, low: float, high: float) -> str:
     return f"{f'**{text}**' if low > 0 or high < 0 else text} ({low:+.3f} to {high:+.3f})"
 
 
-def pixel_sections(results: Results) -> list[str]:
-    """All sections on pixel-level metrics, in order; one sentence where there are no masks."""
-    if not results.localizing:
-        return []
-    metrics = [section.metric for section in PIXEL_SECTIONS]
-    if results.tidy.query("metric in @metrics")["value"].isna().all():
-        reasons = missing_figures(results, *metrics)
-        return [markdown.paragraphs("## Pixel metrics", reasons)]
-    first, *others = PIXEL_SECTIONS
-    return [
-        figure_section(results, first, _notes(results), detectors=results.localizing),
-        *(figure_section(results, each, detectors=results.localizing) for each in others),
+def _made(results: Results) -> str:
+    """What made each detector's figures, down to digests; no row for what none of them has."""
+    columns = {}
+    for detector in results.detectors:
+        entry = results.entries(detector)[0]
+        made = entry["specification"]
+        of_maps = entry["pixels"]["specification"]["code"] if "pixels" in entry else {}
+        columns[detector] = made_of(made | {"code": of_maps | made["code"]})
+    told = [
+        what
+        for what in columns[results.detectors[0]]
+        if any(texts[what] != MISSING for texts in columns.values())
     ]
+    return grid(told, {name: [texts[what] for what in told] for name, texts in columns.items()})
 
 
-def _notes(results: Results) -> str:
-    """At which resolution, with which intervals, and which detectors have no maps."""
-    at = distinct(
-        "each image's own" if resolution == "original" else f"{resolution}×{resolution}"
-        for resolution in (entry["pixels"]["resolution"] for entry in results.with_maps)
-    )
-    lacking = [each for each in results.detectors if each not in results.localizing]
-    without = f" Without maps: {', '.join(lacking)}." if lacking else ""
-    return (
-        f"Of the pixels of all test images, resolution: {at}. A defective image without a mask is "
-        f"left out. The intervals resample images, not pixels.{without}"
-    )
+def _device(made: Mapping[str, Any]) -> str:
+    return made["device"] + (" in bf16" if made["precision"] == "bf16" else "")

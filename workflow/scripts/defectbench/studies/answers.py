@@ -1,9 +1,9 @@
-"""The studies' answers in words: what was asked, as far as the images can tell."""
+"""The studies' answers in words, by category: what was asked, as far as the images can tell."""
 
 from collections.abc import Mapping, Sequence
 
 from defectbench.studies.perturbed_features import unit
-from defectbench.studies.results import CLEAN, Level, Result, Variant, by_category, measured
+from defectbench.studies.results import CLEAN, Level, Result, Variant, measured
 
 POINT = 0.01
 """A point of AUROC: less is no difference worth a photograph."""
@@ -26,15 +26,13 @@ Names = Mapping[str, str]
 
 
 def training_size_answers(results: Sequence[Result], names: Names) -> list[str]:
-    """Per category: the smallest number within one point of all, by detector; whether the
-    threshold keeps its promise; whether the ranking of detectors turns around."""
-    lines = []
-    for category, own in by_category(results).items():
-        lines += [
-            f"{category}, {names[result['detector']]}: {_smallest_number(result)}" for result in own
-        ]
-        lines += [f"{category}: {line}" for line in _ranking_turns(own, names)]
-    return lines
+    """By detector the smallest number within one point of all, and whether the threshold keeps its
+    promise; whether the ranking of detectors turns around."""
+    category = results[0]["category"]
+    return [
+        *(f"{category}, {names[each['detector']]}: {_smallest_number(each)}" for each in results),
+        *(f"{category}: {line}" for line in _ranking_turns(results, names)),
+    ]
 
 
 def _smallest_number(result: Result) -> str:
@@ -98,12 +96,8 @@ def _ranking_turns(results: Sequence[Result], names: Names) -> list[str]:
 
 
 def contamination_answers(results: Sequence[Result], names: Names) -> list[str]:
-    """Per category and detector: its figures at the largest share, and with the remedy."""
-    return [
-        f"{category}, {names[result['detector']]}: {_spoiled(result)}"
-        for category, own in by_category(results).items()
-        for result in own
-    ]
+    """By detector its figures at the largest share, and with the remedy."""
+    return [f"{each['category']}, {names[each['detector']]}: {_spoiled(each)}" for each in results]
 
 
 def _spoiled(result: Result) -> str:
@@ -123,19 +117,20 @@ def _spoiled(result: Result) -> str:
 
 
 def robustness_answers(results: Sequence[Result], names: Names) -> list[str]:
-    """Per category and perturbation: the detectors whose false alarms stop the line, where, and
-    what setting the threshold anew gives back; and those whose threshold holds."""
-    lines = []
-    for category, own in by_category(results).items():
-        lines += [f"{category}: {line}" for line in _blind(own, names)]
-        perturbations = (level["perturbation"] for result in own for level in result["levels"])
-        for perturbation in dict.fromkeys(name for name in perturbations if name != CLEAN):
-            stopped = {names[each["detector"]]: _stopped(each, perturbation) for each in own}
-            where = f"{category}, {perturbation}"
-            lines += [f"{where}, {name}: {text}" for name, text in stopped.items() if text]
-            holding = [each for each in own if not stopped[names[each["detector"]]]]
-            if holding:
-                lines.append(f"{where}: {_holding(holding, perturbation, names)}")
+    """By perturbation the detectors whose false alarms stop the line, where, and what setting the
+    threshold anew gives back; and those whose threshold holds."""
+    category = results[0]["category"]
+    lines = [f"{category}: {line}" for line in _blind(results, names)]
+    perturbations = (level["perturbation"] for result in results for level in result["levels"])
+    for perturbation in dict.fromkeys(name for name in perturbations if name != CLEAN):
+        where, holding = f"{category}, {perturbation}", []
+        for result in results:
+            if stopped := _stopped(result, perturbation):
+                lines.append(f"{where}, {names[result['detector']]}: {stopped}")
+            else:
+                holding.append(result)
+        if holding:
+            lines.append(f"{where}: {_holding(holding, perturbation, names)}")
     return lines
 
 
@@ -199,7 +194,7 @@ def _severity(level: Level) -> str:
 
 
 def across_answers(results: Sequence[Result], names: Names) -> list[str]:
-    """Per pair and detector: what is left of its figures, and what a new threshold gives back."""
+    """By detector and pair what is left of its figures, and what a new threshold gives back."""
     lines = []
     for result in results:
         for train in dict.fromkeys(level["train"] for level in result["levels"]):
