@@ -10,7 +10,7 @@ import torch
 from runs import ROOT
 
 from defectbench.deployment.export import OPSET
-from defectbench.deployment.graphs import exportable_scorers, scorer_graph
+from defectbench.deployment.graphs import GRAPHS, scorer_graph
 from defectbench.deployment.model_check import OPERATORS
 from defectbench.scorers import scorer_class
 
@@ -41,7 +41,7 @@ class OneLayer(torch.nn.Module):
         return self.scoring([layer])[0]
 
 
-@pytest.mark.parametrize("name", exportable_scorers())
+@pytest.mark.parametrize("name", GRAPHS)
 def test_graph_needs_only_operators_that_a_detector_may_hold(name: str):
     maps = np.random.default_rng(42).normal(size=(30, 6, 4, 4)).astype(np.float32)
     parameters = PARAMETERS.get(name, {})

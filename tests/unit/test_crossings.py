@@ -8,7 +8,7 @@ from defectbench.config.schema import check_schema
 from defectbench.errors import InputError
 from defectbench.scorers.nearest_neighbour import NearestNeighbour
 from defectbench.scorers.pca_kde import PcaKde
-from defectbench.studies.across import across, fitted_rows, judging_rows
+from defectbench.studies.frozen import across, fitted_rows, judging_rows
 from defectbench.studies.results import Settings
 from defectbench.studies.trial import Category
 

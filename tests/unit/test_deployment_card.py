@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from defectbench.deployment.card import licence_notes, score_unit, threshold_table
-from defectbench.deployment.graphs import exportable_scorers
-from defectbench.provenance import FACTS
+from defectbench.deployment.graphs import GRAPHS
 
 
 def test_thresholds_keep_their_rate_and_only_rates_that_the_images_carry_are_listed():
@@ -24,7 +23,7 @@ def test_the_asked_rate_is_listed_also_where_few_images_carry_it():
     assert table[0]["threshold"] == 3.5  # of the benchmark, which is not set a second time
 
 
-@pytest.mark.parametrize("scorer", exportable_scorers())
+@pytest.mark.parametrize("scorer", GRAPHS)
 def test_every_exportable_score_has_a_unit(scorer: str):
     assert score_unit(scorer, 1) != "of the scorer"
     if scorer == "pca_fre":
@@ -32,14 +31,14 @@ def test_every_exportable_score_has_a_unit(scorer: str):
 
 
 def test_the_licence_of_weights_follows_their_digest_whatever_the_backbone_is_called():
-    assert "torchvision" in licence_notes(FACTS, "f37072fd" + "0" * 56, "folder", "x")["weights"]
-    own = licence_notes(FACTS, "0" * 64, "folder", "x")["weights"]
+    assert "torchvision" in licence_notes("f37072fd" + "0" * 56, "folder", "x")["weights"]
+    own = licence_notes("0" * 64, "folder", "x")["weights"]
     assert own == "not known here: ask where they come from"
 
 
 def test_the_licence_of_data_follows_their_source_and_a_name_alone_is_doubted():
     def data(source: str, dataset: str) -> str:
-        return licence_notes(FACTS, "0" * 64, source, dataset)["data"]
+        return licence_notes("0" * 64, source, dataset)["data"]
 
     assert data("elpv", "my_cells").startswith("ELPV, CC BY-NC-SA 4.0")
     assert data("folder", "elpv") == "not known here: ask where they come from"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from defectbench.errors import InputError
-from defectbench.images.groups import OWN, assign_groups, group_notes
+from defectbench.images.index import OWN, assign_groups, group_notes
 from defectbench.images.indexing import index_category
 from defectbench.sources import dataset_source
 

@@ -76,5 +76,5 @@ def test_only_the_extraction_and_the_export_import_torch_at_the_start():
     pattern = re.compile(rf"^(?:import|from) {heavy}", re.M)
     found = {file.stem for file in modules if pattern.search(file.read_text())}
     extraction = {"backbones", "batch_norm", "taps", "extraction", "onednn", "torchvision_models"}
-    export = {"detector", "export", "modules", "maps", "vectors"}
+    export = {"detector", "export", "modules"}
     assert found == extraction | export

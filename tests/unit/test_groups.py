@@ -5,8 +5,14 @@ from pathlib import Path
 import pytest
 
 from defectbench.errors import InputError
-from defectbench.images.groups import assign_groups, group_names, group_notes
-from defectbench.images.index import IndexRow, read_index, write_index
+from defectbench.images.index import (
+    IndexRow,
+    assign_groups,
+    group_names,
+    group_notes,
+    read_index,
+    write_index,
+)
 
 
 def row(path: str, group: str = "") -> IndexRow:

@@ -25,7 +25,7 @@ MODULES = {
     "scores": "scorers.pca_fre",
     "study": "scorers.pca_fre",
     "study_across": "scorers.pca_fre",
-    "detector": "deployment.graphs.maps",
+    "detector": "deployment.graphs.modules",
 }
 """What scripts import by name: the dataset's source, the method's scorer or its graph."""
 

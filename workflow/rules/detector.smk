@@ -32,7 +32,7 @@ rule detector:
         runtime=grows(30),
     params:
         source=lookup("datasets/{dataset}/source", within=config),
-        code=detector_digest,
+        code=stage_digest("detector", "deployment.graphs.modules"),
     script:
         "../scripts/detector.py"
 

@@ -17,7 +17,7 @@ from defectbench.config.plan import (
     scorer_parameters,
     taps,
 )
-from defectbench.deployment.graphs import GRAPHS, check_exportable
+from defectbench.deployment.graphs import check_exportable
 from defectbench.errors import InputError
 from defectbench.provenance import FACTS, stage_digest
 from defectbench.sources import dataset_source
@@ -168,12 +168,6 @@ def exportable_model(wildcards):
 def detector_weights(wildcards):
     """Weights of the backbone that an exported detector holds."""
     return backbone_file(wildcards.backbone)
-
-
-def detector_digest(wildcards):
-    """Digest of the export and of the graph of the method's scorer."""
-    scorer = config["methods"][wildcards.method]["scorer"]
-    return stage_digest("detector", f"deployment.graphs.{GRAPHS[scorer]}")
 
 
 def new_images(wildcards):

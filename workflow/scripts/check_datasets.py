@@ -22,8 +22,7 @@ from defectbench.config.plan import Config
 from defectbench.config.schema import check_schema
 from defectbench.deployment.folder import images_below
 from defectbench.errors import InputError
-from defectbench.images.groups import assign_groups
-from defectbench.images.index import IndexRow, read_index
+from defectbench.images.index import IndexRow, assign_groups, read_index
 from defectbench.images.indexing import examine_category
 from defectbench.provenance import FACTS
 from defectbench.sources import dataset_source

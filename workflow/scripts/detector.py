@@ -5,15 +5,14 @@ from pathlib import Path
 import torch
 
 from defectbench.deployment.card import Benchmarked, detector_metadata, licence_notes, network_side
-from defectbench.deployment.cost import measured_cost
 from defectbench.deployment.detector import Detector
 from defectbench.deployment.export import DetectorModule, detector_bytes, graph_sha256, onnx_model
 from defectbench.deployment.graphs import scorer_graph
-from defectbench.deployment.proof import prove
+from defectbench.deployment.proof import measured_cost, prove
 from defectbench.errors import InputError, job_log
 from defectbench.features.backbones import load_backbone
 from defectbench.features.taps import Tap
-from defectbench.provenance import FACTS, file_sha256, library_versions
+from defectbench.provenance import file_sha256, library_versions
 from defectbench.records import (
     Specification,
     read_held_out,
@@ -68,7 +67,7 @@ with job_log(snakemake.log[0]):
     weights_sha256 = specification["weights_sha256"]
     metadata = {
         **detector_metadata(cell, graph_sha256(model), snakemake.threads),
-        "licences": licence_notes(FACTS, weights_sha256, params.source, names["dataset"]),
+        "licences": licence_notes(weights_sha256, params.source, names["dataset"]),
         "provenance": {
             **specification,
             "code_export": params.code["code"],

@@ -8,8 +8,7 @@ from defectbench import records
 from defectbench.errors import job_log
 from defectbench.evaluation.scoring import fit_and_score
 from defectbench.features.feature_file import read_layers
-from defectbench.images.groups import group_notes, read_grouped_index
-from defectbench.images.index import dataset_digest
+from defectbench.images.index import dataset_digest, group_notes, read_grouped_index
 from defectbench.progress import warn
 from defectbench.provenance import peak_memory_mb
 from defectbench.scorers import scorer_class

@@ -3,7 +3,7 @@
 from defectbench.errors import job_log
 from defectbench.records import with_code
 from defectbench.scorers import scorer_class
-from defectbench.studies.across import across, fitted_rows, judging_rows
+from defectbench.studies.frozen import across, fitted_rows, judging_rows
 from defectbench.studies.results import Settings, write_study
 from defectbench.studies.trial import read_category
 

@@ -7,10 +7,10 @@ from defectbench.features.devices import Machine
 from defectbench.features.feature_file import Pass
 from defectbench.images.index import read_index
 from defectbench.records import read_scores
+from defectbench.studies.frozen import perturbed_scores, read_detector, robustness_levels
 from defectbench.studies.levels import Judged
 from defectbench.studies.perturbed_features import Perturbation, perturbed_features
 from defectbench.studies.results import Settings, write_study
-from defectbench.studies.robustness import perturbed_scores, read_detector, robustness_levels
 from defectbench.studies.trial import image_counts
 
 with job_log(snakemake.log[0]):

@@ -9,7 +9,7 @@ from defectbench.config import plan
 from defectbench.config.plan import Config
 from defectbench.config.schema import check_known
 from defectbench.errors import InputError
-from defectbench.images.groups import group_names
+from defectbench.images.index import group_names
 from defectbench.scorers import scorer_class, scorer_names
 from defectbench.sources import dataset_source
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from defectbench.deployment.graphs import exportable_scorers
+from defectbench.deployment.graphs import GRAPHS
 from defectbench.errors import InputError
 from defectbench.scorers import scorer_class
 from defectbench.sources import dataset_source
@@ -120,7 +120,7 @@ def exportable_cells(config: Config, dataset: str) -> list[Cell]:
     refused = f"none of the detectors of {dataset} can be exported"
     if not gives_images(config, dataset):
         raise InputError(f"{refused}; features made elsewhere")
-    can = exportable_scorers()
+    can = GRAPHS
     scorers = {name: method["scorer"] for name, method in config["methods"].items()}
     found = [cell for cell in cells(config, dataset) if scorers[cell.method] in can]
     if not found:

@@ -1,6 +1,5 @@
 """What a detector's file says of itself: thresholds, units, probe, training images, licences."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,8 +12,9 @@ from defectbench.deployment.drift import image_statistics, training_ranges
 from defectbench.deployment.proof import score_tolerance
 from defectbench.evaluation.map_geometry import map_scale
 from defectbench.evaluation.thresholds import images_to_vouch_for, threshold_at_false_positive_rate
-from defectbench.features.weights import listed_weights
+from defectbench.provenance import FACTS
 from defectbench.records import HeldOutScores, Metrics, Scores, Specification
+from defectbench.storage import read_csv
 
 SPECIFIED = ("preprocessing", "bits", "scorer", "parameters", "layers")
 """What the metadata say of the model; all of its specification is their ``provenance``."""
@@ -147,13 +147,11 @@ def score_unit(scorer: str, n_layers: int) -> str:
     return UNITS.get(scorer, "of the scorer")
 
 
-def licence_notes(facts: Path, weights_sha256: str, source: str, dataset: str) -> dict[str, str]:
+def licence_notes(weights_sha256: str, source: str, dataset: str) -> dict[str, str]:
     """Licences of weights and data, as far as they are known.
 
     Parameters
     ----------
-    facts
-        Folder of ``weights.csv`` and ``licences.csv``.
     weights_sha256
         Of the weights: a file of the user's own may bear the name of any backbone.
     source, dataset
@@ -161,12 +159,11 @@ def licence_notes(facts: Path, weights_sha256: str, source: str, dataset: str) -
         user's to choose.
     """
     found: dict[str, str] = {}
-    for row in listed_weights(facts / "weights.csv").values():
+    for row in read_csv(FACTS / "weights.csv"):
         if weights_sha256.startswith(row["sha256_prefix"]):
             found.setdefault("weights", row["licence"])
-    with open(facts / "licences.csv", encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            if {"source": source, "dataset": dataset}.get(row["of"]) == row["name"]:
-                found.setdefault("data", row["licence"])
+    for row in read_csv(FACTS / "licences.csv"):
+        if {"source": source, "dataset": dataset}.get(row["of"]) == row["name"]:
+            found.setdefault("data", row["licence"])
     unknown = dict.fromkeys(("weights", "data"), UNKNOWN_LICENCE)
     return {**unknown, **found, "probe_image": "one of the data"}

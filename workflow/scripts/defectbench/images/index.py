@@ -1,10 +1,13 @@
-"""The index of a category: one row per image, in the order of all later files."""
+"""The index of a category: one row per image, and which of them show the same part."""
 
+import csv
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
+from defectbench.errors import InputError
 from defectbench.storage import read_tsv, write_tsv
 
 
@@ -72,3 +75,102 @@ def dataset_digest(rows: Iterable[IndexRow]) -> str:
     for row in rows:
         digest.update(f"{row.path}\0{row.split}\0{row.label}\0{row.mask}\0{row.sha256}\n".encode())
     return digest.hexdigest()[:16]
+
+
+Groups = str | Mapping[str, str]
+"""A regular expression, or ``{"csv": file}``: the key `groups` of a dataset in the config."""
+
+OWN = "groups.csv"
+"""File in a category's folder with the groups that its source knows."""
+
+
+def assign_groups(rows: Sequence[IndexRow], groups: Groups, category: str) -> list[IndexRow]:
+    """Rows with their groups; an image that is not named has none.
+
+    Parameters
+    ----------
+    rows
+        Index of the category.
+    groups, category
+        As in `group_names`, and so are the errors.
+    """
+    names = group_names([row.path for row in rows], groups, category)
+    return [replace(row, group=name) for row, name in zip(rows, names, strict=True)]
+
+
+def read_grouped_index(path: str | Path, groups: Groups, category: str) -> list[IndexRow]:
+    """Index of a category with the groups that the dataset's settings name, if they name any."""
+    index = read_index(path)
+    return assign_groups(index, groups, category) if groups else index
+
+
+def group_names(paths: Sequence[str], groups: Groups, category: str) -> list[str]:
+    """Group of each path; empty for none.
+
+    Parameters
+    ----------
+    paths
+        Of the images of one category.
+    groups
+        A regular expression that is searched for in each path: its capture groups, joined by
+        ``/``, or else the whole match, are the group's name. Or ``{"csv": file}`` with the columns
+        path and group; the path starts in the category's folder or with the category's name.
+    category
+        Its name.
+
+    Raises
+    ------
+    InputError
+        If the expression does not compile, or the CSV cannot be read, lacks a column or gives an
+        image two groups; also where there are no paths.
+    """
+    if isinstance(groups, str):
+        try:
+            pattern = re.compile(groups)
+        except re.error as error:
+            raise InputError(f"{groups!r} is no regular expression ({error})") from error
+        return [_matched(pattern, path) for path in paths]
+    listed = _listed(Path(groups["csv"]))
+    return [listed.get(f"{category}/{path}", listed.get(path, "")) for path in paths]
+
+
+def group_notes(rows: Sequence[IndexRow]) -> list[str]:
+    """What is odd in the groups of a category: images without one, groups in train and test."""
+    notes = []
+    without = sum(not row.group for row in rows)
+    if without:
+        notes.append(f"groups: {without} of {len(rows)} images have none; each counts as its own")
+    train, test = (
+        {row.group for row in rows if row.split == split and row.group}
+        for split in ("train", "test")
+    )
+    if train & test:
+        notes.append(
+            f"groups: {len(train & test)} of {len(train | test)} have images in both train and "
+            "test; the test figures are those of known parts, the threshold is one for new parts"
+        )
+    return notes
+
+
+def _matched(pattern: re.Pattern[str], path: str) -> str:
+    match = pattern.search(path)
+    if match is None:
+        return ""
+    return "/".join(part or "" for part in match.groups()) if pattern.groups else match[0]
+
+
+def _listed(path: Path) -> dict[str, str]:
+    """Groups by path, as the CSV gives them."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as stream:
+            lines = csv.DictReader(stream)
+            if not {"path", "group"} <= set(lines.fieldnames or ()):
+                raise InputError(f"{path}: needs the columns path and group")
+            listed: dict[str, str] = {}
+            for line in lines:
+                group = line["group"] or ""
+                if listed.setdefault(line["path"], group) != group:
+                    raise InputError(f"{path}: gives {line['path']} two groups; keep one")
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as a CSV of groups ({error})") from error
+    return listed

@@ -11,8 +11,7 @@ from typing import NamedTuple
 from defectbench.errors import InputError
 from defectbench.images import decoding, layout
 from defectbench.images.depth import is_deep, unexplained_highest
-from defectbench.images.groups import OWN, assign_groups
-from defectbench.images.index import IndexRow
+from defectbench.images.index import OWN, IndexRow, assign_groups
 from defectbench.images.masks import add_masks
 from defectbench.storage import read_csv
 

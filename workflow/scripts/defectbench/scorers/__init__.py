@@ -1,4 +1,4 @@
-"""Anomaly scorers. Each public module is one scorer: ``vectors.py`` holds the class ``PcaKde``.
+"""Anomaly scorers. Each public module is one scorer: ``pca_kde.py`` holds the class ``PcaKde``.
 
 A scorer sees arrays alone: no path, no tensor, no config.
 """

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from defectbench.contents import Contents
 from defectbench.errors import InputError
-from defectbench.images.groups import OWN, Groups
+from defectbench.images.index import OWN, Groups
 
 MOST_NAMED = 8
 

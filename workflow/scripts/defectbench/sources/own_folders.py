@@ -17,7 +17,7 @@ import numpy as np
 
 from defectbench.contents import Contents
 from defectbench.errors import InputError
-from defectbench.images.groups import group_names
+from defectbench.images.index import group_names
 from defectbench.images.layout import is_image, visible
 from defectbench.provenance import file_sha256
 from defectbench.sources import base

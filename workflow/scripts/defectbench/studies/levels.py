@@ -10,14 +10,10 @@ from defectbench.evaluation.bootstrap import (
     bootstrap_variance,
     independent_images,
 )
-from defectbench.evaluation.held_out import folds
 from defectbench.evaluation.image_metrics import image_auroc
 from defectbench.evaluation.intervals import auroc_interval
 from defectbench.evaluation.rates import Interval, effective_size, rate_interval
-from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
-from defectbench.studies.results import FIGURES, Level, Settings, Variant, missing_level
-
-HALVES = 2
+from defectbench.studies.results import FIGURES, Level
 
 
 class Judged(NamedTuple):
@@ -129,54 +125,3 @@ def _rate_interval(values: Sequence[float], verdicts: Sequence[Verdict], label: 
 def _variance_of_mean(values: Sequence[float]) -> float:
     """Variance of the mean of repeats; 0 of a single one."""
     return float(np.var(values, ddof=1) / len(values)) if len(values) > 1 else 0.0
-
-
-def frozen_and_reset(
-    varied: Mapping[str, Any],
-    images: Judged,
-    scores: np.ndarray,
-    threshold: float,
-    settings: Settings,
-) -> list[Level]:
-    """Points of changed or other test images: at the threshold as it is, and with it set anew.
-
-    Parameters
-    ----------
-    varied
-        The points' keys beside the figures, as in `Level`; their variants are added.
-    images, scores
-        The test images, and float64, (n_images,).
-    threshold
-        The honest one that the detector came with.
-    settings
-        Rate of the threshold set anew; seed.
-    """
-    frozen, reset = ({**varied, "variant": variant} for variant in (Variant.FROZEN, Variant.RESET))
-    verdict = Verdict(images, scores, scores >= threshold, threshold)
-    points = [level(frozen, len(scores), [verdict], settings.seed)]
-    if (images.labels == 0).sum() < HALVES:
-        reason = "a single good test image: none is left to set the threshold on"
-        return [*points, missing_level(reset, len(scores), reason)]
-    verdict = _set_anew(images, scores, settings)
-    return [*points, level(reset, len(scores), [verdict], settings.seed)]
-
-
-def _set_anew(images: Judged, scores: np.ndarray, settings: Settings) -> Verdict:
-    """What a threshold set on good images of the same kind says.
-
-    They have to be good images that the detector was not fitted on and that do not judge it: one
-    half of the good test images sets the threshold for the other half, and the other way round;
-    groups are whole. A defective image counts 0, ½ or 1, by how many of the two thresholds it
-    reaches; the threshold stated is their mean.
-    """
-    good, defective = np.flatnonzero(images.labels == 0), images.labels == 1
-    called = np.zeros(len(scores))
-    thresholds = []
-    halves = folds(images.groups[good].tolist(), HALVES, settings.seed)
-    for judged in halves:
-        others = scores[np.delete(good, judged)]
-        at = threshold_at_false_positive_rate(others, settings.false_positive_rate)
-        thresholds.append(at)
-        called[good[judged]] = scores[good[judged]] >= at
-        called[defective] += (scores[defective] >= at) / len(halves)
-    return Verdict(images, scores, called, float(np.mean(thresholds)))

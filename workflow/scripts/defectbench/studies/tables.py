@@ -7,7 +7,7 @@ import pandas as pd
 
 from defectbench.evaluation.thresholds import images_to_vouch_for
 from defectbench.reports.markdown import MISSING
-from defectbench.studies.levels import HALVES
+from defectbench.studies.frozen import HALVES
 from defectbench.studies.results import CLEAN, FIGURES, Level, Result, Variant
 
 VARIED = ("perturbation", "train", "level", "variant")

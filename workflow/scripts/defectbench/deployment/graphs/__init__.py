@@ -1,7 +1,7 @@
 """Scoring as a graph: what a scorer does in NumPy, done in PyTorch by a module of its name.
 
 The module is made from the scorer's arrays and parameters, and the ONNX exporter reads it.
-A new one is a class in `vectors` or `maps` and a line in `GRAPHS`.
+A new one is a class in `modules` and its name in `GRAPHS`.
 """
 
 from collections.abc import Mapping
@@ -10,23 +10,18 @@ from typing import Any
 
 from defectbench.errors import InputError
 
-GRAPHS = {
-    "kernel_pca_fre": "vectors",
-    "mahalanobis": "vectors",
-    "nearest_neighbour": "vectors",
-    "padim": "maps",
-    "patch_subspace": "maps",
-    "patchcore": "maps",
-    "pca_fre": "maps",
-    "pca_gaussian": "vectors",
-    "pca_kde": "vectors",
-}
-"""Scorers that have a graph, and the module that holds it: imported late, for it needs PyTorch."""
-
-
-def exportable_scorers() -> list[str]:
-    """Names of the scorers that have a graph."""
-    return list(GRAPHS)
+GRAPHS = (
+    "kernel_pca_fre",
+    "mahalanobis",
+    "nearest_neighbour",
+    "padim",
+    "patch_subspace",
+    "patchcore",
+    "pca_fre",
+    "pca_gaussian",
+    "pca_kde",
+)
+"""Scorers that have a graph."""
 
 
 def check_exportable(scorer: str) -> None:
@@ -37,10 +32,9 @@ def check_exportable(scorer: str) -> None:
     InputError
         Naming the scorers that have one.
     """
-    if scorer not in exportable_scorers():
+    if scorer not in GRAPHS:
         raise InputError(
-            f"scorer {scorer} cannot be exported as detector.onnx; these can: "
-            f"{', '.join(exportable_scorers())}"
+            f"scorer {scorer} cannot be exported as detector.onnx; these can: {', '.join(GRAPHS)}"
         )
 
 
@@ -69,5 +63,5 @@ def scorer_graph(name: str, arrays: Mapping[str, Any], parameters: Mapping[str, 
         If the scorer has no graph.
     """
     check_exportable(name)
-    module = import_module(f"{__name__}.{GRAPHS[name]}")
+    module = import_module(f"{__name__}.modules")  # imported late, for it needs PyTorch
     return getattr(module, "".join(part.title() for part in name.split("_")))(arrays, parameters)
