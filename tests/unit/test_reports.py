@@ -5,9 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_results import inputs_of, write_cell, write_cost, write_page
+from rules import rules, script_of
+from snakemake.rules import Rule
 
 from defectbench.evaluation.cells import collect_cells
 from defectbench.reports.markdown import scope_line
+from defectbench.reports.rendering import TEMPLATES
 from defectbench.storage import read_json
 
 CATEGORIES = [f"c{number}" for number in range(15)]
@@ -93,3 +96,11 @@ def test_other_times_change_the_files_that_show_them_and_no_other(cells: list[Pa
         "parts.html",
         "parts_cost.md",
     }
+
+
+RENDERED = ("table", "page", "studies", "detectors")
+
+
+@pytest.mark.parametrize("rule", [each for each in rules() if script_of(each) in RENDERED], ids=str)
+def test_a_changed_sentence_makes_a_report_new(rule: Rule):
+    assert {str(file) for file in TEMPLATES.iterdir()} <= set(map(str, rule.input))

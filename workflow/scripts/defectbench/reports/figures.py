@@ -22,7 +22,6 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ((), (6, 2), (6, 2, 1.5, 2), (1.5, 2), (8, 2, 1.5, 2, 1.5, 2))
 MARKERS = "osD^vPX*<>"
 GOOD, DEFECTIVE = "#0072B2", "#D55E00"
-
 LINE = 1.8
 
 INK = "#010203"
@@ -120,10 +119,8 @@ def ranking_figure(detectors: Sequence[Mapping[str, Any]], look: Look) -> Markup
             axes.plot(value, place, **style, markersize=8)
             end = value if high is None else high
             _note(axes, f"{value:.3f}", (end, place), (6, 0), va="center")
-        names = [look.names[entry["detector"]] for entry in shown]
-        axes.set_yticks(range(len(shown)), names)
-        axes.set_ylim(len(shown) - 0.4, -0.6)
-        axes.set_xlabel("AUROC, mean, with 95 % interval")
+        axes.set_yticks(range(len(shown)), [look.names[entry["detector"]] for entry in shown])
+        axes.set(ylim=(len(shown) - 0.4, -0.6), xlabel="AUROC, mean, with 95 % interval")
         axes.margins(x=0.15)
         axes.grid(axis="x")
         return page_svg(axes.figure, "ranking")
@@ -175,8 +172,6 @@ def curve_panels(
         For the texts beside them.
     roc, precision_recall, pro
         x and y of each detector's curve.
-    look
-        Of the detectors.
     """
     positive = [rates[rates > 0].min() for rates, _ in roc.values()]
     lowest = min([*positive, 0.02])
@@ -206,14 +201,13 @@ def _panel(
     limits: tuple[float, float],
 ) -> Markup:
     """Curves of one kind in a unit square, or between other limits along x."""
-    low = limits[0]
     with _page_axes(2.7, 2.8) as axes:
         for detector, curve in curves.items():
             axes.plot(*curve, **look.line(detector))
         axes.set(title=heading, xlabel=axis_names[0], ylabel=axis_names[1])
-        if low > 0:
+        if limits[0] > 0:
             axes.set_xscale("log")
-            ticks = [tick for tick in (0.001, 0.003, 0.01, 0.03, 0.1) if tick >= low]
+            ticks = [tick for tick in (0.001, 0.003, 0.01, 0.03, 0.1) if tick >= limits[0]]
             axes.set_xticks(ticks, [f"{100 * tick:g} %" for tick in ticks])
             axes.minorticks_off()
         axes.set(xlim=limits, ylim=(0, 1.02))
@@ -223,12 +217,11 @@ def _panel(
 
 def histogram_figure(name: str, cell: CellResults, look: Look) -> Drawing:
     """Scores of the good images and of each defect type, one row each, with the threshold."""
-    test, threshold = cell.test, cell.threshold
-    labels, defects = test.labels, test.defects
+    test, labels, threshold = cell.test, cell.test.labels, cell.threshold
     rows = [("good", labels == 0)] if (labels == 0).any() else []
     rows += [
-        (defect, (labels == 1) & (defects == defect))
-        for defect in sorted(set(defects[labels == 1]))
+        (defect, (labels == 1) & (test.defects == defect))
+        for defect in sorted(set(test.defects[labels == 1]))
     ]
     edges = _histogram_edges(test.scores, threshold)
     drawn = test.scores.clip(edges[0], edges[-1])
@@ -245,11 +238,10 @@ def histogram_figure(name: str, cell: CellResults, look: Look) -> Drawing:
             [f"{defect} ({int(members.sum())})" for defect, members in rows],
         )
         axes.tick_params(axis="y", length=0)
-        axes.set_ylim(0, len(rows))
         if threshold is not None:
             axes.axvline(threshold, color=INK, linestyle="--", linewidth=1.4)
             axes.set_title(f"threshold {threshold:.4g}", fontsize=9)
-        axes.set_xlabel("anomaly score")
+        axes.set(ylim=(0, len(rows)), xlabel="anomaly score")
         svg = page_svg(axes.figure, name)
     kinds = ", ".join(["good parts", *(kind for kind, members in rows if labels[members][0])])
     return Drawing(

@@ -97,7 +97,7 @@ def render_page(
         pictures=pictures,
         left_out=left_out,
         without_scores=len(cells) - len(carried),
-        # of several categories, what the first was made with
+        # reversed, so that the first category of each detector counts
         specifications={c.detector: c.metrics["specification"] for c in reversed(cells)},
         digests={c.category: c.metrics["specification"]["dataset_sha256"] for c in cells},
         seed=cells[0].metrics["seed"],
