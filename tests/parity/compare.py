@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from items import Item, all_within, table
-from made_detectors import COMPARISONS, Features
 
 from defectbench.evaluation.image_metrics import confusion_at, image_auroc
 from defectbench.evaluation.thresholds import oracle_threshold
 from defectbench.images.index import read_index
 from defectbench.scorers.pca_kde import anomaly_probability
 from defectbench.storage import open_h5, read_arrays, write_text
+from detectors import COMPARISONS, Features
 from maps import compare_pixel_metrics, compare_stored_maps, compare_vectors
 
 # what the reference implementations printed
