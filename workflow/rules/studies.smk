@@ -79,9 +79,9 @@ rule study_robustness:
         index=rules.index.output.index,
         category=rules.source.output.category,
         weights=backbone_weights,
-        models=scores_of_backbone("model"),
-        held_out=scores_of_backbone("held_out"),
-        scores=scores_of_backbone("scores"),
+        models=of_backbone_methods("scores", "model"),
+        scores=of_backbone_methods("scores", "scores"),
+        metrics=of_backbone_methods("metrics", "metrics"),
     output:
         study="results/{dataset}/{category}/studies/robustness/{backbone}.json",
     log:

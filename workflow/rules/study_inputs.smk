@@ -26,11 +26,11 @@ def backbone_methods(wildcards):
     return found
 
 
-def scores_of_backbone(name):
-    """Input function: an output of rule `scores` of all methods that read a backbone."""
+def of_backbone_methods(rule, name):
+    """Input function: an output of a rule for all methods that read a backbone."""
 
     def files(wildcards):
-        pattern = rules.scores.output[name]
+        pattern = getattr(rules, rule).output[name]
         return [pattern.format(method=each, **wildcards) for each in backbone_methods(wildcards)]
 
     return files

@@ -18,9 +18,9 @@ with job_log(snakemake.log[0]):
     index = read_index(given.index)
     test = [row for row in index if row.split == "test"]
     settings = Settings(params.false_positive_rate, params.folds, params.seed)
-    files = zip(given.models, given.held_out, given.scores, strict=True)
+    files = zip(given.models, given.scores, given.metrics, strict=True)
     detectors = {
-        name: read_detector(method, *own, params.false_positive_rate, params.code["code"])
+        name: read_detector(method, *own, params.code["code"])
         for (name, method), own in zip(params.methods.items(), files, strict=True)
     }
     blocks = perturbed_features(

@@ -97,17 +97,20 @@ def contiguous_jump(
     significant : bool
         Whether the rise is more than chance explains.
     """
-    from scipy.special import bdtrc  # half of what the jobs of most detectors would import
-
     n_images = number_of_images(X)
     scores = held_out(scorer, X, contiguous_folds(n_images, n_folds)).scores
     threshold = threshold_at_false_positive_rate(shuffled_scores, RATE)
     above = int((scores >= threshold).sum())
     # three standard deviations of a fair coin, each of which is 0.5 / √n
     rises = float((scores > shuffled_scores).mean()) > 0.5 + 1.5 / n_images**0.5
-    too_many = float(bdtrc(above - 1, n_images, RATE)) < SIGNIFICANCE
     shuffled_rate = float((shuffled_scores >= threshold).mean())
-    return shuffled_rate, above / n_images, rises and too_many
+    return shuffled_rate, above / n_images, rises and _are_too_many(above, n_images)
+
+
+def _are_too_many(above: int, n_images: int) -> bool:
+    from scipy.special import bdtrc  # seldom needed, and half of what a detector's job imports
+
+    return float(bdtrc(above - 1, n_images, RATE)) < SIGNIFICANCE
 
 
 def check_held_out(

@@ -8,7 +8,7 @@ import numpy as np
 from defectbench.errors import InputError
 from defectbench.evaluation.held_out import folds
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
-from defectbench.records import Specification, read_held_out, read_scores, read_specified, with_code
+from defectbench.records import Specification, read_metrics, read_scores, read_specified, with_code
 from defectbench.scorers import scorer_class
 from defectbench.scorers.base import Scorer, take_images
 from defectbench.studies.levels import Judged, Verdict, level
@@ -197,21 +197,18 @@ class Detector(NamedTuple):
 def read_detector(
     method: Mapping[str, Any],
     model: str,
-    held_out: str,
     scores: str,
-    false_positive_rate: float,
+    metrics: str,
     digest: str,
 ) -> Detector:
-    """A detector from the files of stage `scores`.
+    """A detector from the files of the stages `scores` and `metrics`.
 
     Parameters
     ----------
     method
         ``scorer``, ``parameters``, ``features_group`` and ``layers``.
-    model, held_out, scores
+    model, scores, metrics
         Its files.
-    false_positive_rate
-        Of the honest threshold.
     digest
         Of this study's code.
     """
@@ -220,7 +217,7 @@ def read_detector(
         scorer_class(method["scorer"])(**method["parameters"]).from_arrays(arrays),
         method["features_group"],
         method["layers"],
-        threshold_at_false_positive_rate(read_held_out(held_out).scores, false_positive_rate),
+        read_metrics(metrics)["thresholds"]["honest"],
         read_scores(scores).scores,
         with_code(specification, "study", digest),
     )
