@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from defectbench.features.devices import claimed_gpu
+from defectbench.features.gpus import claimed_gpu
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 
@@ -19,7 +19,7 @@ def _no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
 def claiming_process(locks: Path) -> subprocess.Popen[str]:
     """Another process that claims one of two GPUs, says which, and keeps it."""
     code = (
-        "import sys, pathlib; from defectbench.features.devices import claimed_gpu\n"
+        "import sys, pathlib; from defectbench.features.gpus import claimed_gpu\n"
         f"with claimed_gpu(['a', 'b'], pathlib.Path({str(locks)!r})) as index:\n"
         "    print(index, flush=True); sys.stdin.read()"
     )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from defectbench.config.plan import chosen_categories
-from defectbench.features.devices import gpu_driver_is_loaded
+from defectbench.features.gpus import gpu_driver_is_loaded
 from defectbench.features.weights import listed_weights
 from defectbench.provenance import stage_digest
 from defectbench.sources import source_module

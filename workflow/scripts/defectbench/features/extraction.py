@@ -13,8 +13,8 @@ import torch
 from defectbench.errors import InputError
 from defectbench.features.backbones import Backbone
 from defectbench.features.batch_norm import fold_batch_norm
-from defectbench.features.devices import claimed_gpu
 from defectbench.features.feature_file import Tap
+from defectbench.features.gpus import claimed_gpu
 from defectbench.features.onednn import copy_sharing_weights, use_onednn
 from defectbench.features.taps import TappedNetwork
 
