@@ -12,6 +12,8 @@ def slurm() -> Iterator[None]:
     reason = local_slurm.install()
     if reason:
         pytest.skip(reason)
-    local_slurm.start()
-    yield
-    local_slurm.stop()
+    try:
+        local_slurm.start()
+        yield
+    finally:
+        local_slurm.stop()

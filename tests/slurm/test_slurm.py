@@ -4,6 +4,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -107,10 +108,12 @@ def wait_for(what: str, found: Callable[[], object], run: subprocess.Popen[bytes
     raise AssertionError(f"{what} did not come")
 
 
-def extraction() -> psutil.Process | None:
-    """The running process of rule features."""
+def extraction(folder: Path) -> psutil.Process | None:
+    """The running process of rule features, of the run in this folder and of no other."""
+    scripts = str(folder / ".snakemake" / "scripts")
     for process in psutil.process_iter(["cmdline"]):
-        if any(part.endswith("features.py") for part in process.info["cmdline"] or ()):
+        words = process.info["cmdline"] or ()
+        if any(word.startswith(scripts) and word.endswith(".features.py") for word in words):
             return process
     return None
 
@@ -145,11 +148,11 @@ def test_the_generic_profile_gives_the_same_bytes_on_another_filesystem(folder: 
 @pytest.mark.usefixtures("slurm")
 def test_a_killed_job_and_a_killed_node_cost_time_and_nothing_else(folder: Path, local: Path):
     run = on_slurm(folder, GENERIC)
-    victim = wait_for("the extraction", extraction, run)
+    victim = wait_for("the extraction", partial(extraction, folder), run)
     assert isinstance(victim, psutil.Process)
     victim.kill()
     psutil.wait_procs([victim])
-    wait_for("the next extraction", extraction, run)
+    wait_for("the next extraction", partial(extraction, folder), run)
     kill_node()
     text = finish(run, folder)
     assert reports(folder) == reports(local)

@@ -6,12 +6,14 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 from debian import install_packages
 
 CONFIGURED = Path(__file__).parents[1] / "slurm"
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 CONFIGURATION = Path("/etc/slurm")
-PID_FILES = (Path("/run/slurmd.pid"), Path("/run/slurmctld.pid"), Path("/run/munge/munged.pid"))
+STATE = (Path("/var/spool/slurmctld"), Path("/var/spool/slurmd"))
+DAEMONS = ("slurmctld", "slurmd", "slurmstepd", "munged")
 
 
 def command(*arguments: str) -> str:
@@ -38,10 +40,14 @@ def install() -> str:
 
 
 def start() -> None:
+    """Start a SLURM that knows of no job: a test run that was killed may have left some."""
+    end_daemons()
+    for folder in STATE:
+        shutil.rmtree(folder, ignore_errors=True)
     for name in ("slurm.conf", "gres.conf"):
         shutil.copy(CONFIGURED / name, CONFIGURATION / name)
-    for folder in ("/var/spool/slurmctld", "/var/spool/slurmd", "/var/log/slurm"):
-        command("install", "-d", folder)
+    for folder in (*STATE, Path("/var/log/slurm")):
+        command("install", "-d", str(folder))
     command("install", "-d", "-o", "munge", "-g", "munge", "-m755", "/run/munge")
     command("runuser", "-u", "munge", "--", shutil.which("munged") or "/usr/sbin/munged", "--force")
     command("slurmctld")
@@ -54,9 +60,15 @@ def start() -> None:
     raise AssertionError(f"the node does not become idle: {state}")
 
 
+def end_daemons() -> None:
+    daemons = [p for p in psutil.process_iter(["name"]) if p.info["name"] in DAEMONS]
+    for process in daemons:
+        process.terminate()
+    for process in psutil.wait_procs(daemons, timeout=10)[1]:
+        process.kill()
+
+
 def stop() -> None:
-    for file in PID_FILES:
-        if file.is_file():
-            subprocess.run(["kill", file.read_text().strip()], check=False)
+    end_daemons()
     (CONFIGURATION / "slurm.conf").unlink()
     (CONFIGURATION / "gres.conf").unlink()
