@@ -32,6 +32,7 @@ def test_a_patch_is_all_layers_at_a_position_averaged_over_its_neighbourhood():
 @pytest.mark.parametrize("candidates", [1, 7, 300, 4096])
 def test_each_choice_is_the_point_farthest_from_all_before(candidates: int, monkeypatch):
     monkeypatch.setattr(coreset, "CANDIDATES", candidates)
+    monkeypatch.setattr(coreset, "FARTHEST", max(1, candidates // 3))
     points = np.random.default_rng(42).normal(size=(300, 10)).astype(np.float32) + 5
     found = greedy_k_centres(points.copy(), 80, start=17)
     squared = cdist(points, points, "sqeuclidean")

@@ -19,17 +19,10 @@ class Layer(Protocol):
     Vectors (n_images, n_dimensions), or maps (n_images, channels, height, width).
     """
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Number of images, then the shape of one image's features."""
-
-    @property
-    def dtype(self) -> np.dtype:
-        """float32 or float64, of what a slice gives."""
-
-    @property
-    def ndim(self) -> int:
-        """2 for vectors, 4 for maps."""
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    """float32 or float64, of what a slice gives."""
+    ndim: int
 
     def __len__(self) -> int: ...
 
@@ -221,8 +214,8 @@ def read_images(layers: Sequence[Layer], rows: slice) -> list[np.ndarray]:
     parts = [layer[rows] for layer in layers]
     for part in parts:
         with np.errstate(all="ignore"):
-            if np.isfinite(np.vdot(part, part)):
-                continue  # a fifth of the time; large values overflow here, and are looked at
+            if np.isfinite(np.vdot(part, part)):  # in a fifth of the time
+                continue
         finite = np.array([np.isfinite(image).all() for image in part])
         if not finite.all():
             number = (rows.start or 0) + int(np.argmin(finite))

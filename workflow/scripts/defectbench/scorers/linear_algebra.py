@@ -7,7 +7,7 @@ import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.memory import memory_limit
-from defectbench.scorers.base import Features, in_one_block, reading_bytes
+from defectbench.scorers.base import BLOCK_BYTES, Features, in_one_block, reading_bytes
 from defectbench.scorers.matrices import matrix_blocks, matrix_shape
 from defectbench.scorers.randomised_pca import leading_directions
 from defectbench.scorers.rows_on_disk import LARGEST, Rows, new_rows, row_groups
@@ -110,7 +110,9 @@ def analysis_bytes(n_images: int, n_dimensions: int) -> int:
     components = 4 * side * n_dimensions
     decomposed = 8 * side**2 * (5 if side <= SMALL else 3)
     kept = 2 * min(components, LARGEST) + min(2 * components, SUMS_BYTES)
-    return reading_bytes([(n_images, n_dimensions)]) + decomposed + kept
+    block = min(n_images, max(1, BLOCK_BYTES // (4 * n_dimensions)))
+    coordinates = 3 * 8 * block * side
+    return reading_bytes([(n_images, n_dimensions)]) + decomposed + kept + coordinates
 
 
 def spectrum(X: Features) -> Spectrum:
