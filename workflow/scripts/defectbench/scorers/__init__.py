@@ -8,7 +8,20 @@ from pathlib import Path
 
 from defectbench.scorers.base import Scorer
 
-HELPERS = ("__init__", "base", "coreset", "grids", "linear_algebra", "linear_autoencoder")
+HELPERS = (
+    "__init__",
+    "base",
+    "coreset",
+    "grids",
+    "kernels",
+    "linear_algebra",
+    "linear_autoencoder",
+    "matrices",
+    "patches",
+    "randomised_pca",
+    "rows_on_disk",
+    "sizes",
+)
 
 
 def scorer_names() -> list[str]:

@@ -1,11 +1,25 @@
 """Greedy k-centre selection, and the random projection it is made on."""
 
+from math import log
+
 import numpy as np
 
 from defectbench.progress import Progress
 
-CANDIDATES = 4096
+CANDIDATES = 32768
+"""Points that are brought up to date at once."""
+
+FARTHEST = 2048
 """Points among which the next choices are made; their features fit a processor's cache."""
+
+CHUNK = 128
+"""Chosen points that candidates are compared with before the hopeless among them are dropped."""
+
+PIECE = 4096
+"""Candidates in one product, which then fits a processor's cache."""
+
+SEARCH_BYTES = 1 << 28
+"""Memory for the points that are compared at once."""
 
 CHOSEN = -1.0
 """Bound of a chosen point: below every distance, so that it is never chosen again."""
@@ -31,13 +45,9 @@ def random_projection(dimensions: int, n_points: int, seed: int) -> np.ndarray:
     ndarray
         float32, (reduced_dimensions, dimensions); the identity where nothing would be saved.
     """
-    # not when a config is merely checked: 1 s
-    from sklearn.random_projection import (
-        SparseRandomProjection,
-        johnson_lindenstrauss_min_dim,
-    )
+    from sklearn.random_projection import SparseRandomProjection  # not to check a config: 1 s
 
-    reduced = int(johnson_lindenstrauss_min_dim(n_points, eps=PROJECTION_ERROR))
+    reduced = projected_dimensions(n_points)
     if reduced >= dimensions:
         return np.eye(dimensions, dtype=np.float32)
     projection = SparseRandomProjection(reduced, random_state=seed)
@@ -45,18 +55,28 @@ def random_projection(dimensions: int, n_points: int, seed: int) -> np.ndarray:
     return projection.components_.toarray().astype(np.float32)
 
 
+def projected_dimensions(n_points: int) -> int:
+    """Dimensions that so many points need, by Johnson and Lindenstrauss's lemma.
+
+    4 ln n / (ε² / 2 - ε³ / 3), Dasgupta and Gupta, "An elementary proof of a theorem of Johnson
+    and Lindenstrauss", 2003.
+    """
+    return int(4 * log(n_points) / (PROJECTION_ERROR**2 / 2 - PROJECTION_ERROR**3 / 3))
+
+
 def greedy_k_centres(points: np.ndarray, number: int, start: int) -> np.ndarray:
     """Choose points so that each is the farthest from those chosen before it.
 
     A distance to the nearest chosen point only shrinks, so an old one is an upper bound. The
-    points with the largest bounds are brought up to date, and choices are made among them for as
-    long as the farthest of them is farther than the bound of all others: the same choices as if
-    every distance were renewed after each, by fewer and larger matrix products.
+    points with the largest bounds are brought up to date, chunk by chunk of the chosen ones, and
+    dropped as soon as they fall behind the bounds of all others. Choices are made among those that
+    are left, for as long as the farthest of them is farther than all others can be: the same
+    choices as if every distance were renewed after each.
 
     Parameters
     ----------
     points
-        float32, (n_points, n_dimensions).
+        float32, (n_points, n_dimensions); centred in place, for a copy may not fit.
     number
         Points to choose, at most n_points.
     start
@@ -65,59 +85,129 @@ def greedy_k_centres(points: np.ndarray, number: int, start: int) -> np.ndarray:
     Returns
     -------
     ndarray
-        int64, (number,), different rows in order of choice.
+        int64, (number,), different rows in order of choice; of equally far points, the first.
     """
-    points = points - points.mean(axis=0)  # smaller norms lose less to rounding
-    norms = np.einsum("ij,ij->i", points, points)
-    bounds = np.full(len(points), np.inf, np.float32)
-    seen = np.zeros(len(points), np.int64)
-    chosen = np.empty(number, np.int64)
-    chosen[0], done = start, 1
-    bounds[start] = CHOSEN
+    selection = Selection(points, number)
+    selection.choose(start)
     progress = Progress(number, "coreset", unit="patches")
-    while done < number:
-        # every point outside `rows` is nearer to a chosen one than `limit`, whatever is chosen next
-        rows, limit = _largest(bounds)
-        _renew(points, norms, bounds, seen, rows, chosen[:done])
-        near, near_norms, near_bounds = points[rows], norms[rows], bounds[rows]
-        before = done
-        while done < number:
-            farthest = int(near_bounds.argmax())
-            if near_bounds[farthest] < limit:
+    while selection.done < number:
+        before = selection.done
+        selection.go_on()
+        progress.advance(selection.done - before)
+    return selection.chosen
+
+
+class Selection:
+    """Points chosen so far, and how far every point is from them at most.
+
+    Parameters
+    ----------
+    points, number
+        As of `greedy_k_centres`.
+
+    Attributes
+    ----------
+    chosen
+        int64, (number,): rows, the first `done` of them.
+    done
+        How many.
+    """
+
+    def __init__(self, points: np.ndarray, number: int) -> None:
+        points -= points.mean(axis=0)  # smaller norms lose less to rounding
+        self._points = points
+        self._norms = np.einsum("ij,ij->i", points, points)
+        self._bounds = np.full(len(points), np.inf, np.float32)
+        self._seen = np.zeros(len(points), np.int64)
+        self.chosen, self.done = np.empty(number, np.int64), 0
+        # with [x, 1] as the other factor a product is ‖c‖² - 2xc at once
+        self._centres = np.empty((number, points.shape[1] + 1), np.float32)
+        self._near = np.ones((min(CANDIDATES, len(points)), points.shape[1] + 1), np.float32)
+
+    def choose(self, row: int) -> None:
+        """Choose a point; bounds are not renewed."""
+        centre = self._centres[self.done]
+        np.multiply(self._points[row], -2, out=centre[:-1])
+        centre[-1] = self._norms[row]
+        self.chosen[self.done] = row
+        self.done += 1
+        self._bounds[row] = CHOSEN
+
+    def go_on(self) -> None:
+        """Renew the points with the largest bounds, and choose what they allow."""
+        rows, least = largest(self._bounds, CANDIDATES)
+        near, norms, bounds = self._near[: len(rows)], self._norms[rows], self._bounds[rows]
+        near[:, :-1] = self._points[rows]
+        seen = self._seen[rows]
+        self._renew(near, norms, bounds, seen, least)
+        while self.done < len(self.chosen) and bounds.max() >= least:
+            self._choose_among(rows, near, norms, bounds, seen, least)
+            self._renew(near, norms, bounds, seen, least)
+        self._bounds[rows], self._seen[rows] = bounds, seen
+
+    def _choose_among(
+        self,
+        rows: np.ndarray,
+        near: np.ndarray,
+        norms: np.ndarray,
+        bounds: np.ndarray,
+        seen: np.ndarray,
+        least: float,
+    ) -> None:
+        """Choose among the farthest candidates, which are kept up to date choice by choice."""
+        left, least_left = largest(bounds, FARTHEST)
+        least = max(least, least_left)
+        left = left[bounds[left] >= least]  # others may not be up to date
+        near, norms, current = near[left], norms[left], bounds[left]
+        while self.done < len(self.chosen):
+            farthest = int(current.argmax())
+            if current[farthest] < least:
                 break
-            chosen[done], done = rows[farthest], done + 1
-            squared = near_norms + near_norms[farthest] - 2 * (near @ near[farthest])
-            np.minimum(near_bounds, np.maximum(squared, 0), out=near_bounds)
-            near_bounds[farthest] = CHOSEN
-        bounds[rows], seen[rows] = near_bounds, done
-        progress.advance(done - before)
-    return chosen
+            self.choose(rows[left[farthest]])
+            squared = near @ self._centres[self.done - 1]
+            squared += norms
+            np.minimum(current, np.maximum(squared, 0, out=squared), out=current)
+            current[farthest] = CHOSEN
+            hopeful = current >= least
+            if 2 * np.count_nonzero(hopeful) < len(left):
+                bounds[left], seen[left] = current, self.done
+                left, near = left[hopeful], near[hopeful]
+                norms, current = norms[hopeful], current[hopeful]
+                if not len(left):
+                    break
+        bounds[left], seen[left] = current, self.done
+
+    def _renew(
+        self,
+        near: np.ndarray,
+        norms: np.ndarray,
+        bounds: np.ndarray,
+        seen: np.ndarray,
+        least: float,
+    ) -> None:
+        """Compare candidates with chosen points that they have not seen, while they can matter."""
+        for first in range(int(seen.min()) // CHUNK * CHUNK, self.done, CHUNK):
+            last = min(first + CHUNK, self.done)
+            members = np.flatnonzero((seen < last) & (bounds >= least))
+            for part in np.split(members, range(PIECE, len(members), PIECE)):
+                # a part of a chunk may be seen again, which changes no minimum
+                products = self._centres[first:last] @ near[part].T
+                nearest = products.min(axis=0)
+                nearest += norms[part]
+                np.maximum(nearest, 0, out=nearest)
+                bounds[part] = np.minimum(bounds[part], nearest)
+            seen[members] = last
 
 
-def _largest(bounds: np.ndarray) -> tuple[np.ndarray, float]:
-    """Rows of the largest bounds, in order of row, and the largest bound of all others."""
-    if len(bounds) <= CANDIDATES:
-        return np.arange(len(bounds)), -np.inf
-    order = np.argpartition(bounds, -CANDIDATES - 1)
-    return np.sort(order[-CANDIDATES:]), bounds[order[-CANDIDATES - 1]]
+def largest(bounds: np.ndarray, count: int) -> tuple[np.ndarray, float]:
+    """Rows of the largest bounds, ascending, at most `count`, and the least of them.
 
-
-def _renew(
-    points: np.ndarray,
-    norms: np.ndarray,
-    bounds: np.ndarray,
-    seen: np.ndarray,
-    rows: np.ndarray,
-    chosen: np.ndarray,
-) -> None:
-    """Compare `rows` with the chosen points that each has not been compared with."""
-    for count in np.unique(seen[rows]):
-        members = rows[seen[rows] == count]
-        for first in range(count, len(chosen), CANDIDATES):
-            new = chosen[first : first + CANDIDATES]
-            products = points[members] @ points[new].T
-            products *= -2
-            products += norms[new]
-            nearest = np.maximum(products.min(axis=1) + norms[members], 0)
-            bounds[members] = np.minimum(bounds[members], nearest)
-    seen[rows] = len(chosen)
+    A point with at least that bound is among them, or is their equal in a later row.
+    """
+    if len(bounds) <= count:
+        return np.arange(len(bounds)), 0.0
+    limit = np.partition(bounds, -count - 1)[-count - 1]
+    rows = np.flatnonzero(bounds > limit)
+    if len(rows):
+        return rows, float(np.nextafter(limit, np.float32(np.inf)))
+    return np.flatnonzero(bounds == limit)[:count], float(limit)

@@ -1,0 +1,26 @@
+"""Memory that a scorer takes, and the refusal of features for which there is too little."""
+
+from collections.abc import Sequence
+from math import prod
+
+from defectbench.memory import memory_limit, refuse_beyond_memory
+from defectbench.scorers.base import Features, Scorer, layer_list
+from defectbench.scorers.linear_algebra import analysis_bytes
+from defectbench.scorers.randomised_pca import least_bytes
+
+REMEDY = "use fewer training images, a layer that is smaller or pooled, or another detector"
+
+
+def refuse_too_large(scorer: Scorer, X: Features, remedy: str = REMEDY) -> None:
+    """Refuse to fit what cannot be fitted; see `memory.refuse_beyond_memory`."""
+    refuse_beyond_memory(scorer.fit_bytes([layer.shape for layer in layer_list(X)]), remedy)
+
+
+def components_bytes(shapes: Sequence[tuple[int, ...]]) -> int:
+    """Memory for the principal components of each layer in turn, in bytes.
+
+    Where it is beyond what there is, the randomised analysis takes over, with the least it needs.
+    """
+    sizes = [(shape[0], prod(shape[1:])) for shape in shapes]
+    exact = sum(analysis_bytes(*size) for size in sizes)
+    return exact if exact <= memory_limit() else sum(least_bytes(*size) for size in sizes)
