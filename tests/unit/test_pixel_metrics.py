@@ -8,13 +8,13 @@ import torch
 from PIL import Image
 
 from defectbench.errors import InputError
+from defectbench.evaluation.map_geometry import pixel_threshold
 from defectbench.evaluation.pixel_intervals import LevelCurves, curve_levels, pixel_intervals
 from defectbench.evaluation.pixel_metrics import (
     collect_pixels,
     defect_pixel_metrics,
     figures_at,
     pixel_metrics,
-    pixel_threshold,
     pro_curve,
     rank_pixels,
 )

@@ -69,7 +69,7 @@ class LevelCurves:
         self.background = np.array(
             [len(own) - np.searchsorted(own, levels, "left") for own in pixels.background], float
         )
-        self.background_size = np.array([len(own) for own in pixels.background])
+        self.background_size = pixels.background.sizes
         self.regions = np.bincount(pixels.region_image, minlength=n_images)
         self.defective = self.regions > 0
         cell = pixels.region_image[pixels.region] * n_bins
