@@ -149,14 +149,26 @@ def collect_pixels(
 
 def rank_pixels(pixels: PixelScores) -> RankedPixels | None:
     """Rank the defective pixels among the background; None unless both occur."""
-    scores = pixels.scores
-    n_background = int(pixels.background.sizes.sum())
+    scores, sizes = pixels.scores, pixels.background.sizes
+    n_background = int(sizes.sum())
     if not len(scores) or not n_background:
         return None
-    above, not_below = np.zeros((2, len(scores)), np.int64)
-    for piece in _pieces(pixels.background, scores[0]):
-        above += len(piece) - np.searchsorted(piece, scores, "right")
-        not_below += len(piece) - np.searchsorted(piece, scores, "left")
+    # each part of the scores is compared with the background around it alone: time would otherwise
+    # grow with the number of pieces times that of defective pixels
+    edges = np.unique(np.linspace(0, len(scores), 2 + n_background // PIECE).astype(int))
+    lowest, highest = scores[edges[:-1]], scores[edges[1:] - 1]
+    around = [
+        (np.searchsorted(own, lowest, "left"), np.searchsorted(own, highest, "right"))
+        for own in pixels.background
+    ]
+    starts, stops = np.array(around).transpose(1, 2, 0)
+    above, not_below = np.empty((2, len(scores)), np.int64)
+    for first, last, start, stop in zip(edges[:-1], edges[1:], starts, stops, strict=True):
+        own = scores[first:last]
+        above[first:last] = not_below[first:last] = (sizes - stop).sum()
+        for piece in _pieces(pixels.background, start, stop):
+            above[first:last] += len(piece) - np.searchsorted(piece, own, "right")
+            not_below[first:last] += len(piece) - np.searchsorted(piece, own, "left")
     return RankedPixels(
         above / n_background,
         not_below / n_background,
@@ -166,16 +178,20 @@ def rank_pixels(pixels: PixelScores) -> RankedPixels | None:
     )
 
 
-def _pieces(background: Spool, lowest: float) -> Iterator[np.ndarray]:
-    """What is not below a score, of several images at once, ascending."""
-    held: list[np.ndarray] = []
-    for own in background:
-        part = own[np.searchsorted(own, lowest) :]
-        if held and sum(map(len, held)) + len(part) > PIECE:
-            yield np.sort(np.concatenate(held))
-            held = []
-        held.append(part.copy())  # for a part that is a view would keep all of its image
-    yield np.sort(np.concatenate(held))
+def _pieces(background: Spool, starts: np.ndarray, stops: np.ndarray) -> Iterator[np.ndarray]:
+    """What lies between two places of each image, ascending, at most `PIECE` of it at once."""
+    total = int((stops - starts).sum())
+    piece, filled = np.empty(min(PIECE, total), background.dtype), 0
+    for image, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+        while start < stop:
+            taken = min(stop - start, len(piece) - filled)
+            piece[filled : filled + taken] = background.part(image, start, start + taken)
+            start, filled = start + taken, filled + taken
+            if filled == len(piece):
+                piece.sort()
+                yield piece
+                filled, total = 0, total - filled
+                piece = piece[: min(PIECE, total)]
 
 
 def pixel_metrics(

@@ -32,18 +32,31 @@ class Spool:
         """Add one at the end."""
         array = np.ascontiguousarray(array)
         self._places.append(_Place(self._file.seek(0, 2), array.shape, array.dtype))
-        self._file.write(array.data)
+        self._file.write(array.data.cast("B"))
 
     def __len__(self) -> int:
         return len(self._places)
 
     def __getitem__(self, number: int) -> np.ndarray:
         """One of them, read anew each time."""
-        offset, shape, dtype = self._places[number]
+        place = self._places[number]
+        return self._read(place.offset, place.shape, place.dtype)
+
+    def part(self, number: int, start: int, stop: int) -> np.ndarray:
+        """Some entries of a vector."""
+        place = self._places[number]
+        return self._read(place.offset + start * place.dtype.itemsize, (stop - start,), place.dtype)
+
+    def _read(self, offset: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         array = np.empty(shape, dtype)
         self._file.seek(offset)
-        self._file.readinto(array.data)
+        self._file.readinto(array.data.cast("B"))
         return array
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of an array that can hold the entries of any of them."""
+        return np.result_type(*{place.dtype for place in self._places})
 
     @property
     def sizes(self) -> np.ndarray:
