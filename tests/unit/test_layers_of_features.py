@@ -5,13 +5,13 @@ import pytest
 
 from defectbench.errors import InputError
 from defectbench.scorers.base import (
-    as_matrix,
     check_varied,
-    layer_list,
+    image_blocks,
     map_list,
     number_of_images,
     take_images,
 )
+from defectbench.scorers.matrices import as_matrix
 from defectbench.scorers.pca_fre import PcaFre
 from defectbench.storage import read_arrays, write_arrays
 
@@ -53,7 +53,7 @@ def test_vectors_are_not_maps():
 )
 def test_unusable_features_are_refused(bad: np.ndarray | list[np.ndarray], message: str):
     with pytest.raises(InputError, match=message):
-        layer_list(bad)
+        list(image_blocks(bad))
 
 
 def test_one_varied_layer_is_variance_enough():

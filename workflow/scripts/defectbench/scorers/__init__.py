@@ -8,7 +8,15 @@ from pathlib import Path
 
 from defectbench.scorers.base import Scorer
 
-HELPERS = ("__init__", "base", "coreset", "grids", "linear_algebra", "linear_autoencoder")
+HELPERS = (
+    "__init__",
+    "base",
+    "coreset",
+    "grids",
+    "linear_algebra",
+    "linear_autoencoder",
+    "matrices",
+)
 
 
 def scorer_names() -> list[str]:

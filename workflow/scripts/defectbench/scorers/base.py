@@ -1,19 +1,47 @@
-"""What every scorer offers, and the features that it takes."""
+"""What every scorer offers, and the features that it takes, block by block."""
 
-import os
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
 from defectbench.errors import InputError
 
-Features = np.ndarray | list[np.ndarray]
-"""Features of one layer, or a list with those of several layers of the same images.
+BLOCK_BYTES = 1 << 27
+"""Features that are in memory at once, where they are read from disk."""
 
-Each layer is float32 or float64: vectors (n_images, n_dimensions), or maps (n_images, channels,
-height, width).
-"""
+
+class Layer(Protocol):
+    """Features of one layer: an array, or what reads them from disk when they are asked for.
+
+    Vectors (n_images, n_dimensions), or maps (n_images, channels, height, width).
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of images, then the shape of one image's features."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float32 or float64, of what a slice gives."""
+
+    @property
+    def ndim(self) -> int:
+        """2 for vectors, 4 for maps."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> np.ndarray:
+        """Features of consecutive images."""
+
+    def take(self, rows: np.ndarray, /, axis: int) -> "Layer":
+        """The layer of some images, by row numbers in any order; `axis` is 0."""
+
+
+Features = Layer | list[Layer]
+"""Features of one layer, or a list with those of several layers of the same images."""
 
 
 class Scorer(ABC):
@@ -35,6 +63,9 @@ class Scorer(ABC):
     draws: ClassVar[bool] = False
     """Whether fitting draws random numbers; then the constructor takes `seed`."""
 
+    analysis_: str = "exact"
+    """How what was fitted was computed: ``exact``, or ``randomised`` where that cannot fit."""
+
     @property
     def fewest_images(self) -> int:
         """Training images without which the scorer cannot be fitted."""
@@ -52,8 +83,22 @@ class Scorer(ABC):
         Raises
         ------
         InputError
-            If the features are not finite, constant, or too few for the parameters.
+            If the features are not finite, constant, too few for the parameters, or more than
+            this process has memory for.
         """
+
+    def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
+        """Largest memory that fits, held-out ones included, and scoring take, in bytes.
+
+        The interpreter and its libraries come on top. A scorer that says nothing else is believed
+        to hold its features whole, in float64, and as much again.
+
+        Parameters
+        ----------
+        shapes
+            Of each layer of the training images.
+        """
+        return 3 * 8 * sum(map(prod, shapes))
 
     @abstractmethod
     def anomaly_score(self, X: Features) -> np.ndarray:
@@ -105,7 +150,7 @@ class Scorer(ABC):
         """
         return self.anomaly_score(X), self.anomaly_map(X)
 
-    def to_arrays(self) -> dict[str, np.ndarray]:
+    def to_arrays(self) -> dict[str, Layer]:
         """Fitted attributes by name, for storage; a list's arrays get numbered names."""
         arrays = {}
         for name in self.fitted:
@@ -113,7 +158,7 @@ class Scorer(ABC):
             if isinstance(value, list):
                 arrays |= {f"{name}_{number}": array for number, array in enumerate(value)}
             else:
-                arrays[name] = np.asarray(value)
+                arrays[name] = np.asarray(value) if np.isscalar(value) else value
         return arrays
 
     def from_arrays(self, arrays: dict[str, np.ndarray]) -> Self:
@@ -127,13 +172,27 @@ class Scorer(ABC):
         return self
 
 
-def layer_list(X: Features) -> list[np.ndarray]:
-    """Features as a list with one array per layer, checked by `check_features`."""
-    check_features(X)
-    return X if isinstance(X, list) else [X]
+def layer_list(X: Features) -> list[Layer]:
+    """Features as a list of layers.
+
+    Raises
+    ------
+    InputError
+        If a layer is neither vectors nor maps, has no images or others than the first one.
+    """
+    layers = X if isinstance(X, list) else [X]
+    for layer in layers:
+        if layer.ndim not in (2, 4) or not prod(layer.shape):
+            raise InputError(
+                f"features have shape {layer.shape}, expected images by dimensions or images by "
+                "channels, height and width"
+            )
+        if len(layer) != len(layers[0]):
+            raise InputError(f"layers have features of {len(layers[0])} and {len(layer)} images")
+    return layers
 
 
-def map_list(X: Features) -> list[np.ndarray]:
+def map_list(X: Features) -> list[Layer]:
     """Like `layer_list`, for scorers that need maps.
 
     Raises
@@ -151,18 +210,53 @@ def map_list(X: Features) -> list[np.ndarray]:
     return layers
 
 
-def as_matrix(X: Features) -> np.ndarray:
-    """Features of one layer as a matrix (n_images, n_dimensions), maps flattened.
+def read_images(layers: Sequence[Layer], rows: slice) -> list[np.ndarray]:
+    """Features of consecutive images of every layer.
 
     Raises
     ------
     InputError
-        If there are several layers, or the features are unusable otherwise.
+        If they have NaN or infinite entries; the message names the image's number.
+    """
+    parts = [layer[rows] for layer in layers]
+    for part in parts:
+        finite = np.array([np.isfinite(image).all() for image in part])
+        if not finite.all():
+            number = (rows.start or 0) + int(np.argmin(finite))
+            raise InputError(f"features of image {number} are NaN or infinite")
+    return parts
+
+
+def image_blocks(X: Features) -> Iterator[tuple[slice, list[np.ndarray]]]:
+    """All images in blocks of at most `BLOCK_BYTES`, at least one image each.
+
+    Yields
+    ------
+    rows : slice
+        Of the images.
+    parts : list of ndarray
+        Their features, one array per layer.
+
+    Raises
+    ------
+    InputError
+        If the features are unusable, or not finite.
     """
     layers = layer_list(X)
-    if len(layers) > 1:
-        raise InputError(f"this scorer reads one layer, {len(layers)} were given")
-    return layers[0].reshape(len(layers[0]), -1)
+    step = max(1, BLOCK_BYTES // sum(map(_image_bytes, layers)))
+    for start in range(0, len(layers[0]), step):
+        rows = slice(start, min(start + step, len(layers[0])))
+        yield rows, read_images(layers, rows)
+
+
+def in_one_block(X: Features) -> bool:
+    """Whether `image_blocks` gives all images at once."""
+    layers = layer_list(X)
+    return len(layers[0]) * sum(map(_image_bytes, layers)) <= BLOCK_BYTES
+
+
+def _image_bytes(layer: Layer) -> int:
+    return prod(layer.shape[1:]) * layer.dtype.itemsize
 
 
 def has_maps(X: Features) -> bool:
@@ -171,8 +265,13 @@ def has_maps(X: Features) -> bool:
 
 
 def take_images(X: Features, rows: np.ndarray | list[bool]) -> Features:
-    """Features of some images, by row numbers or a mask."""
-    return [layer[rows] for layer in X] if isinstance(X, list) else X[rows]
+    """Features of some images, by row numbers or a mask; nothing is read from disk yet."""
+    rows = np.asarray(rows)
+    if rows.dtype == bool:
+        rows = np.flatnonzero(rows)
+    return (
+        [layer.take(rows, axis=0) for layer in X] if isinstance(X, list) else X.take(rows, axis=0)
+    )
 
 
 def number_of_images(X: Features) -> int:
@@ -180,30 +279,7 @@ def number_of_images(X: Features) -> int:
     return len(X[0] if isinstance(X, list) else X)
 
 
-def check_features(X: Features) -> None:
-    """Refuse features that no scorer can use.
-
-    Raises
-    ------
-    InputError
-        If a layer is neither vectors nor maps, has no images or others than the first one, or
-        has NaN or infinite entries.
-    """
-    layers = X if isinstance(X, list) else [X]
-    for layer in layers:
-        if layer.ndim not in (2, 4) or layer.size == 0:
-            raise InputError(
-                f"features have shape {layer.shape}, expected images by dimensions or images by "
-                "channels, height and width"
-            )
-        if len(layer) != len(layers[0]):
-            raise InputError(f"layers have features of {len(layers[0])} and {len(layer)} images")
-        finite = np.array([np.isfinite(image).all() for image in layer])
-        if not finite.all():
-            raise InputError(f"features of image {int(np.argmin(finite))} are NaN or infinite")
-
-
-def check_varied(layers: list[np.ndarray]) -> None:
+def check_varied(X: Features) -> None:
     """Refuse training features that are all equal.
 
     Raises
@@ -211,28 +287,10 @@ def check_varied(layers: list[np.ndarray]) -> None:
     InputError
         If every image of every layer equals the first one.
     """
-    if all((image == layer[0]).all() for layer in layers for image in layer):
-        raise InputError("all training features are equal: there is no variance to analyse")
-
-
-def refuse_beyond_memory(needed: int, remedy: str) -> None:
-    """Refuse work that cannot fit, before it is begun.
-
-    Parameters
-    ----------
-    needed
-        Bytes.
-    remedy
-        What to change.
-
-    Raises
-    ------
-    InputError
-        If the machine has less memory than that.
-    """
-    present = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > present:
-        raise InputError(
-            f"{needed / 1e9:.1f} GB of memory are needed, this machine has {present / 1e9:.1f} GB: "
-            f"{remedy}"
-        )
+    first: list[np.ndarray] = []
+    for _, parts in image_blocks(X):
+        first = first or [part[0] for part in parts]
+        pairs = zip(parts, first, strict=True)
+        if any((image != origin).any() for part, origin in pairs for image in part):
+            return
+    raise InputError("all training features are equal: there is no variance to analyse")

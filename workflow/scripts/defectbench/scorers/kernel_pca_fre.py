@@ -4,13 +4,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from defectbench.scorers.base import Features, Scorer, as_matrix, check_varied
+from defectbench.scorers.base import Features, Scorer, check_varied
 from defectbench.scorers.linear_algebra import (
     KernelComponents,
     kernel_components,
     reconstruction_error,
     squared_distances,
 )
+from defectbench.scorers.matrices import as_matrix
 
 
 class KernelPcaFre(Scorer):

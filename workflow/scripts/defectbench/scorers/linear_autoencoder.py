@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from defectbench.memory import refuse_beyond_memory
 from defectbench.scorers.base import (
     Features,
     Scorer,
-    as_matrix,
     check_varied,
     map_list,
-    refuse_beyond_memory,
 )
 from defectbench.scorers.linear_algebra import IMAGES, principal_components
+from defectbench.scorers.matrices import as_matrix
 
 if TYPE_CHECKING:
     import torch

@@ -5,7 +5,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.scorers.base import Features, Scorer, as_matrix, check_varied
+from defectbench.scorers.base import Features, Scorer, check_varied
+from defectbench.scorers.matrices import as_matrix
 
 LARGEST = 8192
 """Dimensions whose covariance takes half a gigabyte."""

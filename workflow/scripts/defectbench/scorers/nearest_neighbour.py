@@ -5,8 +5,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.scorers.base import Features, Scorer, as_matrix, check_varied
+from defectbench.scorers.base import Features, Scorer, check_varied
 from defectbench.scorers.linear_algebra import squared_distances
+from defectbench.scorers.matrices import as_matrix
 
 
 class NearestNeighbour(Scorer):

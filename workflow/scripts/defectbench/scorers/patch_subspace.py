@@ -4,7 +4,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from defectbench.scorers.base import Features, Scorer, map_list, refuse_beyond_memory
+from defectbench.memory import refuse_beyond_memory
+from defectbench.scorers.base import Features, Scorer, map_list
 from defectbench.scorers.grids import finest_grid, patch_features
 from defectbench.scorers.linear_algebra import Components, principal_components, project
 

@@ -4,8 +4,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from defectbench.scorers.base import Features, Scorer, as_matrix
+from defectbench.scorers.base import Features, Scorer
 from defectbench.scorers.linear_algebra import Components, principal_components, project
+from defectbench.scorers.matrices import as_matrix
 
 
 class PcaGaussian(Scorer):

@@ -5,8 +5,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.scorers.base import Features, Scorer, as_matrix
+from defectbench.scorers.base import Features, Scorer
 from defectbench.scorers.linear_algebra import Components, principal_components, project
+from defectbench.scorers.matrices import as_matrix
 
 SCORE_BLOCK = 1024
 

@@ -1,0 +1,73 @@
+"""How much memory there is, and the one line that refuses work which needs more."""
+
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+from defectbench.errors import InputError
+
+
+def memory_limit() -> int:
+    """Memory that this process can have, in bytes.
+
+    The smallest of the machine's memory, what the process's control groups allow (both versions of
+    Linux's interface), and the limit of its address space (``ulimit -v``).
+    """
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limits = [physical, *cgroup_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))]
+    addresses, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if addresses != resource.RLIM_INFINITY:
+        limits.append(addresses)
+    return min(limits)
+
+
+def cgroup_limits(membership: Path, root: Path) -> Iterator[int]:
+    """Limits in bytes of the control groups that a process is in, and of all groups around them.
+
+    Parameters
+    ----------
+    membership
+        The process's ``cgroup`` file; there is none on systems without control groups.
+    root
+        Where the hierarchy is mounted.
+    """
+    lines = membership.read_text().splitlines() if membership.exists() else []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            top, name = root, "memory.max"
+        elif "memory" in controllers.split(","):
+            top, name = root / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        group = top / path.lstrip("/")
+        # inside a container the path may be the host's, of which only the top is to be seen
+        for folder in (group, *group.parents):
+            if folder.is_relative_to(top) and (folder / name).is_file():
+                text = (folder / name).read_text().strip()
+                if text != "max":
+                    yield int(text)
+
+
+def refuse_beyond_memory(needed: int, remedy: str) -> None:
+    """Refuse work that cannot fit, before it is begun.
+
+    Parameters
+    ----------
+    needed
+        Bytes.
+    remedy
+        What to change.
+
+    Raises
+    ------
+    InputError
+        If this process can have less memory than that.
+    """
+    present = memory_limit()
+    if needed > present:
+        raise InputError(
+            f"{needed / 1e9:.1f} GB of memory are needed, {present / 1e9:.1f} GB can be had: "
+            f"{remedy}"
+        )
