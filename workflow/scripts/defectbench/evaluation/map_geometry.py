@@ -9,7 +9,6 @@ from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.images.resizing import CROP, SQUASH, middle, square_side
 from defectbench.scorers.grids import bilinear
 
-
 BLOCK_BYTES = 1 << 26
 """Of anomaly maps that are read at once."""
 

@@ -1,13 +1,13 @@
 """All pixel-level figures of one detector on one category: how well its maps mark the defects."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.evaluation.map_geometry import over_whole_image
+from defectbench.evaluation.map_geometry import map_blocks, over_whole_image
 from defectbench.evaluation.pixel_intervals import pixel_intervals
 from defectbench.evaluation.pixel_metrics import (
     CURVE_RATES,
@@ -20,6 +20,7 @@ from defectbench.evaluation.pixel_metrics import (
 )
 from defectbench.images.index import IndexRow
 from defectbench.images.masks import read_mask
+from defectbench.images.resizing import CROP
 from defectbench.scorers.grids import bilinear
 
 NO_MAPS = "the method does not localize"
@@ -36,6 +37,7 @@ def pixel_figures(
     threshold: float | None,
     seed: int,
     category: str,
+    scratch: Path | None = None,
 ) -> dict[str, Any]:
     """What ``pixel_metrics.json`` says of the maps of the test images.
 
@@ -44,7 +46,8 @@ def pixel_figures(
     rows
         Index of the test images, with their groups.
     maps
-        Theirs, (n_images, rows, columns); None of a detector that does not localize.
+        Theirs, (n_images, rows, columns), in memory or as an HDF5 dataset; None of a detector
+        that does not localize.
     folder
         Of the category's images and masks.
     resolution
@@ -55,6 +58,8 @@ def pixel_figures(
         The pixel threshold; None without held-out maps.
     seed, category
         What the resampling depends on.
+    scratch
+        Where the background's pixels wait, 4 bytes each; see `spool.Spool`.
 
     Returns
     -------
@@ -71,7 +76,12 @@ def pixel_figures(
     kept = [rows[place] for place in measured]
     if not any(row.mask for row in kept):
         return nothing | {"reason": NO_MASKS}
-    pixels = collect_pixels(maps_and_masks(kept, maps[measured], folder, resolution, aspect))
+    own_maps = (maps[place] for place in measured)
+    # what was cut off is never marked: its defects count as missed
+    unseen = min(maps[place].min() for place in measured) if aspect == CROP else None
+    pixels = collect_pixels(
+        maps_and_masks(kept, own_maps, folder, resolution, aspect, unseen), scratch
+    )
     ranked = rank_pixels(pixels)
     if ranked is None:
         return nothing | {"reason": NO_BACKGROUND}
@@ -97,14 +107,14 @@ def pixel_figures(
 
 def maps_and_masks(
     rows: Sequence[IndexRow],
-    maps: np.ndarray,
+    maps: Iterable[np.ndarray],
     folder: Path,
     resolution: int | str,
     aspect: str,
+    unseen: float | None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     """Map and mask of each image at its own size, or squashed to the side asked for."""
     side = None if resolution == "original" else int(resolution)
-    unseen = maps.min()  # what was cut off is never marked: its defects count as missed
     for row, anomaly_map in zip(rows, maps, strict=True):
         mask = read_mask(folder / row.mask, row.width, row.height, side) if row.mask else None
         whole = over_whole_image(anomaly_map, row.height, row.width, aspect, unseen)
@@ -119,7 +129,8 @@ def check_finite(file: str, maps: np.ndarray) -> None:
     InputError
         Naming the file and the first such map.
     """
-    broken = ~np.isfinite(maps).all(axis=(1, 2))
+    finite = [np.isfinite(block).all(axis=(1, 2)) for block in map_blocks(maps)]
+    broken = ~np.concatenate(finite)
     if broken.any():
         raise InputError(
             f"{file}: {broken.sum()} maps hold scores that are not finite, the first in row "

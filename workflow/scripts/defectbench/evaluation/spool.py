@@ -25,7 +25,7 @@ class Spool:
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self._file: BinaryIO = tempfile.TemporaryFile(dir=folder)
+        self._file: BinaryIO = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115, open as long as it lasts
         self._places: list[_Place] = []
 
     def append(self, array: np.ndarray) -> None:
