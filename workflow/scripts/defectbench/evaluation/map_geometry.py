@@ -93,11 +93,10 @@ def median(maps: np.ndarray) -> float:
         samples.append(np.append(ascending[::SAMPLED], ascending[-1]))
         counts.append(len(ascending))
     ordered, middle = np.sort(np.concatenate(samples)), sum(counts) // 2
-    # of a block, fewer than SAMPLED values lie between two samples, and at least as many as
-    # SAMPLED times the number of samples up to a value, but one, are not above it
-    slack = 2 * len(counts) * SAMPLED
-    low = ordered[max(0, (middle - 1 - slack) // SAMPLED)]
-    high = ordered[min(len(ordered) - 1, (middle + slack) // SAMPLED)]
+    # of a block with k samples below a value, at most k SAMPLED values are below it; with k samples
+    # up to a value, its last one perhaps among them, more than (k - 2) SAMPLED are up to it
+    low = ordered[max(0, middle - 1) // SAMPLED]
+    high = ordered[min(len(ordered) - 1, middle // SAMPLED + 2 * len(counts))]
     below, at_low, between = 0, 0, []
     for block in map_blocks(maps):
         below += int((block < low).sum())
