@@ -36,7 +36,7 @@ def _storage_errno(error: BaseException) -> int | None:
 
 
 def is_about_memory(error: BaseException) -> bool:
-    """Whether an error says that there is too little memory, in the words of NumPy or of PyTorch."""
+    """Whether an error says that there is too little memory, in NumPy's words or in PyTorch's."""
     return (
         isinstance(error, MemoryError)
         or _storage_errno(error) == errno.ENOMEM

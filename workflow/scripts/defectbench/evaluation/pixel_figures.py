@@ -11,20 +11,26 @@ from defectbench.evaluation.map_geometry import map_blocks, over_whole_image
 from defectbench.evaluation.pixel_intervals import pixel_intervals
 from defectbench.evaluation.pixel_metrics import (
     CURVE_RATES,
-    collect_pixels,
     defect_pixel_metrics,
     figures_at,
     pixel_metrics,
     pro_curve,
+)
+from defectbench.evaluation.pixel_ranks import (
+    collect_pixels,
+    measured_pixels,
+    pixel_bytes,
     rank_pixels,
 )
 from defectbench.images.index import IndexRow
 from defectbench.images.masks import read_mask
 from defectbench.images.resizing import CROP
+from defectbench.memory import refuse_beyond_memory
 from defectbench.scorers.grids import bilinear
 
 NO_MAPS = "the method does not localize"
 NO_MASKS = "no defective image has a mask"
+SMALLER = "set the method's `resolution` to the side of smaller maps, such as 256"
 NO_BACKGROUND = "no pixel is free of defects"
 
 
@@ -66,6 +72,11 @@ def pixel_figures(
     dict
         ``metrics``, ``intervals`` and ``interval_error``, ``defects`` (per type), ``regions``,
         ``pixels`` and ``curve`` of the per-region overlap; ``reason`` says why there are none.
+
+    Raises
+    ------
+    InputError
+        If this process cannot have the memory that the figures take, or a mask cannot be read.
     """
     nothing = {"intervals": {}, "interval_error": None, "defects": [], "regions": 0}
     nothing = {"metrics": pixel_metrics(None), **nothing}
@@ -76,12 +87,15 @@ def pixel_figures(
     kept = [rows[place] for place in measured]
     if not any(row.mask for row in kept):
         return nothing | {"reason": NO_MASKS}
+    sizes = measured_pixels(kept, resolution)
+    refuse_beyond_memory(pixel_bytes(sizes, 0), SMALLER)
     own_maps = (maps[place] for place in measured)
     # what was cut off is never marked: its defects count as missed
     unseen = min(maps[place].min() for place in measured) if aspect == CROP else None
     pixels = collect_pixels(
         maps_and_masks(kept, own_maps, folder, resolution, aspect, unseen), scratch
     )
+    refuse_beyond_memory(pixel_bytes(sizes, len(pixels.scores)), SMALLER)
     ranked = rank_pixels(pixels)
     if ranked is None:
         return nothing | {"reason": NO_BACKGROUND}

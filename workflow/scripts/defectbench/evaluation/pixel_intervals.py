@@ -6,7 +6,8 @@ import numpy as np
 
 from defectbench.evaluation.bootstrap import resamples, smaller_class
 from defectbench.evaluation.intervals import percentile_interval
-from defectbench.evaluation.pixel_metrics import LIMITS, PixelScores, RankedPixels
+from defectbench.evaluation.pixel_metrics import LIMITS
+from defectbench.evaluation.pixel_ranks import PixelScores, RankedPixels
 
 LEVELS = 1000
 """Levels per criterion; between two neighbouring levels a resample's curve is taken as straight."""
