@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.decomposition import PCA
 
-from defectbench.scorers.linear_algebra import kernel_components, reconstruction_error
+from defectbench.scorers.kernels import kernel_components, reconstruction_error
 
 RNG = np.random.default_rng(42)
 MIXING = RNG.normal(size=(20, 30)) * 0.8 ** np.arange(20)[:, None]

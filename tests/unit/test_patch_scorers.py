@@ -33,7 +33,7 @@ def test_a_patch_is_all_layers_at_a_position_averaged_over_its_neighbourhood():
 def test_each_choice_is_the_point_farthest_from_all_before(candidates: int, monkeypatch):
     monkeypatch.setattr(coreset, "CANDIDATES", candidates)
     points = np.random.default_rng(42).normal(size=(300, 10)).astype(np.float32) + 5
-    found = greedy_k_centres(points, 80, start=17)
+    found = greedy_k_centres(points.copy(), 80, start=17)
     squared = cdist(points, points, "sqeuclidean")
     expected = [17]
     while len(expected) < 80:
@@ -43,8 +43,8 @@ def test_each_choice_is_the_point_farthest_from_all_before(candidates: int, monk
 
 def test_equal_points_are_chosen_once_each():
     points = np.repeat(np.eye(3, dtype=np.float32), 4, axis=0)
-    assert sorted(greedy_k_centres(points, 12, start=5)) == list(range(12))
-    assert len({tuple(points[row]) for row in greedy_k_centres(points, 3, start=5)}) == 3
+    assert sorted(greedy_k_centres(points.copy(), 12, start=5)) == list(range(12))
+    assert len({tuple(points[row]) for row in greedy_k_centres(points.copy(), 3, start=5)}) == 3
 
 
 def test_a_projection_nearly_keeps_distances():

@@ -118,7 +118,10 @@ def write_arrays(
             if array.ndim == 0:
                 _create_scalar(file, name, array)
             else:
-                create_array(file, name, array.shape, array.dtype)[...] = array
+                stored = create_array(file, name, array.shape, array.dtype)
+                step = stored.chunks[0]  # some arrays are on disk themselves, and read by slices
+                for start in range(0, len(array), step):
+                    stored[start : start + step] = array[start : start + step]
 
 
 def _create_scalar(file: h5py.File, name: str, value: np.ndarray) -> None:

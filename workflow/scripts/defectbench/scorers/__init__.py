@@ -13,9 +13,14 @@ HELPERS = (
     "base",
     "coreset",
     "grids",
+    "kernels",
     "linear_algebra",
     "linear_autoencoder",
     "matrices",
+    "patches",
+    "randomised_pca",
+    "rows_on_disk",
+    "sizes",
 )
 
 

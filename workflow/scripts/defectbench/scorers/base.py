@@ -220,6 +220,9 @@ def read_images(layers: Sequence[Layer], rows: slice) -> list[np.ndarray]:
     """
     parts = [layer[rows] for layer in layers]
     for part in parts:
+        with np.errstate(all="ignore"):
+            if np.isfinite(np.vdot(part, part)):
+                continue  # a fifth of the time; large values overflow here, and are looked at
         finite = np.array([np.isfinite(image).all() for image in part])
         if not finite.all():
             number = (rows.start or 0) + int(np.argmin(finite))
@@ -227,8 +230,8 @@ def read_images(layers: Sequence[Layer], rows: slice) -> list[np.ndarray]:
     return parts
 
 
-def image_blocks(X: Features) -> Iterator[tuple[slice, list[np.ndarray]]]:
-    """All images in blocks of at most `BLOCK_BYTES`, at least one image each.
+def image_blocks(X: Features, stop: int | None = None) -> Iterator[tuple[slice, list[np.ndarray]]]:
+    """All images, or those before `stop`, in blocks of at most `BLOCK_BYTES`, at least one each.
 
     Yields
     ------
@@ -244,7 +247,7 @@ def image_blocks(X: Features) -> Iterator[tuple[slice, list[np.ndarray]]]:
     """
     layers = layer_list(X)
     step = max(1, BLOCK_BYTES // sum(map(_image_bytes, layers)))
-    for start in range(0, len(layers[0]), step):
+    for start in range(0, len(layers[0]) if stop is None else stop, step):
         rows = slice(start, min(start + step, len(layers[0])))
         yield rows, read_images(layers, rows)
 
@@ -294,3 +297,12 @@ def check_varied(X: Features) -> None:
         if any((image != origin).any() for part, origin in pairs for image in part):
             return
     raise InputError("all training features are equal: there is no variance to analyse")
+
+
+def reading_bytes(shapes: Sequence[tuple[int, ...]]) -> int:
+    """Memory for features on their way through a scorer, in bytes.
+
+    Small ones are in memory whole, those of a fold and of the test images once more; of large ones
+    there are some blocks, as read and in float64.
+    """
+    return 6 * min(BLOCK_BYTES, 4 * sum(map(prod, shapes)))

@@ -1,11 +1,16 @@
 """Greedy k-centre selection, and the random projection it is made on."""
 
+from math import log
+
 import numpy as np
 
 from defectbench.progress import Progress
 
 CANDIDATES = 4096
 """Points among which the next choices are made; their features fit a processor's cache."""
+
+SEARCH_BYTES = 1 << 28
+"""Memory for the points that are compared at once."""
 
 CHOSEN = -1.0
 """Bound of a chosen point: below every distance, so that it is never chosen again."""
@@ -31,18 +36,23 @@ def random_projection(dimensions: int, n_points: int, seed: int) -> np.ndarray:
     ndarray
         float32, (reduced_dimensions, dimensions); the identity where nothing would be saved.
     """
-    # not when a config is merely checked: 1 s
-    from sklearn.random_projection import (
-        SparseRandomProjection,
-        johnson_lindenstrauss_min_dim,
-    )
+    from sklearn.random_projection import SparseRandomProjection  # not to check a config: 1 s
 
-    reduced = int(johnson_lindenstrauss_min_dim(n_points, eps=PROJECTION_ERROR))
+    reduced = projected_dimensions(n_points)
     if reduced >= dimensions:
         return np.eye(dimensions, dtype=np.float32)
     projection = SparseRandomProjection(reduced, random_state=seed)
     projection.fit(np.zeros((1, dimensions), np.float32))
     return projection.components_.toarray().astype(np.float32)
+
+
+def projected_dimensions(n_points: int) -> int:
+    """Dimensions that so many points need, by Johnson and Lindenstrauss's lemma.
+
+    4 ln n / (ε² / 2 - ε³ / 3), Dasgupta and Gupta, "An elementary proof of a theorem of Johnson
+    and Lindenstrauss", 2003.
+    """
+    return int(4 * log(n_points) / (PROJECTION_ERROR**2 / 2 - PROJECTION_ERROR**3 / 3))
 
 
 def greedy_k_centres(points: np.ndarray, number: int, start: int) -> np.ndarray:
@@ -56,7 +66,7 @@ def greedy_k_centres(points: np.ndarray, number: int, start: int) -> np.ndarray:
     Parameters
     ----------
     points
-        float32, (n_points, n_dimensions).
+        float32, (n_points, n_dimensions); centred in place, for a copy may not fit.
     number
         Points to choose, at most n_points.
     start
@@ -67,7 +77,7 @@ def greedy_k_centres(points: np.ndarray, number: int, start: int) -> np.ndarray:
     ndarray
         int64, (number,), different rows in order of choice.
     """
-    points = points - points.mean(axis=0)  # smaller norms lose less to rounding
+    points -= points.mean(axis=0)  # smaller norms lose less to rounding
     norms = np.einsum("ij,ij->i", points, points)
     bounds = np.full(len(points), np.inf, np.float32)
     seen = np.zeros(len(points), np.int64)

@@ -1,6 +1,11 @@
 """Feature and anomaly maps brought to another grid, smoothed, joined as one vector per place."""
 
+from collections.abc import Sequence
+from math import prod
+
 import numpy as np
+
+from defectbench.scorers.base import Layer
 
 Grid = tuple[int, int]
 
@@ -53,9 +58,9 @@ def nearest(maps: np.ndarray, grid: Grid) -> np.ndarray:
     return maps[..., rows[:, None], columns]
 
 
-def finest_grid(layers: list[np.ndarray]) -> Grid:
+def finest_grid(layers: Sequence[Layer]) -> Grid:
     """Height and width of the layer with the most positions."""
-    height, width = max((layer.shape[-2:] for layer in layers), key=np.prod)
+    height, width = max((layer.shape[-2:] for layer in layers), key=prod)
     return height, width
 
 

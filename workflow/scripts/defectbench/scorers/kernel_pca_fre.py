@@ -1,17 +1,20 @@
 """FRE in the feature space of a Gaussian kernel."""
 
+from collections.abc import Sequence
+from math import prod
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from defectbench.scorers.base import Features, Scorer, check_varied
-from defectbench.scorers.linear_algebra import (
+from defectbench.scorers.base import Features, Scorer, check_varied, reading_bytes
+from defectbench.scorers.kernels import (
     KernelComponents,
     kernel_components,
     reconstruction_error,
     squared_distances,
 )
 from defectbench.scorers.matrices import as_matrix
+from defectbench.scorers.sizes import refuse_too_large
 
 
 class KernelPcaFre(Scorer):
@@ -63,6 +66,7 @@ class KernelPcaFre(Scorer):
 
     def fit(self, X: Features) -> Self:
         """Learn the components in feature space; see `Scorer.fit`."""
+        refuse_too_large(self, X)
         self.points_ = as_matrix(X)
         check_varied([self.points_])
         scale = self.points_.shape[1] * self.points_.var(dtype=np.float64)
@@ -71,6 +75,10 @@ class KernelPcaFre(Scorer):
         self.row_means_, self.directions_ = components
         return self
 
+    def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
+        """Some matrices of all pairs of images; see `Scorer.fit_bytes`."""
+        return 3 * 4 * sum(map(prod, shapes)) + reading_bytes(shapes) + 6 * 8 * shapes[0][0] ** 2
+
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Squared distance to the reconstruction; see `Scorer.anomaly_score`."""
         kernel = self._kernel(as_matrix(X))
@@ -78,4 +86,7 @@ class KernelPcaFre(Scorer):
         return reconstruction_error(np.ones(len(kernel)), kernel, components)
 
     def _kernel(self, X: np.ndarray) -> np.ndarray:
-        return np.exp(-self.gamma_ * squared_distances(X, self.points_))
+        origin = self.points_.mean(axis=0, dtype=np.float64)
+        kernel = squared_distances(X, self.points_, origin)
+        kernel *= -self.gamma_
+        return np.exp(kernel, out=kernel)

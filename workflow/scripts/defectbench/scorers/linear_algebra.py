@@ -1,4 +1,4 @@
-"""Principal components, kernels and distances of features, in float64 without whole copies."""
+"""Principal components of features, in float64, block by block without whole copies."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -6,12 +6,23 @@ from typing import NamedTuple
 import numpy as np
 
 from defectbench.errors import InputError
+from defectbench.memory import memory_limit
+from defectbench.scorers.base import Features, in_one_block, reading_bytes
+from defectbench.scorers.matrices import matrix_blocks, matrix_shape
+from defectbench.scorers.randomised_pca import leading_directions
+from defectbench.scorers.rows_on_disk import LARGEST, Rows, new_rows, row_groups
 
 BLOCK = 4096
 """Columns handled at once in float64, so that a float32 matrix is never copied whole."""
 
 IMAGES = 256
 """Images whose residuals are computed at once."""
+
+SUMS_BYTES = 1 << 28
+"""Components that are summed over blocks of images at once, in float64."""
+
+SMALL = 2048
+"""Side of matrices that NumPy decomposes, a little more exactly and in twice the memory."""
 
 
 class Components(NamedTuple):
@@ -22,23 +33,52 @@ class Components(NamedTuple):
     mean
         float64, (n_dimensions,).
     components
-        float32, (n_components, n_dimensions), orthonormal rows, largest variance first.
+        float32, (n_components, n_dimensions), orthonormal rows, largest variance first; on disk
+        where they are large.
+    analysis
+        ``exact`` or ``randomised``.
     """
 
     mean: np.ndarray
-    components: np.ndarray
+    components: Rows
+    analysis: str = "exact"
 
 
-def principal_components(X: np.ndarray, *, keep: int | float) -> Components:
+class Spectrum(NamedTuple):
+    """Eigenvalues and eigenvectors of the smaller one of X Xᵀ and Xᵀ X, X centred.
+
+    Attributes
+    ----------
+    mean
+        float64, (n_dimensions,).
+    values
+        float64, (side,), descending, none below 0: squared sums along the components.
+    vectors
+        float64, (side, side), a column for each value.
+    rank
+        Values that are more than rounding.
+    wide
+        Whether the vectors are those of X Xᵀ, of the images.
+    """
+
+    mean: np.ndarray
+    values: np.ndarray
+    vectors: np.ndarray
+    rank: int
+    wide: bool
+
+
+def principal_components(X: Features, *, keep: int | float) -> Components:
     """Leading principal components of centred data.
 
     The eigenvectors of the smaller one of X Xᵀ and Xᵀ X, accumulated in float64, give the same
-    components as a singular value decomposition of X at a fraction of its time and memory.
+    components as a singular value decomposition of X at a fraction of its time and memory. Where
+    that matrix is beyond this process's memory, a randomised analysis takes its place.
 
     Parameters
     ----------
     X
-        (n_images, n_dimensions).
+        One layer, (n_images, …).
     keep
         An int is the number of components. A float below 1 is a share of the variance: the
         smallest number of components whose cumulative share exceeds it, as scikit-learn counts.
@@ -48,34 +88,88 @@ def principal_components(X: np.ndarray, *, keep: int | float) -> Components:
     InputError
         If the features are constant or have fewer independent directions than asked for.
     """
-    mean = X.mean(axis=0, dtype=np.float64)
-    n_images, n_dimensions = X.shape
-    wide = n_images <= n_dimensions  # X Xᵀ has n_images rows, Xᵀ X n_dimensions: take the smaller
-    eigenvalues, vectors = np.linalg.eigh(inner_products(X, mean) if wide else _scatter(X, mean))
-    eigenvalues, vectors = eigenvalues[::-1].clip(min=0), vectors[:, ::-1]
-    rank = int((eigenvalues > _rounding_noise(eigenvalues, mean, n_images)).sum())
-    if rank == 0:
-        raise InputError("all training features are equal: there is no variance to analyse")
+    n_images, n_dimensions = matrix_shape(X)
+    if analysis_bytes(n_images, n_dimensions) > memory_limit():
+        mean = mean_image(X)
+        return Components(mean, leading_directions(X, mean, keep), "randomised")
+    found = spectrum(X)
     if isinstance(keep, float):
-        share = np.cumsum(eigenvalues / eigenvalues.sum())
-        keep = min(int(np.searchsorted(share, keep, side="right")) + 1, rank)
-    if keep > rank:
+        share = np.cumsum(found.values / found.values.sum())
+        keep = min(int(np.searchsorted(share, keep, side="right")) + 1, found.rank)
+    if keep > found.rank:
         raise InputError(
             f"components: {keep} are asked for, {n_images} training images of {n_dimensions} "
-            f"dimensions have {rank} independent ones"
+            f"dimensions have {found.rank} independent ones"
         )
-    if wide:
-        components = np.empty((keep, n_dimensions), np.float32)
+    return Components(found.mean, directions(X, found, keep, np.float32))
+
+
+def analysis_bytes(n_images: int, n_dimensions: int) -> int:
+    """Memory for an exact analysis and two sets of its components, in bytes."""
+    side = min(n_images, n_dimensions)
+    components = 4 * side * n_dimensions
+    decomposed = 8 * side**2 * (5 if side <= SMALL else 3)
+    kept = 2 * min(components, LARGEST) + min(2 * components, SUMS_BYTES)
+    return reading_bytes([(n_images, n_dimensions)]) + decomposed + kept
+
+
+def spectrum(X: Features) -> Spectrum:
+    """Decompose the smaller one of X Xᵀ and Xᵀ X of one layer's centred images.
+
+    Raises
+    ------
+    InputError
+        If the features are constant.
+    """
+    mean = mean_image(X)
+    n_images, n_dimensions = matrix_shape(X)
+    wide = n_images <= n_dimensions  # X Xᵀ has n_images rows, Xᵀ X n_dimensions: take the smaller
+    values, vectors = eigh(inner_products(X, mean) if wide else _scatter(X, mean))
+    values, vectors = values[::-1].clip(min=0), vectors[:, ::-1]
+    rank = int((values > _rounding_noise(values, mean, n_images)).sum())
+    if rank == 0:
+        raise InputError("all training features are equal: there is no variance to analyse")
+    return Spectrum(mean, values, vectors, rank, wide)
+
+
+def eigh(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues, ascending, and eigenvectors of a symmetric matrix, which may be overwritten."""
+    if len(matrix) <= SMALL:
+        return np.linalg.eigh(matrix)
+    import scipy.linalg  # not when a config is merely checked: 0.2 s
+
+    # transposed it is in LAPACK's order, and needs no copy
+    return scipy.linalg.eigh(matrix.T, overwrite_a=True, check_finite=False, driver="evr")
+
+
+def directions(X: Features, found: Spectrum, keep: int, dtype: type) -> Rows:
+    """Unit vectors along the leading components: `dtype`, (keep, n_dimensions)."""
+    width = len(found.mean)
+    if in_one_block(X):
+        return _some_directions(X, found, slice(0, keep), dtype)
+    rows = new_rows((keep, width), dtype)
+    step = max(1, SUMS_BYTES // (8 * width))
+    for start in range(0, keep, step):
+        group = slice(start, min(start + step, keep))
+        rows[group] = _some_directions(X, found, group, np.float64)
+    return rows
+
+
+def _some_directions(X: Features, found: Spectrum, group: slice, dtype: type) -> np.ndarray:
+    """Those of a group of components; of many blocks, they are to be summed in float64."""
+    if found.wide:
+        rows = np.zeros((group.stop - group.start, len(found.mean)), dtype)
         # an eigenvector u of X Xᵀ gives the component Xᵀ u / √λ
-        directions = vectors[:, :keep] / np.sqrt(eigenvalues[:keep])
-        for columns, block in _centred_blocks(X, mean):
-            components[:, columns] = directions.T @ block
+        weights = found.vectors[:, group] / np.sqrt(found.values[group])
+        for images, block in matrix_blocks(X):
+            for columns, centred in _centred_blocks(block, found.mean):
+                rows[:, columns] += weights[images].T @ centred
     else:
-        components = np.ascontiguousarray(vectors[:, :keep].T, np.float32)
+        rows = np.ascontiguousarray(found.vectors[:, group].T, dtype)
     # an eigenvector's sign is arbitrary: make the largest entry of each component positive
-    for component in components:
-        component *= np.sign(component[np.abs(component).argmax()])
-    return Components(mean, components)
+    for row in rows:
+        row *= np.sign(row[np.abs(row).argmax()])
+    return rows
 
 
 def project(X: np.ndarray, components: Components) -> tuple[np.ndarray, np.ndarray]:
@@ -90,10 +184,19 @@ def project(X: np.ndarray, components: Components) -> tuple[np.ndarray, np.ndarr
     """
     coordinates = np.zeros((len(X), len(components.components)))
     squared_norm = np.zeros(len(X))
-    for columns, block in _centred_blocks(X, components.mean):
-        coordinates += block @ components.components[:, columns].T.astype(np.float64)
-        squared_norm += np.einsum("ij,ij->i", block, block)
+    for group, rows in row_groups(components.components):
+        for columns, block in _centred_blocks(X, components.mean):
+            coordinates[:, group] += block @ rows[:, columns].T.astype(np.float64)
+            if not group.start:
+                squared_norm += np.einsum("ij,ij->i", block, block)
     return coordinates, squared_norm
+
+
+def squared_error(X: np.ndarray, components: Components) -> np.ndarray:
+    """Squared distance between each row of `X` and its reconstruction: float64, (n_images,)."""
+    coordinates, squared_norm = project(X, components)
+    # rounding may leave a perfectly reconstructed row just below 0
+    return np.maximum(squared_norm - (coordinates**2).sum(axis=1), 0)
 
 
 def squared_residual(X: np.ndarray, components: Components) -> np.ndarray:
@@ -113,17 +216,20 @@ def squared_residual(X: np.ndarray, components: Components) -> np.ndarray:
     """
     n_images, channels, *grid = X.shape
     positions = int(np.prod(grid))
-    step = max(1, BLOCK // positions)
+    step = max(1, BLOCK // positions) * positions
+    images = max(1, min(IMAGES, SUMS_BYTES // (8 * channels * positions)))
     error = np.zeros((n_images, positions))
-    for start in range(0, n_images, IMAGES):
-        rows = X[start : start + IMAGES].reshape(-1, channels * positions)
-        coordinates, _ = project(rows, components)
-        for channel in range(0, channels, step):
-            columns = slice(channel * positions, (channel + step) * positions)
-            residual = rows[:, columns] - components.mean[columns]
-            residual -= coordinates @ components.components[:, columns].astype(np.float64)
-            residual = residual.reshape(len(rows), -1, positions)
-            error[start : start + IMAGES] += np.einsum("icp,icp->ip", residual, residual)
+    for start in range(0, n_images, images):
+        block = X[start : start + images].reshape(-1, channels * positions)
+        coordinates, _ = project(block, components)
+        residual = block - components.mean
+        pieces = [slice(first, first + step) for first in range(0, residual.shape[1], step)]
+        for group, rows in row_groups(components.components):
+            for columns in pieces:
+                residual[:, columns] -= coordinates[:, group] @ rows[:, columns].astype(np.float64)
+        for columns in pieces:
+            part = residual[:, columns].reshape(len(block), -1, positions)
+            error[start : start + images] += np.einsum("icp,icp->ip", part, part)
     return error.reshape(n_images, *grid)
 
 
@@ -133,20 +239,47 @@ def _centred_blocks(X: np.ndarray, mean: np.ndarray) -> Iterator[tuple[slice, np
         yield columns, X[:, columns] - mean[columns]
 
 
-def inner_products(X: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Inner products of the centred images: (n_images, n_images)."""
-    gram = np.zeros((len(X), len(X)))
-    for _, block in _centred_blocks(X, mean):
-        gram += block @ block.T
+def squared_norms(X: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Squared distance of each row of `X` from the mean: float64, (n_images,)."""
+    return sum(np.einsum("ij,ij->i", block, block) for _, block in _centred_blocks(X, mean))
+
+
+def mean_image(X: Features) -> np.ndarray:
+    """Mean of one layer's images: float64, (n_dimensions,)."""
+    n_images, n_dimensions = matrix_shape(X)
+    total = np.zeros(n_dimensions)
+    for _, block in matrix_blocks(X):
+        total += block.sum(axis=0, dtype=np.float64)
+    return total / n_images
+
+
+def inner_products(X: Features, mean: np.ndarray) -> np.ndarray:
+    """Inner products of one layer's centred images: float64, (n_images, n_images)."""
+    gram = np.zeros((matrix_shape(X)[0],) * 2)
+    for rows, block in matrix_blocks(X):
+        for _, centred in _centred_blocks(block, mean):
+            gram[rows, rows] += centred @ centred.T
+        for others, other in matrix_blocks(X, stop=rows.start):
+            for columns, centred in _centred_blocks(block, mean):
+                gram[rows, others] += centred @ (other[:, columns] - mean[columns]).T
+            gram[others, rows] = gram[rows, others].T
     return gram
 
 
-def _scatter(X: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Inner products of the centred dimensions: (n_dimensions, n_dimensions)."""
-    scatter = np.zeros((X.shape[1], X.shape[1]))
-    for start in range(0, len(X), BLOCK):
-        block = X[start : start + BLOCK] - mean
-        scatter += block.T @ block
+def _scatter(X: Features, mean: np.ndarray) -> np.ndarray:
+    """Inner products of one layer's centred dimensions: float64, (n_dimensions, n_dimensions)."""
+    side = len(mean)
+    scatter = np.zeros((side, side))
+    step = max(1, SUMS_BYTES // 2 // (8 * side))  # or a product would be as large as the matrix
+    for _, images in matrix_blocks(X):
+        for start in range(0, len(images), BLOCK):
+            block = images[start : start + BLOCK] - mean
+            for first in range(0, side, step):
+                rows = slice(first, first + step)
+                scatter[rows, first:] += block[:, rows].T @ block[:, first:]
+    for first in range(0, side, step):
+        rows = slice(first, first + step)
+        scatter[first + step :, rows] = scatter[rows, first + step :].T
     return scatter
 
 
@@ -155,100 +288,3 @@ def _rounding_noise(eigenvalues: np.ndarray, mean: np.ndarray, n_images: int) ->
     eps = np.finfo(np.float64).eps
     of_mean = n_images * (16 * eps) ** 2 * float(mean @ mean)
     return max(eigenvalues[0] * len(eigenvalues) * eps, of_mean)
-
-
-class KernelComponents(NamedTuple):
-    """Result of `kernel_components`.
-
-    Attributes
-    ----------
-    row_means
-        float64, (n_images,), of the training images' kernel matrix.
-    directions
-        float64, (n_images, n_components): unit eigenvectors of the centred kernel matrix, each
-        divided by the root of its eigenvalue.
-    """
-
-    row_means: np.ndarray
-    directions: np.ndarray
-
-
-def kernel_components(kernel: np.ndarray, share: float) -> KernelComponents:
-    """Leading principal components in the kernel's feature space, centred there.
-
-    Parameters
-    ----------
-    kernel
-        float64, (n_images, n_images), of the training images.
-    share
-        Of the variance that the components keep; the smallest number that reaches it.
-
-    Raises
-    ------
-    InputError
-        If there is no variance.
-    """
-    row_means = kernel.mean(axis=1)
-    centred = kernel - row_means - row_means[:, None] + row_means.mean()
-    eigenvalues, vectors = np.linalg.eigh(centred)
-    eigenvalues, vectors = eigenvalues[::-1].clip(min=0), vectors[:, ::-1]
-    noise = np.finfo(np.float64).eps * len(kernel)
-    rank = int((eigenvalues > max(eigenvalues[0], np.abs(kernel).max()) * noise).sum())
-    if rank == 0:
-        raise InputError("all training features are equal: there is no variance to analyse")
-    reached = np.cumsum(eigenvalues) >= share * eigenvalues.sum()
-    keep = min(int(reached.argmax()) + 1, rank)
-    return KernelComponents(row_means, vectors[:, :keep] / np.sqrt(eigenvalues[:keep]))
-
-
-def reconstruction_error(
-    own: np.ndarray, kernel: np.ndarray, components: KernelComponents
-) -> np.ndarray:
-    """Squared distance in feature space between images and their reconstruction.
-
-    With the inner products of X itself it is the error of linear principal components.
-
-    Parameters
-    ----------
-    own
-        float64, (n_images,), kernel of each image with itself.
-    kernel
-        float64, (n_images, n_training_images).
-    components
-        Of the training images.
-
-    Returns
-    -------
-    ndarray
-        float64, (n_images,).
-    """
-    row_means, directions = components
-    means = kernel.mean(axis=1)
-    centred_own = own - 2 * means + row_means.mean()
-    centred = kernel - means[:, None] - row_means + row_means.mean()
-    return np.maximum(centred_own - ((centred @ directions) ** 2).sum(axis=1), 0)
-
-
-def squared_distances(X: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Squared Euclidean distance of every row of `X` to every one of `points`.
-
-    Parameters
-    ----------
-    X
-        (n_images, n_dimensions).
-    points
-        (n_points, n_dimensions).
-
-    Returns
-    -------
-    ndarray
-        float64, (n_images, n_points). Both are centred first, lest a large mean drown small
-        distances in rounding.
-    """
-    squared = np.zeros((len(X), len(points)))
-    for start in range(0, X.shape[1], BLOCK):
-        columns = slice(start, start + BLOCK)
-        origin = points[:, columns].mean(axis=0, dtype=np.float64)
-        x, y = X[:, columns] - origin, points[:, columns] - origin
-        squared += (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2 * x @ y.T
-    return np.maximum(squared, 0)

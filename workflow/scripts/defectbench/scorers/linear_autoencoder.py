@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -12,16 +14,21 @@ from defectbench.scorers.base import (
     Features,
     Scorer,
     check_varied,
+    image_blocks,
     map_list,
 )
 from defectbench.scorers.linear_algebra import IMAGES, principal_components
-from defectbench.scorers.matrices import as_matrix
+from defectbench.scorers.matrices import as_matrix, block_scores
+from defectbench.scorers.sizes import components_bytes, refuse_too_large
 
 if TYPE_CHECKING:
     import torch
 
 LEARNING_RATE = 1e-3
 BATCH = 64
+
+COPIES = 8
+"""Two weight matrices, each with its gradient and two moments."""
 
 
 class LinearAutoencoder(Scorer):
@@ -62,9 +69,9 @@ class LinearAutoencoder(Scorer):
 
         matrix = as_matrix(X)
         check_varied([matrix])
+        refuse_too_large(self, X)
         latent = self.latent or len(principal_components(matrix, keep=0.97).components)
-        copies = 8  # two weight matrices, each with its gradient and two moments
-        refuse_beyond_memory(4 * copies * latent * matrix.shape[1], "choose a smaller latent size")
+        refuse_beyond_memory(4 * COPIES * latent * matrix.shape[1], "choose a smaller latent size")
         device = "cuda" if torch.cuda.is_available() else "cpu"
         generator = opened_generator(self.seed)
         weights = [
@@ -77,19 +84,31 @@ class LinearAutoencoder(Scorer):
             setattr(self, f"{name}_", weight.detach().cpu().numpy())
         return self
 
+    def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
+        """Features whole, three times, and the weights' copies; see `Scorer.fit_bytes`."""
+        dimensions = sum(prod(shape[1:]) for shape in shapes)
+        latent = self.latent or min(shapes[0][0], dimensions)
+        return components_bytes(shapes) + 4 * dimensions * (3 * shapes[0][0] + COPIES * latent)
+
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Squared error, summed over all dimensions; see `Scorer.anomaly_score`."""
-        matrix = as_matrix(X)
-        blocks = range(0, len(matrix), IMAGES)
-        squared = [self._squared_error(matrix[start : start + IMAGES]) for start in blocks]
-        return np.concatenate([block.sum(axis=1, dtype=np.float64) for block in squared])
+
+        def score(block: np.ndarray) -> np.ndarray:
+            parts = np.split(block, range(IMAGES, len(block), IMAGES))
+            squared = map(self._squared_error, parts)
+            return np.concatenate([part.sum(axis=1, dtype=np.float64) for part in squared])
+
+        return block_scores(X, score)
 
     def anomaly_map(self, X: Features) -> np.ndarray:
         """Squared error, summed over the channels; see `Scorer.anomaly_map`."""
-        (maps,) = map_list(X)
-        blocks = (maps[start : start + IMAGES] for start in range(0, len(maps), IMAGES))
-        squared = [self._squared_error(block.reshape(len(block), -1)) for block in blocks]
-        return np.concatenate(squared).reshape(maps.shape).sum(axis=1)
+        map_list(X)
+        found = []
+        for _, (maps,) in image_blocks(X):
+            for part in np.split(maps, range(IMAGES, len(maps), IMAGES)):
+                squared = self._squared_error(part.reshape(len(part), -1))
+                found.append(squared.reshape(part.shape).sum(axis=1))
+        return np.concatenate(found)
 
     def _squared_error(self, matrix: np.ndarray) -> np.ndarray:
         matrix = matrix.astype(np.float32, copy=False)

@@ -1,6 +1,7 @@
 """Features of one layer as a matrix, block by block or whole."""
 
 from collections.abc import Callable, Iterator
+from math import prod
 
 import numpy as np
 
@@ -22,9 +23,15 @@ def one_layer(X: Features) -> Layer:
     return layers[0]
 
 
-def matrix_blocks(X: Features) -> Iterator[tuple[slice, np.ndarray]]:
+def matrix_shape(X: Features) -> tuple[int, int]:
+    """Images and dimensions of one layer, maps flattened."""
+    layer = one_layer(X)
+    return len(layer), prod(layer.shape[1:])
+
+
+def matrix_blocks(X: Features, stop: int | None = None) -> Iterator[tuple[slice, np.ndarray]]:
     """Like `image_blocks`, of one layer as matrices (images, dimensions), maps flattened."""
-    for rows, (block,) in image_blocks(one_layer(X)):
+    for rows, (block,) in image_blocks(one_layer(X), stop):
         yield rows, block.reshape(len(block), -1)
 
 

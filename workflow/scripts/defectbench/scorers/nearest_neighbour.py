@@ -1,13 +1,18 @@
 """Distance to the nearest training images."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.scorers.base import Features, Scorer, check_varied
-from defectbench.scorers.linear_algebra import squared_distances
-from defectbench.scorers.matrices import as_matrix
+from defectbench.scorers.base import Features, Scorer, check_varied, reading_bytes
+from defectbench.scorers.kernels import squared_distances
+from defectbench.scorers.linear_algebra import mean_image
+from defectbench.scorers.matrices import as_matrix, block_scores, matrix_blocks, one_layer
+
+DISTANCES_BYTES = 1 << 26
+"""Distances that are in memory at once."""
 
 
 class NearestNeighbour(Scorer):
@@ -26,7 +31,8 @@ class NearestNeighbour(Scorer):
     Attributes
     ----------
     points_
-        Training features, (n_images, n_dimensions).
+        Training features, (n_images, n_dimensions); those that lie on disk stay there as they
+        are, maps too, and are read in blocks.
 
     Examples
     --------
@@ -51,18 +57,35 @@ class NearestNeighbour(Scorer):
 
     def fit(self, X: Features) -> Self:
         """Keep the training features; see `Scorer.fit`."""
-        points = as_matrix(X)
-        check_varied([points])
+        points = one_layer(X)
+        check_varied(points)
         if len(points) < self.neighbours:
             raise InputError(
                 f"neighbours: {self.neighbours} are asked for, there are {len(points)} training "
                 "images"
             )
-        self.points_ = points
+        in_memory = isinstance(points, np.ndarray)
+        self.points_ = as_matrix(points) if in_memory else points
         return self
+
+    def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
+        """Blocks of images, of points and of distances; see `Scorer.fit_bytes`."""
+        return 2 * reading_bytes(shapes) + 4 * DISTANCES_BYTES
 
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Mean distance to the nearest; see `Scorer.anomaly_score`."""
-        squared = squared_distances(as_matrix(X), self.points_)
-        nearest = np.partition(squared, self.neighbours - 1, axis=1)[:, : self.neighbours]
-        return np.sqrt(nearest).mean(axis=1)
+        origin = mean_image(self.points_)
+
+        def score(block: np.ndarray) -> np.ndarray:
+            nearest = np.full((len(block), self.neighbours), np.inf)
+            for _, points in matrix_blocks(self.points_):
+                step = max(1, DISTANCES_BYTES // (8 * len(points)))
+                for start in range(0, len(block), step):
+                    rows = slice(start, start + step)
+                    squared = squared_distances(block[rows], points, origin)
+                    both = np.hstack([nearest[rows], squared])
+                    both.partition(self.neighbours - 1, axis=1)
+                    nearest[rows] = both[:, : self.neighbours]
+            return np.sqrt(nearest).mean(axis=1)
+
+        return block_scores(X, score)

@@ -1,12 +1,26 @@
 """PaDiM: one Gaussian per position of the image."""
 
+from collections.abc import Sequence
+from math import prod
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from defectbench.memory import refuse_beyond_memory
-from defectbench.scorers.base import Features, Scorer, check_varied, map_list
+from defectbench.scorers.base import (
+    Features,
+    Layer,
+    Scorer,
+    check_varied,
+    image_blocks,
+    in_one_block,
+    map_list,
+    reading_bytes,
+)
 from defectbench.scorers.grids import finest_grid, smooth_maps
+
+SUMS_BYTES = 1 << 28
+"""Covariances that are summed over blocks of images at once, in float64."""
 
 
 class Padim(Scorer):
@@ -93,31 +107,58 @@ class Padim(Scorer):
         """
         layers = map_list(X)
         check_varied(layers)
+        shapes = [layer.shape for layer in layers]
+        needed = self._model_bytes(shapes, len(channels)) + reading_bytes(shapes)
+        refuse_beyond_memory(needed, "keep fewer channels, or read a coarser layer")
         (height, width), size = finest_grid(layers), len(channels)
-        refuse_beyond_memory(
-            4 * height * width * size**2, "keep fewer channels, or read a coarser layer"
-        )
         self.channels_ = np.asarray(channels)
         self.mean_ = np.empty((height, width, size), np.float32)
         self.whitening_ = np.empty((height, width, size, size), np.float32)
-        for row in range(height):
-            values = self._row(layers, row).astype(np.float64)
-            self.mean_[row] = values.mean(axis=1)
-            values -= values.mean(axis=1, keepdims=True)
-            covariance = values.transpose(0, 2, 1) @ values / (values.shape[1] - 1)
+        # of one block a row at a time will do; many are read from disk again for each group
+        step = 1 if in_one_block(layers) else max(1, SUMS_BYTES // (8 * width * size**2))
+        for first in range(0, height, step):
+            rows = range(first, min(first + step, height))
+            mean, covariance = self._moments(layers, rows)
+            self.mean_[rows] = mean
             covariance += self.regularisation * np.eye(size)
-            self.whitening_[row] = np.linalg.inv(np.linalg.cholesky(covariance))
+            self.whitening_[rows] = np.linalg.inv(np.linalg.cholesky(covariance))
         return self
+
+    def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
+        """Two models, and covariances of some rows; see `Scorer.fit_bytes`."""
+        size = min(self.channels, sum(shape[1] for shape in shapes))
+        return 2 * self._model_bytes(shapes, size) + 3 * SUMS_BYTES + reading_bytes(shapes)
+
+    @staticmethod
+    def _model_bytes(shapes: Sequence[tuple[int, ...]], size: int) -> int:
+        return 4 * max(prod(shape[2:]) for shape in shapes) * size**2
+
+    def _moments(self, layers: list[Layer], rows: range) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and covariance at each position of some rows of the finest grid, in float64."""
+        n_images, (_, width), size = len(layers[0]), finest_grid(layers), len(self.channels_)
+        mean = np.zeros((len(rows), width, size))
+        for _, parts in image_blocks(layers):
+            for place, row in enumerate(rows):
+                mean[place] += self._row(parts, row).sum(axis=1, dtype=np.float64)
+        mean /= n_images
+        covariance = np.zeros((len(rows), width, size, size))
+        for _, parts in image_blocks(layers):
+            for place, row in enumerate(rows):
+                centred = self._row(parts, row) - mean[place][:, None]
+                covariance[place] += centred.transpose(0, 2, 1) @ centred
+        covariance /= n_images - 1
+        return mean, covariance
 
     def distances(self, X: Features) -> np.ndarray:
         """Mahalanobis distance at each position: float32, (n_images, height, width)."""
         layers = map_list(X)
         height, width, _ = self.mean_.shape
         found = np.empty((len(layers[0]), height, width), np.float32)
-        for row in range(height):
-            centred = self._row(layers, row) - self.mean_[row][:, None]
-            whitened = centred @ self.whitening_[row].transpose(0, 2, 1)
-            found[:, row] = np.sqrt((whitened**2).sum(axis=2)).T
+        for images, parts in image_blocks(layers):
+            for row in range(height):
+                centred = self._row(parts, row) - self.mean_[row][:, None]
+                whitened = centred @ self.whitening_[row].transpose(0, 2, 1)
+                found[images, row] = np.sqrt((whitened**2).sum(axis=2)).T
         return found
 
     def anomaly_map(self, X: Features) -> np.ndarray:

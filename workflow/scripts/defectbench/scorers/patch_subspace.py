@@ -1,13 +1,15 @@
 """Squared residual of each patch to the principal components of all patches."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from defectbench.memory import refuse_beyond_memory
-from defectbench.scorers.base import Features, Scorer, map_list
+from defectbench.scorers.base import Features, Scorer, image_blocks, map_list, reading_bytes
 from defectbench.scorers.grids import finest_grid, patch_features
-from defectbench.scorers.linear_algebra import Components, principal_components, project
+from defectbench.scorers.linear_algebra import Components, principal_components, squared_error
+from defectbench.scorers.patches import Patches, patches_shape
+from defectbench.scorers.sizes import components_bytes, refuse_too_large
 
 
 class PatchSubspace(Scorer):
@@ -57,25 +59,25 @@ class PatchSubspace(Scorer):
     def fit(self, X: Features) -> Self:
         """Learn the components of all patches; see `Scorer.fit`."""
         layers = map_list(X)
-        channels = sum(layer.shape[1] for layer in layers)
-        n_patches = len(layers[0]) * int(np.prod(finest_grid(layers)))
-        refuse_beyond_memory(
-            4 * n_patches * channels, "read a coarser layer, or fewer training images"
-        )
-        patches = patch_features(layers).reshape(n_patches, channels)
-        self.mean_, self.components_ = principal_components(patches, keep=float(self.variance))
+        refuse_too_large(self, X)
+        analysis = principal_components(Patches(layers), keep=float(self.variance))
+        self.mean_, self.components_, self.analysis_ = analysis
         return self
+
+    def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
+        """That of the components of all patches, made block by block; see `Scorer.fit_bytes`."""
+        return reading_bytes(shapes) + components_bytes([patches_shape(shapes)])
 
     def anomaly_map(self, X: Features) -> np.ndarray:
         """Squared residual of each patch; see `Scorer.anomaly_map`."""
         layers = map_list(X)
         components = Components(self.mean_, self.components_)
         maps = np.empty((len(layers[0]), *finest_grid(layers)), np.float32)
-        for number, residual in enumerate(maps):
-            patches = patch_features([layer[number : number + 1] for layer in layers])
-            coordinates, squared_norm = project(patches.reshape(residual.size, -1), components)
-            squared = np.maximum(squared_norm - (coordinates**2).sum(axis=1), 0)
-            residual[:] = squared.reshape(residual.shape)
+        for images, parts in image_blocks(layers):
+            for number, residual in enumerate(maps[images]):
+                patches = patch_features([part[number : number + 1] for part in parts])
+                squared = squared_error(patches.reshape(residual.size, -1), components)
+                residual[:] = squared.reshape(residual.shape)
         return maps
 
     def anomaly_score(self, X: Features) -> np.ndarray:

@@ -1,13 +1,30 @@
 """PatchCore: distance of each patch to the nearest in a memory of defect-free ones."""
 
+from collections.abc import Sequence
+from math import prod
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from defectbench.memory import refuse_beyond_memory
-from defectbench.scorers.base import Features, Scorer, check_varied, map_list
-from defectbench.scorers.coreset import greedy_k_centres, random_projection
+from defectbench.scorers.base import (
+    Features,
+    Layer,
+    Scorer,
+    check_varied,
+    image_blocks,
+    map_list,
+    reading_bytes,
+)
+from defectbench.scorers.coreset import (
+    SEARCH_BYTES,
+    greedy_k_centres,
+    projected_dimensions,
+    random_projection,
+)
 from defectbench.scorers.grids import finest_grid, patch_features, smooth_maps
+from defectbench.scorers.matrices import matrix_blocks
+from defectbench.scorers.patches import Patches, patches_shape
+from defectbench.scorers.sizes import refuse_too_large
 
 ROWS = 2048
 """Patches compared with the memory at once."""
@@ -71,21 +88,33 @@ class Patchcore(Scorer):
     def fit(self, X: Features) -> Self:
         """Select the memory; see `Scorer.fit`."""
         layers = map_list(X)
+        refuse_too_large(self, X)
         check_varied(layers)
-        channels = sum(layer.shape[1] for layer in layers)
-        n_patches = len(layers[0]) * int(np.prod(finest_grid(layers)))
-        refuse_beyond_memory(
-            3 * 4 * n_patches * channels, "read a coarser layer, or fewer training images"
-        )
-        patches = patch_features(layers, neighbourhood=True).reshape(n_patches, channels)
+        patches = Patches(layers, neighbourhood=True)
+        n_patches, channels = patches.shape
         if self.coreset == 1:
-            self.memory_ = patches
+            self.memory_ = patches[:]
             return self
-        reduced = patches @ random_projection(channels, n_patches, self.seed).T
+        projection = random_projection(channels, n_patches, self.seed)
+        reduced = np.empty((n_patches, len(projection)), np.float32)
+        for rows, block in matrix_blocks(patches):
+            np.matmul(block, projection.T, out=reduced[rows])
         start = int(np.random.default_rng(self.seed).integers(n_patches))
-        number = max(1, int(self.coreset * n_patches))
-        self.memory_ = patches[greedy_k_centres(reduced, number, start)]
+        chosen = greedy_k_centres(reduced, max(1, int(self.coreset * n_patches)), start)
+        del reduced  # the kept patches are made again: both would be in memory together
+        self.memory_ = np.empty((len(chosen), channels), np.float32)
+        for rows, block in matrix_blocks(patches):
+            here = np.flatnonzero((chosen >= rows.start) & (chosen < rows.stop))
+            self.memory_[here] = block[chosen[here] - rows.start]
         return self
+
+    def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
+        """All patches once, projected if that saves, and the kept ones; see `Scorer.fit_bytes`."""
+        n_patches, channels = patches_shape(shapes)
+        bank = 4 * n_patches * min(channels, projected_dimensions(n_patches))
+        kept = 4 * max(1, int(self.coreset * n_patches)) * channels
+        of_search = 4 * 4 * n_patches + SEARCH_BYTES
+        return bank + of_search + 3 * kept + 2 * reading_bytes(shapes)
 
     def distances(self, X: Features) -> np.ndarray:
         """Distance to the nearest kept patch at each position: float32, (n_images, h, w)."""
@@ -104,20 +133,22 @@ class Patchcore(Scorer):
         distances, scores = self._compare(map_list(X))
         return scores, smooth_maps(distances, self.map_size)
 
-    def _compare(self, layers: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    def _compare(self, layers: list[Layer]) -> tuple[np.ndarray, np.ndarray]:
         """Distances at each position, and image scores."""
         n_images, grid = len(layers[0]), finest_grid(layers)
         distances = np.empty((n_images, *grid), np.float32)
         scores = np.empty(n_images)
         search = NearestPatch(self.memory_)
-        for number in range(n_images):
-            one = [layer[number : number + 1] for layer in layers]
-            patches = patch_features(one, neighbourhood=True).reshape(int(np.prod(grid)), -1)
-            nearest, found = search(patches)
-            farthest = found.argmax()
-            distances[number] = found.reshape(grid)
-            weight = self._weight(patches[farthest], self.memory_[nearest[farthest]])
-            scores[number] = weight * found[farthest]
+        for images, parts in image_blocks(layers):
+            for number in range(images.start, images.stop):
+                place = number - images.start
+                one = [part[place : place + 1] for part in parts]
+                patches = patch_features(one, neighbourhood=True).reshape(prod(grid), -1)
+                nearest, found = search(patches)
+                farthest = found.argmax()
+                distances[number] = found.reshape(grid)
+                weight = self._weight(patches[farthest], self.memory_[nearest[farthest]])
+                scores[number] = weight * found[farthest]
         return distances, scores
 
     def _weight(self, patch: np.ndarray, neighbour: np.ndarray) -> float:

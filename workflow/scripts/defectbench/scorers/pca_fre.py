@@ -1,13 +1,25 @@
 """FRE: squared error between a feature and its reconstruction from principal components."""
 
+from collections.abc import Sequence
+from math import prod
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.scorers import linear_algebra
-from defectbench.scorers.base import Features, Scorer, layer_list, map_list
+from defectbench.scorers.base import (
+    Features,
+    Layer,
+    Scorer,
+    image_blocks,
+    layer_list,
+    map_list,
+)
 from defectbench.scorers.grids import bilinear, finest_grid
+from defectbench.scorers.kernels import kernel_components, reconstruction_error
+from defectbench.scorers.matrices import block_scores
+from defectbench.scorers.sizes import components_bytes, refuse_too_large
 
 INNER_FOLDS = 5
 
@@ -73,25 +85,30 @@ class PcaFre(Scorer):
 
     def fit(self, X: Features) -> Self:
         """Learn mean and components of each layer; see `Scorer.fit`."""
-        layers = layer_list(X) if isinstance(X, np.ndarray) else map_list(X)
+        layers = map_list(X) if isinstance(X, list) else layer_list(X)
+        refuse_too_large(self, X)
         share = float(self.variance)
-        matrices = map(_flat, layers)
-        analyses = [linear_algebra.principal_components(each, keep=share) for each in matrices]
+        analyses = [linear_algebra.principal_components(layer, keep=share) for layer in layers]
         self.mean_ = [analysis.mean for analysis in analyses]
         self.components_ = [analysis.components for analysis in analyses]
+        self.analysis_ = max(analysis.analysis for analysis in analyses)  # randomised if one is
         self.layer_means_ = np.ones(1)
         if len(layers) > 1:
             self.layer_means_ = np.array([held_out_mean(layer, share) for layer in layers])
         return self
 
+    def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
+        """That of the components, and of folds within; see `Scorer.fit_bytes`."""
+        within = 5 * 8 * shapes[0][0] ** 2 if len(shapes) > 1 else 0
+        return components_bytes(shapes) + within
+
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Sum or maximum of the map; see `Scorer.anomaly_score`."""
-        layers = layer_list(X)
         if self._scores_the_map():
-            return self.score_and_map(X)[0]
-        coordinates, squared_norm = linear_algebra.project(_flat(layers[0]), self._analyses()[0])
-        # rounding may leave a perfectly reconstructed feature just below 0
-        return np.maximum(squared_norm - (coordinates**2).sum(axis=1), 0)
+            map_list(X)
+            return np.concatenate([self._score(self._map(parts)) for _, parts in image_blocks(X)])
+        (analysis,) = self._analyses()
+        return block_scores(X, lambda block: linear_algebra.squared_error(block, analysis))
 
     def anomaly_map(self, X: Features) -> np.ndarray:
         """Squared residual at each position; see `Scorer.anomaly_map`.
@@ -99,7 +116,18 @@ class PcaFre(Scorer):
         Of one layer: on its own grid, in squared units of the feature. Of several: without unit,
         on average 1 for held-out defect-free images.
         """
-        layers = map_list(X)
+        map_list(X)
+        return np.concatenate([self._map(parts) for _, parts in image_blocks(X)])
+
+    def score_and_map(self, X: Features) -> tuple[np.ndarray, np.ndarray]:
+        """Both from one map; see `Scorer.score_and_map`."""
+        if not self._scores_the_map():
+            return super().score_and_map(X)
+        maps = self.anomaly_map(X)
+        return self._score(maps), maps
+
+    def _map(self, layers: list[np.ndarray]) -> np.ndarray:
+        """The map of a block of images."""
         analyses = self._analyses()
         if len(layers) == 1:
             return linear_algebra.squared_residual(layers[0], analyses[0]).astype(np.float32)
@@ -110,14 +138,10 @@ class PcaFre(Scorer):
             combined += bilinear(linear_algebra.squared_residual(layer, analysis) / scale, grid)
         return combined
 
-    def score_and_map(self, X: Features) -> tuple[np.ndarray, np.ndarray]:
-        """Both from one map; see `Scorer.score_and_map`."""
-        if not self._scores_the_map():
-            return super().score_and_map(X)
-        maps = self.anomaly_map(X)
+    def _score(self, maps: np.ndarray) -> np.ndarray:
         if self.image_score == "max":
-            return maps.max(axis=(1, 2)).astype(np.float64), maps
-        return maps.sum(axis=(1, 2), dtype=np.float64), maps
+            return maps.max(axis=(1, 2)).astype(np.float64)
+        return maps.sum(axis=(1, 2), dtype=np.float64)
 
     def _scores_the_map(self) -> bool:
         """The sum of one layer's map is known without it."""
@@ -127,11 +151,7 @@ class PcaFre(Scorer):
         return list(map(linear_algebra.Components, self.mean_, self.components_))
 
 
-def _flat(layer: np.ndarray) -> np.ndarray:
-    return layer.reshape(len(layer), -1)
-
-
-def held_out_mean(layer: np.ndarray, share: float) -> float:
+def held_out_mean(layer: Layer, share: float) -> float:
     """Mean squared residual per channel and position of images that were held out in turn.
 
     Inner products are all it takes, and those of every fold are part of one matrix.
@@ -150,13 +170,12 @@ def held_out_mean(layer: np.ndarray, share: float) -> float:
     """
     if len(layer) < 3:
         raise InputError(f"several layers need at least 3 training images, there are {len(layer)}")
-    X = _flat(layer)
-    products = linear_algebra.inner_products(X, X.mean(axis=0, dtype=np.float64))
-    images = np.arange(len(X))
+    products = linear_algebra.inner_products(layer, linear_algebra.mean_image(layer))
+    images = np.arange(len(layer))
     error = 0.0
-    for members in np.array_split(images, min(INNER_FOLDS, len(X))):
+    for members in np.array_split(images, min(INNER_FOLDS, len(layer))):
         rest = np.delete(images, members)
-        components = linear_algebra.kernel_components(products[np.ix_(rest, rest)], share)
+        components = kernel_components(products[np.ix_(rest, rest)], share)
         own, kernel = products[members, members], products[np.ix_(members, rest)]
-        error += linear_algebra.reconstruction_error(own, kernel, components).sum()
-    return float(error) / X.size
+        error += reconstruction_error(own, kernel, components).sum()
+    return float(error) / prod(layer.shape)

@@ -1,12 +1,14 @@
 """DFM: negative log likelihood of principal components under a Gaussian."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from defectbench.scorers.base import Features, Scorer
 from defectbench.scorers.linear_algebra import Components, principal_components, project
-from defectbench.scorers.matrices import as_matrix
+from defectbench.scorers.matrices import block_scores, matrix_blocks, matrix_shape
+from defectbench.scorers.sizes import components_bytes, refuse_too_large
 
 
 class PcaGaussian(Scorer):
@@ -52,15 +54,27 @@ class PcaGaussian(Scorer):
 
     def fit(self, X: Features) -> Self:
         """Learn components and the variances along them; see `Scorer.fit`."""
-        matrix = as_matrix(X)
-        analysis = principal_components(matrix, keep=float(self.variance))
-        self.mean_, self.components_ = analysis
-        coordinates, _ = project(matrix, analysis)
-        self.variances_ = (coordinates**2).sum(axis=0) / (len(matrix) - 1)
+        refuse_too_large(self, X)
+        analysis = principal_components(X, keep=float(self.variance))
+        self.mean_, self.components_, self.analysis_ = analysis
+        squared_sum = np.zeros(len(self.components_))
+        for _, block in matrix_blocks(X):
+            coordinates, _ = project(block, analysis)
+            squared_sum += (coordinates**2).sum(axis=0)
+        self.variances_ = squared_sum / (matrix_shape(X)[0] - 1)
         return self
+
+    def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
+        """That of the components; see `Scorer.fit_bytes`."""
+        return components_bytes(shapes)
 
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Negative log likelihood; see `Scorer.anomaly_score`."""
-        coordinates, _ = project(as_matrix(X), Components(self.mean_, self.components_))
+        components = Components(self.mean_, self.components_)
         constant = np.log(2 * np.pi * self.variances_).sum()
-        return ((coordinates**2 / self.variances_).sum(axis=1) + constant) / 2
+
+        def score(block: np.ndarray) -> np.ndarray:
+            coordinates, _ = project(block, components)
+            return ((coordinates**2 / self.variances_).sum(axis=1) + constant) / 2
+
+        return block_scores(X, score)

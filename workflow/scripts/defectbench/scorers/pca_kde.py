@@ -1,5 +1,6 @@
 """DFKDE: principal components, then a Gaussian kernel density estimate."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -7,7 +8,8 @@ import numpy as np
 from defectbench.errors import InputError
 from defectbench.scorers.base import Features, Scorer
 from defectbench.scorers.linear_algebra import Components, principal_components, project
-from defectbench.scorers.matrices import as_matrix
+from defectbench.scorers.matrices import block_scores, matrix_shape
+from defectbench.scorers.sizes import components_bytes, refuse_too_large
 
 SCORE_BLOCK = 1024
 
@@ -68,29 +70,32 @@ class PcaKde(Scorer):
 
     def fit(self, X: Features) -> Self:
         """Learn components, scale and density; see `Scorer.fit`."""
-        X = as_matrix(X)
-        if len(X) < self.fewest_images:
+        n_images, _ = matrix_shape(X)
+        if n_images < self.fewest_images:
             raise InputError(
                 f"components: {self.components} need at least {self.fewest_images} training "
-                f"images, there are {len(X)}"
+                f"images, there are {n_images}"
             )
+        refuse_too_large(self, X)
         analysis = principal_components(X, keep=self.components)
-        self.mean_, self.components_ = analysis
-        reduced, _ = project(X, analysis)
+        self.mean_, self.components_, self.analysis_ = analysis
+        reduced = self._reduce(X)
         # as published; it only adds a constant to the log density and changes no ranking
         self.max_norm_ = np.sqrt((reduced**2).sum(axis=1).max())
         scaled = reduced / self.max_norm_
-        bandwidth = len(X) ** (-1 / (self.components + 4))
+        bandwidth = n_images ** (-1 / (self.components + 4))
         covariance = np.atleast_2d(np.cov(scaled, rowvar=False)) * bandwidth**2
         self.whitening_ = np.linalg.inv(np.linalg.cholesky(covariance))
         self.points_ = scaled @ self.whitening_.T
         return self
 
+    def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
+        """That of the components, and of some exponents per image; see `Scorer.fit_bytes`."""
+        return components_bytes(shapes) + 3 * 8 * SCORE_BLOCK * shapes[0][0]
+
     def log_density(self, X: Features) -> np.ndarray:
         """Natural logarithm of the estimated density: float64, (n_images,)."""
-        X = as_matrix(X)
-        reduced, _ = project(X, Components(self.mean_, self.components_))
-        queries = reduced / self.max_norm_ @ self.whitening_.T
+        queries = self._reduce(X) / self.max_norm_ @ self.whitening_.T
         dimensions = len(self.whitening_)
         log_norm = (
             np.log(np.diag(self.whitening_)).sum()
@@ -109,6 +114,11 @@ class PcaKde(Scorer):
         """The density of features divided by m is m^d times theirs; see `Scorer.scale_shift`."""
         shift = np.log(self.max_norm_) - np.log(reference.max_norm_)
         return float(len(self.components_) * shift)
+
+    def _reduce(self, X: Features) -> np.ndarray:
+        """Coordinates on the components: float64, (n_images, components)."""
+        components = Components(self.mean_, self.components_)
+        return block_scores(X, lambda block: project(block, components)[0])
 
     def _log_kernel_sum(self, queries: np.ndarray) -> np.ndarray:
         """Logarithm of the summed kernels, without underflow far from every training image."""

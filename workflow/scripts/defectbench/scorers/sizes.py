@@ -3,19 +3,24 @@
 from collections.abc import Sequence
 from math import prod
 
-from defectbench.memory import refuse_beyond_memory
-from defectbench.scorers.base import BLOCK_BYTES, Features, Scorer, layer_list
+from defectbench.memory import memory_limit, refuse_beyond_memory
+from defectbench.scorers.base import Features, Scorer, layer_list
+from defectbench.scorers.linear_algebra import analysis_bytes
+from defectbench.scorers.randomised_pca import least_bytes
+
+REMEDY = "use fewer training images, a layer that is smaller or pooled, or another detector"
 
 
-def reading_bytes(shapes: Sequence[tuple[int, ...]]) -> int:
-    """Memory for features on their way through a scorer, in bytes.
-
-    Small ones are in memory whole, those of a fold and of the test images once more; of large ones
-    there are some blocks, as read and in float64.
-    """
-    return 6 * min(BLOCK_BYTES, 4 * sum(map(prod, shapes)))
-
-
-def refuse_too_large(scorer: Scorer, X: Features, remedy: str) -> None:
+def refuse_too_large(scorer: Scorer, X: Features, remedy: str = REMEDY) -> None:
     """Refuse to fit what cannot be fitted; see `memory.refuse_beyond_memory`."""
     refuse_beyond_memory(scorer.fit_bytes([layer.shape for layer in layer_list(X)]), remedy)
+
+
+def components_bytes(shapes: Sequence[tuple[int, ...]]) -> int:
+    """Memory for the principal components of each layer in turn, in bytes.
+
+    Where it is beyond what there is, the randomised analysis takes over, with the least it needs.
+    """
+    sizes = [(shape[0], prod(shape[1:])) for shape in shapes]
+    exact = sum(analysis_bytes(*size) for size in sizes)
+    return exact if exact <= memory_limit() else sum(least_bytes(*size) for size in sizes)

@@ -121,11 +121,13 @@ class KernelPcaFre(Graph):
 
 
 class Mahalanobis(Graph):
-    """Squared Mahalanobis distance."""
+    """Squared Mahalanobis distance: along the kept directions, and along all others together."""
 
     def forward(self, features: list[torch.Tensor]) -> Scored:
         centred = as_matrix(features) - self.mean
-        return ((centred @ self.precision) * centred).sum(1), None
+        squared = (centred @ self.directions.double().T) ** 2
+        rest = ((centred**2).sum(1) - squared.sum(1)).clamp(min=0)
+        return squared @ self.weights + self.rest_weight * rest, None
 
 
 class NearestNeighbour(Graph):
@@ -133,7 +135,8 @@ class NearestNeighbour(Graph):
 
     def __init__(self, arrays: Arrays, parameters: dict) -> None:
         super().__init__({})
-        self.squared_distances = SquaredDistances(arrays["points"])
+        points = arrays["points"]  # as they lay on disk, maps may have kept their shape
+        self.squared_distances = SquaredDistances(points.reshape(len(points), -1))
         self.neighbours = parameters.get("neighbours", 1)
 
     def forward(self, features: list[torch.Tensor]) -> Scored:
