@@ -38,7 +38,7 @@ SPREADS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
 
 
 def shuffled_or_grouped(scorer: Scorer, X: np.ndarray, groups: Sequence[str]) -> np.ndarray:
-    return held_out(scorer, X, folds(groups, N_FOLDS, 42)).scores
+    return held_out(scorer, X, folds(groups, N_FOLDS, 42))
 
 
 def warned(scorer: Scorer, X: np.ndarray, scores: np.ndarray) -> bool:

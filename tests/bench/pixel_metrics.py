@@ -22,11 +22,9 @@ from tabulate import tabulate
 from defectbench.evaluation.pixel_intervals import pixel_intervals
 from defectbench.evaluation.pixel_metrics import (
     LIMITS,
-    TOUCHING_CORNERS,
-    collect_pixels,
     pixel_metrics,
-    rank_pixels,
 )
+from defectbench.evaluation.pixel_ranks import TOUCHING_CORNERS, collect_pixels, rank_pixels
 from defectbench.scorers.grids import bilinear
 from defectbench.storage import write_text
 

@@ -75,7 +75,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
             method = name + "_" + "".join(str(value) for value in parameters.values())
             scorer = scorer_class(name)(**parameters).fit(train)
             scores = scorer.anomaly_score(test)
-            of_train = held_out(scorer, train, np.array_split(np.arange(240), 5)).scores
+            of_train = held_out(scorer, train, np.array_split(np.arange(240), 5))
             cells.append(
                 made_results.write_cell(
                     root, "large", category, (method, "given"), images, scores, of_train

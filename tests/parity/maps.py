@@ -19,12 +19,10 @@ import numpy as np
 from items import Item
 
 from defectbench.evaluation.pixel_metrics import (
-    PixelScores,
-    collect_pixels,
     pixel_metrics,
     pro_curve,
-    rank_pixels,
 )
+from defectbench.evaluation.pixel_ranks import PixelScores, collect_pixels, rank_pixels
 from defectbench.images.index import read_index
 from defectbench.images.masks import read_mask
 from defectbench.scorers.grids import bilinear

@@ -18,7 +18,7 @@ RANDOM = np.random.default_rng(42)
 
 def checked(scorer: Scorer, X: np.ndarray, groups: list[str]) -> dict:
     scorer.fit(X)
-    scores = held_out(scorer, X, folds(groups, 5, seed=42)).scores
+    scores = held_out(scorer, X, folds(groups, 5, seed=42))
     return check_held_out(scorer, X, groups, scores, 5)
 
 
@@ -98,7 +98,7 @@ def test_only_whole_groups_promise_the_rate_that_new_tiles_get(scorer: Scorer):
     scorer.fit(X)
     rates = {}
     for name, kept in (("shuffled", [""] * len(groups)), ("grouped", groups)):
-        found = held_out(scorer, X, folds(kept, 5, seed=42)).scores
+        found = held_out(scorer, X, folds(kept, 5, seed=42))
         threshold = threshold_at_false_positive_rate(found, 0.05)
         rates[name] = (scorer.anomaly_score(new) >= threshold).mean()
     assert rates["shuffled"] > 0.2

@@ -8,16 +8,15 @@ import torch
 from PIL import Image
 
 from defectbench.errors import InputError
+from defectbench.evaluation.map_geometry import pixel_threshold
 from defectbench.evaluation.pixel_intervals import LevelCurves, curve_levels, pixel_intervals
 from defectbench.evaluation.pixel_metrics import (
-    collect_pixels,
     defect_pixel_metrics,
     figures_at,
     pixel_metrics,
-    pixel_threshold,
     pro_curve,
-    rank_pixels,
 )
+from defectbench.evaluation.pixel_ranks import collect_pixels, rank_pixels
 from defectbench.images.masks import read_mask
 from defectbench.scorers.grids import bilinear
 

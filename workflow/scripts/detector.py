@@ -12,6 +12,7 @@ from defectbench.deployment.proof import measured_cost, prove
 from defectbench.errors import InputError, job_log
 from defectbench.features.backbones import load_backbone
 from defectbench.features.taps import Tap
+from defectbench.map_file import open_maps
 from defectbench.provenance import file_sha256, library_versions
 from defectbench.records import (
     Specification,
@@ -20,7 +21,7 @@ from defectbench.records import (
     read_scores,
     read_specified,
 )
-from defectbench.storage import atomic_path, read_arrays, write_json
+from defectbench.storage import atomic_path, write_json
 
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "onnxscript", "pillow", "timm", "torch", "torchvision")
 
@@ -50,7 +51,7 @@ def detector_module(arrays: dict, cell: Benchmarked, weights: str) -> DetectorMo
     )
 
 
-with job_log(snakemake.log[0]):
+with job_log(snakemake.log[0]), open_maps(snakemake.input.maps) as (maps, _):
     given, params, names = snakemake.input, snakemake.params, dict(snakemake.wildcards)
     torch.set_num_threads(snakemake.threads)
     arrays, specification = read_specified(given.model)
@@ -61,7 +62,7 @@ with job_log(snakemake.log[0]):
         read_metrics(given.metrics),
         read_scores(given.scores),
         read_held_out(given.held_out),
-        read_arrays(given.maps)[0],
+        maps,
     )
     model = onnx_model(detector_module(arrays, cell, given.weights))
     weights_sha256 = specification["weights_sha256"]

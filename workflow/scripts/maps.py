@@ -5,18 +5,19 @@ from pathlib import Path
 from defectbench.errors import job_log
 from defectbench.evaluation.map_geometry import MapScale
 from defectbench.images.index import read_index
-from defectbench.records import read_metrics, read_scores, read_specified
+from defectbench.map_file import open_maps
+from defectbench.records import read_metrics, read_scores
 from defectbench.reports.pictures import Picture, choose_pictures, draw_image, file_names, verdicts
 from defectbench.storage import atomic_path, read_json, write_json
 
-with job_log(snakemake.log[0]):
+with job_log(snakemake.log[0]), open_maps(snakemake.input.maps) as (stored, _):
     given, folder = snakemake.input, Path(snakemake.output.pictures)
     category = Path(given.category)
     metrics, pixels = read_metrics(given.metrics), read_json(given.pixel_metrics)
     threshold, specification = metrics["thresholds"]["honest"], metrics["specification"]
     scale = MapScale(pixels["typical_level"], pixels["pixel_threshold"])
     masked = {row.path: row for row in read_index(given.index) if row.mask}
-    test, maps = read_scores(given.scores), read_specified(given.maps)[0].get("test")
+    test, maps = read_scores(given.scores), stored.get("test")
     judged = verdicts(test, threshold)
     if maps is None:
         pictures = []
@@ -28,7 +29,8 @@ with job_log(snakemake.log[0]):
     entries = []
     for name, (row, why) in zip(names, pictures, strict=True):
         path = test.paths[row]
-        panels = draw_image(category, path, masked.get(path), specification, maps[row], scale)
+        anomaly_map = maps[row]
+        panels = draw_image(category, path, masked.get(path), specification, anomaly_map, scale)
         with atomic_path(folder / name) as part:
             panels.save(part, "WEBP", quality=75, method=4)
         entries.append(
@@ -39,7 +41,7 @@ with job_log(snakemake.log[0]):
                 "defect": str(test.defects[row]),
                 "verdict": judged[row],
                 "anomaly_score": float(test.scores[row]),
-                "map_maximum": float(maps[row].max()),
+                "map_maximum": float(anomaly_map.max()),
             }
         )
     write_json(

@@ -8,16 +8,19 @@ from defectbench.evaluation.map_geometry import map_scale
 from defectbench.evaluation.pixel_figures import check_finite, pixel_figures
 from defectbench.images.index import read_index
 from defectbench.images.resizing import SQUASH
-from defectbench.records import read_scores, read_specified, with_code
+from defectbench.map_file import open_maps
+from defectbench.records import read_scores, with_code
 from defectbench.storage import write_json
 
-with job_log(snakemake.log[0]):
+with (
+    job_log(snakemake.log[0]),
+    open_maps(snakemake.input.maps) as (maps, specification),
+):
     given, params, names = snakemake.input, snakemake.params, dict(snakemake.wildcards)
     # the scores know the groups that the dataset's settings name, the index those of its source
     groups = read_scores(given.scores).groups
     test = [row for row in read_index(given.index) if row.split == "test"]
     test = [replace(row, group=group) for row, group in zip(test, groups, strict=True)]
-    maps, specification = read_specified(given.maps)
     for stored in maps.values():
         check_finite(given.maps, stored)
     typical, threshold = map_scale(maps.get("held_out"), params.false_positive_rate)
@@ -30,6 +33,7 @@ with job_log(snakemake.log[0]):
         threshold,
         params.seed,
         names["category"],
+        Path(snakemake.output.metrics).parent,
     )
     write_json(
         snakemake.output.metrics,

@@ -9,6 +9,7 @@ from defectbench.errors import job_log
 from defectbench.evaluation.scoring import fit_and_score
 from defectbench.features.feature_file import read_layers
 from defectbench.images.index import dataset_digest, group_notes, read_grouped_index
+from defectbench.map_file import create_maps
 from defectbench.progress import warn
 from defectbench.provenance import peak_memory_mb
 from defectbench.scorers import scorer_class
@@ -27,10 +28,6 @@ with job_log(snakemake.log[0]):
 
     scorer = scorer_class(params.scorer)(**params.parameters)
     groups = [row.group for row in train]
-    found = fit_and_score(
-        scorer, X_train, X_test, groups, params.trimmed, params.folds, params.seed
-    )
-
     trimmed = {"trimmed": params.trimmed} if params.trimmed else {}
     made |= {
         "scorer": params.scorer,
@@ -41,11 +38,14 @@ with job_log(snakemake.log[0]):
         "dataset_sha256": dataset_digest(index),
     }
     specification = records.with_code(made, "scorer", params.code["code"])
+    settings = (params.trimmed, params.folds, params.seed)
+    with create_maps(output.maps, specification) as maps:
+        found = fit_and_score(scorer, X_train, X_test, groups, *settings, maps)
+
     records.write_specified(output.model, scorer.to_arrays(), specification)
     records.write_scores(output.scores, test, found.scores)
     kept = [train[row] for row in found.left]
     records.write_held_out(output.held_out, kept, found.folds, found.held_out)
-    records.write_specified(output.maps, found.maps, specification)
     left_out = np.setdiff1d(np.arange(len(train)), found.left)
     notes = group_notes(index) if any(row.group for row in kept) or params.groups else []
     check = found.check | {"warnings": found.check["warnings"] + notes}

@@ -35,6 +35,15 @@ def _storage_errno(error: BaseException) -> int | None:
     return int(of_hdf5[1]) if of_hdf5 else getattr(error, "errno", None)
 
 
+def is_about_memory(error: BaseException) -> bool:
+    """Whether an error says that there is too little memory, in NumPy's words or in PyTorch's."""
+    return (
+        isinstance(error, MemoryError)
+        or _storage_errno(error) == errno.ENOMEM
+        or "can't allocate memory" in str(error)
+    )
+
+
 def error_lines(text: str) -> str:
     """The line with which a job's log ends by an `InputError`, and those that continue it.
 
@@ -54,7 +63,9 @@ def error_lines(text: str) -> str:
 
 @contextlib.contextmanager
 def job_log(path: str | Path) -> Iterator[None]:
-    """Write what a job prints to its log file; end the job with one line on an `InputError`.
+    """Write what a job prints to its log file; end the job with one line where a user can help.
+
+    That is on an `InputError`, without room on a disk and without memory.
 
     Parameters
     ----------
@@ -76,5 +87,14 @@ def job_log(path: str | Path) -> Iterator[None]:
                 advice = "mend that and run the same command again"
                 print(f"error: {where}{STORAGE[_storage_errno(error)]}; {advice}", file=log)
                 os._exit(1)  # HDF5 crashes when it closes a file that it could not write
+            if is_about_memory(error):
+                job = str(Path(path).with_suffix("")).removeprefix("logs/")
+                wanted = f" ({str(error).splitlines()[0]})" if str(error) else ""
+                advice = (
+                    "give it more memory (`ulimit -v`, a cluster's mem_mb), or let it do less: "
+                    "fewer or smaller images, a coarser layer, another detector"
+                )
+                print(f"error: {job}: out of memory{wanted}; {advice}", file=log)
+                sys.exit(1)
             traceback.print_exc(file=log)
             sys.exit(1)

@@ -77,9 +77,8 @@ def write_specified(
 ) -> None:
     """Store arrays with the specification of the model that they are, or that made them.
 
-    ``model.h5`` holds a fitted scorer's `to_arrays`; ``maps.h5`` anomaly maps, float32, (n_images,
-    rows, columns), by ``test`` and ``held_out``, none of a detector that does not localize;
-    ``replicates.h5`` the bootstrap's replicates by metric.
+    ``model.h5`` holds a fitted scorer's `to_arrays`; ``replicates.h5`` the bootstrap's replicates
+    by metric.
     """
     write_arrays(path, arrays, {"specification": specification})
 

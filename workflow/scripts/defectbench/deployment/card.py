@@ -48,7 +48,8 @@ class Benchmarked(NamedTuple):
     test, held_out
         Scores of test images, and of the training images that trimming left.
     maps
-        ``test`` and ``held_out``: (n_images, rows, columns); empty without localization.
+        ``test`` and ``held_out``: (n_images, rows, columns), in memory or as HDF5 datasets; empty
+        without localization.
     """
 
     images: Path

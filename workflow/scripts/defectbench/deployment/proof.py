@@ -59,8 +59,8 @@ def prove(
     files
         Test images.
     scores, maps
-        Of the benchmark, in the order of the images; maps are (n_images, height, width), None
-        where there are none to compare with.
+        Of the benchmark, in the order of the images; maps are (n_images, height, width), in
+        memory or as an HDF5 dataset, None where there are none to compare with.
     threads
         That decode the images.
 
@@ -78,16 +78,20 @@ def prove(
         If an image cannot be read, or a score, a map or a verdict differs by more than rounding.
     """
     images = decoded_images(files, detector.metadata, threads)
-    answers = [detector.score(image.pixels[None]) for image in images]
-    found = np.concatenate([answer.scores for answer in answers])
-    verdicts = np.concatenate([answer.defective for answer in answers])
+    found, verdicts = np.empty(len(scores)), np.empty(len(scores), bool)
+    deviations, levels = np.empty((2, len(scores)), np.float32)
+    for number, image in enumerate(images):
+        answer = detector.score(image.pixels[None])
+        found[number], verdicts[number] = answer.scores[0], answer.defective[0]
+        if maps is not None:
+            own = maps[number]
+            deviations[number] = np.abs(answer.maps[0] - own).max()
+            levels[number] = np.abs(own).max()
     shares = np.abs(found - scores) / allowed_deviation(scores, detector.metadata["tolerance"])
     _check_scores(shares, found, scores)
     threshold = detector.metadata["threshold"]["value"]
     _check_verdicts(verdicts, found >= threshold)
-    deviation = None
-    if maps is not None:
-        deviation = _map_deviation(np.concatenate([answer.maps for answer in answers]), maps)
+    deviation = None if maps is None else _map_deviation(deviations, levels)
     return {
         "images": len(scores),
         "largest_deviation": float(np.abs(found - scores).max()),
@@ -117,9 +121,9 @@ def _check_verdicts(verdicts: np.ndarray, expected: np.ndarray) -> None:
         )
 
 
-def _map_deviation(found: np.ndarray, maps: np.ndarray) -> float:
+def _map_deviation(deviations: np.ndarray, levels: np.ndarray) -> float:
     """Largest deviation of a map, as a share of the largest value of all maps."""
-    deviation = float(np.abs(found - maps).max() / np.abs(maps).max())
+    deviation = float(deviations.max() / levels.max())
     if not deviation <= OF_LARGEST:
         raise InputError(
             f"the exported detector's maps deviate from the benchmark's by {deviation:.1e} of the "

@@ -1,13 +1,22 @@
 """Held-out scores: folds of the training images, scores of each by the others, and trimming."""
 
 import copy
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.scorers.base import Features, Scorer, number_of_images, take_images
+from defectbench.evaluation.spool import Spool
+from defectbench.scorers.base import (
+    Features,
+    Scorer,
+    image_blocks,
+    number_of_images,
+    take_images,
+)
+
+MOST_MAPS = 1024
+"""Images whose maps are made at once: 268 MB of maps of 256²."""
 
 
 def folds(groups: Sequence[str], n_folds: int, seed: int) -> list[np.ndarray]:
@@ -60,24 +69,28 @@ def _members(groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     return np.bincount(members), members
 
 
-class HeldOut(NamedTuple):
-    """What `held_out` finds for every training image.
+def scores_and_maps(scorer: Scorer, X: Features) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Scores and anomaly maps of images, block by block.
 
-    Attributes
-    ----------
-    scores
-        float64, (n_images,).
-    maps
-        float32, (n_images, height, width); None unless asked for.
+    Yields
+    ------
+    rows : slice
+        Of the images of a block, in their order.
+    scores : ndarray
+        float64, (n_rows,).
+    maps : ndarray
+        float32, (n_rows, height, width).
     """
-
-    scores: np.ndarray
-    maps: np.ndarray | None
+    for rows, parts in image_blocks(X):
+        for start in range(rows.start, rows.stop, MOST_MAPS):
+            own = slice(start, min(start + MOST_MAPS, rows.stop))
+            layers = [part[own.start - rows.start : own.stop - rows.start] for part in parts]
+            yield own, *scorer.score_and_map(layers if isinstance(X, list) else layers[0])
 
 
 def held_out(
-    scorer: Scorer, X: Features, folds: list[np.ndarray], *, maps: bool = False
-) -> HeldOut:
+    scorer: Scorer, X: Features, folds: list[np.ndarray], maps: Spool | None = None
+) -> np.ndarray:
     """Score every training image by the scorer fitted on the other folds.
 
     Parameters
@@ -89,7 +102,13 @@ def held_out(
     folds
         Rows of each fold; together every row once.
     maps
-        Whether anomaly maps are wanted too.
+        Takes the anomaly map of each image, float32, (height, width), fold by fold; None where
+        they are not wanted.
+
+    Returns
+    -------
+    ndarray
+        float64, (n_images,).
 
     Raises
     ------
@@ -104,22 +123,20 @@ def held_out(
             f"scorer needs {scorer.fewest_images}; smaller groups or more parts are needed"
         )
     scores = np.empty(n_images)
-    found: list[np.ndarray] = []
     of_the_others = copy.copy(scorer)
     for members in folds:
         rest = np.setdiff1d(np.arange(n_images), members)
         own = take_images(X, members)
         of_the_others.fit(take_images(X, rest))
-        if maps:
-            scores[members], own_maps = of_the_others.score_and_map(own)
-            found.append(own_maps)
-        else:
+        if maps is None:
             scores[members] = of_the_others.anomaly_score(own)
+        else:
+            for rows, own_scores, own_maps in scores_and_maps(of_the_others, own):
+                scores[members[rows]] = own_scores
+                for own_map in own_maps:
+                    maps.append(own_map)
         scores[members] += of_the_others.scale_shift(scorer)
-    if not maps:
-        return HeldOut(scores, None)
-    order = np.argsort(np.concatenate(folds))
-    return HeldOut(scores, np.concatenate(found)[order])
+    return scores
 
 
 def rows_left(
@@ -155,7 +172,7 @@ def rows_left(
         If the images are too few for the scorer.
     """
     split = folds(groups, n_folds, seed)
-    return trim(held_out(scorer.fit(X), X, split).scores, share)
+    return trim(held_out(scorer.fit(X), X, split), share)
 
 
 def trim(held_out_scores: np.ndarray, share: float) -> np.ndarray:

@@ -13,7 +13,14 @@ import numpy as np
 from defectbench.evaluation.bootstrap import independent_images
 from defectbench.evaluation.held_out import contiguous_folds, held_out
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
-from defectbench.scorers.base import Features, Scorer, number_of_images
+from defectbench.scorers.base import (
+    BLOCK_BYTES,
+    Features,
+    Layer,
+    Scorer,
+    image_blocks,
+    number_of_images,
+)
 
 FEWEST_IMAGES = 40
 """With fewer images nothing is said: their scores differ much from one split to the next."""
@@ -32,10 +39,15 @@ SIGNIFICANCE = 0.001
 NEIGHBOUR_SIGNS = ("nearest_neighbour_ratio", "near_duplicates")
 RATES = ("shuffled_rate", "contiguous_rate")
 BLOCK = 1024
+"""Images whose distances to all others are computed at once, unless their features are large."""
+
+MOST_BYTES = 4 * BLOCK_BYTES
+"""Of the features of these images: the more there are, the fewer times all others are read."""
+
 ADVICE = "if several images show one part, set `groups` of the dataset"
 
 
-def near_duplicates(X: np.ndarray) -> tuple[float, float]:
+def near_duplicates(X: Layer) -> tuple[float, float]:
     """How much closer the nearest image is than the farther neighbours let expect.
 
     In an even spread of D dimensions, the ball around a point up to its first neighbour has a share
@@ -48,7 +60,7 @@ def near_duplicates(X: np.ndarray) -> tuple[float, float]:
     Parameters
     ----------
     X
-        Features of more than 20 training images, (n_images, n_dimensions).
+        Features of one layer of more than 20 training images.
 
     Returns
     -------
@@ -98,7 +110,7 @@ def contiguous_jump(
         Whether the rise is more than chance explains.
     """
     n_images = number_of_images(X)
-    scores = held_out(scorer, X, contiguous_folds(n_images, n_folds)).scores
+    scores = held_out(scorer, X, contiguous_folds(n_images, n_folds))
     threshold = threshold_at_false_positive_rate(shuffled_scores, RATE)
     above = int((scores >= threshold).sum())
     # three standard deviations of a fair coin, each of which is 0.5 / √n
@@ -170,14 +182,27 @@ def check_held_out(
     return found
 
 
-def _neighbour_distances(X: np.ndarray, count: int) -> np.ndarray:
-    """Euclidean distances from each row to its nearest other ones, ascending."""
-    vectors = X.reshape(len(X), -1) - X.reshape(len(X), -1).mean(axis=0)
-    squared_norms = np.einsum("ij,ij->i", vectors, vectors)
-    nearest = []
-    for start in range(0, len(vectors), BLOCK):
-        rows = np.arange(start, min(start + BLOCK, len(vectors)))
-        squared = squared_norms[rows, None] + squared_norms - 2 * vectors[rows] @ vectors.T
-        squared[np.arange(len(rows)), rows] = np.inf  # to itself
+def _neighbour_distances(X: Layer, count: int) -> np.ndarray:
+    """Euclidean distances from each image to its nearest other ones, ascending."""
+    total, squared_norms, nearest = 0, [], []
+    for _, (part,) in image_blocks(X):
+        total += _vectors(part).sum(axis=0)
+    mean = total / len(X)
+    for _, (part,) in image_blocks(X):
+        centred = _vectors(part) - mean
+        squared_norms.append(np.einsum("ij,ij->i", centred, centred))
+    norms = np.concatenate(squared_norms)
+    rows_at_once = max(1, min(BLOCK, MOST_BYTES // (4 * len(mean))))
+    for start in range(0, len(X), rows_at_once):
+        own = np.arange(start, min(start + rows_at_once, len(X)))
+        vectors = _vectors(X[start : own[-1] + 1]) - mean
+        squared = norms[own, None] + norms
+        for rows, (part,) in image_blocks(X):
+            squared[:, rows] -= 2 * vectors @ (_vectors(part) - mean).T
+        squared[np.arange(len(own)), own] = np.inf  # to itself
         nearest.append(np.sort(np.partition(squared, count - 1, axis=1)[:, :count], axis=1))
     return np.sqrt(np.maximum(np.concatenate(nearest).astype(np.float64), 0))
+
+
+def _vectors(features: np.ndarray) -> np.ndarray:
+    return features.reshape(len(features), -1)

@@ -1,12 +1,19 @@
 """Anomaly maps laid over their images, and placed on one scale for all images of a detector."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from defectbench.evaluation.pixel_metrics import pixel_threshold
+from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.images.resizing import CROP, SQUASH, middle, square_side
 from defectbench.scorers.grids import bilinear
+
+BLOCK_BYTES = 1 << 26
+"""Of anomaly maps that are read at once."""
+
+SAMPLED = 4096
+"""One of so many values of a block says where the median is looked for."""
 
 
 class MapScale(NamedTuple):
@@ -34,20 +41,75 @@ class MapScale(NamedTuple):
         )
 
 
+def map_blocks(maps: np.ndarray) -> Iterator[np.ndarray]:
+    """Maps in blocks of images; `maps` may be an HDF5 dataset, of which a block is read at once."""
+    step = max(1, BLOCK_BYTES // (maps.dtype.itemsize * int(np.prod(maps.shape[1:]))))
+    for start in range(0, len(maps), step):
+        yield maps[start : start + step]
+
+
 def map_scale(held_out_maps: np.ndarray | None, rate: float) -> MapScale:
     """Scale of a detector, from its maps of good images.
 
     Parameters
     ----------
     held_out_maps
-        Of defect-free images by models fitted without them, (n_images, rows, columns); None of a
-        detector that does not localize.
+        Of defect-free images by models fitted without them, (n_images, rows, columns), in memory
+        or as an HDF5 dataset; None of a detector that does not localize.
     rate
         Share of them that the pixel threshold may mark, 0 to 1.
     """
     if held_out_maps is None:
         return MapScale(None, None)
-    return MapScale(float(np.median(held_out_maps)), pixel_threshold(held_out_maps, rate))
+    return MapScale(median(held_out_maps), pixel_threshold(held_out_maps, rate))
+
+
+def pixel_threshold(held_out_maps: np.ndarray, rate: float) -> float:
+    """Lowest level that no more than a share of the held-out good images reaches anywhere.
+
+    Defined on images, not on pixels: a good part with one glowing spot is a false alarm, however
+    few its pixels are. Interpolation adds no higher value, so that maps of any resolution do.
+
+    Parameters
+    ----------
+    held_out_maps
+        As for `map_scale`.
+    rate
+        The share, 0 to 1, for the mark ``map >= threshold``.
+    """
+    maxima = [block.max(axis=(1, 2)) for block in map_blocks(held_out_maps)]
+    return threshold_at_false_positive_rate(np.concatenate(maxima), rate)
+
+
+def median(maps: np.ndarray) -> float:
+    """Median of all values, exact, as NumPy's; blocks are read twice.
+
+    A sample of each block's ascending values bounds the middle ones from both sides. What lies
+    between the bounds is a small share of all values, which is then kept.
+    """
+    samples, counts = [], []
+    for block in map_blocks(maps):
+        ascending = np.sort(block, axis=None)
+        samples.append(np.append(ascending[::SAMPLED], ascending[-1]))
+        counts.append(len(ascending))
+    ordered, middle = np.sort(np.concatenate(samples)), sum(counts) // 2
+    # of a block with k samples below a value, at most k SAMPLED values are below it; with k samples
+    # up to a value, its last one perhaps among them, more than (k - 2) SAMPLED are up to it
+    low = ordered[max(0, middle - 1) // SAMPLED]
+    high = ordered[min(len(ordered) - 1, middle // SAMPLED + 2 * len(counts))]
+    below, at_low, between = 0, 0, []
+    for block in map_blocks(maps):
+        below += int((block < low).sum())
+        at_low += int((block == low).sum())
+        between.append(block[(block > low) & (block < high)])
+    inside = np.sort(np.concatenate(between))
+
+    def at(rank: int) -> np.generic:
+        place = rank - below - at_low
+        return low if place < 0 else inside[place] if place < len(inside) else high
+
+    odd = sum(counts) % 2
+    return float(np.median(np.array([at(middle - 1 + odd), at(middle)])))
 
 
 def over_whole_image(

@@ -6,7 +6,8 @@ import numpy as np
 
 from defectbench.evaluation.bootstrap import resamples, smaller_class
 from defectbench.evaluation.intervals import percentile_interval
-from defectbench.evaluation.pixel_metrics import LIMITS, PixelScores, RankedPixels
+from defectbench.evaluation.pixel_metrics import LIMITS
+from defectbench.evaluation.pixel_ranks import PixelScores, RankedPixels
 
 LEVELS = 1000
 """Levels per criterion; between two neighbouring levels a resample's curve is taken as straight."""
@@ -69,7 +70,7 @@ class LevelCurves:
         self.background = np.array(
             [len(own) - np.searchsorted(own, levels, "left") for own in pixels.background], float
         )
-        self.background_size = np.array([len(own) for own in pixels.background])
+        self.background_size = pixels.background.sizes
         self.regions = np.bincount(pixels.region_image, minlength=n_images)
         self.defective = self.regions > 0
         cell = pixels.region_image[pixels.region] * n_bins

@@ -6,12 +6,11 @@ background's values are sorted by themselves, without their positions, which is 
 faster than ordering all pixels with their labels.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
-from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
+from defectbench.evaluation.pixel_ranks import PixelScores, RankedPixels, rank_pixels
 
 LIMITS = (0.3, 0.05)
 """False-positive rates up to which the per-region overlap is integrated."""
@@ -22,138 +21,6 @@ CURVE_RATES = np.unique(
     )
 )
 """Where the curve of the per-region overlap is kept: densest where defects are looked for."""
-
-TOUCHING_CORNERS = np.ones((3, 3), bool)
-
-
-@dataclass(frozen=True)
-class PixelScores:
-    """Scores of a test set's pixels; sorted, because no metric needs their places.
-
-    Attributes
-    ----------
-    background
-        Per image, the ascending scores of its defect-free pixels.
-    scores
-        Of all defective pixels, ascending, (n_pixels,).
-    region
-        Of each defective pixel, int32, (n_pixels,).
-    region_size
-        In pixels, (n_regions,).
-    region_image
-        Position of each region's image in `background`, (n_regions,).
-    """
-
-    background: list[np.ndarray]
-    scores: np.ndarray
-    region: np.ndarray
-    region_size: np.ndarray
-    region_image: np.ndarray
-
-    def of_images(self, images: Sequence[int]) -> "PixelScores":
-        """The same of some images alone."""
-        position = np.full(len(self.background), -1)
-        position[images] = np.arange(len(images))
-        kept_region = position[self.region_image] >= 0
-        kept_pixel = kept_region[self.region]
-        return PixelScores(
-            [self.background[image] for image in images],
-            self.scores[kept_pixel],
-            (np.cumsum(kept_region, dtype=np.int32) - 1)[self.region[kept_pixel]],
-            self.region_size[kept_region],
-            position[self.region_image[kept_region]],
-        )
-
-
-@dataclass(frozen=True)
-class RankedPixels:
-    """Where each defective pixel stands, from the lowest score to the highest.
-
-    Attributes
-    ----------
-    above, not_below
-        False-positive rates just above the pixel's score, and at it: equal unless a background
-        pixel has the same score. float64, (n_pixels,).
-    not_below_defective
-        Number of defective pixels of this or a higher score, (n_pixels,).
-    overlap
-        What the pixel adds to the mean per-region overlap: 1 / (pixels of its region × regions).
-    background
-        Number of background pixels.
-    """
-
-    above: np.ndarray
-    not_below: np.ndarray
-    not_below_defective: np.ndarray
-    overlap: np.ndarray
-    background: int
-
-
-def collect_pixels(images: Iterable[tuple[np.ndarray, np.ndarray | None]]) -> PixelScores:
-    """Sort the pixels of a test set into background and regions, image by image.
-
-    Parameters
-    ----------
-    images
-        Per image, its anomaly map, float (height, width), and its mask, bool of the same shape;
-        None for an image without defects. Sizes may differ between images.
-
-    Raises
-    ------
-    ValueError
-        If a mask has another shape than its map, or a score is not finite.
-    """
-    from scipy import ndimage  # where no image has a mask, half of what the job would import
-
-    background, scores, regions, sizes, owners = [], [], [], [], []
-    n_regions = 0
-    for image, (anomaly_map, mask) in enumerate(images):
-        if not np.isfinite(anomaly_map).all():
-            raise ValueError(f"the anomaly map of image {image} has scores that are not finite")
-        if mask is None:
-            background.append(np.sort(anomaly_map, axis=None))
-            continue
-        if mask.shape != anomaly_map.shape:
-            raise ValueError(f"image {image}: mask {mask.shape}, map {anomaly_map.shape}")
-        background.append(np.sort(anomaly_map[~mask]))
-        labelled, count = ndimage.label(mask, TOUCHING_CORNERS)
-        own = labelled[mask]
-        scores.append(anomaly_map[mask])
-        regions.append((own + (n_regions - 1)).astype(np.int32))
-        sizes.append(np.bincount(own, minlength=count + 1)[1:])
-        owners.append(np.full(count, image))
-        n_regions += count
-    if not scores:
-        none = np.empty(0, np.int32)
-        return PixelScores(background, np.empty(0, np.float32), none, none, none)
-    joined = np.concatenate(scores)
-    order = np.argsort(joined, kind="stable")
-    return PixelScores(
-        background,
-        joined[order],
-        np.concatenate(regions)[order],
-        np.concatenate(sizes),
-        np.concatenate(owners),
-    )
-
-
-def rank_pixels(pixels: PixelScores) -> RankedPixels | None:
-    """Rank the defective pixels among the background; None unless both occur."""
-    scores = pixels.scores
-    n_background = sum(map(len, pixels.background))
-    if not len(scores) or not n_background:
-        return None
-    background = np.concatenate(pixels.background)
-    background.sort()
-    above = n_background - np.searchsorted(background, scores, "right")
-    not_below = n_background - np.searchsorted(background, scores, "left")
-    return RankedPixels(
-        above / n_background,
-        not_below / n_background,
-        len(scores) - np.searchsorted(scores, scores, "left"),
-        1 / (pixels.region_size[pixels.region] * len(pixels.region_size)),
-        n_background,
-    )
 
 
 def pixel_metrics(
@@ -233,22 +100,6 @@ def pro_curve(ranked: RankedPixels, rates: np.ndarray) -> np.ndarray:
     return reached[full] + (reached[begun] - reached[full]) * np.clip(share, 0, 1)
 
 
-def pixel_threshold(held_out_maps: np.ndarray, rate: float) -> float:
-    """Lowest level that no more than a share of the held-out good images reaches anywhere.
-
-    Defined on images, not on pixels: a good part with one glowing spot is a false alarm, however
-    few its pixels are. Interpolation adds no higher value, so that maps of any resolution do.
-
-    Parameters
-    ----------
-    held_out_maps
-        Anomaly maps of defect-free images by models fitted without them, (n_images, rows, columns).
-    rate
-        The share, 0 to 1, for the mark ``map >= threshold``.
-    """
-    return threshold_at_false_positive_rate(held_out_maps.max(axis=(1, 2)), rate)
-
-
 def figures_at(pixels: PixelScores, threshold: float) -> dict[str, float | None]:
     """What is marked at a threshold: of the background, of regions, of good and defective images.
 
@@ -266,7 +117,7 @@ def figures_at(pixels: PixelScores, threshold: float) -> dict[str, float | None]
     found = marked_background > 0
     found[pixels.region_image[marked > 0]] = True
     return {
-        "pixel_false_positive_rate": _share(marked_background, sum(map(len, pixels.background))),
+        "pixel_false_positive_rate": _share(marked_background, int(pixels.background.sizes.sum())),
         "mean_overlap": _share(marked / pixels.region_size, n_regions),
         "regions_found": _share(marked > 0, n_regions),
         "good_images_marked": _share(found[~defective], (~defective).sum()),

@@ -6,9 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from defectbench.evaluation.held_out import folds, held_out, rows_left
+from defectbench.evaluation.held_out import folds, held_out, rows_left, scores_and_maps
 from defectbench.evaluation.held_out_check import check_held_out
+from defectbench.evaluation.spool import Spool
+from defectbench.map_file import MapFile
 from defectbench.scorers.base import Features, Scorer, has_maps, number_of_images, take_images
+
+MAPS_WRITTEN = 256
+"""Held-out maps that are in memory at once."""
 
 
 class Scoring(NamedTuple):
@@ -18,9 +23,6 @@ class Scoring(NamedTuple):
     ----------
     scores
         float64, of the test images.
-    maps
-        By ``test`` and ``held_out``, float32, (n_images, rows, columns); empty where the detector
-        does not localize.
     left
         Rows of the training images that trimming leaves; all of them without trimming.
     folds
@@ -34,7 +36,6 @@ class Scoring(NamedTuple):
     """
 
     scores: np.ndarray
-    maps: dict[str, np.ndarray]
     left: np.ndarray
     folds: list[np.ndarray]
     held_out: np.ndarray
@@ -51,6 +52,7 @@ def fit_and_score(
     trimmed: float,
     n_folds: int,
     seed: int,
+    maps: MapFile,
 ) -> Scoring:
     """Fit a scorer on all training images, and score test images and held-out training images.
 
@@ -66,6 +68,9 @@ def fit_and_score(
         Share of the training images that is left out before the fit.
     n_folds, seed
         Of the folds that are held out.
+    maps
+        Takes the maps of the test images, then those of the held-out images, if the detector
+        localizes.
 
     Raises
     ------
@@ -79,22 +84,46 @@ def fit_and_score(
         X_train, groups = take_images(X_train, left), [groups[row] for row in left]
     scorer.fit(X_train)
     fit_cpu_seconds = time.process_time() - start
-    localizes = scorer.localizes and has_maps(X_train)
-    start = time.process_time()
-    if localizes:
-        scores, maps = scorer.score_and_map(X_test)
-    else:
-        scores = scorer.anomaly_score(X_test)
-    score_cpu_seconds = time.process_time() - start
     split = folds(groups, n_folds, seed)
-    found = held_out(scorer, X_train, split, maps=localizes)
+    if scorer.localizes and has_maps(X_train):
+        scores, score_cpu_seconds = _score_and_map(scorer, X_test, maps)
+        held_out_scores = _hold_out_with_maps(scorer, X_train, split, maps)
+    else:
+        start = time.process_time()
+        scores = scorer.anomaly_score(X_test)
+        score_cpu_seconds = time.process_time() - start
+        held_out_scores = held_out(scorer, X_train, split)
     return Scoring(
         scores,
-        {"test": maps, "held_out": found.maps} if localizes else {},
         left,
         split,
-        found.scores,
-        check_held_out(scorer, X_train, groups, found.scores, n_folds),
+        held_out_scores,
+        check_held_out(scorer, X_train, groups, held_out_scores, n_folds),
         fit_cpu_seconds,
         score_cpu_seconds,
     )
+
+
+def _score_and_map(scorer: Scorer, X: Features, maps: MapFile) -> tuple[np.ndarray, float]:
+    """Scores of the test images, and the processor time of scores and maps, without writing."""
+    scores, seconds = np.empty(number_of_images(X)), 0.0
+    start = time.process_time()
+    for rows, own, found in scores_and_maps(scorer, X):
+        seconds += time.process_time() - start
+        scores[rows] = own
+        maps.write("test", len(scores), rows.start, found)
+        start = time.process_time()
+    return scores, seconds
+
+
+def _hold_out_with_maps(
+    scorer: Scorer, X: Features, split: list[np.ndarray], maps: MapFile
+) -> np.ndarray:
+    """Held-out scores; their maps come fold by fold and are written in the order of the images."""
+    spool = Spool(maps.folder)
+    scores = held_out(scorer, X, split, spool)
+    order = np.argsort(np.concatenate(split))
+    for start in range(0, len(order), MAPS_WRITTEN):
+        block = [spool[place] for place in order[start : start + MAPS_WRITTEN]]
+        maps.write("held_out", len(order), start, np.stack(block))
+    return scores

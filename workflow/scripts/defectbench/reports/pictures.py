@@ -21,7 +21,7 @@ from defectbench.images.masks import read_mask
 from defectbench.images.resizing import SQUASH
 from defectbench.records import Scores, Specification
 from defectbench.reports.map_panels import draw_panels
-from defectbench.storage import read_arrays
+from defectbench.storage import open_h5
 
 EACH = 6
 """At most so many missed images, and so many false alarms, of one category."""
@@ -158,7 +158,6 @@ def gallery(
     left_out : int
         How many of those chosen are not among them.
     """
-    maps = [_test_maps(cell) for cell in cells]
     picks = [choose_pictures(cell.test, cell.threshold) for cell in cells]
     shown: list[list[dict[str, Any]]] = [[] for _ in cells]
     spent = left_out = 0
@@ -168,7 +167,7 @@ def gallery(
                 continue
             pick, folder = picks[place][turn], folders.get(cell.category)
             masked = masks.get(cell.category, {}).get(cell.test.paths[pick.row])
-            picture = _picture(cell, pick, maps[place], folder, masked)
+            picture = _picture(cell, pick, folder, masked)
             if picture is None or spent + len(picture["source"]) > BUDGET:
                 left_out += 1
                 continue
@@ -177,17 +176,17 @@ def gallery(
     return [picture for group in shown for picture in group], left_out
 
 
-def _test_maps(cell: CellResults) -> np.ndarray | None:
-    """Anomaly maps of the test images; None where there is none, or no scale to colour it by."""
+def _test_map(cell: CellResults, row: int) -> np.ndarray | None:
+    """Anomaly map of a test image; None where there is none, or no scale to colour it by."""
     if cell.maps is None or cell.pixels.get("pixel_threshold") is None:
         return None
-    return read_arrays(cell.maps)[0].get("test")
+    with open_h5(cell.maps) as maps:
+        return maps["test"][row] if "test" in maps else None
 
 
 def _picture(
     cell: CellResults,
     pick: Picture,
-    maps: np.ndarray | None,
     folder: Path | None,
     masked: IndexRow | None,
 ) -> dict[str, Any] | None:
@@ -195,15 +194,15 @@ def _picture(
     if folder is None:
         return None
     test, path = cell.test, cell.test.paths[pick.row]
-    specification, anomaly_map, scale = cell.metrics["specification"], None, None
-    if maps is not None:
-        anomaly_map = maps[pick.row]
+    specification, scale = cell.metrics["specification"], None
+    anomaly_map = _test_map(cell, pick.row)
+    if anomaly_map is not None:
         scale = MapScale(cell.pixels["typical_level"], cell.pixels["pixel_threshold"])
     try:
         image = draw_image(folder, path, masked, specification, anomaly_map, scale)
     except InputError:
         return None
-    ratio = min(1.0, SIDE / (max(image.size) if maps is None else image.height))
+    ratio = min(1.0, SIDE / (max(image.size) if anomaly_map is None else image.height))
     size = tuple(max(1, round(length * ratio)) for length in image.size)
     stream = io.BytesIO()
     image.resize(size, Image.Resampling.LANCZOS).save(stream, "WEBP", quality=70, method=4)
@@ -218,7 +217,7 @@ def _picture(
         "source": data_uri(stream.getvalue()),
         "width": size[0],
         "height": size[1],
-        "panels": maps is not None,
+        "panels": anomaly_map is not None,
     }
 
 

@@ -148,7 +148,7 @@ def trial(
         left = rows_left(scorer, X, groups, settings.trimmed, settings.folds, settings.seed)
         rows, X, groups = rows[left], take_images(X, left), [groups[row] for row in left]
     split = folds(groups, settings.folds, settings.seed)
-    held_out_scores = held_out(scorer.fit(X), X, split).scores
+    held_out_scores = held_out(scorer.fit(X), X, split)
     threshold = threshold_at_false_positive_rate(held_out_scores, settings.false_positive_rate)
     scores = scorer.anomaly_score(take_images(category.X, judged_on))
     verdict = Verdict(category.judged(judged_on), scores, scores >= threshold, threshold)
