@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from defectbench.errors import InputError
-from defectbench.features import category, feature_file
+from defectbench.features import category, finished
 from defectbench.features.category import write_features
 from defectbench.features.devices import Machine
-from defectbench.features.feature_file import Pass, Tap, kept_name
+from defectbench.features.feature_file import Pass, Tap
+from defectbench.features.finished import kept_name
 from defectbench.images import decoding
+from defectbench.provenance import file_sha256
 from defectbench.storage import open_h5, read_attributes
 
 LANCZOS = {"interpolation": "lanczos", "size": 48}
@@ -47,8 +49,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         noted.decoded.append(file)
         return load(file, bits)
 
-    def noting_forward(self: Extractor, images: np.ndarray):
-        features = forward(self, images)
+    def noting_forward(self: Extractor, images: np.ndarray, files: list[Path]):
+        features = forward(self, images, files)
         taps = tuple(sorted(features))
         noted.forward[taps] = noted.forward.get(taps, 0) + len(images)
         return features
@@ -71,7 +73,8 @@ def run(
 ) -> dict[str, np.ndarray]:
     """Write a feature file and read what it holds."""
     provenances = {wanted.name: {"preprocessing": wanted.settings, **made} for wanted in passes}
-    write_features(files, passes, provenances, machine, output, "test")
+    images = [(file, file_sha256(file)) for file in files]
+    write_features(images, passes, provenances, machine, output, "test")
     with open_h5(output) as file:
         return {
             f"{wanted.name}/{tap.name}": file[wanted.name][tap.name][()]
@@ -205,7 +208,7 @@ def test_without_links_everything_is_extracted_again(
     def no_links(*_: object) -> None:
         raise OSError("not supported")
 
-    monkeypatch.setattr(feature_file.os, "link", no_links)
+    monkeypatch.setattr(finished.os, "link", no_links)
     for _ in range(2):
         run(files, [lanczos(tiny)], tmp_path / "features.h5")
     assert calls.forward == {("layer2/pool2",): 2 * len(files)}

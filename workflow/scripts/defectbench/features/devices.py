@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+import numpy as np
 
 from defectbench.features.feature_file import Pass
 from defectbench.garbage import not_collecting
@@ -21,6 +23,25 @@ if TYPE_CHECKING:
 POLL_SECONDS = 1.0
 DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 """Devices of NVIDIA's driver, the same below Windows, and AMD's."""
+
+
+CPU = "CPU"
+"""Name of a CPU as a device, whichever it is."""
+
+
+class Made(NamedTuple):
+    """Where and how features were computed.
+
+    Attributes
+    ----------
+    device
+        Name of the GPU, or `CPU`.
+    precision
+        ``fp32`` or ``bf16``.
+    """
+
+    device: str
+    precision: str
 
 
 @dataclass(frozen=True)
@@ -35,23 +56,36 @@ class Machine:
         ``auto``, ``fp32`` or ``bf16``.
     threads
         For decoding and for the network.
+    storage
+        Precision in which features are stored: ``fp32`` or ``fp16``.
     """
 
     device: str
     precision: str
     threads: int
+    storage: str = "fp32"
+
+    @property
+    def stored(self) -> type:
+        """Type of a stored number."""
+        return {"fp32": np.float32, "fp16": np.float16}[self.storage]
+
+    def gives(self, made: Made) -> bool:
+        """Whether features would be computed like this here; under ``auto``, perhaps."""
+        kind = "cpu" if made.device == CPU else "cuda"
+        return self.device in ("auto", kind) and self.precision in ("auto", made.precision)
 
 
 @contextlib.contextmanager
 def prepared_extractors(
     passes: Sequence[Pass], machine: Machine
-) -> Iterator[tuple[dict[str, str], dict[str, "Extractor"]]]:
+) -> Iterator[tuple[Made, dict[str, "Extractor"]]]:
     """Networks loaded and moved to their device; a GPU is claimed last, until the block ends.
 
     Yields
     ------
-    made_on : dict of str to str
-        Name of the device, and the precision.
+    made : Made
+        Device and precision.
     extractors : dict of str to Extractor
         By the pass's name.
 
@@ -65,7 +99,10 @@ def prepared_extractors(
         from defectbench.features.backbones import load_backbone
     extractors = {
         wanted.name: extraction.Extractor(
-            load_backbone(wanted.backbone, wanted.weights), wanted.taps, wanted.side
+            load_backbone(wanted.backbone, wanted.weights),
+            wanted.taps,
+            wanted.side,
+            machine.stored,
         )
         for wanted in passes
     }
@@ -73,7 +110,7 @@ def prepared_extractors(
         precision = extraction.select_precision(machine.precision, device)
         for extractor in extractors.values():
             extractor.to(device, precision, machine.threads)
-        yield {"device": extraction.device_name(device), "precision": precision}, extractors
+        yield Made(extraction.device_name(device), precision), extractors
 
 
 def gpu_driver_is_loaded() -> bool:
