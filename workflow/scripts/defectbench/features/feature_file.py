@@ -5,7 +5,7 @@ image, in the order of the index; ``sha256`` of a group holds the digests of the
 """
 
 import contextlib
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -60,10 +60,6 @@ class Pass(NamedTuple):
     def name(self) -> str:
         """Name of its group in a feature file."""
         return f"{self.preprocessing}/{self.backbone}"
-
-    def without(self, taps: Container[Tap]) -> Self:
-        """The same pass, some taps apart."""
-        return self._replace(taps=tuple(tap for tap in self.taps if tap not in taps))
 
     @property
     def side(self) -> int:
