@@ -60,6 +60,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     return noted
 
 
+def contents(files: list[Path]) -> list[tuple[Path, str]]:
+    return [(file, file_sha256(file)) for file in files]
+
+
 def lanczos(tiny: Path, *taps: Tap) -> Pass:
     return Pass("lanczos48", LANCZOS, "test_resnet", tiny, taps or (Tap("layer2", 2),))
 
@@ -73,8 +77,7 @@ def run(
 ) -> dict[str, np.ndarray]:
     """Write a feature file and read what it holds."""
     provenances = {wanted.name: {"preprocessing": wanted.settings, **made} for wanted in passes}
-    images = [(file, file_sha256(file)) for file in files]
-    write_features(images, passes, provenances, machine, output, "test")
+    write_features(contents(files), passes, provenances, machine, output, "test")
     with open_h5(output) as file:
         return {
             f"{wanted.name}/{tap.name}": file[wanted.name][tap.name][()]
@@ -240,6 +243,16 @@ def test_an_extraction_that_stops_keeps_its_blocks_and_ends_in_the_same_bytes(
     assert not (tmp_path / ".features.blocks").exists()
 
 
+def test_an_image_that_is_not_that_of_the_index_leaves_no_features(
+    files: list[Path], tiny: Path, tmp_path: Path
+):
+    images, wanted = contents(files), lanczos(tiny)
+    images[3] = (images[3][0], images[4][1])
+    with pytest.raises(InputError, match=rf"{files[3]}: changed while .* same command again"):
+        write_features(images, [wanted], {wanted.name: {}}, CPU, tmp_path / "features.h5", "test")
+    assert list(tmp_path.rglob("*.h5")) == []
+
+
 def test_features_follow_their_images_wherever_these_stand(
     files: list[Path], tiny: Path, calls: Calls, tmp_path: Path
 ):
@@ -341,7 +354,7 @@ def test_blocks_keep_the_order_of_the_files(files: list[Path], monkeypatch: pyte
     monkeypatch.setattr(category, "BLOCK", 3)
     monkeypatch.setattr(category, "AHEAD", 6)
     small = {"interpolation": "lanczos", "size": 8}
-    found = list(category.decode_ahead(files, {"small": small}, 2))
+    found = list(category.decode_ahead(contents(files), {"small": small}, 2))
     assert [len(block["small"]) for block in found] == [3] * (len(files) // 3) + [len(files) % 3]
     expected = [decoding.preprocess(decoding.load_image(file), small) for file in files]
     np.testing.assert_array_equal(np.concatenate([b["small"] for b in found]), expected)

@@ -5,13 +5,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from defectbench.errors import InputError
 from defectbench.features.allocator import keep_freed_memory
 from defectbench.features.devices import Machine, Made, prepared_extractors
 from defectbench.features.feature_file import Pass
@@ -25,6 +25,7 @@ from defectbench.features.finished import (
 )
 from defectbench.images.decoding import in_order, load_squares
 from defectbench.progress import Progress
+from defectbench.provenance import file_sha256
 from defectbench.storage import create_h5
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ AHEAD_BYTES = 1 << 28
 
 
 def decode_ahead(
-    files: Sequence[Path],
+    images: Sequence[tuple[Path, str]],
     preprocessings: Mapping[str, Mapping[str, Any]],
     threads: int,
     bits: int | None = None,
@@ -46,8 +47,8 @@ def decode_ahead(
 
     Parameters
     ----------
-    files
-        Image files; each is decoded once for all preprocessings.
+    images
+        File and SHA-256 of each image; each is decoded once for all preprocessings.
     preprocessings
         Entries of ``preprocessings`` in the config, by name.
     threads
@@ -59,14 +60,24 @@ def decode_ahead(
     -------
     iterator of dict of ndarray
         By the preprocessing's name: uint8, (`BLOCK` or fewer at the end, side, side, 3), RGB.
-        An error in decoding is raised where its block would have come.
+        An error in decoding is raised where its block would have come, and so is one of a file
+        whose content has changed: features are found again by it.
     """
+
+    def squares(image: tuple[Path, str]) -> dict[str, np.ndarray]:
+        file, sha256 = image
+        found = load_squares(file, preprocessings, bits)
+        if file_sha256(file) != sha256:
+            raise InputError(
+                f"{file}: changed while features of it were computed; run the same command again"
+            )
+        return found
+
     keep_freed_memory()  # before the threads that would get memory of their own
-    squares = partial(load_squares, preprocessings=preprocessings, bits=bits)
     image_bytes = sum(3 * settings["size"] ** 2 for settings in preprocessings.values())
     ahead = max(threads, min(AHEAD, AHEAD_BYTES // image_bytes))
-    images = in_order(squares, files, threads, ahead)
-    blocks = iter(lambda: list(islice(images, BLOCK)), [])
+    loaded = in_order(squares, images, threads, ahead)
+    blocks = iter(lambda: list(islice(loaded, BLOCK)), [])
     return (
         {name: np.stack([i[name] for i in block]) for name in preprocessings} for block in blocks
     )
@@ -227,8 +238,8 @@ class Extraction:
         names = ", ".join(each.wanted.name for each in work)
         print(f"extracts {len(numbers)} of {len(self.images)} images: {names}", file=sys.stderr)
         preprocessings = {each.wanted.preprocessing: each.wanted.settings for each in work}
-        files = [self.images[number][0] for number in numbers]
-        decoded = decode_ahead(files, preprocessings, self.machine.threads, self.bits)
+        images = [self.images[number] for number in numbers]
+        decoded = decode_ahead(images, preprocessings, self.machine.threads, self.bits)
         with prepared_extractors([each.wanted for each in work], self.machine) as (made, networks):
             progress, start = Progress(len(numbers), label), time.perf_counter()
             for squares in decoded:
