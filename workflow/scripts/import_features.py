@@ -15,7 +15,13 @@ with job_log(snakemake.log[0]):
         "device": "given features",
         "code": {"features": snakemake.params.code["code"]},
         "versions": library_versions("numpy", "h5py"),
-        **{"preprocessing": {}, "bits": None, "precision": "", "storage": "fp32", "weights_sha256": ""},
+        **{
+            "preprocessing": {},
+            "bits": None,
+            "precision": "",
+            "storage": "fp32",
+            "weights_sha256": "",
+        },
     }
     with create_h5(snakemake.output.features, {"provenance": provenance}) as file:
         create_array(file, "X", X.shape, "float32")[...] = X

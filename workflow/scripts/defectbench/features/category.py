@@ -102,7 +102,7 @@ class Work(NamedTuple):
     """
 
     wanted: Pass
-    images: list[int]
+    images: frozenset[int]
 
 
 def write_features(
@@ -179,7 +179,7 @@ def _work(
         rows = finished[each.name]
         missing = rows.missing(_chosen(rows, images, machine, made_on), images)
         if missing:
-            numbers = sorted({number for numbers in missing.values() for number in numbers})
+            numbers = frozenset().union(*missing.values())
             found.append(Work(each._replace(taps=tuple(missing)), numbers))
     return found
 
@@ -229,12 +229,12 @@ class Extraction:
     finished: Mapping[str, Finished]
     folder: Path
     bits: int | None
-    _seconds: Counter[str] = field(default_factory=Counter)
-    _counts: Counter[str] = field(default_factory=Counter)
+    _seconds: Counter[str] = field(default_factory=Counter, init=False)
+    _counts: Counter[str] = field(default_factory=Counter, init=False)
 
     def run(self, work: Sequence[Work], label: str) -> Made:
         """Compute and store what is missing; tells where and how it was computed."""
-        numbers = sorted({number for each in work for number in each.images})
+        numbers = sorted(frozenset().union(*(each.images for each in work)))
         names = ", ".join(each.wanted.name for each in work)
         print(f"extracts {len(numbers)} of {len(self.images)} images: {names}", file=sys.stderr)
         preprocessings = {each.wanted.preprocessing: each.wanted.settings for each in work}
@@ -249,7 +249,7 @@ class Extraction:
                     {
                         each.wanted.name: self._features(each, of_block, squares, networks, made)
                         for each in work
-                        if not set(of_block).isdisjoint(each.images)
+                        if not each.images.isdisjoint(of_block)
                     }
                 )
                 progress.advance(len(of_block))
@@ -266,7 +266,7 @@ class Extraction:
     ) -> Block:
         """Features of those images of a block that a pass lacks."""
         start, name = time.perf_counter(), work.wanted.name
-        places = np.flatnonzero(np.isin(numbers, work.images))
+        places = [place for place, number in enumerate(numbers) if number in work.images]
         files, digests = zip(*(self.images[numbers[place]] for place in places), strict=True)
         arrays = networks[name](squares[work.wanted.preprocessing][places], files)
         stored = {
