@@ -61,8 +61,9 @@ def comparable(publication: Publication, metrics: Metrics) -> tuple[pd.DataFrame
     """Published figures that a measured one may be compared with, and why others may not.
 
     A figure is comparable where scorer, parameters, layers, preprocessing, precision, storage,
-    weights and number of images are those of the publication; an average, where all its categories are. True
-    and false positives are filled up to whole confusion matrices with the official counts.
+    weights and number of images are those of the publication; an average, where all its categories
+    are. True and false positives are filled up to whole confusion matrices with the official
+    counts.
 
     Parameters
     ----------
