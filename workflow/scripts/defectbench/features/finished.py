@@ -15,7 +15,8 @@ import os
 import secrets
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ import h5py
 import numpy as np
 
 from defectbench.features.devices import Made
-from defectbench.features.feature_file import Pass, Tap
+from defectbench.features.feature_file import Pass, StoredLayer, Tap
 from defectbench.storage import create_array, create_h5, open_h5, read_attributes, write_attributes
 
 IMAGES = "sha256"
@@ -144,33 +145,18 @@ def _write_head(
 
 def _copy_rows(rows: Sequence[Row], group: h5py.Group, name: str) -> None:
     """Make an array of rows that lie elsewhere, some at a time: all might not fit into memory."""
-    array = None
-    with contextlib.ExitStack() as opened:
-        file = None
-        for first, stop in _runs(rows):
-            if rows[first].file != file:
-                opened.close()
-                file = rows[first].file
-                source = opened.enter_context(open_h5(file))[f"{group.name}/{name}"]
+    array, done = None, 0
+    for file, members in groupby(rows, key=lambda row: row.file):
+        with open_h5(file) as opened:
+            source = opened[f"{group.name}/{name}"]
+            layer = StoredLayer(source, np.array([row.number for row in members]))
             if array is None:
                 array = create_array(group, name, (len(rows), *source.shape[1:]), source.dtype)
             step = max(1, COPIED_BYTES // source[:1].nbytes)
-            for start in range(first, stop, step):
-                end = min(start + step, stop)
-                number = rows[start].number
-                array[start:end] = source[number : number + end - start]
-
-
-def _runs(rows: Sequence[Row]) -> Iterator[tuple[int, int]]:
-    """Where runs of rows begin and end that follow each other in one file."""
-    first = 0
-    for place in range(1, len(rows) + 1):
-        follows = place < len(rows) and rows[place] == Row(
-            rows[place - 1].file, rows[place - 1].number + 1
-        )
-        if not follows:
-            yield first, place
-            first = place
+            for start in range(0, len(layer), step):
+                values = layer[start : start + step].astype(source.dtype, copy=False)
+                array[done : done + len(values)] = values
+                done += len(values)
 
 
 def write_block(folder: Path, blocks: Mapping[str, Block]) -> Path:
