@@ -292,6 +292,7 @@ CASES: dict[str, tuple[Edit, set[str]]] = {
         {"table", "page"},
     ),
     "precision": (configured(lambda c: c.update(precision="bf16")), {"refused"}),
+    "storage": (configured(lambda c: c.update(storage="fp16")), {"features", *FROM_SCORES}),
     "variance": (in_method("fre", variance=0.5), FROM_SCORES),
     "components": (in_method("dfkde", components=2), FROM_SCORES),
     "layer": (in_method("fre", layer="blocks.2"), {"features", *FROM_SCORES}),
@@ -640,21 +641,32 @@ def test_what_is_made_again_is_what_a_clean_run_makes(run: Path, names: tuple[st
     assert found == made(run)
 
 
-def test_an_image_exchanged_while_it_is_read_and_put_back_is_refused(run: Path):
+def test_an_image_exchanged_while_it_is_read_and_put_back_leaves_nothing(run: Path):
     command = ("--forcerun", "results/parts/plate/index.tsv", "--", REPORTS[0])
+    original = image(run).read_bytes()
     with StartedRun(run, *command, held="features.py", at_start=True) as started:
         job = started.job("features.py")
-        original = image(run).read_bytes()
         older(image(run), another_image())
         job.resume()
-        started.job("features.py")  # it has read all images
+        assert started.wait() != 0
+    older(image(run), original)
+    changed = r"003\.png: changed while features .* run the same command again"
+    assert re.search(changed, started.said())
+    again = snakemake(run, *REPORTS)
+    assert again.returncode == 0, again.stdout + again.stderr
+
+
+def test_an_image_written_after_it_was_read_and_put_back_is_refused(run: Path):
+    command = ("--forcerun", "results/parts/plate/index.tsv", "--", REPORTS[0])
+    with StartedRun(run, *command, held="features.py") as started:
+        job = started.job("features.py")  # it has read all images
+        original = image(run).read_bytes()
+        older(image(run), another_image())
         older(image(run), original)
         job.resume()
         assert started.wait() != 0
     changed = r"003\.png: changed while features .* run the same command again"
     assert re.search(changed, started.said())
-    again = snakemake(run, *REPORTS)
-    assert again.returncode == 0, again.stdout + again.stderr
 
 
 def test_what_was_taken_away_of_older_results_is_removed_and_said(run: Path):

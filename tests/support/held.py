@@ -19,13 +19,14 @@ STOP = """
 import json, os, signal, sys
 
 with open(os.path.join(os.path.dirname(__file__), "held.json")) as file:
-    script, at_start = json.load(file)
-stopped = []
+    script, at_start, after = json.load(file)
+complete = []
 
 def stop(event, arguments):
-    if event == "os.rename" and not stopped and os.fsdecode(arguments[0]).endswith(".part"):
-        stopped.append(event)
-        os.kill(os.getpid(), signal.SIGSTOP)
+    if event == "os.rename" and os.fsdecode(arguments[0]).endswith(".part"):
+        complete.append(event)
+        if len(complete) == after + 1:
+            os.kill(os.getpid(), signal.SIGSTOP)
 
 if script and any(word.endswith(script) for word in sys.orig_argv):
     sys.addaudithook(stop)
@@ -34,8 +35,8 @@ if script and any(word.endswith(script) for word in sys.orig_argv):
 """
 
 
-def hold(folder: Path, script: str, *, at_start: bool = False) -> dict[str, str]:
-    """Let each job of a script stop where its first output is complete but not yet in its place.
+def hold(folder: Path, script: str, *, at_start: bool = False, after: int = 0) -> dict[str, str]:
+    """Let each job of a script stop where its first file is complete but not yet in its place.
 
     Parameters
     ----------
@@ -45,6 +46,8 @@ def hold(folder: Path, script: str, *, at_start: bool = False) -> dict[str, str]
         Name of the script; from now on, no job of another is held, and with "" none at all.
     at_start
         Whether its jobs stop also before they have read anything.
+    after
+        Files that come into their places before it stops at the next one.
 
     Returns
     -------
@@ -54,7 +57,7 @@ def hold(folder: Path, script: str, *, at_start: bool = False) -> dict[str, str]
     hook = folder / "hook"
     hook.mkdir(exist_ok=True)
     (hook / "sitecustomize.py").write_text(STOP)
-    (hook / "held.json").write_text(json.dumps([script, at_start]))
+    (hook / "held.json").write_text(json.dumps([script, at_start, after]))
     path = os.pathsep.join(filter(None, [str(hook), os.environ.get("PYTHONPATH")]))
     return os.environ | {"PYTHONPATH": path}
 
@@ -76,16 +79,21 @@ class StartedRun:
         Of the run, with its config.
     *arguments
         Of Snakemake.
-    held, at_start
-        Script whose jobs stop, and whether at their start too, as in `hold`.
+    held, at_start, after
+        Script whose jobs stop, whether at their start too, and after how many files, as in `hold`.
     """
 
     def __init__(
-        self, folder: Path, *arguments: str, held: str = "", at_start: bool = False
+        self,
+        folder: Path,
+        *arguments: str,
+        held: str = "",
+        at_start: bool = False,
+        after: int = 0,
     ) -> None:
         self._log = folder / "run.log"
         command = snakemake_command(folder, *arguments)
-        environment = hold(folder, held, at_start=at_start)
+        environment = hold(folder, held, at_start=at_start, after=after)
         with open(self._log, "w") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 

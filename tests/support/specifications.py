@@ -14,6 +14,7 @@ def specification(**settings: Any) -> Specification:
         preprocessing={},
         bits=None,
         precision="fp32",
+        storage="fp32",
         device="CPU",
         weights_sha256="",
         groups="",

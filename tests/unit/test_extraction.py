@@ -1,7 +1,7 @@
 """Images become features, the same whatever the batch, on the device and in the precision asked."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,10 +30,12 @@ def extractor(
     side: int = 64,
     precision: str = "fp32",
     threads: int = 2,
-) -> Extractor:
-    made = Extractor(backbone, taps, side)
+    stored: type = np.float32,
+) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Features of images that are called 0.png, 1.png and so on."""
+    made = Extractor(backbone, taps, side, stored)
     made.to(CPU, precision, threads)
-    return made
+    return lambda given: made(given, [Path(f"{number}.png") for number in range(len(given))])
 
 
 def assert_plain(
@@ -65,12 +67,36 @@ def test_features_do_not_depend_on_the_batch(resnet18: Backbone, monkeypatch: py
         np.testing.assert_allclose(found[name], values, atol=1e-5 * np.abs(values).max())
 
 
-def test_features_do_not_depend_on_the_number_of_threads():
+def made_timm(name: str) -> Backbone:
     import timm
 
     torch.manual_seed(42)
-    network = timm.create_model("efficientnet_lite0").eval()
-    backbone = Backbone(network, (0.5,) * 3, (0.5,) * 3)
+    return Backbone(timm.create_model(name).eval(), (0.5,) * 3, (0.5,) * 3)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    ("name", "layers", "side"),
+    [
+        ("resnet18", ["layer1", "layer4", "fc"], 64),
+        ("efficientnet_lite0", ["blocks.2", "blocks.4", "global_pool"], 64),
+        ("test_convnext", ["stages.1", "head"], 64),
+        ("test_vit", ["blocks.2", "head"], 160),
+    ],
+)
+def test_an_images_features_are_the_same_bytes_alone_and_in_any_company(
+    name: str, layers: list[str], side: int, precision: str
+):
+    made = extractor(made_timm(name), [Tap(layer, 1) for layer in layers], side, precision)
+    given = images(9, side)
+    together = made(given)
+    for order in ([4], [8, 4], [4, 0, 1], [1, 2, 3, 5, 6, 7, 8, 4]):
+        for tap, values in made(given[order]).items():
+            np.testing.assert_array_equal(values, together[tap][order])
+
+
+def test_features_do_not_depend_on_the_number_of_threads():
+    backbone = made_timm("efficientnet_lite0")
     taps, given = [Tap("blocks.4", 1), Tap("global_pool", 1)], images(21, side=128)
     alone, several = (extractor(backbone, taps, 128, threads=threads)(given) for threads in (1, 3))
     for name in alone:
@@ -126,7 +152,7 @@ class SmallMemory(torch.nn.Module):
         return self.pool(x)
 
 
-def out_of_memory(holds: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Extractor, SmallMemory]:
+def out_of_memory(holds: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Callable, SmallMemory]:
     monkeypatch.setattr(extraction, "CPU_BATCH", 32)
     network = SmallMemory(holds)
     backbone = Backbone(network, (0.0,) * 3, (1.0,) * 3)
@@ -153,8 +179,26 @@ def test_features_that_are_not_finite_are_refused(resnet18: Backbone):
     with torch.no_grad():
         resnet18.network.layer1[0].conv1.weight[0] = float("nan")
     made = extractor(resnet18, [Tap("layer1", 1)], threads=1)
-    with pytest.raises(InputError, match=r"layer1/pool1 are NaN or infinite for image 0 .*fp32"):
+    with pytest.raises(InputError, match=r"^0\.png: its features of layer1/pool1 are NaN .*fp32"):
         made(images(6))
+
+
+def test_features_are_rounded_to_what_is_stored(resnet18: Backbone):
+    exact = extractor(resnet18)(images(3))
+    rounded = extractor(resnet18, stored=np.float16)(images(3))
+    for name, values in rounded.items():
+        assert values.dtype == np.float32
+        np.testing.assert_array_equal(values, exact[name].astype(np.float16))
+
+
+def test_a_feature_too_large_for_what_is_stored_is_refused():
+    network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1))
+    bright = images(3, side=8)
+    bright[1] = 255
+    backbone = Backbone(network, (0.0,) * 3, (1 / 70_000,) * 3)
+    assert extractor(backbone, [Tap("0", 1)], 8)(bright)["0/pool1"].max() == 70_000
+    with pytest.raises(InputError, match=r"^1\.png: its features of 0/pool1 exceed 65504.*fp32"):
+        extractor(backbone, [Tap("0", 1)], 8, stored=np.float16)(bright)
 
 
 def test_a_size_that_the_network_does_not_take_is_refused():

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from defectbench.errors import InputError
-from defectbench.sources.given_features import GivenFeatures, read_feature_file
+from defectbench.images.index import IndexRow
+from defectbench.sources import given_features
+from defectbench.sources.given_features import GivenFeatures, blocks_of, open_feature_file
 
 
 def arrays(**changes: object) -> dict[str, np.ndarray]:
@@ -26,6 +28,11 @@ def write(path: Path, given: dict[str, np.ndarray]) -> Path:
     return path
 
 
+def read_feature_file(path: Path) -> tuple[np.ndarray, list[IndexRow]]:
+    with open_feature_file(path) as (X, index):
+        return np.concatenate([values for _, values in blocks_of(X)]), index
+
+
 @pytest.mark.parametrize("name", ["plate.npz", "plate.h5", "plate.hdf5"])
 def test_rows_keep_their_features_and_labels(tmp_path: Path, name: str):
     given = arrays()
@@ -37,6 +44,20 @@ def test_rows_keep_their_features_and_labels(tmp_path: Path, name: str):
         assert row.label == given["y"][number]
         assert row.split == given["split"][number]
         assert row.defect == ("good", "defective")[row.label]
+
+
+@pytest.mark.parametrize("name", ["plate.npz", "plate.h5"])
+def test_blocks_of_any_size_give_the_same_rows(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    given = arrays(X=np.random.default_rng(1).normal(size=(12, 5)))
+    at_once, index = read_feature_file(write(tmp_path / name, given))
+    monkeypatch.setattr(given_features, "BLOCK_BYTES", 3 * 5 * 8)
+    by_blocks, same = read_feature_file(tmp_path / name)
+    np.testing.assert_array_equal(by_blocks, at_once, strict=True)
+    assert same == index
+    with open_feature_file(tmp_path / name) as (X, _):
+        assert [rows for rows, _ in blocks_of(X)] == [slice(n, n + 3) for n in range(0, 12, 3)]
 
 
 def test_names_and_defect_types_are_kept(tmp_path: Path):

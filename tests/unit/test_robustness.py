@@ -68,11 +68,11 @@ def test_images_at_severity_0_have_the_features_of_the_benchmark(
     wanted = Pass("lanczos32", settings, "resnet18", resnet18_weights, (Tap("layer2", 2),))
     files = sorted(category.glob("test/*/*.png"))[:6]
     machine = Machine("cpu", "fp32", 1)
-    write_features(files, [wanted], {wanted.name: {}}, machine, tmp_path / "f.h5", "")
+    images = [(file, file_sha256(file)) for file in files]
+    write_features(images, [wanted], {wanted.name: {}}, machine, tmp_path / "f.h5", "")
     with open_h5(tmp_path / "f.h5") as file:
         expected = file[wanted.name]["layer2/pool2"][()]
     same, dark = Perturbation("noise", 0), Perturbation("brightness", -50)
-    images = [(file, file_sha256(file)) for file in files]
     (block,) = perturbed_features(images, [same, dark], [wanted], machine, 42, "")
     assert (block[same][wanted.name]["layer2/pool2"] == expected).all()
     assert not np.allclose(block[dark][wanted.name]["layer2/pool2"], expected)

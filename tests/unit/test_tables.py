@@ -28,6 +28,7 @@ SETTINGS = {
     "layers": ["avgpool/pool1"],
     "preprocessing": {"interpolation": "bilinear", "size": 256},
     "precision": "fp32",
+    "storage": "fp32",
 }
 PUBLISHED = Publication(
     figures=pd.DataFrame(
@@ -187,6 +188,7 @@ def changed(entry: dict, **made: object) -> dict:
         {"layers": ["layer4/pool8"]},
         {"preprocessing": {"interpolation": "bilinear", "size": 256, "crop": 224}},
         {"precision": "bf16"},
+        {"storage": "fp16"},
         {"weights_sha256": "aa" * 32},
     ],
     ids=lambda other: next(iter(other)),

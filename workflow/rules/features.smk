@@ -3,7 +3,8 @@
 in:  index.tsv, the images it lists and the weights of every backbone that the methods need
 out: results/{dataset}/{category}/features.h5, a group per preprocessing and backbone;
      extraction_cost.json, milliseconds per image of each
-     (and a second name of it, .features.kept.h5, from which a later job takes what has not changed)
+     (and a second name of it, .features.kept.h5, from which a later job takes what has not changed;
+     while it is made, .features.blocks/, from which a later job goes on)
 """
 
 
@@ -31,6 +32,7 @@ rule features:
     params:
         passes=extraction_passes,
         precision=config["precision"],
+        storage=config["storage"],
         bits=lookup("datasets/{dataset}/bits", within=config, default=None),
         code=stage_digest("features"),
     script:

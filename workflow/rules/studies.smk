@@ -100,6 +100,7 @@ rule study_robustness:
         passes=backbone_passes,
         methods=backbone_methods,
         precision=config["precision"],
+        storage=config["storage"],
         bits=lookup("datasets/{dataset}/bits", within=config, default=None),
         study=config.get("studies", {}).get("robustness"),
         code=stage_digest("study_robustness"),

@@ -5,7 +5,8 @@ from pathlib import Path
 from defectbench.errors import job_log
 from defectbench.features.category import write_features
 from defectbench.features.devices import Machine
-from defectbench.features.feature_file import Pass, kept_name
+from defectbench.features.feature_file import Pass
+from defectbench.features.finished import kept_name
 from defectbench.garbage import exit_at_once
 from defectbench.images.index import images_digest, read_index
 from defectbench.provenance import file_sha256, library_versions
@@ -24,6 +25,7 @@ with job_log(snakemake.log[0]):
         "code": {"features": params.code["code"]},
         "versions": library_versions(*LIBRARIES),
         "bits": params.bits,
+        "storage": params.storage,
     }
     digests = {backbone: file_sha256(file) for backbone, file in weights.items()}
     provenances = {
@@ -32,11 +34,11 @@ with job_log(snakemake.log[0]):
         for wanted in passes
     }
     milliseconds = write_features(
-        [Path(snakemake.input.category, row.path) for row in index],
+        [(Path(snakemake.input.category, row.path), row.sha256) for row in index],
         passes,
         provenances,
         # not a parameter: where features are computed does not make them others
-        Machine(snakemake.config["device"], params.precision, snakemake.threads),
+        Machine(snakemake.config["device"], params.precision, snakemake.threads, params.storage),
         Path(snakemake.output.features),
         "features " + "/".join(snakemake.wildcards),
         params.bits,

@@ -7,7 +7,7 @@ import numpy as np
 from defectbench import records
 from defectbench.errors import job_log
 from defectbench.evaluation.scoring import fit_and_score
-from defectbench.features.feature_file import read_layers
+from defectbench.features.feature_file import open_layers
 from defectbench.images.index import dataset_digest, group_notes, read_grouped_index
 from defectbench.map_file import create_maps
 from defectbench.progress import warn
@@ -16,11 +16,15 @@ from defectbench.scorers import scorer_class
 from defectbench.scorers.base import take_images
 from defectbench.storage import read_json, write_json
 
-with job_log(snakemake.log[0]):
+with (
+    job_log(snakemake.log[0]),
+    open_layers(
+        snakemake.input.features, snakemake.params.features_group, snakemake.params.layers
+    ) as (X, made),
+):
     given, output, params = snakemake.input, snakemake.output, snakemake.params
     index = read_grouped_index(given.index, params.groups, snakemake.wildcards.category)
     train, test = ([row for row in index if row.split == split] for split in ("train", "test"))
-    X, made = read_layers(given.features, params.features_group, params.layers)
     X_train, X_test = (
         take_images(X, [row.split == split for row in index]) for split in ("train", "test")
     )

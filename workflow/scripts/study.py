@@ -5,18 +5,20 @@ from defectbench.records import with_code
 from defectbench.scorers import scorer_class
 from defectbench.studies.results import Settings, write_study
 from defectbench.studies.training_set import effective_settings, training_set_levels
-from defectbench.studies.trial import read_category
+from defectbench.studies.trial import open_category
 
-with job_log(snakemake.log[0]):
-    given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
-    category, made = read_category(
-        given.index,
-        given.features,
-        params.features_group,
-        params.layers,
-        params.groups,
-        wildcards.category,
-    )
+with (
+    job_log(snakemake.log[0]),
+    open_category(
+        snakemake.input.index,
+        snakemake.input.features,
+        snakemake.params.features_group,
+        snakemake.params.layers,
+        snakemake.params.groups,
+        snakemake.wildcards.category,
+    ) as (category, made),
+):
+    params, wildcards = snakemake.params, snakemake.wildcards
     block, settings = effective_settings(
         wildcards.study,
         params.study,

@@ -39,6 +39,8 @@ class Specification(TypedDict):
         The entry of ``preprocessings`` in the config, and the dataset's key ``bits``.
     precision, device, weights_sha256
         Of the backbone.
+    storage
+        Precision in which its features were stored.
     groups, folds
         The dataset's key ``groups`` as far as it is applied after the index, and how many folds
         were held out.
@@ -57,6 +59,7 @@ class Specification(TypedDict):
     preprocessing: dict[str, Any]
     bits: int | None
     precision: str
+    storage: str
     device: str
     weights_sha256: str
     groups: str | dict[str, str]

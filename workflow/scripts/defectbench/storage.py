@@ -16,6 +16,12 @@ import numpy as np
 from defectbench.errors import InputError
 
 CHUNK_BYTES = 1 << 20
+OWN_CHUNK_BYTES = 1 << 16
+"""Rows of so many bytes have a chunk each: who reads some of them reads no others."""
+
+BLOCK_BYTES = 1 << 27
+"""Of features or maps that a stage holds at once."""
+
 READING = "synchronously (open|read)|Unable to"
 """Regular expression that matches HDF5's errors in reading, and none of those in writing."""
 
@@ -43,7 +49,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def create_array(file: h5py.Group, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
-    """Empty dataset in chunks of whole rows, each with a checksum.
+    """Empty dataset in chunks of whole rows, each with a checksum; large rows have one each.
 
     It gets its room in the file at once, so that the file's bytes do not depend on the order in
     which its arrays are filled.
@@ -51,7 +57,7 @@ def create_array(file: h5py.Group, name: str, shape: tuple[int, ...], dtype: Any
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     row_bytes = max(1, int(np.prod(shape[1:])) * np.dtype(dtype).itemsize)
-    rows = min(max(1, CHUNK_BYTES // row_bytes), shape[0])
+    rows = 1 if row_bytes >= OWN_CHUNK_BYTES else min(CHUNK_BYTES // row_bytes, shape[0])
     return file.create_dataset(
         name,
         shape,

@@ -1,35 +1,44 @@
 """A category's feature file: images decoded ahead, in blocks that go through every network."""
 
-import contextlib
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from itertools import chain, islice
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import h5py
 import numpy as np
 
+from defectbench.errors import InputError
 from defectbench.features.allocator import keep_freed_memory
 from defectbench.features.devices import Machine, prepared_extractors
-from defectbench.features.feature_file import Pass, Tap, keep, open_kept
+from defectbench.features.feature_file import Made, Pass
+from defectbench.features.finished import (
+    Block,
+    Finished,
+    claim_blocks,
+    keep,
+    kept_name,
+    write_block,
+)
 from defectbench.images.decoding import in_order, load_squares
 from defectbench.progress import Progress
-from defectbench.storage import create_array, create_h5, read_attributes, write_attributes
+from defectbench.provenance import file_sha256
+from defectbench.storage import create_h5
+
+if TYPE_CHECKING:
+    from defectbench.features.extraction import Extractor
 
 BLOCK = 32
 AHEAD = 8 * BLOCK
-"""Images that may wait, which bounds memory: at 456×456 a block takes 20 MB."""
-
-DAMAGE = (OSError, KeyError, RuntimeError, ValueError)
-"""What h5py raises for an array that is absent or cannot be read."""
+AHEAD_BYTES = 1 << 28
+"""Images that may wait, and their bytes at most: some of the memory that the rule asks for."""
 
 
 def decode_ahead(
-    files: Sequence[Path],
+    images: Sequence[tuple[Path, str]],
     preprocessings: Mapping[str, Mapping[str, Any]],
     threads: int,
     bits: int | None = None,
@@ -38,8 +47,8 @@ def decode_ahead(
 
     Parameters
     ----------
-    files
-        Image files; each is decoded once for all preprocessings.
+    images
+        File and SHA-256 of each image; each is decoded once for all preprocessings.
     preprocessings
         Entries of ``preprocessings`` in the config, by name.
     threads
@@ -51,12 +60,24 @@ def decode_ahead(
     -------
     iterator of dict of ndarray
         By the preprocessing's name: uint8, (`BLOCK` or fewer at the end, side, side, 3), RGB.
-        An error in decoding is raised where its block would have come.
+        An error in decoding is raised where its block would have come, and so is one of a file
+        whose content has changed: features are found again by it.
     """
+
+    def squares(image: tuple[Path, str]) -> dict[str, np.ndarray]:
+        file, sha256 = image
+        found = load_squares(file, preprocessings, bits)
+        if file_sha256(file) != sha256:
+            raise InputError(
+                f"{file}: changed while features of it were computed; run the same command again"
+            )
+        return found
+
     keep_freed_memory()  # before the threads that would get memory of their own
-    squares = partial(load_squares, preprocessings=preprocessings, bits=bits)
-    images = in_order(squares, files, threads, AHEAD)
-    blocks = iter(lambda: list(islice(images, BLOCK)), [])
+    image_bytes = sum(3 * settings["size"] ** 2 for settings in preprocessings.values())
+    ahead = max(threads, min(AHEAD, AHEAD_BYTES // image_bytes))
+    loaded = in_order(squares, images, threads, ahead)
+    blocks = iter(lambda: list(islice(loaded, BLOCK)), [])
     return (
         {name: np.stack([i[name] for i in block]) for name in preprocessings} for block in blocks
     )
@@ -69,8 +90,23 @@ Features = dict[str, dict[str, np.ndarray]]
 """By a pass's and an array's name: float32, one row per image."""
 
 
+class Work(NamedTuple):
+    """What has to be extracted in a pass.
+
+    Attributes
+    ----------
+    wanted
+        The pass with those taps alone that lack features of any image.
+    images
+        Numbers of the images.
+    """
+
+    wanted: Pass
+    images: frozenset[int]
+
+
 def write_features(
-    files: Sequence[Path],
+    images: Sequence[tuple[Path, str]],
     passes: Sequence[Pass],
     provenances: Mapping[str, Mapping[str, Any]],
     machine: Machine,
@@ -80,23 +116,26 @@ def write_features(
 ) -> dict[str, float]:
     """Write a category's feature file.
 
-    Each image is decoded once for all preprocessings, block by block, while PyTorch is imported
-    and networks are loaded; every block then goes through every network. If the last finished
-    file holds all that is wanted, no image is decoded and PyTorch is not imported.
+    Images are decoded once for all preprocessings, block by block, while PyTorch is imported and
+    networks are loaded; every block then goes through every network that lacks it, and is stored.
+    The file is put together when all are there. Features that an earlier job finished, of the same
+    image and made in the same way, are taken over; if it has finished all, no image is decoded and
+    PyTorch is not imported.
 
     Parameters
     ----------
-    files
-        The category's images.
+    images
+        File and SHA-256 of each image of the category.
     passes
         What is wanted.
     provenances
         By a pass's name: what decides its numbers, device and precision apart, as JSON has it.
+        A key ``images_sha256`` is stored in the file and decides nothing.
     machine
         Where and how to compute.
     output
-        Receives a group per pass with float32 arrays (images, channels, height, width) of feature
-        maps and (images, dimensions) of vectors.
+        Receives a group per pass with float32 arrays, or float16 ones if the machine stores those:
+        (images, channels, height, width) of feature maps and (images, dimensions) of vectors.
     label
         What is being done, for the terminal.
     bits
@@ -107,122 +146,146 @@ def write_features(
     dict of str to float
         By the name of each pass that was run: milliseconds per image, decoding included.
     """
-    with open_kept(output) as kept:
-        held = {each.name: _held(kept, each, provenances[each.name], machine) for each in passes}
-        missing = [rest for each in passes if (rest := each.without(held[each.name])).taps]
-        seconds: Counter[str] = Counter()
-        with _extraction(files, missing, machine, seconds, bits) as (made_on, blocks):
-            progress = Progress(len(files), label)
-            first = next(blocks, {})  # tells the shapes of what is new
-            with create_h5(output, {}) as file:
-                for wanted in sorted(passes, key=lambda wanted: wanted.name):
-                    old = held[wanted.name]
-                    made = read_attributes(kept[wanted.name])["provenance"] if old else made_on
-                    group = file.create_group(wanted.name)
-                    write_attributes(group, {"provenance": provenances[wanted.name] | made})
-                    _create_arrays(group, wanted, old, first.get(wanted.name, {}), len(files))
-                for features in chain([first] if missing else [], blocks):
-                    _write_rows(file, features, progress)
-    keep(output)
-    return {
-        wanted.name: 1000 * (seconds[DECODING] + seconds[wanted.name]) / len(files)
-        for wanted in missing
-    }
+    blocks = claim_blocks(output)
+    earlier = [kept_name(output), *sorted(blocks.glob("*.h5"))]
+    finished = {each.name: Finished(each, provenances[each.name], earlier) for each in passes}
+    digests = [sha256 for _, sha256 in images]
+    extraction = Extraction(images, provenances, machine, finished, blocks, bits)
+    made_on = None
+    # twice at most: what another device computed cannot be completed here, and is left out then
+    while work := _work(passes, finished, digests, machine, made_on):
+        made_on = extraction.run(work, label)
+    if made_on is None:
+        print("every feature is there: nothing is extracted", file=sys.stderr)
+    with create_h5(output, {}) as file:
+        for each in sorted(passes, key=lambda each: each.name):
+            rows = finished[each.name]
+            made = _chosen(rows, digests, machine, made_on)
+            rows.write(file.create_group(each.name), provenances[each.name], made, digests)
+    keep(output, blocks)
+    return extraction.milliseconds()
 
 
-def _held(
-    kept: Mapping[str, h5py.Group], wanted: Pass, provenance: Mapping[str, Any], machine: Machine
-) -> dict[Tap, h5py.Dataset]:
-    """Those arrays of a pass that a kept file holds whole, and made as they would be made now.
+def _work(
+    passes: Sequence[Pass],
+    finished: Mapping[str, Finished],
+    images: Sequence[str],
+    machine: Machine,
+    made_on: Made | None,
+) -> list[Work]:
+    """What is missing of each pass that lacks anything."""
+    found = []
+    for each in passes:
+        rows = finished[each.name]
+        missing = rows.missing(_chosen(rows, images, machine, made_on), images)
+        if missing:
+            numbers = frozenset().union(*missing.values())
+            found.append(Work(each._replace(taps=tuple(missing)), numbers))
+    return found
+
+
+def _chosen(
+    finished: Finished, images: Sequence[str], machine: Machine, made_on: Made | None
+) -> Made | None:
+    """Device and precision of all rows that a pass will have: those which lack least.
 
     Parameters
     ----------
-    kept
-        From `open_kept`.
-    wanted
-        The pass.
-    provenance
-        What decides its numbers, device and precision apart.
+    finished
+        Rows of the pass.
+    images
+        SHA-256 of each.
     machine
         Under ``auto``, the device or precision that an earlier job chose is as good.
+    made_on
+        Where this job computes, once that is known: then those, if none lack nothing.
     """
-    try:
-        group = kept[wanted.name]
-        made = read_attributes(group)["provenance"]
-        name, chosen = made.pop("device"), made.pop("precision")
-    except DAMAGE:
-        return {}
-    kind = "cpu" if name == "CPU" else "cuda"
-    as_asked = machine.device in ("auto", kind) and machine.precision in ("auto", chosen)
-    if made != provenance or not as_asked:
-        return {}
-    return {tap: group[tap.name] for tap in wanted.taps if _is_whole(group, tap.name)}
+
+    def lacking(made: Made) -> int:
+        return sum(map(len, finished.missing(made, images).values()))
+
+    found = [made for made in finished.all_made() if machine.gives(made)]
+    best = min(found, key=lacking, default=made_on)
+    return best if made_on is None or best is None or not lacking(best) else made_on
 
 
-def _is_whole(group: h5py.Group, name: str) -> bool:
-    try:
-        for chunk in group[name].iter_chunks():
-            _ = group[name][chunk]  # HDF5 compares the checksum of what it reads
-    except DAMAGE:
-        return False
-    return True
+@dataclass
+class Extraction:
+    """Computes features that are missing and stores them block by block.
 
-
-def _create_arrays(
-    group: h5py.Group,
-    wanted: Pass,
-    held: Mapping[Tap, h5py.Dataset],
-    new: Mapping[str, np.ndarray],
-    images: int,
-) -> None:
-    """Make the arrays of a pass: filled with what an earlier job extracted, or still empty."""
-    for tap in sorted(wanted.taps):
-        rows = held[tap] if tap in held else new[tap.name]
-        array = create_array(group, tap.name, (images, *rows.shape[1:]), "float32")
-        if tap in held:
-            for chunk in rows.iter_chunks():  # a whole array might not fit into memory
-                array[chunk] = rows[chunk]
-
-
-def _write_rows(file: h5py.File, features: Features, progress: Progress) -> None:
-    """Write the features of the next images."""
-    for name, arrays in features.items():
-        for array, values in arrays.items():
-            file[name][array][progress.done : progress.done + len(values)] = values
-    progress.advance(len(values))
-
-
-@contextlib.contextmanager
-def _extraction(
-    files: Sequence[Path],
-    missing: Sequence[Pass],
-    machine: Machine,
-    seconds: Counter[str],
-    bits: int | None,
-) -> Iterator[tuple[dict[str, str], Iterator[Features]]]:
-    """Where and how the missing passes run, and their features, block by block.
-
-    `seconds` counts what decoding and each pass have taken.
+    Attributes
+    ----------
+    images, provenances, machine, bits
+        As in `write_features`.
+    finished
+        By the pass's name: learns of every block.
+    folder
+        Receives the blocks.
     """
-    if not missing:
-        print("every feature is there: nothing is extracted", file=sys.stderr)
-        yield {}, iter(())
-        return
-    print("runs:", *(wanted.name for wanted in missing), file=sys.stderr)
-    preprocessings = {wanted.preprocessing: wanted.settings for wanted in missing}
-    blocks = decode_ahead(files, preprocessings, machine.threads, bits)
-    with prepared_extractors(missing, machine) as (made_on, extractors):
 
-        def features_of_blocks() -> Iterator[Features]:
-            start = time.perf_counter()
-            for block in blocks:
-                seconds[DECODING] += time.perf_counter() - start
-                features = {}
-                for wanted in missing:
-                    start = time.perf_counter()
-                    features[wanted.name] = extractors[wanted.name](block[wanted.preprocessing])
-                    seconds[wanted.name] += time.perf_counter() - start
-                yield features
+    images: Sequence[tuple[Path, str]]
+    provenances: Mapping[str, Mapping[str, Any]]
+    machine: Machine
+    finished: Mapping[str, Finished]
+    folder: Path
+    bits: int | None
+    _seconds: Counter[str] = field(default_factory=Counter, init=False)
+    _counts: Counter[str] = field(default_factory=Counter, init=False)
+
+    def run(self, work: Sequence[Work], label: str) -> Made:
+        """Compute and store what is missing; tells where and how it was computed."""
+        numbers = sorted(frozenset().union(*(each.images for each in work)))
+        names = ", ".join(each.wanted.name for each in work)
+        print(f"extracts {len(numbers)} of {len(self.images)} images: {names}", file=sys.stderr)
+        preprocessings = {each.wanted.preprocessing: each.wanted.settings for each in work}
+        images = [self.images[number] for number in numbers]
+        decoded = decode_ahead(images, preprocessings, self.machine.threads, self.bits)
+        with prepared_extractors([each.wanted for each in work], self.machine) as (made, networks):
+            progress, start = Progress(len(numbers), label), time.perf_counter()
+            for squares in decoded:
+                of_block = numbers[progress.done : progress.done + BLOCK]
+                self._count(DECODING, start, len(of_block))
+                self._store(
+                    {
+                        each.wanted.name: self._features(each, of_block, squares, networks, made)
+                        for each in work
+                        if not each.images.isdisjoint(of_block)
+                    }
+                )
+                progress.advance(len(of_block))
                 start = time.perf_counter()
+        return made
 
-        yield made_on, features_of_blocks()
+    def _features(
+        self,
+        work: Work,
+        numbers: Sequence[int],
+        squares: Mapping[str, np.ndarray],
+        networks: Mapping[str, "Extractor"],
+        made: Made,
+    ) -> Block:
+        """Features of those images of a block that a pass lacks."""
+        start, name = time.perf_counter(), work.wanted.name
+        places = [place for place, number in enumerate(numbers) if number in work.images]
+        files, digests = zip(*(self.images[numbers[place]] for place in places), strict=True)
+        arrays = networks[name](squares[work.wanted.preprocessing][places], files)
+        stored = {
+            tap: values.astype(self.machine.stored, copy=False) for tap, values in arrays.items()
+        }
+        self._count(name, start, len(places))
+        return Block(self.provenances[name], made, digests, stored)
+
+    def _store(self, block: Mapping[str, Block]) -> None:
+        file = write_block(self.folder, block)
+        for name, part in block.items():
+            self.finished[name].add(file, part)
+
+    def _count(self, name: str, start: float, images: int) -> None:
+        self._seconds[name] += time.perf_counter() - start
+        self._counts[name] += images
+
+    def milliseconds(self) -> dict[str, float]:
+        """By the pass's name: per image, decoding included."""
+        per_image = {name: 1000 * self._seconds[name] / n for name, n in self._counts.items()}
+        decoding = per_image.pop(DECODING, 0.0)
+        return {name: decoding + own for name, own in per_image.items()}

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from defectbench.features.feature_file import Pass
+import numpy as np
+
+from defectbench.features.feature_file import CPU, Made, Pass
 from defectbench.garbage import not_collecting
 
 if TYPE_CHECKING:
@@ -24,23 +26,36 @@ class Machine:
         ``auto``, ``fp32`` or ``bf16``.
     threads
         For decoding and for the network.
+    storage
+        Precision in which features are stored: ``fp32`` or ``fp16``.
     """
 
     device: str
     precision: str
     threads: int
+    storage: str = "fp32"
+
+    @property
+    def stored(self) -> type:
+        """Type of a stored number."""
+        return {"fp32": np.float32, "fp16": np.float16}[self.storage]
+
+    def gives(self, made: Made) -> bool:
+        """Whether features would be computed like this here; under ``auto``, perhaps."""
+        kind = "cpu" if made.device == CPU else "cuda"
+        return self.device in ("auto", kind) and self.precision in ("auto", made.precision)
 
 
 @contextlib.contextmanager
 def prepared_extractors(
     passes: Sequence[Pass], machine: Machine
-) -> Iterator[tuple[dict[str, str], dict[str, "Extractor"]]]:
+) -> Iterator[tuple[Made, dict[str, "Extractor"]]]:
     """Networks loaded and moved to their device; a GPU is claimed last, until the block ends.
 
     Yields
     ------
-    made_on : dict of str to str
-        Name of the device, and the precision.
+    made : Made
+        Device and precision.
     extractors : dict of str to Extractor
         By the pass's name.
 
@@ -54,7 +69,10 @@ def prepared_extractors(
         from defectbench.features.backbones import load_backbone
     extractors = {
         wanted.name: extraction.Extractor(
-            load_backbone(wanted.backbone, wanted.weights), wanted.taps, wanted.side
+            load_backbone(wanted.backbone, wanted.weights),
+            wanted.taps,
+            wanted.side,
+            machine.stored,
         )
         for wanted in passes
     }
@@ -62,4 +80,4 @@ def prepared_extractors(
         precision = extraction.select_precision(machine.precision, device)
         for extractor in extractors.values():
             extractor.to(device, precision, machine.threads)
-        yield {"device": extraction.device_name(device), "precision": precision}, extractors
+        yield Made(extraction.device_name(device), precision), extractors

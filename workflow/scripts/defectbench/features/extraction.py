@@ -13,7 +13,7 @@ import torch
 from defectbench.errors import InputError
 from defectbench.features.backbones import Backbone
 from defectbench.features.batch_norm import fold_batch_norm
-from defectbench.features.feature_file import Tap
+from defectbench.features.feature_file import CPU, Tap
 from defectbench.features.gpus import claimed_gpu
 from defectbench.features.onednn import copy_sharing_weights, use_onednn
 from defectbench.features.taps import TappedNetwork
@@ -21,7 +21,6 @@ from defectbench.features.taps import TappedNetwork
 CPU_BATCH = 2  # activations should fit the cache, those of all threads the memory asked for
 GPU_BATCH = 32
 """Fixed, not by the memory that is free: results must not depend on what else runs."""
-CPU = "CPU"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -92,6 +91,8 @@ class Extractor:
         Layers to read; all come from one forward pass.
     side
         Of the images.
+    stored
+        Type of number that features are rounded to: float32 or float16.
 
     Raises
     ------
@@ -99,14 +100,15 @@ class Extractor:
         If the network does not take images of this size, or a tap cannot be read.
     """
 
-    def __init__(self, backbone: Backbone, taps: Sequence[Tap], side: int) -> None:
-        self._backbone, self._taps = backbone, taps
+    def __init__(
+        self, backbone: Backbone, taps: Sequence[Tap], side: int, stored: type = np.float32
+    ) -> None:
+        self._backbone, self._taps, self._stored = backbone, taps, stored
         torch.set_num_threads(1)  # the cores are busy decoding: threads within a layer would wait
         try:
             self._network = fold_batch_norm(backbone.network, taps, side)
         except (RuntimeError, AssertionError, ValueError) as error:
             raise InputError(f"the network takes no images of {side}×{side}: {error}") from error
-        self._seen = 0
 
     def to(self, device: torch.device, precision: str, threads: int) -> None:
         """Move to where and how the network runs.
@@ -144,37 +146,46 @@ class Extractor:
             for values in (self._backbone.mean, self._backbone.std)
         )
 
-    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Features of the next images.
+    def __call__(self, images: np.ndarray, files: Sequence[Path]) -> dict[str, np.ndarray]:
+        """Features of images, which are the same in whatever company they come.
 
         Parameters
         ----------
         images
             uint8, (n, side, side, 3), RGB.
+        files
+            Of each image, for errors.
 
         Returns
         -------
         dict of ndarray
-            By the tap's name, float32: (n, channels, height, width) of feature maps,
-            (n, dimensions) of vectors.
+            By the tap's name, float32, rounded to what is stored: (n, channels, height, width) of
+            feature maps, (n, dimensions) of vectors.
 
         Raises
         ------
         InputError
-            If a feature is not finite, or the GPU's memory does not hold a single image.
+            If a feature is not finite or too large for what is stored, or the GPU's memory does
+            not hold a single image.
         """
-        pixels = torch.from_numpy(images)
-        parts = self._run_all(pixels)
-        features = {tap: torch.cat([part[tap] for part in parts]) for tap in self._taps}
+        features = self._run_all(torch.from_numpy(images))
         for tap, values in features.items():
-            _check_finite(values, tap, self._seen, self._precision)
-        self._seen += len(pixels)
-        return {tap.name: values.numpy() for tap, values in features.items()}
+            for file, image in zip(files, values, strict=True):
+                self._round(image, tap, file)
+        return {tap.name: values for tap, values in features.items()}
 
-    def _run_all(self, pixels: torch.Tensor) -> list[dict[Tap, torch.Tensor]]:
+    def _run_all(self, pixels: torch.Tensor) -> dict[Tap, np.ndarray]:
         """Features of all batches, in order; batches shrink until the GPU's memory holds one."""
         with contextlib.suppress(torch.cuda.OutOfMemoryError):
-            return list(self._threads.map(self._run, pixels.split(self._batch)))
+            features: dict[Tap, np.ndarray] = {}
+            done = 0
+            for part in self._threads.map(self._run, pixels.split(self._batch)):
+                for tap, values in part.items():
+                    if not done:
+                        features[tap] = np.empty((len(pixels), *values.shape[1:]), np.float32)
+                    features[tap][done : done + len(values)] = values
+                done += len(values)
+            return features
         if self._batch == 1:
             raise InputError("the GPU's memory does not hold one image; use device: cpu")
         self._batch //= 2
@@ -184,22 +195,36 @@ class Extractor:
         return self._run_all(pixels)
 
     def _run(self, pixels: torch.Tensor) -> dict[Tap, torch.Tensor]:
-        """Features of one batch."""
+        """Features of one batch.
+
+        A batch that is not full is filled up: kernels are chosen by a batch's size, and round in
+        ways of their own.
+        """
+        surplus = pixels[-1:].expand(self._batch - len(pixels), -1, -1, -1)
+        full = torch.cat([pixels, surplus])
         network = self._free.get()
         try:
             with torch.inference_mode():
-                scaled = pixels.to(self._device).permute(0, 3, 1, 2).float().div(255)
-                return network(scaled.sub(self._mean).div(self._std).to(DTYPES[self._precision]))
+                scaled = full.to(self._device).permute(0, 3, 1, 2).float().div(255)
+                found = network(scaled.sub(self._mean).div(self._std).to(DTYPES[self._precision]))
         finally:
             self._free.put(network)
+        return {tap: values[: len(pixels)] for tap, values in found.items()}
 
-
-def _check_finite(values: torch.Tensor, tap: Tap, first: int, precision: str) -> None:
-    finite = values.flatten(1).isfinite().all(dim=1)
-    if not finite.all():
-        row = first + int(finite.int().argmin())
-        advice = "try fp32" if precision != "fp32" else "are the weights whole?"
-        raise InputError(
-            f"features of {tap.name} are NaN or infinite for image {row} of index.tsv (counted "
-            f"from 0), in {precision}; {advice}"
-        )
+    def _round(self, features: np.ndarray, tap: Tap, file: Path) -> None:
+        """Round an image's features in place; refuse what no detector can use."""
+        if not np.isfinite(features).all():
+            advice = "try fp32" if self._precision != "fp32" else "are the weights whole?"
+            raise InputError(
+                f"{file}: its features of {tap.name} are NaN or infinite in {self._precision}; "
+                f"{advice}"
+            )
+        if features.dtype == self._stored:
+            return
+        with np.errstate(over="ignore"):
+            features[...] = features.astype(self._stored)
+        if not np.isfinite(features).all():
+            raise InputError(
+                f"{file}: its features of {tap.name} exceed {np.finfo(self._stored).max:.0f}, the "
+                "largest number that storage: fp16 holds; use fp32"
+            )

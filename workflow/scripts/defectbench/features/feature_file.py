@@ -1,22 +1,36 @@
 """The feature file of a category: a group per preprocessing and backbone, an array per layer.
 
-Each image is decoded once for all groups, so one job writes the whole file. Beside the file lies a
-second name of the last one that was finished: Snakemake deletes an output before its job starts,
-and under the second name a job finds what earlier ones extracted, also after one that failed or
-was killed. (Snakemake's own `update()` would restore the old file after a failure with the time of
-that moment, and take it for current.)
+Each image is decoded once for all groups, so one job writes the whole file. Arrays have a row per
+image, in the order of the index; ``sha256`` of a group holds the digests of the images' files.
 """
 
 import contextlib
-import os
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import h5py
 import numpy as np
 
-from defectbench.storage import open_h5, read_attributes
+from defectbench.storage import BLOCK_BYTES, open_h5, read_attributes
+
+CPU = "CPU"
+"""Name of a CPU as a device, whichever it is."""
+
+
+class Made(NamedTuple):
+    """Where and how features were computed.
+
+    Attributes
+    ----------
+    device
+        Name of the GPU, or `CPU`.
+    precision
+        ``fp32`` or ``bf16``.
+    """
+
+    device: str
+    precision: str
 
 
 class Tap(NamedTuple):
@@ -65,54 +79,97 @@ class Pass(NamedTuple):
         """Name of its group in a feature file."""
         return f"{self.preprocessing}/{self.backbone}"
 
-    def without(self, taps: Container[Tap]) -> Self:
-        """The same pass, some taps apart."""
-        return self._replace(taps=tuple(tap for tap in self.taps if tap not in taps))
-
     @property
     def side(self) -> int:
         """Side of its images in pixels."""
         return self.settings.get("crop", self.settings["size"])
 
 
-def kept_name(path: Path) -> Path:
-    """Second name of a finished feature file."""
-    return path.with_name(f".{path.stem}.kept{path.suffix}")
+class StoredLayer:
+    """Features of one layer in an open feature file, read when images are asked for.
+
+    It has the surface of an array that scorers use: ``shape``, ``dtype``, ``ndim``, ``len``,
+    slices of images, and `take`.
+
+    Parameters
+    ----------
+    dataset
+        (n_images, …), float16, float32 or float64.
+    rows
+        int64, (n_rows,): which images, in any order; all of them by default.
+    """
+
+    def __init__(self, dataset: h5py.Dataset, rows: np.ndarray | None = None) -> None:
+        self._dataset = dataset
+        self._rows = np.arange(len(dataset)) if rows is None else rows
+        self.shape = (len(self._rows), *dataset.shape[1:])
+        self.ndim = dataset.ndim
+        self.dtype = np.result_type(dataset.dtype, np.float32)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, images: slice) -> np.ndarray:
+        """Features of some images: an array of `dtype`, (n_images, …)."""
+        rows = self._rows[images]
+        order = np.argsort(rows, kind="stable")  # a chunk of many images is read once
+        found = np.empty((len(rows), *self.shape[1:]), self._dataset.dtype)
+        for first, stop in _runs(rows[order]):
+            start = rows[order[first]]
+            source = np.s_[start : start + stop - first]
+            self._dataset.read_direct(found, source, np.s_[first:stop])
+        if (np.diff(order) < 0).any():
+            found = found[np.argsort(order)]
+        return found.astype(self.dtype, copy=False)
+
+    def take(self, rows: np.ndarray | Sequence[int], axis: int = 0) -> Self:
+        """Some images, in any order, by their numbers; nothing is read yet.
+
+        Parameters
+        ----------
+        rows
+            Integers, (n_rows,).
+        axis
+            0, as in NumPy's method of that name.
+        """
+        if axis != 0:
+            raise ValueError("features on the disk are taken by images, along axis 0")
+        return type(self)(self._dataset, self._rows[np.asarray(rows, int)])
 
 
-def open_kept(path: Path) -> contextlib.AbstractContextManager[Mapping[str, h5py.Group]]:
-    """The last finished feature file by its groups; empty if there is none that can be opened."""
-    try:
-        return h5py.File(kept_name(path), "r", locking=False)
-    except OSError:
-        return contextlib.nullcontext({})
+def _runs(rows: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Where each run of successive numbers starts and stops."""
+    breaks = np.flatnonzero(np.diff(rows) != 1) + 1
+    return zip([0, *breaks], [*breaks, len(rows)], strict=True) if len(rows) else iter(())
 
 
-def keep(path: Path) -> None:
-    """Give a finished feature file its second name, which takes no room of its own."""
-    new = kept_name(path).with_suffix(".part")
-    new.unlink(missing_ok=True)
-    try:
-        os.link(path, new)
-    except OSError:  # a file system without links: the next job extracts everything
-        kept_name(path).unlink(missing_ok=True)
-    else:
-        new.replace(kept_name(path))
+Layers = np.ndarray | StoredLayer | list[np.ndarray] | list[StoredLayer]
 
 
-def read_layers(
+@contextlib.contextmanager
+def open_layers(
     path: str | Path, group: str, names: Sequence[str]
-) -> tuple[np.ndarray | list[np.ndarray], dict[str, Any]]:
-    """What a method reads: arrays of a group, and what made them.
+) -> Iterator[tuple[Layers, dict[str, Any]]]:
+    """What a method reads: layers of a group, and what made them.
 
-    Returns
-    -------
-    X : ndarray, or list of ndarray for several layers
+    Layers of less than `BLOCK_BYTES` together are read at once; of larger ones, blocks of images
+    are read when they are asked for, as long as the block of this context lasts.
+
+    Yields
+    ------
+    X : ndarray or StoredLayer, or a list of them for several layers
         Of all images, in the order of the index.
     provenance : dict
         As `category.write_features` or the rule `import_features` stored it.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, when that is noticed.
     """
     with open_h5(path) as file:
-        layers = [file[group][name][()] for name in names]
+        layers = [StoredLayer(file[group][name]) for name in names]
+        if sum(np.prod(layer.shape) * layer.dtype.itemsize for layer in layers) < BLOCK_BYTES:
+            layers = [layer[:] for layer in layers]
         provenance = read_attributes(file[group])["provenance"]
-    return layers if len(layers) > 1 else layers[0], provenance
+        yield layers if len(layers) > 1 else layers[0], provenance

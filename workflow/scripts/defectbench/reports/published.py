@@ -23,8 +23,8 @@ class Publication(NamedTuple):
     figures
         Columns `COLUMNS`, one figure per row.
     settings
-        By method: scorer, parameters, layers, preprocessing and precision of the publication, of
-        pixel metrics their resolution; and perhaps a remark for those who compare.
+        By method: scorer, parameters, layers, preprocessing, precision and storage of the
+        publication, of pixel metrics their resolution; and perhaps a remark for those who compare.
     images
         Official number of images, by category: train_good, test_good, test_defective.
     weights
@@ -60,9 +60,10 @@ def read_publication(files: Sequence[str]) -> Publication:
 def comparable(publication: Publication, metrics: Metrics) -> tuple[pd.DataFrame, list[str]]:
     """Published figures that a measured one may be compared with, and why others may not.
 
-    A figure is comparable where scorer, parameters, layers, preprocessing, precision, weights and
-    number of images are those of the publication; an average, where all its categories are. True
-    and false positives are filled up to whole confusion matrices with the official counts.
+    A figure is comparable where scorer, parameters, layers, preprocessing, precision, storage,
+    weights and number of images are those of the publication; an average, where all its categories
+    are. True and false positives are filled up to whole confusion matrices with the official
+    counts.
 
     Parameters
     ----------

@@ -198,4 +198,5 @@ def _made(results: Results) -> str:
 
 
 def _device(made: Mapping[str, Any]) -> str:
-    return made["device"] + (" in bf16" if made["precision"] == "bf16" else "")
+    stored = ", stored in fp16" if made["storage"] == "fp16" else ""
+    return made["device"] + (" in bf16" if made["precision"] == "bf16" else "") + stored

@@ -1,15 +1,22 @@
 """Features made elsewhere, as one file per category: HDF5 or npz with X, y and split."""
 
+import contextlib
 import hashlib
 import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from defectbench.errors import InputError
+from defectbench.features.feature_file import StoredLayer
 from defectbench.images.index import IndexRow
 from defectbench.sources.base import Source, existing_folder
+from defectbench.storage import BLOCK_BYTES
+
+Layer = np.ndarray | StoredLayer
+Arrays = Mapping[str, np.ndarray | h5py.Dataset]
 
 SUFFIXES = (".h5", ".hdf5", ".npz")
 BACKBONE = "given"
@@ -41,16 +48,18 @@ class GivenFeatures(Source):
         return found
 
 
-def read_feature_file(path: str | Path) -> tuple[np.ndarray, list[IndexRow]]:
-    """Read and check a feature file.
+@contextlib.contextmanager
+def open_feature_file(path: str | Path) -> Iterator[tuple[Layer, list[IndexRow]]]:
+    """Open and check a feature file.
 
     It holds ``X`` (n_images, n_dimensions), ``y`` (0 defect-free, 1 defective) and ``split``
-    (``train`` or ``test``); optionally ``name``, ``defect`` and ``group`` of each image.
+    (``train`` or ``test``); optionally ``name``, ``defect`` and ``group`` of each image. Of an HDF5
+    file, ``X`` is read by blocks of images; of an npz file, at once.
 
-    Returns
-    -------
-    ndarray
-        The features: float32, (n_images, n_dimensions).
+    Yields
+    ------
+    ndarray or StoredLayer
+        The features, whose values fit float32: (n_images, n_dimensions).
     list of IndexRow
         One row per image, in the same order, sorted by path.
 
@@ -59,19 +68,40 @@ def read_feature_file(path: str | Path) -> tuple[np.ndarray, list[IndexRow]]:
     InputError
         Naming the file and the array that is missing or wrong.
     """
-    arrays = _read_arrays(Path(path))
-    if problem := _problem(arrays):
-        raise InputError(f"{path}: {problem}")
-    X = arrays["X"].astype(np.float32)
-    finite = np.isfinite(X).all(axis=1)
-    if not finite.all():
-        raise InputError(f"{path}: row {int(np.argmin(finite))} of X is NaN, infinite or too large")
-    index = _index(X, arrays)
-    order = sorted(range(len(index)), key=lambda i: index[i].path)
-    return X[order], [index[i] for i in order]
+    with contextlib.ExitStack() as opened:
+        try:
+            arrays = _arrays(Path(path), opened)
+            if problem := _problem(arrays):
+                raise InputError(f"{path}: {problem}")
+            X = arrays["X"]
+            X = X if isinstance(X, np.ndarray) else StoredLayer(X)
+            digests = [hashlib.sha256(row.tobytes()).hexdigest() for row in _checked_rows(X, path)]
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path}: cannot be read as a feature file ({error})") from error
+        index = _index(digests, arrays)
+        order = sorted(range(len(index)), key=lambda i: index[i].path)
+        yield X.take(order, axis=0), [index[i] for i in order]
 
 
-def _problem(arrays: dict[str, np.ndarray]) -> str:
+def blocks_of(X: Layer) -> Iterator[tuple[slice, np.ndarray]]:
+    """Features block by block: float32, (n_rows, n_dimensions); what is too large is infinite."""
+    step = max(1, BLOCK_BYTES // (X.shape[1] * np.dtype(X.dtype).itemsize))
+    for start in range(0, len(X), step):
+        rows = slice(start, min(start + step, len(X)))
+        with np.errstate(over="ignore"):
+            yield rows, X[rows].astype(np.float32)
+
+
+def _checked_rows(X: Layer, path: str | Path) -> Iterator[np.ndarray]:
+    """The rows of X, one by one; refuses one that is not finite."""
+    for rows, values in blocks_of(X):
+        for number, row in enumerate(values, rows.start):
+            if not np.isfinite(row).all():
+                raise InputError(f"{path}: row {number} of X is NaN, infinite or too large")
+            yield row
+
+
+def _problem(arrays: Arrays) -> str:
     """What is wrong with the arrays, empty for nothing."""
     missing = [name for name in ("X", "y", "split") if name not in arrays]
     if missing:
@@ -93,15 +123,15 @@ def _problem(arrays: dict[str, np.ndarray]) -> str:
     return ""
 
 
-def _index(X: np.ndarray, arrays: dict[str, np.ndarray]) -> list[IndexRow]:
+def _index(digests: Sequence[str], arrays: Arrays) -> list[IndexRow]:
     """One row per image, in the file's order."""
+    count = len(digests)
     labels = [int(label) for label in arrays["y"]]
     columns = {
-        "name": [f"{number:0{len(str(len(X)))}}" for number in range(len(X))],
+        "name": [f"{number:0{len(str(count))}}" for number in range(count)],
         "defect": [("good", "defective")[label] for label in labels],
-        "group": [""] * len(X),
+        "group": [""] * count,
     }
-    digests = [hashlib.sha256(row.tobytes()).hexdigest() for row in X]
     columns |= {name: _text(arrays[name]) for name in columns.keys() & arrays.keys()}
     return [
         IndexRow(f"{split}/{name}", split, label, defect, sha256=digest, group=group)
@@ -111,17 +141,14 @@ def _index(X: np.ndarray, arrays: dict[str, np.ndarray]) -> list[IndexRow]:
     ]
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The known arrays of the file; no pickle is ever loaded."""
+def _arrays(path: Path, opened: contextlib.ExitStack) -> Arrays:
+    """The known arrays of the file, X of an HDF5 file unread; no pickle is ever loaded."""
     names = ("X", "y", "split", "name", "defect", "group")
-    try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                return {name: file[name] for name in names if name in file}
-        with h5py.File(path, "r", locking=False) as file:
-            return {name: file[name][()] for name in names if name in file}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read as a feature file ({error})") from error
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in names if name in file}
+    file = opened.enter_context(h5py.File(path, "r", locking=False))
+    return {name: file[name] if name == "X" else file[name][()] for name in names if name in file}
 
 
 def _text(array: np.ndarray) -> list[str]:

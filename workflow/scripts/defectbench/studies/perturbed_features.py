@@ -192,7 +192,8 @@ def perturbed_features(
             yield {
                 each: {
                     wanted.name: extractors[wanted.name](
-                        np.stack([image[each][wanted.preprocessing] for image in block])
+                        np.stack([image[each][wanted.preprocessing] for image in block]),
+                        [file for file, _ in images[start : start + BLOCK]],
                     )
                     for wanted in passes
                 }

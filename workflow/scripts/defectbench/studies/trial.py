@@ -1,6 +1,7 @@
 """A category's features, and one trial: a detector fitted on some images and shown others."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from defectbench.errors import InputError
 from defectbench.evaluation.held_out import folds, held_out, rows_left
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
-from defectbench.features.feature_file import read_layers
+from defectbench.features.feature_file import open_layers
 from defectbench.images.index import Groups, read_grouped_index
 from defectbench.scorers.base import Features, Scorer, take_images
 from defectbench.studies.levels import Judged, Verdict
@@ -54,15 +55,18 @@ def image_counts(train: int, test_labels: np.ndarray) -> dict[str, int]:
     return {"train": train, "test_good": good, "test_defective": defective}
 
 
-def read_category(
+@contextlib.contextmanager
+def open_category(
     index_file: str,
     features_file: str,
     features_group: str,
     arrays: Sequence[str],
     groups: Groups,
     name: str,
-) -> tuple[Category, dict[str, Any]]:
+) -> Iterator[tuple[Category, dict[str, Any]]]:
     """A category's features, and what made them: the beginning of a specification.
+
+    Features may be read from the file as long as the block of this context lasts.
 
     Parameters
     ----------
@@ -81,20 +85,18 @@ def read_category(
         If the test images are not of both kinds: a study then has nothing to show.
     """
     index = read_grouped_index(index_file, groups, name)
-    X, made = read_layers(features_file, features_group, arrays)
     is_train = np.array([row.split == "train" for row in index])
-    category = Category(
-        X,
-        np.array([row.label for row in index]),
-        np.array([row.group for row in index], str),
-        np.flatnonzero(is_train),
-        np.flatnonzero(~is_train),
-        name,
-    )
-    images = category.images
-    if not images["test_good"] or not images["test_defective"]:
-        raise InputError(f"{index_file}: a study needs good and defective test images; add some")
-    return category, made
+    labels = np.array([row.label for row in index])
+    names = np.array([row.group for row in index], str)
+    rows = np.flatnonzero(is_train), np.flatnonzero(~is_train)
+    with open_layers(features_file, features_group, arrays) as (X, made):
+        category = Category(X, labels, names, *rows, name)
+        images = category.images
+        if not images["test_good"] or not images["test_defective"]:
+            raise InputError(
+                f"{index_file}: a study needs good and defective test images; add some"
+            )
+        yield category, made
 
 
 class Trial(NamedTuple):
