@@ -8,8 +8,9 @@ import pytest
 
 from defectbench.errors import InputError
 from defectbench.features import feature_file
-from defectbench.features.feature_file import StoredLayer, open_layers
+from defectbench.features.feature_file import open_layers
 from defectbench.storage import create_array, create_h5, write_attributes
+from defectbench.stored_layer import StoredLayer
 
 MADE = {"device": "CPU", "images_sha256": "ab"}
 RNG = np.random.default_rng(42)

@@ -7,6 +7,7 @@ from scipy.stats import multivariate_normal
 from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA, KernelPCA
 
+from defectbench import memory
 from defectbench.errors import InputError
 from defectbench.scorers.kernel_pca_fre import KernelPcaFre
 from defectbench.scorers.mahalanobis import Mahalanobis
@@ -30,9 +31,17 @@ def test_mahalanobis_is_scikit_learns():
     np.testing.assert_allclose(Mahalanobis().fit(TRAIN).anomaly_score(TEST), expected)
 
 
-def test_a_covariance_too_large_for_memory_is_refused():
-    X = np.random.default_rng(42).normal(size=(3, 9000)).astype(np.float32)
-    with pytest.raises(InputError, match="9000 dimensions is too large"):
+def test_mahalanobis_of_more_dimensions_than_images_is_scikit_learns():
+    X = np.random.default_rng(42).normal(size=(45, 300)) * np.linspace(3, 0.1, 300)
+    expected = LedoitWolf().fit(X[:40]).mahalanobis(X[40:])
+    found = Mahalanobis().fit(X[:40]).anomaly_score(X[40:])
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_a_matrix_too_large_for_memory_is_refused_before_the_work(monkeypatch):
+    monkeypatch.setattr(memory, "memory_limit", lambda: 10**8)
+    X = np.random.default_rng(42).normal(size=(3000, 3000)).astype(np.float32)
+    with pytest.raises(InputError, match=r"GB of memory are needed, 0.1 GB can be had: use fewer"):
         Mahalanobis().fit(X)
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from defectbench.errors import InputError
 
+BLOCK_BYTES = 1 << 27
+"""Of features or maps that a stage holds at once, where they are read from disk."""
+
 
 def memory_limit() -> int:
     """Memory that this process can have, in bytes.

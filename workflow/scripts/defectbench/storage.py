@@ -19,9 +19,6 @@ CHUNK_BYTES = 1 << 20
 OWN_CHUNK_BYTES = 1 << 16
 """Rows of so many bytes have a chunk each: who reads some of them reads no others."""
 
-BLOCK_BYTES = 1 << 27
-"""Of features or maps that a stage holds at once."""
-
 READING = "synchronously (open|read)|Unable to"
 """Regular expression that matches HDF5's errors in reading, and none of those in writing."""
 

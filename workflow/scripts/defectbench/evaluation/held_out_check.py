@@ -13,8 +13,8 @@ import numpy as np
 from defectbench.evaluation.bootstrap import independent_images
 from defectbench.evaluation.held_out import contiguous_folds, held_out
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
+from defectbench.memory import BLOCK_BYTES
 from defectbench.scorers.base import (
-    BLOCK_BYTES,
     Features,
     Layer,
     Scorer,

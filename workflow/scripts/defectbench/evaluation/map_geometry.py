@@ -7,10 +7,8 @@ import numpy as np
 
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.images.resizing import CROP, SQUASH, middle, square_side
+from defectbench.memory import BLOCK_BYTES
 from defectbench.scorers.grids import bilinear
-
-BLOCK_BYTES = 1 << 26
-"""Of anomaly maps that are read at once."""
 
 SAMPLED = 4096
 """One of so many values of a block says where the median is looked for."""

@@ -23,8 +23,9 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from defectbench.features.feature_file import Made, Pass, StoredLayer, Tap
+from defectbench.features.feature_file import Made, Pass, Tap
 from defectbench.storage import create_array, create_h5, open_h5, read_attributes, write_attributes
+from defectbench.stored_layer import StoredLayer
 
 IMAGES = "sha256"
 OF_ALL_IMAGES = "images_sha256"

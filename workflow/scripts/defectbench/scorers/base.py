@@ -8,9 +8,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 
 from defectbench.errors import InputError
-
-BLOCK_BYTES = 1 << 27
-"""Features that are in memory at once, where they are read from disk."""
+from defectbench.memory import BLOCK_BYTES
 
 
 class Layer(Protocol):

@@ -118,7 +118,7 @@ class Padim(Scorer):
         step = 1 if in_one_block(layers) else max(1, SUMS_BYTES // (8 * width * size**2))
         for first in range(0, height, step):
             rows = range(first, min(first + step, height))
-            mean, covariance = self._moments(layers, rows)
+            mean, covariance = moments(layers, self.channels_, rows)
             self.mean_[rows] = mean
             covariance += self.regularisation * np.eye(size)
             self.whitening_[rows] = np.linalg.inv(np.linalg.cholesky(covariance))
@@ -133,22 +133,6 @@ class Padim(Scorer):
     def _model_bytes(shapes: Sequence[tuple[int, ...]], size: int) -> int:
         return 4 * max(prod(shape[2:]) for shape in shapes) * size**2
 
-    def _moments(self, layers: list[Layer], rows: range) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and covariance at each position of some rows of the finest grid, in float64."""
-        n_images, (_, width), size = len(layers[0]), finest_grid(layers), len(self.channels_)
-        mean = np.zeros((len(rows), width, size))
-        for _, parts in image_blocks(layers):
-            for place, row in enumerate(rows):
-                mean[place] += self._row(parts, row).sum(axis=1, dtype=np.float64)
-        mean /= n_images
-        covariance = np.zeros((len(rows), width, size, size))
-        for _, parts in image_blocks(layers):
-            for place, row in enumerate(rows):
-                centred = self._row(parts, row) - mean[place][:, None]
-                covariance[place] += centred.transpose(0, 2, 1) @ centred
-        covariance /= n_images - 1
-        return mean, covariance
-
     def distances(self, X: Features) -> np.ndarray:
         """Mahalanobis distance at each position: float32, (n_images, height, width)."""
         layers = map_list(X)
@@ -156,7 +140,7 @@ class Padim(Scorer):
         found = np.empty((len(layers[0]), height, width), np.float32)
         for images, parts in image_blocks(layers):
             for row in range(height):
-                centred = self._row(parts, row) - self.mean_[row][:, None]
+                centred = row_features(parts, self.channels_, row) - self.mean_[row][:, None]
                 whitened = centred @ self.whitening_[row].transpose(0, 2, 1)
                 found[images, row] = np.sqrt((whitened**2).sum(axis=2)).T
         return found
@@ -175,15 +159,35 @@ class Padim(Scorer):
         maps = self.anomaly_map(X)
         return maps.max(axis=(1, 2)).astype(np.float64), maps
 
-    def _row(self, layers: list[np.ndarray], row: int) -> np.ndarray:
-        """Kept channels of one row of the finest grid: (width, n_images, n_channels)."""
-        height, width = finest_grid(layers)
-        parts = np.empty((width, len(layers[0]), len(self.channels_)), np.float32)
-        first = 0
-        for layer in layers:
-            count, rows, columns = layer.shape[1:]
-            here = (self.channels_ >= first) & (self.channels_ < first + count)
-            line = layer[:, self.channels_[here] - first, row * rows // height]
-            parts[:, :, here] = line[:, :, np.arange(width) * columns // width].transpose(2, 0, 1)
-            first += count
-        return parts
+
+def moments(
+    layers: list[Layer], channels: np.ndarray, rows: range
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance at each position of some rows of the finest grid, in float64."""
+    n_images, (_, width), size = len(layers[0]), finest_grid(layers), len(channels)
+    mean = np.zeros((len(rows), width, size))
+    for _, parts in image_blocks(layers):
+        for place, row in enumerate(rows):
+            mean[place] += row_features(parts, channels, row).sum(axis=1, dtype=np.float64)
+    mean /= n_images
+    covariance = np.zeros((len(rows), width, size, size))
+    for _, parts in image_blocks(layers):
+        for place, row in enumerate(rows):
+            centred = row_features(parts, channels, row) - mean[place][:, None]
+            covariance[place] += centred.transpose(0, 2, 1) @ centred
+    covariance /= n_images - 1
+    return mean, covariance
+
+
+def row_features(layers: list[np.ndarray], channels: np.ndarray, row: int) -> np.ndarray:
+    """Kept channels of one row of the finest grid: (width, n_images, n_channels)."""
+    height, width = finest_grid(layers)
+    parts = np.empty((width, len(layers[0]), len(channels)), np.float32)
+    first = 0
+    for layer in layers:
+        count, rows, columns = layer.shape[1:]
+        here = (channels >= first) & (channels < first + count)
+        line = layer[:, channels[here] - first, row * rows // height]
+        parts[:, :, here] = line[:, :, np.arange(width) * columns // width].transpose(2, 0, 1)
+        first += count
+    return parts

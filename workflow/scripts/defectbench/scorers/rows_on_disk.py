@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from defectbench.scorers.base import BLOCK_BYTES
+from defectbench.memory import BLOCK_BYTES
 
 LARGEST = 2 * BLOCK_BYTES
 """Matrices that stay in memory."""

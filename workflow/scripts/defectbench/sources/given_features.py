@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.features.feature_file import StoredLayer
 from defectbench.images.index import IndexRow
+from defectbench.memory import BLOCK_BYTES
 from defectbench.sources.base import Source, existing_folder
-from defectbench.storage import BLOCK_BYTES
+from defectbench.stored_layer import StoredLayer
 
 Layer = np.ndarray | StoredLayer
 Arrays = Mapping[str, np.ndarray | h5py.Dataset]
