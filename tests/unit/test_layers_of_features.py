@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from defectbench.errors import InputError
-from defectbench.scorers.base import (
+from defectbench.scorers.layers import (
     check_varied,
     image_blocks,
     map_list,

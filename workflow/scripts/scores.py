@@ -13,7 +13,7 @@ from defectbench.map_file import create_maps
 from defectbench.progress import warn
 from defectbench.provenance import peak_memory_mb
 from defectbench.scorers import scorer_class
-from defectbench.scorers.base import take_images
+from defectbench.scorers.layers import take_images
 from defectbench.storage import read_json, write_json
 
 with (

@@ -7,13 +7,8 @@ import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.evaluation.spool import Spool
-from defectbench.scorers.base import (
-    Features,
-    Scorer,
-    image_blocks,
-    number_of_images,
-    take_images,
-)
+from defectbench.scorers.base import Scorer
+from defectbench.scorers.layers import Features, image_blocks, number_of_images, take_images
 
 MOST_MAPS = 1024
 """Images whose maps are made at once: 268 MB of maps of 256²."""

@@ -14,13 +14,8 @@ from defectbench.evaluation.bootstrap import independent_images
 from defectbench.evaluation.held_out import contiguous_folds, held_out
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.memory import BLOCK_BYTES
-from defectbench.scorers.base import (
-    Features,
-    Layer,
-    Scorer,
-    image_blocks,
-    number_of_images,
-)
+from defectbench.scorers.base import Scorer
+from defectbench.scorers.layers import Features, Layer, image_blocks, number_of_images
 
 FEWEST_IMAGES = 40
 """With fewer images nothing is said: their scores differ much from one split to the next."""

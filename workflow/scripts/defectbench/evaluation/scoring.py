@@ -10,7 +10,8 @@ from defectbench.evaluation.held_out import folds, held_out, rows_left, scores_a
 from defectbench.evaluation.held_out_check import check_held_out
 from defectbench.evaluation.spool import Spool
 from defectbench.map_file import MapFile
-from defectbench.scorers.base import Features, Scorer, has_maps, number_of_images, take_images
+from defectbench.scorers.base import Scorer
+from defectbench.scorers.layers import Features, has_maps, number_of_images, take_images
 
 MAPS_WRITTEN = 256
 """Held-out maps that are in memory at once."""

@@ -14,6 +14,7 @@ HELPERS = (
     "coreset",
     "grids",
     "kernels",
+    "layers",
     "linear_algebra",
     "linear_autoencoder",
     "matrices",

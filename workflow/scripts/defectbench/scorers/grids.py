@@ -5,7 +5,7 @@ from math import prod
 
 import numpy as np
 
-from defectbench.scorers.base import Layer
+from defectbench.scorers.layers import Layer
 
 Grid = tuple[int, int]
 

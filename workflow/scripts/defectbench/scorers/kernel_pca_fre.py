@@ -6,13 +6,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from defectbench.scorers.base import Features, Scorer, check_varied, reading_bytes
+from defectbench.scorers.base import Scorer
 from defectbench.scorers.kernels import (
     KernelComponents,
     kernel_components,
     reconstruction_error,
     squared_distances,
 )
+from defectbench.scorers.layers import Features, check_varied, reading_bytes
 from defectbench.scorers.matrices import as_matrix
 from defectbench.scorers.sizes import refuse_too_large
 

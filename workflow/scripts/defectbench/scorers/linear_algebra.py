@@ -7,7 +7,7 @@ import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.memory import BLOCK_BYTES, memory_limit
-from defectbench.scorers.base import Features, in_one_block, reading_bytes
+from defectbench.scorers.layers import Features, in_one_block, reading_bytes
 from defectbench.scorers.matrices import matrix_blocks, matrix_shape
 from defectbench.scorers.randomised_pca import leading_directions
 from defectbench.scorers.rows_on_disk import LARGEST, Rows, new_rows, row_groups

@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from defectbench.memory import refuse_beyond_memory
-from defectbench.scorers.base import (
-    Features,
-    Scorer,
-    check_varied,
-    image_blocks,
-    map_list,
-)
+from defectbench.scorers.base import Scorer
+from defectbench.scorers.layers import Features, check_varied, image_blocks, map_list
 from defectbench.scorers.linear_algebra import IMAGES, principal_components
 from defectbench.scorers.matrices import as_matrix, block_scores
 from defectbench.scorers.sizes import components_bytes, refuse_too_large

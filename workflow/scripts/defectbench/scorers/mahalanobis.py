@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from defectbench.scorers.base import Features, Scorer
+from defectbench.scorers.base import Scorer
+from defectbench.scorers.layers import Features
 from defectbench.scorers.linear_algebra import (
     Components,
     Spectrum,

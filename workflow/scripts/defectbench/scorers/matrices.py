@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.scorers.base import Features, Layer, image_blocks, layer_list, read_images
+from defectbench.scorers.layers import Features, Layer, image_blocks, layer_list, read_images
 
 
 def one_layer(X: Features) -> Layer:

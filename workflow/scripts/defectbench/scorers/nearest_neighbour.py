@@ -6,8 +6,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.scorers.base import Features, Scorer, check_varied, reading_bytes
+from defectbench.scorers.base import Scorer
 from defectbench.scorers.kernels import squared_distances
+from defectbench.scorers.layers import Features, check_varied, reading_bytes
 from defectbench.scorers.linear_algebra import mean_image
 from defectbench.scorers.matrices import as_matrix, block_scores, matrix_blocks, one_layer
 

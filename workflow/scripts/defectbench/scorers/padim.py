@@ -7,17 +7,17 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from defectbench.memory import refuse_beyond_memory
-from defectbench.scorers.base import (
+from defectbench.scorers.base import Scorer
+from defectbench.scorers.grids import finest_grid, smooth_maps
+from defectbench.scorers.layers import (
     Features,
     Layer,
-    Scorer,
     check_varied,
     image_blocks,
     in_one_block,
     map_list,
     reading_bytes,
 )
-from defectbench.scorers.grids import finest_grid, smooth_maps
 
 SUMS_BYTES = 1 << 28
 """Covariances that are summed over blocks of images at once, in float64."""

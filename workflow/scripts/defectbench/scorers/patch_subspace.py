@@ -5,8 +5,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from defectbench.scorers.base import Features, Scorer, image_blocks, map_list, reading_bytes
+from defectbench.scorers.base import Scorer
 from defectbench.scorers.grids import finest_grid, patch_features
+from defectbench.scorers.layers import Features, image_blocks, map_list, reading_bytes
 from defectbench.scorers.linear_algebra import Components, principal_components, squared_error
 from defectbench.scorers.patches import Patches, patches_shape
 from defectbench.scorers.sizes import components_bytes, refuse_too_large

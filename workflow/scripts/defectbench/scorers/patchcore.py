@@ -6,15 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from defectbench.scorers.base import (
-    Features,
-    Layer,
-    Scorer,
-    check_varied,
-    image_blocks,
-    map_list,
-    reading_bytes,
-)
+from defectbench.scorers.base import Scorer
 from defectbench.scorers.coreset import (
     SEARCH_BYTES,
     greedy_k_centres,
@@ -22,6 +14,14 @@ from defectbench.scorers.coreset import (
     random_projection,
 )
 from defectbench.scorers.grids import finest_grid, patch_features, smooth_maps
+from defectbench.scorers.layers import (
+    Features,
+    Layer,
+    check_varied,
+    image_blocks,
+    map_list,
+    reading_bytes,
+)
 from defectbench.scorers.matrices import matrix_blocks
 from defectbench.scorers.patches import Patches, patches_shape
 from defectbench.scorers.sizes import refuse_too_large

@@ -5,8 +5,8 @@ from math import prod
 
 import numpy as np
 
-from defectbench.scorers.base import Layer, read_images
 from defectbench.scorers.grids import finest_grid, patch_features
+from defectbench.scorers.layers import Layer, read_images
 
 
 class Patches:

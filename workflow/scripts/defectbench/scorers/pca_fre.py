@@ -8,16 +8,10 @@ import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.scorers import linear_algebra
-from defectbench.scorers.base import (
-    Features,
-    Layer,
-    Scorer,
-    image_blocks,
-    layer_list,
-    map_list,
-)
+from defectbench.scorers.base import Scorer
 from defectbench.scorers.grids import bilinear, finest_grid
 from defectbench.scorers.kernels import kernel_components, reconstruction_error
+from defectbench.scorers.layers import Features, Layer, image_blocks, layer_list, map_list
 from defectbench.scorers.matrices import block_scores
 from defectbench.scorers.sizes import components_bytes, refuse_too_large
 

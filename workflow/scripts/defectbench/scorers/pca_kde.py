@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.scorers.base import Features, Scorer
+from defectbench.scorers.base import Scorer
+from defectbench.scorers.layers import Features
 from defectbench.scorers.linear_algebra import Components, principal_components, project
 from defectbench.scorers.matrices import block_scores, matrix_shape
 from defectbench.scorers.sizes import components_bytes, refuse_too_large

@@ -4,7 +4,7 @@ import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.memory import refuse_beyond_memory
-from defectbench.scorers.base import Features, reading_bytes
+from defectbench.scorers.layers import Features, reading_bytes
 from defectbench.scorers.matrices import matrix_blocks, matrix_shape
 
 ROUNDS = 8

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from math import prod
 
 from defectbench.memory import memory_limit, refuse_beyond_memory
-from defectbench.scorers.base import Features, Scorer, layer_list
+from defectbench.scorers.base import Scorer
+from defectbench.scorers.layers import Features, layer_list
 from defectbench.scorers.linear_algebra import analysis_bytes
 from defectbench.scorers.randomised_pca import least_bytes
 

@@ -10,7 +10,8 @@ from defectbench.evaluation.held_out import folds
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.records import Specification, read_metrics, read_scores, read_specified, with_code
 from defectbench.scorers import scorer_class
-from defectbench.scorers.base import Scorer, take_images
+from defectbench.scorers.base import Scorer
+from defectbench.scorers.layers import take_images
 from defectbench.studies.levels import Judged, Verdict, level
 from defectbench.studies.perturbed_features import Perturbation
 from defectbench.studies.results import CLEAN, Level, Settings, Variant, missing_level

@@ -11,7 +11,8 @@ from defectbench.evaluation.held_out import folds, held_out, rows_left
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.features.feature_file import open_layers
 from defectbench.images.index import Groups, read_grouped_index
-from defectbench.scorers.base import Features, Scorer, take_images
+from defectbench.scorers.base import Scorer
+from defectbench.scorers.layers import Features, take_images
 from defectbench.studies.levels import Judged, Verdict
 from defectbench.studies.results import Settings
 

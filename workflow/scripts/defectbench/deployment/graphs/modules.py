@@ -1,107 +1,13 @@
 """A PyTorch module for each scorer that can be exported, named as the scorer is."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 import torch
 
-from defectbench.deployment.graphs import modules
-from defectbench.scorers.grids import bilinear, finest_grid, gaussian_blur
-from defectbench.scorers.linear_algebra import BLOCK
+from defectbench.deployment.graphs import parts
+from defectbench.deployment.graphs.parts import Arrays, Graph, SquaredDistances, as_matrix
+from defectbench.scorers.grids import finest_grid
 
-Arrays = Mapping[str, np.ndarray]
 Scored = tuple[torch.Tensor, torch.Tensor | None]
-
-
-class Graph(torch.nn.Module):
-    """Keeps arrays as constants of the exported graph.
-
-    Parameters
-    ----------
-    arrays
-        Each becomes an attribute of its name; its dtype stays. Numbers too: the exporter rounds a
-        Python float to float32.
-    parameters
-        Of the scorer's constructor, for graphs that depend on them.
-    """
-
-    def __init__(self, arrays: Mapping[str, Any], parameters: Mapping[str, Any] | None = None):
-        super().__init__()
-        for name, array in arrays.items():
-            self.register_buffer(name, torch.from_numpy(np.array(array)))
-
-
-class SquaredDistances(Graph):
-    """Squared distances of one layer's features to stored points: float64, (n_images, n_points).
-
-    The points are centred before they are rounded to float32, so that a large mean costs no
-    accuracy, and their norms are those of the rounded ones.
-    """
-
-    def __init__(self, points: np.ndarray) -> None:
-        origin = points.mean(axis=0, dtype=np.float64)
-        centred = np.empty(points.shape, np.float32)
-        norms = np.zeros(len(points))
-        for start in range(0, points.shape[1], BLOCK):
-            columns = slice(start, start + BLOCK)
-            centred[:, columns] = points[:, columns] - origin[columns]
-            norms += (centred[:, columns].astype(np.float64) ** 2).sum(axis=1)
-        super().__init__({"origin": origin, "points": centred, "norms": norms})
-
-    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
-        centred = as_matrix(features) - self.origin
-        own = (centred**2).sum(1, keepdim=True)
-        return (own + self.norms - 2 * centred @ self.points.double().T).clamp(min=0)
-
-
-def as_matrix(features: list[torch.Tensor]) -> torch.Tensor:
-    """Features of the one layer that is read, float64, (n_images, n_dimensions)."""
-    (layer,) = features
-    return layer.flatten(1).double()
-
-
-def squared_residual(
-    vectors: torch.Tensor, mean: torch.Tensor, components: torch.Tensor
-) -> torch.Tensor:
-    """Squared error between vectors (…, n_dimensions) and their reconstruction, in each dimension.
-
-    The residual is formed and not the difference of two norms, which loses in float32 what the
-    norms have in common.
-    """
-    centred = (vectors.double() - mean).float()
-    return (centred - (centred @ components.T) @ components) ** 2
-
-
-def resize(maps: torch.Tensor, grid: Sequence[int]) -> torch.Tensor:
-    """What `scorers.grids.bilinear` gives, as a product with a matrix for either axis."""
-    to_rows, to_columns = (
-        torch.from_numpy(bilinear(np.eye(old, dtype=np.float32), (new, old)))
-        for old, new in zip(maps.shape[-2:], grid, strict=True)
-    )
-    return to_rows @ maps @ to_columns.T
-
-
-def smooth(maps: torch.Tensor, size: int) -> torch.Tensor:
-    """What `scorers.grids.smooth_maps` gives, as a product with a matrix for either axis."""
-    to_rows, to_columns = (
-        torch.from_numpy(gaussian_blur(bilinear(np.eye(old)[:, :, None], (size, 1)), size / 64))
-        for old in maps.shape[-2:]
-    )
-    return (to_rows[:, :, 0].T @ maps.double() @ to_columns[:, :, 0]).float()
-
-
-def patches(features: list[torch.Tensor], *, neighbourhood: bool = False) -> torch.Tensor:
-    """What `scorers.grids.patch_features` gives: (n_images, height, width, channels)."""
-    grid = finest_grid(features)
-    parts = []
-    for layer in features:
-        if neighbourhood:
-            layer = torch.nn.functional.avg_pool2d(layer, 3, stride=1, padding=1)
-        if tuple(layer.shape[2:]) != grid:
-            layer = resize(layer, grid)
-        parts.append(layer)
-    return torch.cat(parts, 1).permute(0, 2, 3, 1)
 
 
 class KernelPcaFre(Graph):
@@ -121,7 +27,7 @@ class KernelPcaFre(Graph):
 
 
 class Mahalanobis(Graph):
-    """Squared Mahalanobis distance: along the kept directions, and along all others together."""
+    """Squared Mahalanobis distance: along the kept directions, and along all others."""
 
     def forward(self, features: list[torch.Tensor]) -> Scored:
         centred = as_matrix(features) - self.mean
@@ -135,8 +41,7 @@ class NearestNeighbour(Graph):
 
     def __init__(self, arrays: Arrays, parameters: dict) -> None:
         super().__init__({})
-        points = arrays["points"]  # as they lay on disk, maps may have kept their shape
-        self.squared_distances = SquaredDistances(points.reshape(len(points), -1))
+        self.squared_distances = SquaredDistances(arrays["points"])
         self.neighbours = parameters.get("neighbours", 1)
 
     def forward(self, features: list[torch.Tensor]) -> Scored:
@@ -207,14 +112,14 @@ class PcaFre(Graph):
 
     def _squared_residual(self, layer: torch.Tensor, number: int) -> torch.Tensor:
         mean, components = (getattr(self, f"{name}_{number}") for name in ("mean", "components"))
-        return modules.squared_residual(layer.flatten(1), mean, components).view(layer.shape)
+        return parts.squared_residual(layer.flatten(1), mean, components).view(layer.shape)
 
     def _combine(self, maps: list[torch.Tensor], features: list[torch.Tensor]) -> torch.Tensor:
         grid = (self.map_size, self.map_size) if self.map_size else finest_grid(maps)
         combined = 0
         for found, layer, mean in zip(maps, features, self.means_of_maps, strict=True):
             scale = layer.shape[1] * mean * len(maps)
-            combined = combined + modules.resize(found / scale, grid)
+            combined = combined + parts.resize(found / scale, grid)
         return combined
 
 
@@ -234,7 +139,7 @@ class Padim(Graph):
         kept = self._kept_channels(features).flatten(2).permute(2, 0, 1)
         whitened = (kept - self.mean) @ self.whitening.transpose(1, 2)
         distances = (whitened**2).sum(2).sqrt().T.unflatten(1, (self.height, self.width))
-        smooth = modules.smooth(distances, self.map_size)
+        smooth = parts.smooth(distances, self.map_size)
         return smooth.amax((1, 2)).double(), smooth
 
     def _kept_channels(self, features: list[torch.Tensor]) -> torch.Tensor:
@@ -255,8 +160,8 @@ class PatchSubspace(Graph):
     """Squared residual of each patch; the score is the mean of the largest hundredth."""
 
     def forward(self, features: list[torch.Tensor]) -> Scored:
-        vectors = modules.patches(features)
-        found = modules.squared_residual(vectors, self.mean, self.components).sum(3)
+        vectors = parts.patches(features)
+        found = parts.squared_residual(vectors, self.mean, self.components).sum(3)
         positions = found.shape[1] * found.shape[2]
         largest, _ = found.flatten(1).topk(max(1, positions // 100), dim=1)
         return largest.double().mean(1), found
@@ -275,7 +180,7 @@ class Patchcore(Graph):
         self.map_size = parameters.get("map_size", 256)
 
     def forward(self, features: list[torch.Tensor]) -> Scored:
-        vectors = modules.patches(features, neighbourhood=True)
+        vectors = parts.patches(features, neighbourhood=True)
         n_images, height, width, channels = vectors.shape
         vectors = vectors.reshape(n_images, height * width, channels)
         centred = vectors - self.centre
@@ -288,7 +193,7 @@ class Patchcore(Graph):
             neighbour = self.memory[nearest.gather(1, farthest[:, None])]
             score = score * self._weight(patch, neighbour)
         grid = found.float().unflatten(1, (height, width))
-        return score, modules.smooth(grid, self.map_size)
+        return score, parts.smooth(grid, self.map_size)
 
     def _weight(self, patch: torch.Tensor, neighbour: torch.Tensor) -> torch.Tensor:
         """One less the share of the nearest in a softmax over the kept patches around it.
