@@ -160,12 +160,15 @@ def out_of_memory(holds: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Callable
 
 
 def test_a_batch_that_the_gpus_memory_does_not_hold_is_halved_and_stays_so(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     made, network = out_of_memory(10, monkeypatch)
     given = images(48, side=8)
     found = np.concatenate([made(given[:32])["pool/pool1"], made(given[32:])["pool/pool1"]])
     assert network.batches == [8] * 6
+    assert capsys.readouterr().err.splitlines() == [
+        f"out of GPU memory: batches of {size} from here on" for size in (16, 8)
+    ]
     np.testing.assert_allclose(found, given.mean((1, 2)) / 255, rtol=1e-5)
 
 
