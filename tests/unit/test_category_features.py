@@ -135,6 +135,17 @@ def test_an_added_layer_is_extracted_alone(
     assert all(np.array_equal(after[name], values) for name, values in before.items())
 
 
+@pytest.mark.parametrize("added", ["layer1", "conv1.0"], ids=["a block", "a convolution"])
+def test_an_added_layer_ends_in_the_bytes_of_one_that_was_there_from_the_start(
+    added: str, files: list[Path], tiny: Path, tmp_path: Path
+):
+    first, both = lanczos(tiny), lanczos(tiny, Tap(added, 2), Tap("layer2", 2))
+    run(files[:3], [first], tmp_path / "features.h5")
+    run(files[:3], [both], tmp_path / "features.h5")
+    run(files[:3], [both], tmp_path / "at once.h5")
+    assert (tmp_path / "features.h5").read_bytes() == (tmp_path / "at once.h5").read_bytes()
+
+
 def test_if_nothing_is_missing_no_image_is_decoded_and_no_network_loaded(
     before: dict, files: list[Path], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

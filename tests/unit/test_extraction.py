@@ -95,6 +95,18 @@ def test_an_images_features_are_the_same_bytes_alone_and_in_any_company(
             np.testing.assert_array_equal(values, together[tap][order])
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("activation", [torch.nn.SiLU, torch.nn.Sigmoid, torch.nn.GELU])
+def test_an_activation_of_few_numbers_rounds_alike_at_every_place(activation: type, precision: str):
+    torch.manual_seed(42)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 20, 8, stride=8), torch.nn.AdaptiveAvgPool2d(1), activation()
+    )
+    made = extractor(Backbone(network, (0.5,) * 3, (0.2,) * 3), [Tap("2", 1)], precision=precision)
+    given = images(60)
+    np.testing.assert_array_equal(made(given[1:])["2/pool1"], made(given)["2/pool1"][1:])
+
+
 def test_features_do_not_depend_on_the_number_of_threads():
     backbone = made_timm("efficientnet_lite0")
     taps, given = [Tap("blocks.4", 1), Tap("global_pool", 1)], images(21, side=128)
@@ -160,12 +172,15 @@ def out_of_memory(holds: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Callable
 
 
 def test_a_batch_that_the_gpus_memory_does_not_hold_is_halved_and_stays_so(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     made, network = out_of_memory(10, monkeypatch)
     given = images(48, side=8)
     found = np.concatenate([made(given[:32])["pool/pool1"], made(given[32:])["pool/pool1"]])
     assert network.batches == [8] * 6
+    assert capsys.readouterr().err.splitlines() == [
+        f"out of GPU memory: batches of {size} from here on" for size in (16, 8)
+    ]
     np.testing.assert_allclose(found, given.mean((1, 2)) / 255, rtol=1e-5)
 
 

@@ -17,7 +17,7 @@ from defectbench.deployment.detector_file import KEY, sealed
 from defectbench.errors import InputError
 from defectbench.features.backbones import Backbone
 from defectbench.features.batch_norm import fold_batch_norm
-from defectbench.features.taps import Tap, feature_map
+from defectbench.features.taps import Tap, feature_map, own_output
 
 OPSET = 18
 LARGEST_GRAPH = 2**31 - 2**24
@@ -73,7 +73,8 @@ class DetectorModule(torch.nn.Module):
 
         def keep(module: torch.nn.Module, inputs: Any, output: torch.Tensor, *, tap: Tap) -> None:
             if tap not in seen:
-                seen[tap] = output.clone()  # a later layer may work in place
+                # a later layer may work in place
+                seen[tap] = own_output(module, inputs, output).clone()
 
         with contextlib.ExitStack() as hooks:
             for tap, layer in self._layers.items():

@@ -24,9 +24,10 @@ def fold_batch_norm(network: torch.nn.Module, taps: Sequence[Tap], side: int) ->
     """Fold each batch norm into the convolution whose output it alone receives.
 
     In eval mode both are affine, so the folded network computes the same function with less work;
-    rounding moves features by about 1e-6 of their largest. A convolution whose output is tapped
-    stays as it is. Which batch norm follows which convolution is read off a forward pass, and a
-    second one checks that every tap gives what it gave before.
+    rounding moves features by about 1e-6 of their largest. A tapped convolution keeps what it was,
+    for `taps.own_output`: left unfolded, it would move the features of every tap behind it, which
+    then would depend on what else is tapped. Which batch norm follows which convolution is read off
+    a forward pass, and a second one checks that every tap gives what it gave before.
 
     Parameters
     ----------
@@ -48,6 +49,9 @@ def fold_batch_norm(network: torch.nn.Module, taps: Sequence[Tap], side: int) ->
         if not pairs:
             return network
         folded = copy.deepcopy(network)
+        for tapped in {tap.layer for tap in taps} & {convolution for convolution, _ in pairs}:
+            convolution = folded.get_submodule(tapped)
+            convolution.unfolded = copy.deepcopy(convolution)
         for convolution_name, norm_name in pairs:
             _fold(folded, convolution_name, norm_name)
         actual = TappedNetwork(folded, taps)(probe)
@@ -73,16 +77,17 @@ def _is_close(actual: torch.Tensor, expected: torch.Tensor) -> bool:
 def _convolution_norm_pairs(
     network: torch.nn.Module, taps: Sequence[Tap], probe: torch.Tensor
 ) -> tuple[list[tuple[str, str]], dict[Tap, torch.Tensor]]:
-    """Convolutions called once, whose output goes to one batch norm, no other module and no tap.
+    """Convolutions called once, whose output goes to one batch norm and no other module.
 
-    Beside them stands what the taps gave. Only what runs before the deepest tap is looked at.
+    Nor may a tapped container hand it on as its own. Beside them stands what the taps gave. Only
+    what runs before the deepest tap is looked at.
     """
     # Python gives the id of a freed tensor to the next one, so all that were seen stay alive
     alive: list[torch.Tensor] = []
     made_by: dict[int, str] = {}
     calls: Counter[str] = Counter()
     readers: defaultdict[int, list[str]] = defaultdict(list)
-    tapped: set[int] = set()
+    handed_on: set[int] = set()
     layers = {tap.layer for tap in taps}
     norms = {name for name, m in network.named_modules() if isinstance(m, torch.nn.BatchNorm2d)}
 
@@ -98,9 +103,8 @@ def _convolution_norm_pairs(
         if isinstance(module, torch.nn.Conv2d):
             calls[name] += 1
             made_by[id(output)] = name
-        # folding would change a tapped output, also where a container hands it on as its own
-        if name in layers:
-            tapped.add(id(output))
+        elif name in layers:
+            handed_on.add(id(output))
 
     with contextlib.ExitStack() as hooks:
         for name, module in network.named_modules():
@@ -111,7 +115,7 @@ def _convolution_norm_pairs(
         (name, readers[output][0])
         for output, name in made_by.items()
         if calls[name] == 1
-        and output not in tapped
+        and output not in handed_on
         and len(readers[output]) == 1
         and readers[output][0] in norms
     ], expected

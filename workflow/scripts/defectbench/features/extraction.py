@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from defectbench.errors import InputError
+from defectbench.features.activations import compute_by_image
 from defectbench.features.backbones import Backbone
 from defectbench.features.batch_norm import fold_batch_norm
 from defectbench.features.feature_file import CPU, Tap
@@ -132,6 +133,8 @@ class Extractor:
         self._device, self._precision = device, precision
         self._batch = CPU_BATCH if device.type == "cpu" else GPU_BATCH
         network = self._network.to(device, DTYPES[precision], memory_format=torch.channels_last)
+        if device.type == "cpu":
+            compute_by_image(network)
         if device.type == "cpu" and exact and torch.backends.mkldnn.is_available():
             use_onednn(network)
         others = range(1, threads if device.type == "cpu" else 1)

@@ -65,7 +65,8 @@ class TappedNetwork:
         def keep(module: torch.nn.Module, inputs: Any, output: Any, *, tap: Tap) -> None:
             if tap not in seen:
                 # copied at once: a later layer may work in place
-                seen[tap] = _feature(output, tap, self._network, len(batch))
+                own = own_output(module, inputs, output)
+                seen[tap] = _feature(own, tap, self._network, len(batch))
             if len(seen) == len(self._modules):
                 raise _DeepestReached
 
@@ -81,6 +82,12 @@ class TappedNetwork:
 
 class _DeepestReached(Exception):
     """Every tapped layer has been seen."""
+
+
+def own_output(module: torch.nn.Module, inputs: Any, output: Any) -> Any:
+    """Output of a layer, also of a convolution that a batch norm was folded into."""
+    unfolded = getattr(module, "unfolded", None)
+    return output if unfolded is None else unfolded(*inputs)
 
 
 def _feature(output: Any, tap: Tap, network: torch.nn.Module, n_images: int) -> torch.Tensor:
