@@ -260,7 +260,7 @@ def test_what_waits_on_disk_is_gone_after_an_error(tmp_path: Path):
     assert sorted(tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize("block_bytes", [1, 4000, 1 << 27])
+@pytest.mark.parametrize("map_bytes", [1, 4000, 1 << 27])
 @pytest.mark.parametrize("sampled", [1, 3, 50])
 @pytest.mark.parametrize("n_images", [1, 8, 41])
 @pytest.mark.parametrize("levels", [1, 2, 5, 100_000])
@@ -268,10 +268,10 @@ def test_median_and_threshold_are_numpys_whatever_the_blocks(
     levels: int,
     n_images: int,
     sampled: int,
-    block_bytes: int,
+    map_bytes: int,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(map_geometry, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(map_geometry, "MAP_BYTES", map_bytes)
     monkeypatch.setattr(map_geometry, "SAMPLED", sampled)
     for seed in range(5):
         rng = np.random.default_rng(seed)
@@ -286,7 +286,7 @@ def test_median_and_threshold_are_numpys_whatever_the_blocks(
 
 def test_the_median_of_ordered_maps_is_found_too(monkeypatch: pytest.MonkeyPatch):
     """Blocks that share no value leave the bounds the most room for a mistake."""
-    monkeypatch.setattr(map_geometry, "BLOCK_BYTES", 4 * 100)
+    monkeypatch.setattr(map_geometry, "MAP_BYTES", 4 * 100)
     monkeypatch.setattr(map_geometry, "SAMPLED", 7)
     for size in range(1, 40):
         maps = np.arange(size * 25, dtype=np.float32).reshape(size, 5, 5)
