@@ -5,9 +5,11 @@ import pytest
 from tiles import tile_features
 
 from defectbench.errors import InputError
+from defectbench.evaluation import held_out_check
 from defectbench.evaluation.held_out import folds, held_out
 from defectbench.evaluation.held_out_check import FEWEST_IMAGES, check_held_out, near_duplicates
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
+from defectbench.scorers import layers
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.pca_fre import PcaFre
 from defectbench.scorers.pca_kde import PcaKde
@@ -89,6 +91,19 @@ def test_near_duplicates_of_an_even_spread_are_one_in_a_hundred_at_most(dimensio
 def test_exact_copies_are_near_duplicates():
     X = np.repeat(RANDOM.normal(size=(100, 30)).astype(np.float32), 2, axis=0)
     assert near_duplicates(X)[1] == 1
+
+
+@pytest.mark.parametrize(("block", "block_bytes"), [(1024, 1 << 27), (7, 1000), (1, 1)])
+def test_neighbours_are_the_same_however_the_features_are_read(
+    block: int, block_bytes: int, monkeypatch: pytest.MonkeyPatch
+):
+    X = np.random.default_rng(2).normal(3, 1, (50, 4, 3, 2)).astype(np.float32)
+    monkeypatch.setattr(held_out_check, "BLOCK", block)
+    monkeypatch.setattr(layers, "BLOCK_BYTES", block_bytes)
+    vectors = X.reshape(50, -1).astype(np.float64)
+    all_pairs = np.sort(np.linalg.norm(vectors[:, None] - vectors, axis=2))
+    found = held_out_check._neighbour_distances(X, 20)
+    np.testing.assert_allclose(found, all_pairs[:, 1:21], rtol=1e-4)
 
 
 @pytest.mark.parametrize("scorer", SCORERS, ids=lambda scorer: type(scorer).__name__)

@@ -35,12 +35,19 @@ def _storage_errno(error: BaseException) -> int | None:
     return int(of_hdf5[1]) if of_hdf5 else getattr(error, "errno", None)
 
 
+WITHOUT_MEMORY = (
+    "can't allocate memory",  # PyTorch
+    "memory allocation failed",  # HDF5
+    "failed to map segment from shared object",  # the import of a compiled module
+)
+
+
 def is_about_memory(error: BaseException) -> bool:
-    """Whether an error says that there is too little memory, in NumPy's words or in PyTorch's."""
+    """Whether an error says that there is too little memory, in whatever words."""
     return (
         isinstance(error, MemoryError)
         or _storage_errno(error) == errno.ENOMEM
-        or "can't allocate memory" in str(error)
+        or any(words in str(error) for words in WITHOUT_MEMORY)
     )
 
 

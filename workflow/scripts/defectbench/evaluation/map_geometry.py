@@ -7,8 +7,10 @@ import numpy as np
 
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.images.resizing import CROP, SQUASH, middle, square_side
-from defectbench.memory import BLOCK_BYTES
 from defectbench.scorers.grids import bilinear
+
+MAP_BYTES = 1 << 25
+"""Of maps that are read at once; the median takes three times as much."""
 
 SAMPLED = 4096
 """One of so many values of a block says where the median is looked for."""
@@ -41,7 +43,7 @@ class MapScale(NamedTuple):
 
 def map_blocks(maps: np.ndarray) -> Iterator[np.ndarray]:
     """Maps in blocks of images; `maps` may be an HDF5 dataset, of which a block is read at once."""
-    step = max(1, BLOCK_BYTES // (maps.dtype.itemsize * int(np.prod(maps.shape[1:]))))
+    step = max(1, MAP_BYTES // (maps.dtype.itemsize * int(np.prod(maps.shape[1:]))))
     for start in range(0, len(maps), step):
         yield maps[start : start + step]
 
@@ -82,19 +84,9 @@ def pixel_threshold(held_out_maps: np.ndarray, rate: float) -> float:
 def median(maps: np.ndarray) -> float:
     """Median of all values, exact, as NumPy's; blocks are read twice.
 
-    A sample of each block's ascending values bounds the middle ones from both sides. What lies
-    between the bounds is a small share of all values, which is then kept.
+    What lies between two bounds of the median is a small share of all values, which is kept.
     """
-    samples, counts = [], []
-    for block in map_blocks(maps):
-        ascending = np.sort(block, axis=None)
-        samples.append(np.append(ascending[::SAMPLED], ascending[-1]))
-        counts.append(len(ascending))
-    ordered, middle = np.sort(np.concatenate(samples)), sum(counts) // 2
-    # of a block with k samples below a value, at most k SAMPLED values are below it; with k samples
-    # up to a value, its last one perhaps among them, more than (k - 2) SAMPLED are up to it
-    low = ordered[max(0, middle - 1) // SAMPLED]
-    high = ordered[min(len(ordered) - 1, middle // SAMPLED + 2 * len(counts))]
+    low, high = _around_median(maps)
     below, at_low, between = 0, 0, []
     for block in map_blocks(maps):
         below += int((block < low).sum())
@@ -106,8 +98,24 @@ def median(maps: np.ndarray) -> float:
         place = rank - below - at_low
         return low if place < 0 else inside[place] if place < len(inside) else high
 
-    odd = sum(counts) % 2
-    return float(np.median(np.array([at(middle - 1 + odd), at(middle)])))
+    return float(np.median(np.array([at((maps.size - 1) // 2), at(maps.size // 2)])))
+
+
+def _around_median(maps: np.ndarray) -> tuple[np.generic, np.generic]:
+    """A value that is no higher than either of the two middle ones, and one that is no lower.
+
+    Each is of a sample: every `SAMPLED`-th of each block's ascending values, and its last one. Of a
+    block with k samples below a value, at most k `SAMPLED` values are below it; with k samples up
+    to a value, the last one perhaps among them, more than (k - 2) `SAMPLED` are up to it.
+    """
+    samples = []
+    for block in map_blocks(maps):
+        ascending = np.sort(block, axis=None)
+        samples.append(np.append(ascending[::SAMPLED], ascending[-1]))
+    ordered = np.sort(np.concatenate(samples))
+    low = (maps.size - 1) // 2 // SAMPLED
+    high = maps.size // 2 // SAMPLED + 2 * len(samples)
+    return ordered[low], ordered[min(high, len(ordered) - 1)]
 
 
 def over_whole_image(

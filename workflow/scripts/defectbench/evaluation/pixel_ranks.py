@@ -4,6 +4,7 @@ Counts of background pixels add up over any parts of the background. It waits on
 by image, and memory holds a part of it at a time, beside all defective pixels.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,26 +169,10 @@ def collect_pixels(
 
 def rank_pixels(pixels: PixelScores) -> RankedPixels | None:
     """Rank the defective pixels among the background; None unless both occur."""
-    scores, sizes = pixels.scores, pixels.background.sizes
-    n_background = int(sizes.sum())
+    scores, n_background = pixels.scores, int(pixels.background.sizes.sum())
     if not len(scores) or not n_background:
         return None
-    # each part of the scores is compared with the background around it alone: time would otherwise
-    # grow with the number of pieces times that of defective pixels
-    edges = np.unique(np.linspace(0, len(scores), 2 + n_background // PIECE).astype(int))
-    lowest, highest = scores[edges[:-1]], scores[edges[1:] - 1]
-    around = [
-        (np.searchsorted(own, lowest, "left"), np.searchsorted(own, highest, "right"))
-        for own in pixels.background
-    ]
-    starts, stops = np.array(around).transpose(1, 2, 0)
-    above, not_below = np.empty((2, len(scores)), np.int64)
-    for first, last, start, stop in zip(edges[:-1], edges[1:], starts, stops, strict=True):
-        own = scores[first:last]
-        above[first:last] = not_below[first:last] = (sizes - stop).sum()
-        for piece in _pieces(pixels.background, start, stop):
-            above[first:last] += len(piece) - np.searchsorted(piece, own, "right")
-            not_below[first:last] += len(piece) - np.searchsorted(piece, own, "left")
+    above, not_below = _count_background(pixels.background, scores)
     return RankedPixels(
         above / n_background,
         not_below / n_background,
@@ -197,17 +182,45 @@ def rank_pixels(pixels: PixelScores) -> RankedPixels | None:
     )
 
 
+def _count_background(background: Spool, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many background pixels are above each of the ascending scores, and how many not below.
+
+    The scores are cut into about as many parts as the background has pieces. Only what lies between
+    the lowest and the highest score of a part is compared with its scores; what is above the
+    highest counts for all of them. So every pixel, of either kind, is looked at about once.
+    """
+    n_parts = 1 + int(background.sizes.sum()) // PIECE
+    edges = np.unique(np.linspace(0, len(scores), n_parts + 1).astype(int))
+    lowest, highest = scores[edges[:-1]], scores[edges[1:] - 1]
+    starts, stops = np.empty((2, len(lowest), len(background)), int)
+    for image, own in enumerate(background):
+        starts[:, image] = np.searchsorted(own, lowest, "left")
+        stops[:, image] = np.searchsorted(own, highest, "right")
+    above, not_below = np.empty((2, len(scores)), int)
+    for part, (first, last) in enumerate(itertools.pairwise(edges)):
+        above[first:last] = not_below[first:last] = (background.sizes - stops[part]).sum()
+        for piece in _pieces(background, starts[part], stops[part]):
+            above[first:last] += len(piece) - np.searchsorted(piece, scores[first:last], "right")
+            not_below[first:last] += len(piece) - np.searchsorted(piece, scores[first:last], "left")
+    return above, not_below
+
+
 def _pieces(background: Spool, starts: np.ndarray, stops: np.ndarray) -> Iterator[np.ndarray]:
-    """What lies between two places of each image, ascending, at most `PIECE` of it at once."""
-    total = int((stops - starts).sum())
-    piece, filled = np.empty(min(PIECE, total), background.dtype), 0
+    """What lies between two places of each image, at most `PIECE` of it at once, ascending.
+
+    The next piece takes the place of the last one.
+    """
+    piece = np.empty(min(PIECE, int((stops - starts).sum())), background.dtype)
+    filled = 0
     for image, (start, stop) in enumerate(zip(starts, stops, strict=True)):
         while start < stop:
-            taken = min(stop - start, len(piece) - filled)
-            piece[filled : filled + taken] = background.part(image, start, start + taken)
-            start, filled = start + taken, filled + taken
+            end = min(stop, start + len(piece) - filled)
+            piece[filled : filled + end - start] = background.part(image, start, end)
+            filled, start = filled + end - start, end
             if filled == len(piece):
                 piece.sort()
                 yield piece
-                filled, total = 0, total - filled
-                piece = piece[: min(PIECE, total)]
+                filled = 0
+    rest = piece[:filled]
+    rest.sort()
+    yield rest

@@ -32,7 +32,7 @@ class Spool:
         """Add one at the end."""
         array = np.ascontiguousarray(array)
         self._places.append(_Place(self._file.seek(0, 2), array.shape, array.dtype))
-        self._file.write(array.data.cast("B"))
+        self._file.write(array)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -50,7 +50,7 @@ class Spool:
     def _read(self, offset: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         array = np.empty(shape, dtype)
         self._file.seek(offset)
-        self._file.readinto(array.data.cast("B"))
+        self._file.readinto(array)
         return array
 
     @property
