@@ -19,7 +19,7 @@ rule usage:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=grows(500),
+        mem_mb=asks(memory.NUMPY),
         runtime=grows(10),
     params:
         benchmarks="benchmarks/{dataset}",

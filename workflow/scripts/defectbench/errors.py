@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from defectbench.garbage import leave_what_is_there
+from defectbench.provenance import peak_memory_mb
 
 
 class InputError(Exception):
@@ -22,6 +23,10 @@ STORAGE = {
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
 }
+
+
+PEAK = "peak memory:"
+"""Begins the line of a job's log that says how much memory it took."""
 
 
 def is_about_storage(error: BaseException) -> bool:
@@ -65,7 +70,8 @@ def error_lines(text: str) -> str:
 def job_log(path: str | Path) -> Iterator[None]:
     """Write what a job prints to its log file; end the job with one line where a user can help.
 
-    That is on an `InputError`, without room on a disk and without memory.
+    That is on an `InputError`, without room on a disk and without memory. The log of a job that
+    went well ends with its peak memory, which Snakemake's benchmark samples and can miss.
 
     Parameters
     ----------
@@ -76,6 +82,8 @@ def job_log(path: str | Path) -> Iterator[None]:
     with open(path, "w", buffering=1, encoding="utf-8") as log, contextlib.redirect_stderr(log):
         try:
             yield
+            if peak := peak_memory_mb():
+                print(f"{PEAK} {peak:.0f} MB", file=log)
         except InputError as error:
             print(f"error: {error}", file=log)
             sys.exit(1)
