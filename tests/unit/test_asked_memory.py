@@ -21,7 +21,7 @@ from defectbench.asked_memory import (
     read_rows,
     scoring_bytes,
 )
-from defectbench.errors import InputError
+from defectbench.errors import InputError, job_log
 from defectbench.evaluation.pixel_ranks import pixel_bytes
 from defectbench.images.index import IndexRow, write_index
 from defectbench.memory import BLOCK_BYTES, memory_limit, of_no_machine, refuse_beyond_memory
@@ -202,4 +202,17 @@ def test_a_refusal_names_the_work_what_it_needs_what_there_is_and_a_remedy(monke
     assert str(refused.value) == (
         "scores parts plate padim resnet18: 21.0 GB of memory are needed, "
         "16.0 GB can be had: use fewer images"
+    )
+
+
+def test_a_refused_job_is_named_in_its_line(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(memory, "memory_limit", lambda: 16 * 10**9)
+    monkeypatch.chdir(tmp_path)
+    log = Path("logs", "parts", "plate", "padim", "resnet18", "scores.log")
+    log.parent.mkdir(parents=True)
+    with pytest.raises(SystemExit), job_log(log):
+        refuse_beyond_memory(21 * 10**9, "use fewer images")
+    assert log.read_text() == (
+        "error: parts/plate/padim/resnet18/scores: 21.0 GB of memory are needed, "
+        "16.0 GB can be had: use fewer images\n"
     )

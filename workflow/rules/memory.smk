@@ -9,10 +9,8 @@ import contextlib
 from snakemake.common.tbdstring import TBDString
 
 from defectbench import asked_memory as memory
-from defectbench.evaluation.pixel_ranks import SMALLER
 from defectbench.memory import of_no_machine, refuse_beyond_memory
 from defectbench.scorers import scorer_class
-from defectbench.scorers.sizes import REMEDY
 
 SMALLER_SQUARES = "use fewer --cores, or smaller sizes in `preprocessings`"
 
@@ -30,7 +28,8 @@ def asks(base, needed=None, remedy=""):
     needed
         Function of wildcards, input and threads, or none.
     remedy
-        What to change where this machine, if jobs run here, cannot have so much.
+        What to change where jobs run here and this machine cannot have so much: the run ends
+        before such a job starts. Without one, that is for the job to say, beside which others go on.
     """
 
     def request(wildcards, input, attempt, threads, rulename):

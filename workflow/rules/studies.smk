@@ -36,7 +36,7 @@ rule study:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=asks(memory.NUMPY, study_memory, REMEDY),
+        mem_mb=asks(memory.NUMPY, study_memory),
         runtime=grows(20, per_mb=1, of="features"),
     params:
         **fitted_in_a_study,
@@ -64,7 +64,7 @@ rule study_across:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=asks(memory.NUMPY, across_memory, REMEDY),
+        mem_mb=asks(memory.NUMPY, across_memory),
         runtime=grows(20, per_mb=1, of="features"),
     params:
         **fitted_in_a_study,

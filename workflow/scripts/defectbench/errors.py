@@ -17,6 +17,10 @@ class InputError(Exception):
     """Bad input: the message names the file or key and says what to do."""
 
 
+class BeyondMemoryError(InputError):
+    """Work that needs more memory than there is; the log of a job names the job before it."""
+
+
 STORAGE = {
     errno.ENOSPC: "no space left on the disk",
     errno.EDQUOT: "the disk quota is used up",
@@ -79,13 +83,15 @@ def job_log(path: str | Path) -> Iterator[None]:
         The rule's log file. Standard error goes there; any other exception leaves its traceback.
     """
     leave_what_is_there()
+    job = str(Path(path).with_suffix("")).removeprefix("logs/")
     with open(path, "w", buffering=1, encoding="utf-8") as log, contextlib.redirect_stderr(log):
         try:
             yield
             if peak := peak_memory_mb():
                 print(f"{PEAK} {peak:.0f} MB", file=log)
         except InputError as error:
-            print(f"error: {error}", file=log)
+            named = f"{job}: " if isinstance(error, BeyondMemoryError) else ""
+            print(f"error: {named}{error}", file=log)
             sys.exit(1)
         except Exception as error:
             if is_about_storage(error):
@@ -96,7 +102,6 @@ def job_log(path: str | Path) -> Iterator[None]:
                 print(f"error: {where}{STORAGE[_storage_errno(error)]}; {advice}", file=log)
                 os._exit(1)  # HDF5 crashes when it closes a file that it could not write
             if is_about_memory(error):
-                job = str(Path(path).with_suffix("")).removeprefix("logs/")
                 wanted = f" ({str(error).splitlines()[0]})" if str(error) else ""
                 advice = (
                     "give it more memory (`ulimit -v`, a cluster's mem_mb), or let it do less: "

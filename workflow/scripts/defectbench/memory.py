@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
 
-from defectbench.errors import InputError
+from defectbench.errors import BeyondMemoryError
 
 BLOCK_BYTES = 1 << 27
 """Of features or maps that a stage holds at once, where they are read from disk."""
@@ -88,10 +88,10 @@ def refuse_beyond_memory(needed: int, remedy: str, work: str = "") -> None:
 
     Raises
     ------
-    InputError
+    BeyondMemoryError
         If this process can have less memory than that.
     """
     present = memory_limit()
     if needed > present:
         sizes = f"{needed / 1e9:.1f} GB of memory are needed, {present / 1e9:.1f} GB can be had"
-        raise InputError(": ".join(filter(None, (work, sizes, remedy))))
+        raise BeyondMemoryError(": ".join(filter(None, (work, sizes, remedy))))

@@ -17,7 +17,6 @@ from defectbench.evaluation.pixel_metrics import (
     pro_curve,
 )
 from defectbench.evaluation.pixel_ranks import (
-    SMALLER,
     collect_pixels,
     measured_pixels,
     pixel_bytes,
@@ -31,6 +30,7 @@ from defectbench.scorers.grids import bilinear
 
 NO_MAPS = "the method does not localize"
 NO_MASKS = "no defective image has a mask"
+SMALLER = "set the method's `resolution` to the side of smaller maps, such as 256"
 NO_BACKGROUND = "no pixel is free of defects"
 
 

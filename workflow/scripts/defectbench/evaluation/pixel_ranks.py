@@ -24,9 +24,6 @@ IMAGE_BYTES = 28
 DEFECTIVE_BYTES = 140
 """Per defective pixel: its score and region, its ranks, and what the metrics make of them."""
 
-SMALLER = "set the method's `resolution` to the side of smaller maps, such as 256"
-"""What to change where there is too little memory."""
-
 LEVELS_BYTES = 150_000
 """Per image: how much of it lies above each level of `pixel_intervals`."""
 
