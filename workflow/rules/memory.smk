@@ -142,6 +142,13 @@ def report_memory(*names):
     return needed
 
 
+def page_memory(wildcards, input, threads):
+    """Bytes for the scores that a page shows, and for drawing its pictures one after another."""
+    rows = [row for file in input.index for row in memory.read_rows(file)]
+    scores = report_memory("scores", "held_out")(wildcards, input, threads)
+    return scores + memory.DRAWN_BYTES * memory.largest_pixels(rows)
+
+
 def files_of(given):
     """An input's files, of which there can be one or several."""
     return [given] if isinstance(given, str) else given
