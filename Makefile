@@ -5,7 +5,7 @@ ENV := .venv/bin/python
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo run plan check compare score test test-runs test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-patchcore bench-groups bench-scale bench-detector bench-studies docs lint
+.PHONY: help demo run plan check compare score test test-runs test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-patchcore bench-groups bench-scale bench-memory bench-detector bench-studies docs lint
 .DEFAULT_GOAL := help
 
 # settings of the user's own, merged over config.yaml
@@ -106,6 +106,10 @@ bench-detector: $(ENV) ## time an exported detector against PyTorch, image by im
 
 bench-studies: $(ENV) ## jobs, points, wall and CPU seconds of the demo's studies
 	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/studies.py
+
+bench-memory: $(ENV) ## memory that jobs ask for and use: [CATEGORY=folder] runs it at 512 pixels; [RUN=folder] is a run of yours
+	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/memory.py \
+		$(if $(RUN),--run "$(RUN)") $(if $(CATEGORY),--category "$(CATEGORY)")
 
 docs: $(ENV) ## write docs/configuration.md; insert what the reports say into README and docs
 	@python docs/write_configuration.py

@@ -1,5 +1,6 @@
 """What detectors cost, in processor time, and what rules used of what they asked for."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,9 +8,18 @@ import numpy as np
 import pytest
 from made_results import CODE, run_script
 
+from defectbench.errors import job_log
 from defectbench.evaluation.cells import CellResults
 from defectbench.images.index import IndexRow, write_index
-from defectbench.reports.costs import cost_markdown, usage_table, with_costs
+from defectbench.provenance import peak_memory_mb
+from defectbench.reports.costs import (
+    cost_markdown,
+    finished_jobs,
+    usage_table,
+    used_mb,
+    used_share,
+    with_costs,
+)
 from defectbench.scorers.nearest_neighbour import NearestNeighbour
 from defectbench.storage import read_json, write_arrays, write_json
 
@@ -104,28 +114,47 @@ def test_each_detector_has_a_row_of_means_and_what_was_not_measured_a_dash():
 
 def job(**changes: object) -> dict:
     """Record of a finished job."""
-    figures = {"s": 30.0, "cpu_time": 45.0, "max_rss": 700.0, "threads": 2}
-    asked = {"resources": {"mem_mb": 1000, "runtime": 5}}
-    return {"rule_name": "model"} | figures | asked | changes
+    figures = {"s": 30.0, "cpu_time": 45.0, "peak_mb": 700, "threads": 2}
+    return {"rule_name": "model", "mem_mb": 1000, "runtime": 5} | figures | changes
 
 
 def test_a_rule_shows_its_most_demanding_job():
-    large = job(s=60.0, max_rss=900.0, resources={"mem_mb": 2000, "runtime": 10})
+    large = job(s=60.0, peak_mb=900, mem_mb=2000, runtime=10)
     header, row = rows(usage_table([job(), large]))
     assert dict(zip(header, row, strict=True)) == {
         "rule": "model",
         "jobs": "2",
         "threads": "2",
         "CPUs used": "1.5",
-        "MB asked": "2000",
-        "MB used": "900",
+        "MB asked": "1000–2000",
+        "MB used": "700–900",
+        "% used, at most": "70",
         "minutes asked": "10",
         "minutes used": "1.00",
     }
 
 
 def test_rules_are_sorted_and_what_was_not_recorded_is_zero():
-    unknown = {"s": 0.1, "max_rss": "NA", "cpu_time": "NA", "rule_name": "images"}
+    unknown = {"s": 0.1, "max_rss": "NA", "cpu_time": "NA", "rule_name": "images", "mem_mb": 5}
     _, images, model = rows(usage_table([job(), unknown]))
-    assert images == ["images", "1", "0", "0.0", "0", "0", "0", "0.00"]
+    assert images == ["images", "1", "0", "0.0", "5", "0", "0", "0", "0.00"]
     assert model[0] == "model"
+
+
+def test_the_peak_of_a_job_is_what_its_log_says_and_else_what_was_sampled(tmp_path: Path):
+    record = {"rule_name": "scores", "max_rss": 100.0, "resources": {"mem_mb": 400}}
+    for name in ("fre/scores", "dfkde/scores"):
+        file = tmp_path / "benchmarks" / f"{name}.jsonl"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(record))
+    with job_log(make_parent(tmp_path / "logs" / "fre" / "scores.log")):
+        pass
+    sampled, logged = finished_jobs(tmp_path / "benchmarks", tmp_path / "logs")
+    assert used_mb(sampled) == pytest.approx(100 * 2**20 / 1e6)
+    assert used_mb(logged) == pytest.approx(peak_memory_mb(), rel=0.05)
+    assert used_share(sampled) == pytest.approx(used_mb(sampled) / 400)
+
+
+def make_parent(file: Path) -> Path:
+    file.parent.mkdir(parents=True)
+    return file

@@ -39,6 +39,15 @@ def test_a_terminal_shows_the_log_s_last_line_in_one_place(monkeypatch: pytest.M
     assert terminal.getvalue() == f"\r\033[Kimages parts/plate: {log.getvalue().strip()}"
 
 
+def test_nothing_is_told_of_work_of_which_nothing_is_done(
+    capsys: pytest.CaptureFixture[str], now: list[float]
+):
+    progress = Progress(40, "coreset")
+    now[0] += 10
+    progress.advance(0)
+    assert capsys.readouterr().err == ""
+
+
 def test_time_left_follows_the_rate(capsys: pytest.CaptureFixture[str], now: list[float]):
     progress = Progress(40, "images")
     now[0] += 10

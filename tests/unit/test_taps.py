@@ -56,7 +56,7 @@ def test_a_tap_gives_its_layers_own_output_whatever_is_folded(backbone: str):
     expected = own_outputs(network, batch)
     modules = dict(network.named_modules())
     layers = [name for name in modules if name in expected and name]
-    assert layers == BACKBONES[backbone]
+    assert layers == list(BACKBONES[backbone])
     convolutions = [name for name in layers if isinstance(modules[name], torch.nn.Conv2d)]
     norms = [name for name in layers if isinstance(modules[name], torch.nn.BatchNorm2d)]
     # tapped and folded convolutions side by side, then the other way round

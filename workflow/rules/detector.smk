@@ -28,7 +28,7 @@ rule detector:
         "../../envs/export.yaml"
     threads: 2
     resources:
-        mem_mb=grows(4000, per_mb=8, of="model"),
+        mem_mb=asks(memory.EXPORT, export_memory),
         runtime=grows(30),
     params:
         source=lookup("datasets/{dataset}/source", within=config),
@@ -53,7 +53,7 @@ rule detectors:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=grows(500),
+        mem_mb=asks(memory.NUMPY),
         runtime=grows(5),
     params:
         categories=dataset_categories,

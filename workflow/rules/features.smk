@@ -27,7 +27,7 @@ rule features:
     threads: threads_side_by_side
     resources:
         gpu=gpus_per_extraction,
-        mem_mb=grows(8000 if config["device"] != "cpu" else 4000),
+        mem_mb=asks(0, extraction_memory, SMALLER_SQUARES),
         runtime=grows(120),
     params:
         passes=extraction_passes,

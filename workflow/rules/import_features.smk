@@ -24,7 +24,7 @@ rule import_features:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=grows(500, per_mb=4, of="file"),
+        mem_mb=asks(memory.NUMPY, given_memory),
         runtime=grows(10),
     params:
         code=stage_digest("import_features"),

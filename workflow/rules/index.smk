@@ -22,7 +22,7 @@ rule index:
         "../../envs/numeric.yaml"
     threads: threads_side_by_side
     resources:
-        mem_mb=grows(1000),
+        mem_mb=asks(memory.NUMPY, decoding_memory, "use fewer --cores, or smaller images"),
         runtime=grows(30),
     params:
         bits=lookup("datasets/{dataset}/bits", within=config, default=None),

@@ -21,7 +21,7 @@ rule metrics:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=grows(500),
+        mem_mb=asks(memory.NUMPY + memory.RESAMPLED),
         runtime=grows(5),
     params:
         seed=config["seed"],

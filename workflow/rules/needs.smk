@@ -1,12 +1,10 @@
-"""Memory, time, GPUs, code and templates that rules state as their needs."""
+"""Time, GPUs, code and templates that rules state as their needs; memory: see memory.smk."""
 
 from pathlib import Path
 
 from defectbench.config.plan import chosen_categories
-from defectbench.evaluation.pixel_ranks import measured_pixels, pixel_bytes
 from defectbench.features.gpus import gpu_driver_is_loaded
 from defectbench.features.weights import listed_weights
-from defectbench.images.index import read_index
 from defectbench.provenance import stage_digest
 from defectbench.sources import source_module
 
@@ -41,26 +39,13 @@ def threads_side_by_side(wildcards):
 
 
 def grows(base, per_mb=0, of=""):
-    """Request of MB or minutes that grows with the size of an input file and with each retry."""
+    """Request of minutes that grows with the size of an input file and with each retry."""
 
     def request(wildcards, input, attempt):
         megabytes = Path(input[of]).stat().st_size / 1e6 if of else 0
         return round(attempt * (base + per_mb * megabytes))
 
     return request
-
-
-def pixel_memory(wildcards, input, attempt):
-    """MB for pixel metrics at the sizes that the index lists, more with each retry.
-
-    How many pixels are defective is known when the masks are read: a twentieth of those of the
-    images that have one is taken for it.
-    """
-    resolution = config["methods"][wildcards.method].get("resolution", "original")
-    rows = [row for row in read_index(input.index) if row.split == "test"]
-    masked = measured_pixels([row for row in rows if row.mask], resolution)
-    needed = pixel_bytes(measured_pixels(rows, resolution), sum(masked) // 20)
-    return round(attempt * (300 + needed / 1e6))
 
 
 def weights_digest(wildcards):

@@ -19,7 +19,7 @@ rule new_images:
         "../../envs/export.yaml"
     threads: 2
     resources:
-        mem_mb=grows(1000, per_mb=8, of="detector"),
+        mem_mb=asks(memory.EXPORT, detector_memory),
         runtime=grows(60),
     params:
         images=new_images,

@@ -31,7 +31,7 @@ rule maps:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=grows(1000),
+        mem_mb=asks(memory.PLOTS, picture_memory),
         runtime=grows(10),
     params:
         every_image=False,
@@ -59,7 +59,7 @@ rule overlays:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=grows(1000),
+        mem_mb=asks(memory.PLOTS, picture_memory),
         runtime=grows(10),
     params:
         every_image=True,

@@ -40,7 +40,7 @@ rule page:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=grows(1500),
+        mem_mb=asks(memory.PLOTS, page_memory),
         runtime=grows(15),
     params:
         categories=dataset_categories,

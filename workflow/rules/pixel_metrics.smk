@@ -21,7 +21,7 @@ rule pixel_metrics:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=pixel_memory,
+        mem_mb=asks(memory.NUMPY, pixel_memory),
         runtime=grows(10),
     params:
         seed=config["seed"],

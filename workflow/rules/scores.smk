@@ -28,7 +28,7 @@ rule scores:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=grows(500, per_mb=5, of="features"),
+        mem_mb=asks(memory.NUMPY, scoring_memory),
         runtime=grows(10, per_mb=1 / 5, of="features"),
     params:
         scorer=lookup("methods/{method}/scorer", within=config),

@@ -19,7 +19,7 @@ rule source:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=asks(memory.NUMPY),
         runtime=240,
     params:
         origin=category_origin,

@@ -36,7 +36,7 @@ rule study:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=grows(500, per_mb=6, of="features"),
+        mem_mb=asks(memory.NUMPY, study_memory),
         runtime=grows(20, per_mb=1, of="features"),
     params:
         **fitted_in_a_study,
@@ -64,7 +64,7 @@ rule study_across:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=grows(1000, per_mb=10, of="features"),
+        mem_mb=asks(memory.NUMPY, across_memory),
         runtime=grows(20, per_mb=1, of="features"),
     params:
         **fitted_in_a_study,
@@ -93,7 +93,7 @@ rule study_robustness:
     threads: threads_side_by_side
     resources:
         gpu=gpus_per_extraction,
-        mem_mb=grows(8000 if config["device"] != "cpu" else 4000),
+        mem_mb=asks(0, robustness_memory, SMALLER_SQUARES),
         runtime=grows(240),
     params:
         **study_threshold,
@@ -125,7 +125,7 @@ rule studies:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=grows(1000),
+        mem_mb=asks(memory.PLOTS, report_memory("studies")),
         runtime=grows(10),
     params:
         studies=some_study,

@@ -51,7 +51,7 @@ rule table:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=grows(1000),
+        mem_mb=asks(memory.PLOTS, report_memory("scores", "held_out", "replicates")),
         runtime=grows(10),
     params:
         categories=dataset_categories,

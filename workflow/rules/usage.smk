@@ -1,6 +1,6 @@
 """Stage usage: what the finished jobs of a dataset asked for and what they used.
 
-in:  the table (so that every job has run), benchmarks/{dataset}/
+in:  the table (so that every job has run), benchmarks/{dataset}/, logs/{dataset}/
 out: reports/{dataset}_usage.md
 """
 
@@ -19,10 +19,11 @@ rule usage:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=grows(500),
+        mem_mb=asks(memory.NUMPY),
         runtime=grows(10),
     params:
         benchmarks="benchmarks/{dataset}",
+        logs="logs/{dataset}",
         code=stage_digest("usage"),
     script:
         "../scripts/usage.py"

@@ -17,7 +17,7 @@ rule weights:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=asks(2 * memory.PYTORCH),
         runtime=60,
     params:
         code=weights_digest,

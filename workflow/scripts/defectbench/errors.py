@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from defectbench.garbage import leave_what_is_there
+from defectbench.provenance import peak_memory_mb
 
 
 class InputError(Exception):
     """Bad input: the message names the file or key and says what to do."""
+
+
+class BeyondMemoryError(InputError):
+    """Work that needs more memory than there is; the log of a job names the job before it."""
 
 
 STORAGE = {
@@ -22,6 +27,10 @@ STORAGE = {
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
 }
+
+
+PEAK = "peak memory:"
+"""Begins the line of a job's log that says how much memory it took."""
 
 
 def is_about_storage(error: BaseException) -> bool:
@@ -72,7 +81,8 @@ def error_lines(text: str) -> str:
 def job_log(path: str | Path) -> Iterator[None]:
     """Write what a job prints to its log file; end the job with one line where a user can help.
 
-    That is on an `InputError`, without room on a disk and without memory.
+    That is on an `InputError`, without room on a disk and without memory. The log of a job that
+    went well ends with its peak memory, which Snakemake's benchmark samples and can miss.
 
     Parameters
     ----------
@@ -80,11 +90,15 @@ def job_log(path: str | Path) -> Iterator[None]:
         The rule's log file. Standard error goes there; any other exception leaves its traceback.
     """
     leave_what_is_there()
+    job = str(Path(path).with_suffix("")).removeprefix("logs/")
     with open(path, "w", buffering=1, encoding="utf-8") as log, contextlib.redirect_stderr(log):
         try:
             yield
+            if peak := peak_memory_mb():
+                print(f"{PEAK} {peak:.0f} MB", file=log)
         except InputError as error:
-            print(f"error: {error}", file=log)
+            named = f"{job}: " if isinstance(error, BeyondMemoryError) else ""
+            print(f"error: {named}{error}", file=log)
             sys.exit(1)
         except Exception as error:
             if is_about_storage(error):
@@ -95,7 +109,6 @@ def job_log(path: str | Path) -> Iterator[None]:
                 print(f"error: {where}{STORAGE[_storage_errno(error)]}; {advice}", file=log)
                 os._exit(1)  # HDF5 crashes when it closes a file that it could not write
             if is_about_memory(error):
-                job = str(Path(path).with_suffix("")).removeprefix("logs/")
                 wanted = f" ({str(error).splitlines()[0]})" if str(error) else ""
                 advice = (
                     "give it more memory (`ulimit -v`, a cluster's mem_mb), or let it do less: "

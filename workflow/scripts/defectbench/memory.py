@@ -1,14 +1,33 @@
 """How much memory there is, and the one line that refuses work which needs more."""
 
+import contextlib
 import os
 import resource
+import sys
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
-from defectbench.errors import InputError
+from defectbench.errors import BeyondMemoryError
 
 BLOCK_BYTES = 1 << 27
 """Of features or maps that a stage holds at once, where they are read from disk."""
+
+
+_of_no_machine = ContextVar("of_no_machine", default=False)
+
+
+@contextlib.contextmanager
+def of_no_machine() -> Iterator[None]:
+    """Within the block there is no limit: a cluster has nodes that are not known here.
+
+    The machine that plans may be small, and an analysis must not be asked too little memory for.
+    """
+    token = _of_no_machine.set(True)
+    try:
+        yield
+    finally:
+        _of_no_machine.reset(token)
 
 
 def memory_limit() -> int:
@@ -17,6 +36,8 @@ def memory_limit() -> int:
     The smallest of the machine's memory, what the process's control groups allow (both versions of
     Linux's interface), and the limit of its address space (``ulimit -v``).
     """
+    if _of_no_machine.get():
+        return sys.maxsize
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limits = [physical, *cgroup_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))]
     addresses, _ = resource.getrlimit(resource.RLIMIT_AS)
@@ -53,7 +74,7 @@ def cgroup_limits(membership: Path, root: Path) -> Iterator[int]:
                     yield int(text)
 
 
-def refuse_beyond_memory(needed: int, remedy: str) -> None:
+def refuse_beyond_memory(needed: int, remedy: str, work: str = "") -> None:
     """Refuse work that cannot fit, before it is begun.
 
     Parameters
@@ -62,15 +83,15 @@ def refuse_beyond_memory(needed: int, remedy: str) -> None:
         Bytes.
     remedy
         What to change.
+    work
+        What needs it, where the job's name does not stand beside the message.
 
     Raises
     ------
-    InputError
+    BeyondMemoryError
         If this process can have less memory than that.
     """
     present = memory_limit()
     if needed > present:
-        raise InputError(
-            f"{needed / 1e9:.1f} GB of memory are needed, {present / 1e9:.1f} GB can be had: "
-            f"{remedy}"
-        )
+        sizes = f"{needed / 1e9:.1f} GB of memory are needed, {present / 1e9:.1f} GB can be had"
+        raise BeyondMemoryError(": ".join(filter(None, (work, sizes, remedy))))

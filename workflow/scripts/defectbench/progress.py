@@ -29,7 +29,7 @@ class Progress:
         """Count images as done; say so every few seconds and at the end."""
         self.done += images
         now = time.monotonic()
-        if self.done < self.total and now - self._shown < PROGRESS_SECONDS:
+        if not self.done or (self.done < self.total and now - self._shown < PROGRESS_SECONDS):
             return
         self._shown = now
         rate = self.done / max(now - self._started, 1e-9)

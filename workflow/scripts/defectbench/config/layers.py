@@ -63,7 +63,7 @@ def backbone_layers(backbone: str, key: str, kept: Path) -> list[str]:
     """
     known = read_json(FACTS / "backbone_layers.json")
     if backbone in known:
-        return known[backbone]
+        return list(known[backbone])
     models = timm_models()
     if not models:
         return []  # the environment of the extraction has timm, and stage features checks again

@@ -1,9 +1,13 @@
 """Tables of cost: of detectors in the benchmark, of exported ones, and of the jobs of a run."""
 
-from collections.abc import Mapping, Sequence
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
+from defectbench.errors import PEAK
 from defectbench.evaluation.cells import CellResults, detector_name
 from defectbench.reports import markdown
 from defectbench.reports.markdown import MISSING, amount, scope_line, with_interval
@@ -113,27 +117,74 @@ USAGE: markdown.Columns = {
     "jobs": len,
     "threads": lambda jobs: f"{_most(jobs, 'threads'):.0f}",
     "CPUs used": lambda jobs: f"{_cpus(jobs):.1f}",
-    "MB asked": lambda jobs: f"{_most(jobs, 'mem_mb'):.0f}",
-    "MB used": lambda jobs: f"{_most(jobs, 'max_rss'):.0f}",
+    "MB asked": lambda jobs: _from_to(_number(job.get("mem_mb")) for job in jobs),
+    "MB used": lambda jobs: _from_to(map(used_mb, jobs)),
+    "% used, at most": lambda jobs: f"{100 * max(map(used_share, jobs)):.0f}",
     "minutes asked": lambda jobs: f"{_most(jobs, 'runtime'):.0f}",
     "minutes used": lambda jobs: f"{_most(jobs, 's') / 60:.2f}",
 }
 
 
+def finished_jobs(benchmarks: Path, logs: Path) -> list[dict[str, Any]]:
+    """What Snakemake recorded of finished jobs, and their peak memory from their logs.
+
+    Parameters
+    ----------
+    benchmarks, logs
+        Folders that hold the same names, ``.jsonl`` and ``.log``.
+
+    Returns
+    -------
+    list of dict
+        The last extended benchmark record of each job, with what it asked for among the others,
+        and ``peak_mb`` where its log says so.
+    """
+    found = []
+    for file in sorted(benchmarks.rglob("*.jsonl")):
+        job = json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
+        job = {"rule_name": "unknown", **job.get("resources", {}), **job}
+        log = (logs / file.relative_to(benchmarks)).with_suffix(".log")
+        text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+        if peak := re.search(rf"^{PEAK} (\d+) MB$", text, re.MULTILINE):
+            job["peak_mb"] = int(peak[1])
+        found.append(job)
+    return found
+
+
+def used_mb(job: Mapping[str, Any]) -> float:
+    """Largest resident memory of a job, in MB.
+
+    From its log; Snakemake samples that of all its processes, now and then, in MiB.
+    """
+    return _number(job.get("peak_mb")) or _number(job.get("max_rss")) * 2**20 / 1e6
+
+
+def used_share(job: Mapping[str, Any]) -> float:
+    """Share that a job used of the memory that it asked for."""
+    return used_mb(job) / max(_number(job.get("mem_mb")), 1e-9)
+
+
 def usage_table(jobs: Sequence[Mapping[str, Any]]) -> str:
-    """Table by rule: what its most demanding job asked for, and what the largest one used.
+    """Table by rule: what its jobs asked for, and what they used.
+
+    Memory is from the job that asked for or used least to the one that did most, and the largest
+    share is a single job's; of all else the most is shown.
 
     Parameters
     ----------
     jobs
-        One extended benchmark record of Snakemake per job. Memory is sampled, so that of a job of
-        less than a second may be missing, and is the resident set of all its processes.
+        From `finished_jobs`.
     """
     rules: dict[str, list[Mapping[str, Any]]] = {}
     for job in jobs:
-        known = {"rule_name": "unknown", **job.get("resources", {}), **job}
-        rules.setdefault(known["rule_name"], []).append(known)
+        rules.setdefault(job["rule_name"], []).append(job)
     return markdown.table_of(USAGE, [rules[name] for name in sorted(rules)])
+
+
+def _from_to(figures: Iterable[float]) -> str:
+    """Smallest and largest figure, or the only one."""
+    ordered = [f"{figure:.0f}" for figure in sorted(figures)]
+    return "–".join(dict.fromkeys((ordered[0], ordered[-1])))
 
 
 def _most(jobs: Sequence[Mapping[str, Any]], figure: str) -> float:
