@@ -66,7 +66,8 @@ def test_they_span_the_space_of_the_exact_ones_and_are_no_fewer(spectrum: str, k
     found, expected = randomised(X, keep), exact(X, keep)
     # a share is never overestimated, so one more may be taken, but none less
     assert len(found.components) - len(expected.components) in (0, 1)
-    assert likeness(found, expected) > 0.998
+    if isinstance(keep, int):  # the last of many directions of nearly equal variance is anyone's
+        assert likeness(found, expected) > 0.9999
     assert share_kept(X, found) > share_kept(X, expected) - 1e-5
     np.testing.assert_allclose(
         found.components @ found.components.T, np.eye(len(found.components)), atol=1e-6

@@ -70,8 +70,9 @@ class NearestNeighbour(Scorer):
         return self
 
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
-        """Blocks of images, of points and of distances; see `Scorer.fit_bytes`."""
-        return 2 * reading_bytes(shapes) + 4 * DISTANCES_BYTES
+        """Blocks of images and of points, and distances; see `Scorer.fit_bytes`."""
+        distances = min(DISTANCES_BYTES, 8 * shapes[0][0] ** 2)
+        return 4 * reading_bytes(shapes) // 3 + 4 * distances
 
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Mean distance to the nearest; see `Scorer.anomaly_score`."""

@@ -127,7 +127,8 @@ class Padim(Scorer):
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
         """Two models, and covariances of some rows; see `Scorer.fit_bytes`."""
         size = min(self.channels, sum(shape[1] for shape in shapes))
-        return 2 * self._model_bytes(shapes, size) + 3 * SUMS_BYTES + reading_bytes(shapes)
+        model = self._model_bytes(shapes, size)
+        return 2 * model + 3 * min(SUMS_BYTES, 2 * model) + reading_bytes(shapes)
 
     @staticmethod
     def _model_bytes(shapes: Sequence[tuple[int, ...]], size: int) -> int:
