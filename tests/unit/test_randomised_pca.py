@@ -68,7 +68,7 @@ def test_they_span_the_space_of_the_exact_ones_and_are_no_fewer(spectrum: str, k
     assert len(found.components) - len(expected.components) in (0, 1)
     if isinstance(keep, int):  # the last of many directions of nearly equal variance is anyone's
         assert likeness(found, expected) > 0.9999
-    assert share_kept(X, found) > share_kept(X, expected) - 1e-5
+    assert share_kept(X, found) > share_kept(X, expected) - 2e-4
     np.testing.assert_allclose(
         found.components @ found.components.T, np.eye(len(found.components)), atol=1e-6
     )
