@@ -81,10 +81,12 @@ def test_a_system_without_control_groups_has_no_such_limit(tmp_path: Path):
 
 
 def test_the_smallest_limit_counts(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(memory, "cgroup_limits", lambda *_: iter([1 << 60, 1 << 20]))
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for limits, expected in (([1 << 60, 1 << 20], 1 << 20), ([1 << 60], physical), ([], physical)):
+        monkeypatch.setattr(memory, "cgroup_limits", lambda *_, limits=limits: iter(limits))
+        assert memory.memory_around.__wrapped__() == expected  # not the value that is kept
+    monkeypatch.setattr(memory, "memory_around", lambda: 1 << 20)
     assert memory_limit() == 1 << 20
-    monkeypatch.setattr(memory, "cgroup_limits", lambda *_: iter([1 << 60]))
-    assert memory_limit() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_the_limit_of_the_address_space_counts():
