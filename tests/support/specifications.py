@@ -15,6 +15,7 @@ def specification(**settings: Any) -> Specification:
         bits=None,
         precision="fp32",
         storage="fp32",
+        analysis="exact",
         device="CPU",
         weights_sha256="",
         groups="",

@@ -29,17 +29,42 @@ def test_a_patch_is_all_layers_at_a_position_averaged_over_its_neighbourhood():
     assert found.dtype == np.float32
 
 
+def plain_greedy(points: np.ndarray, number: int, start: int) -> list[int]:
+    """Every distance renewed after each choice; of equally far points, the first."""
+    squared, chosen = cdist(points, points, "sqeuclidean"), [start]
+    nearest = squared[start]
+    while len(chosen) < number:
+        nearest[chosen[-1]] = -1
+        chosen.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, squared[chosen[-1]])
+    return chosen
+
+
 @pytest.mark.parametrize("candidates", [1, 7, 300, 4096])
-def test_each_choice_is_the_point_farthest_from_all_before(candidates: int, monkeypatch):
+@pytest.mark.parametrize("number", [80, 300])
+def test_each_choice_is_the_point_farthest_from_all_before(
+    number: int, candidates: int, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(coreset, "CANDIDATES", candidates)
     monkeypatch.setattr(coreset, "FARTHEST", max(1, candidates // 3))
     points = np.random.default_rng(42).normal(size=(300, 10)).astype(np.float32) + 5
-    found = greedy_k_centres(points.copy(), 80, start=17)
-    squared = cdist(points, points, "sqeuclidean")
-    expected = [17]
-    while len(expected) < 80:
-        expected.append(int(squared[expected].min(axis=0).argmax()))
-    np.testing.assert_array_equal(found, expected)
+    found = greedy_k_centres(points.copy(), number, start=17)
+    np.testing.assert_array_equal(found, plain_greedy(points, number, 17))
+
+
+@pytest.mark.parametrize("number", [1, 7, 8, 9, 64, 65, 255, 256])
+@pytest.mark.parametrize(("candidates", "farthest", "piece"), [(9, 4, 3), (64, 16, 8), (999, 9, 5)])
+def test_among_equal_and_equally_far_points_the_first_is_chosen(
+    number: int, candidates: int, farthest: int, piece: int, monkeypatch: pytest.MonkeyPatch
+):
+    sizes = {"CANDIDATES": candidates, "FARTHEST": farthest, "PIECE": piece, "CHUNK": 8}
+    for name, size in sizes.items():
+        monkeypatch.setattr(coreset, name, size)
+    # 256 points on whole numbers, 64 of them different: no sum is rounded, so ties are ties
+    grid = np.indices((4, 4, 4), np.float32).reshape(3, 64).T
+    points = np.random.default_rng(42).permutation(grid.repeat(4, axis=0))
+    found = greedy_k_centres(points.copy(), number, start=100)
+    np.testing.assert_array_equal(found, plain_greedy(points, number, 100))
 
 
 def test_equal_points_are_chosen_once_each():

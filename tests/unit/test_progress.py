@@ -53,3 +53,10 @@ def test_time_left_follows_the_rate(capsys: pytest.CaptureFixture[str], now: lis
     now[0] += 10
     progress.advance(10)
     assert capsys.readouterr().err == "10/40 images, 1.0 images/s, 30 s left\n"
+
+
+def test_nothing_is_told_of_nothing_done(capsys: pytest.CaptureFixture[str], now: list[float]):
+    progress = Progress(40, "coreset", unit="patches")
+    now[0] += 10
+    progress.advance(0)
+    assert capsys.readouterr().err == ""

@@ -6,6 +6,7 @@ import resource
 import sys
 from collections.abc import Iterator
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 
 from defectbench.errors import BeyondMemoryError
@@ -38,12 +39,19 @@ def memory_limit() -> int:
     """
     if _of_no_machine.get():
         return sys.maxsize
-    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    limits = [physical, *cgroup_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))]
     addresses, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if addresses != resource.RLIM_INFINITY:
-        limits.append(addresses)
-    return min(limits)
+    limited = addresses != resource.RLIM_INFINITY
+    return min(addresses, memory_around()) if limited else memory_around()
+
+
+@cache
+def memory_around() -> int:
+    """Memory of the machine, or what control groups allow, in bytes; read once, for it takes 1 ms.
+
+    A small detector is fitted in a few.
+    """
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min([physical, *cgroup_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])
 
 
 def cgroup_limits(membership: Path, root: Path) -> Iterator[int]:

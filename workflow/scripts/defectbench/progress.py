@@ -26,10 +26,11 @@ class Progress:
         self._started = self._shown = time.monotonic()
 
     def advance(self, images: int) -> None:
-        """Count images as done; say so every few seconds and at the end."""
+        """Count images as done; say so every few seconds and at the end, but not of none."""
         self.done += images
         now = time.monotonic()
-        if not self.done or (self.done < self.total and now - self._shown < PROGRESS_SECONDS):
+        soon = self.done < self.total and now - self._shown < PROGRESS_SECONDS
+        if soon or not self.done:
             return
         self._shown = now
         rate = self.done / max(now - self._started, 1e-9)

@@ -6,7 +6,7 @@ or absent.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 
@@ -41,6 +41,9 @@ class Specification(TypedDict):
         Of the backbone.
     storage
         Precision in which its features were stored.
+    analysis
+        How the model's principal components were found: ``exact``, or ``randomised`` where an
+        exact analysis did not fit in memory; not of maps.
     groups, folds
         The dataset's key ``groups`` as far as it is applied after the index, and how many folds
         were held out.
@@ -60,6 +63,7 @@ class Specification(TypedDict):
     bits: int | None
     precision: str
     storage: str
+    analysis: NotRequired[str]
     device: str
     weights_sha256: str
     groups: str | dict[str, str]
@@ -217,7 +221,8 @@ class Metrics(TypedDict):
     reasons
         Of figures that stay out of print: why.
     cautions, flags
-        What the number of images does not allow to conclude, in sentences; what speaks against
+        What the number of images does not allow to conclude, and that a model is approximate, in
+        sentences; what speaks against
         the detector at its honest threshold: names of `evaluation.cautions.FLAGS`.
     defects
         From `evaluation.image_figures.defect_metrics`.

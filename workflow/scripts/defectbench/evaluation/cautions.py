@@ -147,6 +147,24 @@ def cautions(test: Scores, held_out: HeldOutScores, asked: float) -> dict[str, s
     return found
 
 
+def approximations(analysis: str, detector: str) -> list[str]:
+    """That a detector's principal components are approximate, where they are: sentences.
+
+    Parameters
+    ----------
+    analysis
+        As in `records.Specification`.
+    detector
+        Its name.
+    """
+    if analysis == "exact":
+        return []
+    return [
+        f"the principal components of {detector} are approximate, of a {analysis} analysis: an "
+        "exact one did not fit in the memory"
+    ]
+
+
 def binomial_p_value(hits: int, of: int, rate: float) -> float:
     """Exact two-sided p-value: the probability of all counts no likelier than the one found."""
     if rate in (0, 1):

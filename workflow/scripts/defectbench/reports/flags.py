@@ -83,7 +83,7 @@ def categories_by_text(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]
 
 
 def cautions(entries: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Categories by what their number of images does not allow to conclude, in a sentence.
+    """Categories by what must be known of their figures, in a sentence.
 
     Parameters
     ----------

@@ -18,9 +18,6 @@ CHUNK = 128
 PIECE = 4096
 """Candidates in one product, which then fits a processor's cache."""
 
-SEARCH_BYTES = 1 << 28
-"""Memory for the points that are compared at once."""
-
 CHOSEN = -1.0
 """Bound of a chosen point: below every distance, so that it is never chosen again."""
 

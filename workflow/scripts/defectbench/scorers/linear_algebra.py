@@ -110,9 +110,13 @@ def analysis_bytes(n_images: int, n_dimensions: int) -> int:
     components = 4 * side * n_dimensions
     decomposed = 8 * side**2 * (5 if side <= SMALL else 3)
     kept = 2 * min(components, LARGEST) + min(2 * components, SUMS_BYTES)
+    return reading_bytes([(n_images, n_dimensions)]) + decomposed + kept
+
+
+def projection_bytes(n_images: int, n_dimensions: int, n_components: int) -> int:
+    """Memory for the coordinates of a block of images on components, and their squares."""
     block = min(n_images, max(1, BLOCK_BYTES // (4 * n_dimensions)))
-    coordinates = 3 * 8 * block * side
-    return reading_bytes([(n_images, n_dimensions)]) + decomposed + kept + coordinates
+    return 3 * 8 * block * min(n_images, n_dimensions, n_components)
 
 
 def spectrum(X: Features) -> Spectrum:

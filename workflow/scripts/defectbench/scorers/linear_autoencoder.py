@@ -60,11 +60,11 @@ class LinearAutoencoder(Scorer):
 
     def fit(self, X: Features) -> Self:
         """Train the weights; see `Scorer.fit`. On a GPU where there is one."""
+        refuse_too_large(self, X)
         import torch  # a config is checked, and images are scored, without it
 
         matrix = as_matrix(X)
         check_varied([matrix])
-        refuse_too_large(self, X)
         latent = self.latent or len(principal_components(matrix, keep=0.97).components)
         refuse_beyond_memory(4 * COPIES * latent * matrix.shape[1], "choose a smaller latent size")
         device = "cuda" if torch.cuda.is_available() else "cpu"

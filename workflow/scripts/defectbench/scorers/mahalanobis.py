@@ -14,6 +14,7 @@ from defectbench.scorers.linear_algebra import (
     analysis_bytes,
     directions,
     project,
+    projection_bytes,
     spectrum,
     squared_norms,
 )
@@ -84,7 +85,8 @@ class Mahalanobis(Scorer):
 
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
         """That of all principal components; see `Scorer.fit_bytes`."""
-        return sum(analysis_bytes(shape[0], prod(shape[1:])) for shape in shapes)
+        sizes = [(shape[0], prod(shape[1:])) for shape in shapes]
+        return sum(analysis_bytes(*size) + projection_bytes(*size, min(size)) for size in sizes)
 
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Squared Mahalanobis distance; see `Scorer.anomaly_score`."""

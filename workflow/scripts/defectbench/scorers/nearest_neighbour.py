@@ -11,6 +11,7 @@ from defectbench.scorers.kernels import squared_distances
 from defectbench.scorers.layers import Features, check_varied, reading_bytes
 from defectbench.scorers.linear_algebra import mean_image
 from defectbench.scorers.matrices import as_matrix, block_scores, matrix_blocks, one_layer
+from defectbench.scorers.sizes import refuse_too_large
 
 DISTANCES_BYTES = 1 << 26
 """Distances that are in memory at once."""
@@ -59,6 +60,7 @@ class NearestNeighbour(Scorer):
     def fit(self, X: Features) -> Self:
         """Keep the training features; see `Scorer.fit`."""
         points = one_layer(X)
+        refuse_too_large(self, X)
         check_varied(points)
         if len(points) < self.neighbours:
             raise InputError(
@@ -70,8 +72,9 @@ class NearestNeighbour(Scorer):
         return self
 
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
-        """Blocks of images, of points and of distances; see `Scorer.fit_bytes`."""
-        return 2 * reading_bytes(shapes) + 4 * DISTANCES_BYTES
+        """Blocks of images and of points, and distances; see `Scorer.fit_bytes`."""
+        distances = min(DISTANCES_BYTES, 8 * shapes[0][0] ** 2)
+        return 4 * reading_bytes(shapes) // 3 + 4 * distances
 
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Mean distance to the nearest; see `Scorer.anomaly_score`."""

@@ -106,10 +106,9 @@ class Padim(Scorer):
             Integers, numbers among the layers' concatenated channels.
         """
         layers = map_list(X)
-        check_varied(layers)
-        shapes = [layer.shape for layer in layers]
-        needed = self._model_bytes(shapes, len(channels)) + reading_bytes(shapes)
+        needed = self._needed_bytes([layer.shape for layer in layers], len(channels))
         refuse_beyond_memory(needed, "keep fewer channels, or read a coarser layer")
+        check_varied(layers)
         (height, width), size = finest_grid(layers), len(channels)
         self.channels_ = np.asarray(channels)
         self.mean_ = np.empty((height, width, size), np.float32)
@@ -126,12 +125,12 @@ class Padim(Scorer):
 
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
         """Two models, and covariances of some rows; see `Scorer.fit_bytes`."""
-        size = min(self.channels, sum(shape[1] for shape in shapes))
-        return 2 * self._model_bytes(shapes, size) + 3 * SUMS_BYTES + reading_bytes(shapes)
+        return self._needed_bytes(shapes, min(self.channels, sum(shape[1] for shape in shapes)))
 
     @staticmethod
-    def _model_bytes(shapes: Sequence[tuple[int, ...]], size: int) -> int:
-        return 4 * max(prod(shape[2:]) for shape in shapes) * size**2
+    def _needed_bytes(shapes: Sequence[tuple[int, ...]], size: int) -> int:
+        model = 4 * max(prod(shape[2:]) for shape in shapes) * size**2
+        return 2 * model + 3 * min(SUMS_BYTES, 2 * model) + reading_bytes(shapes)
 
     def distances(self, X: Features) -> np.ndarray:
         """Mahalanobis distance at each position: float32, (n_images, height, width)."""

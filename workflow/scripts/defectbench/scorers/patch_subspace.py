@@ -7,9 +7,9 @@ import numpy as np
 
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.grids import finest_grid, patch_features
-from defectbench.scorers.layers import Features, image_blocks, map_list, reading_bytes
+from defectbench.scorers.layers import Features, image_blocks, map_list
 from defectbench.scorers.linear_algebra import Components, principal_components, squared_error
-from defectbench.scorers.patches import Patches, patches_shape
+from defectbench.scorers.patches import Patches, patches_shape, patching_bytes
 from defectbench.scorers.sizes import components_bytes, refuse_too_large
 
 
@@ -67,7 +67,7 @@ class PatchSubspace(Scorer):
 
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
         """That of the components of all patches, made block by block; see `Scorer.fit_bytes`."""
-        return reading_bytes(shapes) + components_bytes([patches_shape(shapes)])
+        return patching_bytes(shapes) + components_bytes([patches_shape(shapes)])
 
     def anomaly_map(self, X: Features) -> np.ndarray:
         """Squared residual of each patch; see `Scorer.anomaly_map`."""

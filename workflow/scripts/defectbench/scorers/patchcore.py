@@ -8,7 +8,7 @@ import numpy as np
 
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.coreset import (
-    SEARCH_BYTES,
+    CANDIDATES,
     greedy_k_centres,
     projected_dimensions,
     random_projection,
@@ -23,7 +23,7 @@ from defectbench.scorers.layers import (
     reading_bytes,
 )
 from defectbench.scorers.matrices import matrix_blocks
-from defectbench.scorers.patches import Patches, patches_shape
+from defectbench.scorers.patches import Patches, patches_shape, patching_bytes
 from defectbench.scorers.sizes import refuse_too_large
 
 ROWS = 2048
@@ -111,10 +111,12 @@ class Patchcore(Scorer):
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
         """All patches once, projected if that saves, and the kept ones; see `Scorer.fit_bytes`."""
         n_patches, channels = patches_shape(shapes)
-        bank = 4 * n_patches * min(channels, projected_dimensions(n_patches))
-        kept = 4 * max(1, int(self.coreset * n_patches)) * channels
-        of_search = 4 * 4 * n_patches + SEARCH_BYTES
-        return bank + of_search + 3 * kept + 2 * reading_bytes(shapes)
+        dimensions = min(channels, projected_dimensions(n_patches))
+        kept = max(1, int(self.coreset * n_patches))
+        selection = 4 * (dimensions * (n_patches + CANDIDATES) + 5 * n_patches + kept * dimensions)
+        memories = 4 * 5 * kept * channels  # two, and one centred and transposed to search in
+        blocks = patching_bytes(shapes) + reading_bytes(shapes)
+        return max(selection, 4 * ROWS * kept) + memories + blocks
 
     def distances(self, X: Features) -> np.ndarray:
         """Distance to the nearest kept patch at each position: float32, (n_images, h, w)."""

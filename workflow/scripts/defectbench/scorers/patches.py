@@ -5,6 +5,7 @@ from math import prod
 
 import numpy as np
 
+from defectbench.memory import BLOCK_BYTES
 from defectbench.scorers.grids import finest_grid, patch_features
 from defectbench.scorers.layers import Layer, read_images
 
@@ -47,3 +48,8 @@ def patches_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, int]:
     """Number of patches and of their channels, from the shapes of the layers."""
     positions = max(prod(shape[2:]) for shape in shapes)
     return shapes[0][0] * positions, sum(shape[1] for shape in shapes)
+
+
+def patching_bytes(shapes: Sequence[tuple[int, ...]]) -> int:
+    """Memory for the maps that two blocks of patches are made of, in bytes."""
+    return 2 * min(BLOCK_BYTES, 4 * sum(map(prod, shapes)))

@@ -13,7 +13,7 @@ from defectbench.scorers.grids import bilinear, finest_grid
 from defectbench.scorers.kernels import kernel_components, reconstruction_error
 from defectbench.scorers.layers import Features, Layer, image_blocks, layer_list, map_list
 from defectbench.scorers.matrices import block_scores
-from defectbench.scorers.sizes import components_bytes, refuse_too_large
+from defectbench.scorers.sizes import projected_bytes, refuse_too_large
 
 INNER_FOLDS = 5
 
@@ -94,7 +94,7 @@ class PcaFre(Scorer):
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
         """That of the components, and of folds within; see `Scorer.fit_bytes`."""
         within = 5 * 8 * shapes[0][0] ** 2 if len(shapes) > 1 else 0
-        return components_bytes(shapes) + within
+        return projected_bytes(shapes) + within
 
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Sum or maximum of the map; see `Scorer.anomaly_score`."""

@@ -9,7 +9,7 @@ from defectbench.scorers.base import Scorer
 from defectbench.scorers.layers import Features
 from defectbench.scorers.linear_algebra import Components, principal_components, project
 from defectbench.scorers.matrices import block_scores, matrix_blocks, matrix_shape
-from defectbench.scorers.sizes import components_bytes, refuse_too_large
+from defectbench.scorers.sizes import projected_bytes, refuse_too_large
 
 
 class PcaGaussian(Scorer):
@@ -67,7 +67,7 @@ class PcaGaussian(Scorer):
 
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
         """That of the components; see `Scorer.fit_bytes`."""
-        return components_bytes(shapes)
+        return projected_bytes(shapes)
 
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Negative log likelihood; see `Scorer.anomaly_score`."""

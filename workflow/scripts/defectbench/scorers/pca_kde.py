@@ -10,7 +10,7 @@ from defectbench.scorers.base import Scorer
 from defectbench.scorers.layers import Features
 from defectbench.scorers.linear_algebra import Components, principal_components, project
 from defectbench.scorers.matrices import block_scores, matrix_shape
-from defectbench.scorers.sizes import components_bytes, refuse_too_large
+from defectbench.scorers.sizes import projected_bytes, refuse_too_large
 
 SCORE_BLOCK = 1024
 
@@ -92,7 +92,8 @@ class PcaKde(Scorer):
 
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
         """That of the components, and of some exponents per image; see `Scorer.fit_bytes`."""
-        return components_bytes(shapes) + 3 * 8 * SCORE_BLOCK * shapes[0][0]
+        exponents = 3 * 8 * min(SCORE_BLOCK, shapes[0][0]) * shapes[0][0]
+        return projected_bytes(shapes, self.components) + exponents
 
     def log_density(self, X: Features) -> np.ndarray:
         """Natural logarithm of the estimated density: float64, (n_images,)."""

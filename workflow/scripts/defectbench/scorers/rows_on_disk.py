@@ -31,6 +31,7 @@ class RowsOnDisk:
         self.shape, self.dtype = shape, np.dtype(dtype)
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as this)
         self._row_bytes = shape[1] * self.dtype.itemsize
+        self._file.truncate(shape[0] * self._row_bytes)  # rows that nobody wrote read as zeros
 
     def __setitem__(self, rows: slice, values: np.ndarray) -> None:
         """Write consecutive rows."""
@@ -45,7 +46,7 @@ class RowsOnDisk:
         """Consecutive rows: (n_rows, width)."""
         start, stop, _ = rows.indices(len(self))
         found = np.empty((stop - start, self.shape[1]), self.dtype)
-        room, offset = memoryview(found).cast("B"), start * self._row_bytes
+        room, offset = memoryview(found.reshape(-1).view(np.uint8)), start * self._row_bytes
         while room:  # one call reads at most 2 GB
             count = os.preadv(self._file.fileno(), [room], offset)
             room, offset = room[count:], offset + count
