@@ -1,17 +1,13 @@
 """Held-out scores: folds of the training images, scores of each by the others, and trimming."""
 
-import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.evaluation.spool import Spool
 from defectbench.scorers.base import Scorer
-from defectbench.scorers.layers import Features, image_blocks, number_of_images, take_images
-
-MOST_MAPS = 1024
-"""Images whose maps are made at once: 268 MB of maps of 256²."""
+from defectbench.scorers.layers import Features, number_of_images
 
 
 def folds(groups: Sequence[str], n_folds: int, seed: int) -> list[np.ndarray]:
@@ -64,25 +60,6 @@ def _members(groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     return np.bincount(members), members
 
 
-def scores_and_maps(scorer: Scorer, X: Features) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Scores and anomaly maps of images, block by block.
-
-    Yields
-    ------
-    rows : slice
-        Of the images of a block, in their order.
-    scores : ndarray
-        float64, (n_rows,).
-    maps : ndarray
-        float32, (n_rows, height, width).
-    """
-    for rows, parts in image_blocks(X):
-        for start in range(rows.start, rows.stop, MOST_MAPS):
-            own = slice(start, min(start + MOST_MAPS, rows.stop))
-            layers = [part[own.start - rows.start : own.stop - rows.start] for part in parts]
-            yield own, *scorer.score_and_map(layers if isinstance(X, list) else layers[0])
-
-
 def held_out(
     scorer: Scorer, X: Features, folds: list[np.ndarray], maps: Spool | None = None
 ) -> np.ndarray:
@@ -118,19 +95,11 @@ def held_out(
             f"scorer needs {scorer.fewest_images}; smaller groups or more parts are needed"
         )
     scores = np.empty(n_images)
-    of_the_others = copy.copy(scorer)
-    for members in folds:
-        rest = np.setdiff1d(np.arange(n_images), members)
-        own = take_images(X, members)
-        of_the_others.fit(take_images(X, rest))
-        if maps is None:
-            scores[members] = of_the_others.anomaly_score(own)
-        else:
-            for rows, own_scores, own_maps in scores_and_maps(of_the_others, own):
-                scores[members[rows]] = own_scores
-                for own_map in own_maps:
-                    maps.append(own_map)
-        scores[members] += of_the_others.scale_shift(scorer)
+    for rows, own_scores, own_maps in scorer.held_out(X, folds, maps=maps is not None):
+        scores[rows] = own_scores
+        if maps is not None:
+            for own_map in own_maps:
+                maps.append(own_map)
     return scores
 
 

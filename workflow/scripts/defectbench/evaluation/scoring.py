@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from defectbench.evaluation.held_out import folds, held_out, rows_left, scores_and_maps
+from defectbench.evaluation.held_out import folds, held_out, rows_left
 from defectbench.evaluation.held_out_check import check_held_out
 from defectbench.evaluation.spool import Spool
 from defectbench.map_file import MapFile
@@ -109,10 +109,10 @@ def _score_and_map(scorer: Scorer, X: Features, maps: MapFile) -> tuple[np.ndarr
     """Scores of the test images, and the processor time of scores and maps, without writing."""
     scores, seconds = np.empty(number_of_images(X)), 0.0
     start = time.process_time()
-    for rows, own, found in scores_and_maps(scorer, X):
+    for rows, own, found in scorer.judge(X, maps=True):
         seconds += time.process_time() - start
         scores[rows] = own
-        maps.write("test", len(scores), rows.start, found)
+        maps.write("test", len(scores), rows[0], found)
         start = time.process_time()
     return scores, seconds
 

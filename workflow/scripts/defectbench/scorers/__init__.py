@@ -15,6 +15,7 @@ HELPERS = (
     "grids",
     "kernels",
     "layers",
+    "leave_out",
     "linear_algebra",
     "linear_autoencoder",
     "matrices",

@@ -25,25 +25,6 @@ SMALL = 2048
 """Side of matrices that NumPy decomposes, a little more exactly and in twice the memory."""
 
 
-class Components(NamedTuple):
-    """Result of `principal_components`.
-
-    Attributes
-    ----------
-    mean
-        float64, (n_dimensions,).
-    components
-        float32, (n_components, n_dimensions), orthonormal rows, largest variance first; on disk
-        where they are large.
-    analysis
-        ``exact`` or ``randomised``.
-    """
-
-    mean: np.ndarray
-    components: Rows
-    analysis: str = "exact"
-
-
 class Spectrum(NamedTuple):
     """Eigenvalues and eigenvectors of the smaller one of X Xᵀ and Xᵀ X, X centred.
 
@@ -66,6 +47,28 @@ class Spectrum(NamedTuple):
     vectors: np.ndarray
     rank: int
     wide: bool
+
+
+class Components(NamedTuple):
+    """Result of `principal_components`.
+
+    Attributes
+    ----------
+    mean
+        float64, (n_dimensions,).
+    components
+        float32, (n_components, n_dimensions), orthonormal rows, largest variance first; on disk
+        where they are large.
+    analysis
+        ``exact`` or ``randomised``.
+    spectrum
+        What they are taken from; None of a randomised analysis.
+    """
+
+    mean: np.ndarray
+    components: Rows
+    analysis: str = "exact"
+    spectrum: Spectrum | None = None
 
 
 def principal_components(X: Features, *, keep: int | float) -> Components:
@@ -93,15 +96,27 @@ def principal_components(X: Features, *, keep: int | float) -> Components:
         mean = mean_image(X)
         return Components(mean, leading_directions(X, mean, keep), "randomised")
     found = spectrum(X)
+    count = components_kept(found.values, found.rank, keep, n_images)
+    return Components(found.mean, directions(X, found, count, np.float32), "exact", found)
+
+
+def components_kept(values: np.ndarray, rank: int, keep: int | float, n_images: int) -> int:
+    """Number of components that `principal_components` keeps of a spectrum.
+
+    Raises
+    ------
+    InputError
+        If there are fewer independent ones than asked for.
+    """
     if isinstance(keep, float):
-        share = np.cumsum(found.values / found.values.sum())
-        keep = min(int(np.searchsorted(share, keep, side="right")) + 1, found.rank)
-    if keep > found.rank:
+        share = np.cumsum(values / values.sum())
+        return min(int(np.searchsorted(share, keep, side="right")) + 1, rank)
+    if keep > rank:
         raise InputError(
-            f"components: {keep} are asked for, {n_images} training images of {n_dimensions} "
-            f"dimensions have {found.rank} independent ones"
+            f"components: {keep} are asked for, {n_images} training images have {rank} "
+            "independent ones"
         )
-    return Components(found.mean, directions(X, found, keep, np.float32))
+    return keep
 
 
 def analysis_bytes(n_images: int, n_dimensions: int) -> int:
@@ -164,7 +179,7 @@ def _some_directions(X: Features, found: Spectrum, group: slice, dtype: type) ->
         # an eigenvector u of X Xᵀ gives the component Xᵀ u / √λ
         weights = found.vectors[:, group] / np.sqrt(found.values[group])
         for images, block in matrix_blocks(X):
-            for columns, centred in _centred_blocks(block, found.mean):
+            for columns, centred in centred_blocks(block, found.mean):
                 rows[:, columns] += weights[images].T @ centred
     else:
         rows = np.ascontiguousarray(found.vectors[:, group].T, dtype)
@@ -187,7 +202,7 @@ def project(X: np.ndarray, components: Components) -> tuple[np.ndarray, np.ndarr
     coordinates = np.zeros((len(X), len(components.components)))
     squared_norm = np.zeros(len(X))
     for group, rows in row_groups(components.components):
-        for columns, block in _centred_blocks(X, components.mean):
+        for columns, block in centred_blocks(X, components.mean):
             coordinates[:, group] += block @ rows[:, columns].T.astype(np.float64)
             if not group.start:
                 squared_norm += np.einsum("ij,ij->i", block, block)
@@ -235,7 +250,8 @@ def squared_residual(X: np.ndarray, components: Components) -> np.ndarray:
     return error.reshape(n_images, *grid)
 
 
-def _centred_blocks(X: np.ndarray, mean: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+def centred_blocks(X: np.ndarray, mean: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Differences from the mean in float64, some columns at a time."""
     for start in range(0, X.shape[1], BLOCK):
         columns = slice(start, start + BLOCK)
         yield columns, X[:, columns] - mean[columns]
@@ -243,7 +259,7 @@ def _centred_blocks(X: np.ndarray, mean: np.ndarray) -> Iterator[tuple[slice, np
 
 def squared_norms(X: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Squared distance of each row of `X` from the mean: float64, (n_images,)."""
-    return sum(np.einsum("ij,ij->i", block, block) for _, block in _centred_blocks(X, mean))
+    return sum(np.einsum("ij,ij->i", block, block) for _, block in centred_blocks(X, mean))
 
 
 def mean_image(X: Features) -> np.ndarray:
@@ -259,10 +275,10 @@ def inner_products(X: Features, mean: np.ndarray) -> np.ndarray:
     """Inner products of one layer's centred images: float64, (n_images, n_images)."""
     gram = np.zeros((matrix_shape(X)[0],) * 2)
     for rows, block in matrix_blocks(X):
-        for _, centred in _centred_blocks(block, mean):
+        for _, centred in centred_blocks(block, mean):
             gram[rows, rows] += centred @ centred.T
         for others, other in matrix_blocks(X, stop=rows.start):
-            for columns, centred in _centred_blocks(block, mean):
+            for columns, centred in centred_blocks(block, mean):
                 gram[rows, others] += centred @ (other[:, columns] - mean[columns]).T
             gram[others, rows] = gram[rows, others].T
     return gram

@@ -1,21 +1,18 @@
 """FRE: squared error between a feature and its reconstruction from principal components."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from defectbench.errors import InputError
 from defectbench.scorers import linear_algebra
-from defectbench.scorers.base import Scorer
+from defectbench.scorers.base import Judged, Scorer
 from defectbench.scorers.grids import bilinear, finest_grid
-from defectbench.scorers.kernels import kernel_components, reconstruction_error
-from defectbench.scorers.layers import Features, Layer, image_blocks, layer_list, map_list
+from defectbench.scorers.layers import Features, image_blocks, layer_list, map_list
+from defectbench.scorers.leave_out import Reduced, held_out_mean, joined, left_out_residuals
 from defectbench.scorers.matrices import block_scores
 from defectbench.scorers.sizes import components_bytes, refuse_too_large
-
-INNER_FOLDS = 5
 
 
 class PcaFre(Scorer):
@@ -86,15 +83,20 @@ class PcaFre(Scorer):
         self.mean_ = [analysis.mean for analysis in analyses]
         self.components_ = [analysis.components for analysis in analyses]
         self.analysis_ = max(analysis.analysis for analysis in analyses)  # randomised if one is
+        self._spectra = [analysis.spectrum for analysis in analyses]
         self.layer_means_ = np.ones(1)
         if len(layers) > 1:
-            self.layer_means_ = np.array([held_out_mean(layer, share) for layer in layers])
+            positions = np.array([prod(layer.shape[1:]) for layer in layers])
+            reduced = map(Reduced, layers, self._spectra)
+            self.layer_means_ = [held_out_mean(each, share) for each in reduced] / positions
         return self
 
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
-        """That of the components, and of folds within; see `Scorer.fit_bytes`."""
-        within = 5 * 8 * shapes[0][0] ** 2 if len(shapes) > 1 else 0
-        return components_bytes(shapes) + within
+        """That of the components; several layers need exact ones; see `Scorer.fit_bytes`."""
+        if len(shapes) == 1:
+            return components_bytes(shapes)
+        sizes = [(shape[0], prod(shape[1:])) for shape in shapes]
+        return sum(linear_algebra.analysis_bytes(*size) for size in sizes)
 
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Sum or maximum of the map; see `Scorer.anomaly_score`."""
@@ -120,16 +122,51 @@ class PcaFre(Scorer):
         maps = self.anomaly_map(X)
         return self._score(maps), maps
 
+    def held_out(self, X: Features, folds: Sequence[np.ndarray], *, maps: bool) -> Iterator[Judged]:
+        """From the spectrum of all images; see `Scorer.held_out`."""
+        if any(found is None for found in self._spectra):
+            yield from super().held_out(X, folds, maps=maps)
+            return
+        reduced = [
+            Reduced(layer, found) for layer, found in zip(layer_list(X), self._spectra, strict=True)
+        ]
+        positions = [prod(layer.shape[2:]) for layer in layer_list(X)]
+        residuals = left_out_residuals(reduced, positions, folds, float(self.variance))
+        if not maps and not self._scores_the_map():
+            for rows, (residual,) in residuals:
+                yield Judged(rows, (residual**2).sum(axis=1), None)
+            return
+        # all images are read to make features of residuals: of many at once
+        for rows, parts in joined(residuals, min(each.at_once for each in reduced)):
+            errors = [
+                squared_sum(each.features(part), layer.shape[1:])
+                for each, part, layer in zip(reduced, parts, layer_list(X), strict=True)
+            ]
+            found = self._combined(errors)
+            whole = self._score(found) if self._scores_the_map() else (parts[0] ** 2).sum(axis=1)
+            yield Judged(rows, whole, found)
+
     def _map(self, layers: list[np.ndarray]) -> np.ndarray:
         """The map of a block of images."""
-        analyses = self._analyses()
+        errors = map(linear_algebra.squared_residual, layers, self._analyses())
         if len(layers) == 1:
-            return linear_algebra.squared_residual(layers[0], analyses[0]).astype(np.float32)
-        grid = (self.map_size, self.map_size) if self.map_size else finest_grid(layers)
-        combined = np.zeros((len(layers[0]), *grid), np.float32)
-        for layer, analysis, mean in zip(layers, analyses, self.layer_means_, strict=True):
-            scale = layer.shape[1] * mean * len(layers)
-            combined += bilinear(linear_algebra.squared_residual(layer, analysis) / scale, grid)
+            return self._combined(list(errors))
+        weights = 1 / (self.layer_means_ * len(layers))
+        return self._combined(
+            [
+                error * (weight / layer.shape[1])
+                for error, weight, layer in zip(errors, weights, layers, strict=True)
+            ]
+        )
+
+    def _combined(self, errors: list[np.ndarray]) -> np.ndarray:
+        """The map of weighted errors of the layers: (n_images, height, width)."""
+        if len(errors) == 1:
+            return errors[0].astype(np.float32)
+        grid = (self.map_size, self.map_size) if self.map_size else finest_grid(errors)
+        combined = np.zeros((len(errors[0]), *grid), np.float32)
+        for error in errors:
+            combined += bilinear(error, grid)
         return combined
 
     def _score(self, maps: np.ndarray) -> np.ndarray:
@@ -145,31 +182,16 @@ class PcaFre(Scorer):
         return list(map(linear_algebra.Components, self.mean_, self.components_))
 
 
-def held_out_mean(layer: Layer, share: float) -> float:
-    """Mean squared residual per channel and position of images that were held out in turn.
-
-    Inner products are all it takes, and those of every fold are part of one matrix.
+def squared_sum(residuals: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Squares summed over the channels: float64, (n_images, height, width).
 
     Parameters
     ----------
-    layer
-        Features of the training images, (n_images, …).
-    share
-        Of the variance that the components keep.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than three images.
+    residuals
+        (n_images, n_dimensions).
+    shape
+        Channels, height and width.
     """
-    if len(layer) < 3:
-        raise InputError(f"several layers need at least 3 training images, there are {len(layer)}")
-    products = linear_algebra.inner_products(layer, linear_algebra.mean_image(layer))
-    images = np.arange(len(layer))
-    error = 0.0
-    for members in np.array_split(images, min(INNER_FOLDS, len(layer))):
-        rest = np.delete(images, members)
-        components = kernel_components(products[np.ix_(rest, rest)], share)
-        own, kernel = products[members, members], products[np.ix_(members, rest)]
-        error += reconstruction_error(own, kernel, components).sum()
-    return float(error) / prod(layer.shape)
+    channels, *grid = shape
+    parts = residuals.reshape(len(residuals), channels, -1)
+    return np.einsum("icp,icp->ip", parts, parts).reshape(-1, *grid)
