@@ -1,6 +1,7 @@
 """Held-out scores: folds of the training images, scores of each by the others, and trimming."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -8,6 +9,39 @@ from defectbench.errors import InputError
 from defectbench.evaluation.spool import Spool
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.layers import Features, number_of_images
+
+FEW = 300
+"""Images or groups of which `auto` holds each out by itself."""
+
+MANY_FOLDS, REFITTED_FOLDS = 20, 10
+"""What `auto` means where there are more, or where every fold is a fit of its own."""
+
+NumberOfFolds = int | Literal["auto", "each"]
+
+
+def number_of_folds(asked: NumberOfFolds, scorer: Scorer, groups: Sequence[str]) -> int:
+    """How many folds a config's ``threshold: {folds}`` means.
+
+    Parameters
+    ----------
+    asked
+        A number; ``each`` for one of every image or group; ``auto`` for as many as a scorer can
+        leave out at little cost.
+    scorer
+        One that is trained by gradient takes no more than `Scorer.most_folds`.
+    groups
+        Each image's group, empty for an image that is a group of its own.
+    """
+    most = len(_members(groups)[0])
+    if asked == "each":
+        number = most
+    elif asked != "auto":
+        number = asked
+    elif scorer.refits:
+        number = REFITTED_FOLDS
+    else:
+        number = most if most <= FEW else MANY_FOLDS
+    return min(number, scorer.most_folds or number)
 
 
 def folds(groups: Sequence[str], n_folds: int, seed: int) -> list[np.ndarray]:
@@ -104,7 +138,12 @@ def held_out(
 
 
 def rows_left(
-    scorer: Scorer, X: Features, groups: Sequence[str], share: float, n_folds: int, seed: int
+    scorer: Scorer,
+    X: Features,
+    groups: Sequence[str],
+    share: float,
+    n_folds: NumberOfFolds,
+    seed: int,
 ) -> np.ndarray:
     """Training images to keep after the share with the highest held-out scores is dropped.
 
@@ -135,7 +174,7 @@ def rows_left(
     InputError
         If the images are too few for the scorer.
     """
-    split = folds(groups, n_folds, seed)
+    split = folds(groups, number_of_folds(n_folds, scorer, groups), seed)
     return trim(held_out(scorer.fit(X), X, split), share)
 
 

@@ -58,6 +58,12 @@ class Scorer(ABC):
     draws: ClassVar[bool] = False
     """Whether fitting draws random numbers; then the constructor takes `seed`."""
 
+    refits: ClassVar[bool] = False
+    """Whether every fold that is held out is a fit of its own."""
+
+    most_folds: ClassVar[int | None] = None
+    """Folds at most, where a fit takes long; None for any number."""
+
     analysis_: str = "exact"
     """How what was fitted was computed: ``exact``, or ``randomised`` where that cannot fit."""
 

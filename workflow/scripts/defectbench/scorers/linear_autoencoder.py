@@ -40,6 +40,8 @@ class LinearAutoencoder(Scorer):
     }
     localizes = True
     draws = True
+    refits = True
+    most_folds = 5
 
     def __init__(self, *, latent: int | None = None, epochs: int = 250, seed: int = 42) -> None:
         self.latent = latent

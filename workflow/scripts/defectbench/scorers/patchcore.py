@@ -81,6 +81,7 @@ class Patchcore(Scorer):
     fitted = ("memory",)
     localizes = True
     draws = True
+    refits = True
 
     def __init__(
         self, *, coreset: float = 0.1, neighbours: int = 9, map_size: int = 256, seed: int = 42
