@@ -42,7 +42,8 @@ def shuffled_or_grouped(scorer: Scorer, X: np.ndarray, groups: Sequence[str]) ->
 
 
 def warned(scorer: Scorer, X: np.ndarray, scores: np.ndarray) -> bool:
-    return bool(check_held_out(scorer, X, [""] * len(X), scores, N_FOLDS)["warnings"])
+    split = folds([""] * len(X), N_FOLDS, 42)
+    return bool(check_held_out(scorer, X, [""] * len(X), scores, split, 42)["warnings"])
 
 
 def tile_rows(repeats: int) -> Iterator[list[str]]:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from defectbench.evaluation.bootstrap import independent_images
-from defectbench.evaluation.held_out import contiguous_folds, folds
+from defectbench.evaluation.held_out import contiguous_folds, folds, number_of_folds
+from defectbench.scorers import scorer_class
 
 
 def test_folds_hold_every_image_once_and_follow_the_seed():
@@ -57,3 +58,26 @@ def test_contiguous_folds_hold_neighbours(images: int, sizes: list[int]):
     split = contiguous_folds(images, 3)
     assert np.concatenate(split).tolist() == list(range(images))
     assert [len(fold) for fold in split] == sizes
+
+
+@pytest.mark.parametrize(
+    ("asked", "scorer", "images", "number"),
+    [
+        (7, "pca_fre", 400, 7),
+        ("each", "pca_fre", 400, 400),
+        ("auto", "pca_fre", 300, 300),
+        ("auto", "pca_fre", 301, 20),
+        ("auto", "patchcore", 100, 10),
+        ("each", "patchcore", 100, 100),
+        ("each", "tied_autoencoder", 100, 5),
+        (3, "tied_autoencoder", 100, 3),
+    ],
+)
+def test_the_number_of_folds_follows_what_a_fold_costs(
+    asked: int | str, scorer: str, images: int, number: int
+):
+    assert number_of_folds(asked, scorer_class(scorer)(), [""] * images) == number
+
+
+def test_each_is_each_group():
+    assert number_of_folds("each", scorer_class("pca_fre")(), ["a"] * 4 + ["b"] * 3 + [""]) == 3

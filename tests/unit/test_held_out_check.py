@@ -20,8 +20,8 @@ RANDOM = np.random.default_rng(42)
 
 def checked(scorer: Scorer, X: np.ndarray, groups: list[str]) -> dict:
     scorer.fit(X)
-    scores = held_out(scorer, X, folds(groups, 5, seed=42))
-    return check_held_out(scorer, X, groups, scores, 5)
+    split = folds(groups, 5, seed=42)
+    return check_held_out(scorer, X, groups, held_out(scorer, X, split), split, seed=42)
 
 
 @pytest.mark.parametrize("scorer", SCORERS, ids=lambda scorer: type(scorer).__name__)

@@ -5,11 +5,11 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
-from defectbench.scorers import coreset
+from defectbench.scorers import coreset, patchcore
 from defectbench.scorers.coreset import greedy_k_centres, random_projection
 from defectbench.scorers.grids import bilinear, neighbourhood_mean, patch_features, smooth_maps
 from defectbench.scorers.patch_subspace import PatchSubspace
-from defectbench.scorers.patchcore import Patchcore
+from defectbench.scorers.patchcore import NearestPatch, Patchcore
 
 
 def layers(n_images: int, seed: int) -> list[np.ndarray]:
@@ -115,6 +115,31 @@ def test_one_neighbour_leaves_the_distance_unweighted():
     scorer = Patchcore(neighbours=1).fit(TRAIN)
     expected = scorer.distances(TEST).max(axis=(1, 2))
     np.testing.assert_allclose(scorer.anomaly_score(TEST), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("points_at_once", [1, 7, 512])
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_an_image_score_needs_few_distances_and_is_that_of_all(
+    points_at_once: int, spread: float, monkeypatch
+):
+    monkeypatch.setattr(patchcore, "POINTS", points_at_once)
+    monkeypatch.setattr(patchcore, "FIRST", 2)
+    rng = np.random.default_rng(3)
+    points = rng.normal(size=(90, 5)).astype(np.float32)
+    points[40:60] = points[20:40]
+    search = NearestPatch(points)
+    for _ in range(20):
+        X = (points[rng.integers(90, size=200)] + spread * rng.normal(size=(200, 5))).astype("f4")
+        nearest, distances = search(X)
+        row, point, distance = search.farthest(X)
+        assert distance == distances.max()
+        if spread:
+            assert (row, point) == (distances.argmax(), nearest[distances.argmax()])
+
+
+def test_scores_alone_are_those_that_come_with_maps():
+    scorer = Patchcore(map_size=16).fit(TRAIN)
+    np.testing.assert_allclose(scorer.anomaly_score(TEST), scorer.score_and_map(TEST)[0], 1e-12)
 
 
 def test_patch_subspace_is_the_residual_to_the_components_of_all_patches():

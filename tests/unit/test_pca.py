@@ -7,7 +7,7 @@ import pytest
 from sklearn.decomposition import PCA
 
 from defectbench.errors import InputError
-from defectbench.scorers.linear_algebra import principal_components, project
+from defectbench.scorers.components import principal_components, project
 
 
 def data(n_images: int, n_dimensions: int) -> np.ndarray:

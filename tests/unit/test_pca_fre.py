@@ -5,8 +5,10 @@ import pytest
 from sklearn.decomposition import PCA
 
 from defectbench.errors import InputError
+from defectbench.scorers.components import spectrum
 from defectbench.scorers.grids import bilinear
-from defectbench.scorers.pca_fre import PcaFre, held_out_mean
+from defectbench.scorers.leave_out import Reduced, held_out_mean
+from defectbench.scorers.pca_fre import PcaFre
 
 RNG = np.random.default_rng(42)
 MIXING = RNG.normal(size=(40, 500)) * 0.85 ** np.arange(40)[:, None]
@@ -69,7 +71,8 @@ def test_a_layers_mean_is_that_of_images_its_components_have_not_seen():
     for members in np.array_split(np.arange(40), 5):
         scorer = PcaFre(variance=0.6).fit(np.delete(X, members, axis=0))
         errors[members] = scorer.anomaly_score(X[members])
-    np.testing.assert_allclose(held_out_mean(X, 0.6), errors.mean() / 80, rtol=1e-6)
+    found = held_out_mean(Reduced(X, spectrum(X)), 0.6)
+    np.testing.assert_allclose(found, errors.mean(), rtol=1e-6)
 
 
 def test_layers_are_divided_by_their_means_and_averaged_on_the_finest_grid():
@@ -77,8 +80,8 @@ def test_layers_are_divided_by_their_means_and_averaged_on_the_finest_grid():
     scorer = PcaFre(variance=0.6).fit(train)
     coarse, fine = (
         PcaFre(variance=0.6).fit(layer).anomaly_map(new)
-        / layer.shape[1]
-        / held_out_mean(layer, 0.6)
+        * np.prod(layer.shape[2:])
+        / held_out_mean(Reduced(layer, spectrum(layer)), 0.6)
         for layer, new in zip(train, test, strict=True)
     )
     expected = (bilinear(coarse, (8, 8)) + fine) / 2

@@ -5,8 +5,8 @@ import pytest
 
 from defectbench import memory
 from defectbench.errors import InputError
-from defectbench.scorers import layers, linear_algebra, scorer_class
-from defectbench.scorers.linear_algebra import Components, principal_components
+from defectbench.scorers import components, layers, scorer_class
+from defectbench.scorers.components import Components, principal_components
 
 IMAGES, DIMENSIONS = 300, 400
 NUMBERS = np.arange(1.0, IMAGES)
@@ -30,7 +30,7 @@ def features(standard_deviations: np.ndarray) -> np.ndarray:
 @pytest.fixture
 def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """An exact analysis is beyond the memory."""
-    monkeypatch.setattr(linear_algebra, "memory_limit", lambda: 0)
+    monkeypatch.setattr(components, "memory_limit", lambda: 0)
 
 
 def randomised(X: np.ndarray, keep: int | float) -> Components:
@@ -42,7 +42,7 @@ def randomised(X: np.ndarray, keep: int | float) -> Components:
 
 def exact(X: np.ndarray, keep: int | float) -> Components:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(linear_algebra, "memory_limit", lambda: 1 << 40)
+        patch.setattr(components, "memory_limit", lambda: 1 << 40)
         found = principal_components(X, keep=keep)
     assert found.analysis == "exact"
     return found

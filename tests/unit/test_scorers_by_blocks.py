@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from defectbench.scorers import (
+    components,
     layers,
     linear_algebra,
     nearest_neighbour,
@@ -78,8 +79,9 @@ def seven_images(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(layers, "BLOCK_BYTES", 7 * image)
         monkeypatch.setattr(rows_on_disk, "BLOCK_BYTES", 2 * image)
         monkeypatch.setattr(rows_on_disk, "LARGEST", 0)
-        monkeypatch.setattr(linear_algebra, "SUMS_BYTES", 5 * 8 * image)
-        monkeypatch.setattr(linear_algebra, "BLOCK", 11)
+        for module in (components, linear_algebra):
+            monkeypatch.setattr(module, "SUMS_BYTES", 5 * 8 * image)
+            monkeypatch.setattr(module, "BLOCK", 11)
         monkeypatch.setattr(nearest_neighbour, "DISTANCES_BYTES", 100)
         monkeypatch.setattr(padim, "SUMS_BYTES", 1)
 

@@ -14,12 +14,11 @@ from typing import Any
 
 import h5py
 
-from defectbench.evaluation.held_out import MOST_MAPS
 from defectbench.evaluation.pixel_ranks import measured_pixels, pixel_bytes
 from defectbench.images.index import IndexRow, read_index
 from defectbench.memory import BLOCK_BYTES
 from defectbench.provenance import FACTS
-from defectbench.scorers.base import Scorer
+from defectbench.scorers.base import MOST_MAPS, Scorer
 from defectbench.storage import read_json
 
 NUMPY = 200_000_000

@@ -67,7 +67,7 @@ class Specification(TypedDict):
     device: str
     weights_sha256: str
     groups: str | dict[str, str]
-    folds: int
+    folds: int | str
     images_sha256: str
     dataset_sha256: str
     versions: dict[str, str]

@@ -9,6 +9,7 @@ from defectbench.config import plan
 from defectbench.config.plan import Config
 from defectbench.config.schema import check_known
 from defectbench.errors import InputError
+from defectbench.evaluation.held_out import number_of_folds
 from defectbench.images.index import group_names
 from defectbench.scorers import scorer_class, scorer_names
 from defectbench.sources import dataset_source
@@ -115,12 +116,12 @@ def check_images(config: Config, dataset: str) -> None:
 
 def _check_number_of_images(config: Config, dataset: str, category: str, images: int) -> None:
     """Refuse a category too small for a scorer, also when a fold is held out."""
-    folds = config["threshold"]["folds"]
     for name in config["datasets"][dataset]["methods"]:
         method = config["methods"][name]
         untrimmed = images - int(images * method.get("trimmed", 0))
-        left = untrimmed - ceil(untrimmed / folds)
         scorer = scorer_class(method["scorer"])(**plan.scorer_parameters(config, name))
+        folds = number_of_folds(config["threshold"]["folds"], scorer, [""] * untrimmed)
+        left = untrimmed - ceil(untrimmed / folds)
         if left < scorer.fewest_images:
             raise InputError(
                 f"config: methods.{name} needs {scorer.fewest_images} training images; {dataset}/"

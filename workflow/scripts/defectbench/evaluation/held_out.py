@@ -1,17 +1,47 @@
 """Held-out scores: folds of the training images, scores of each by the others, and trimming."""
 
-import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.evaluation.spool import Spool
 from defectbench.scorers.base import Scorer
-from defectbench.scorers.layers import Features, image_blocks, number_of_images, take_images
+from defectbench.scorers.layers import Features, number_of_images
 
-MOST_MAPS = 1024
-"""Images whose maps are made at once: 268 MB of maps of 256²."""
+FEW = 300
+"""Images or groups of which `auto` holds each out by itself."""
+
+MANY_FOLDS, REFITTED_FOLDS = 20, 10
+"""What `auto` means where there are more, or where every fold is a fit of its own."""
+
+NumberOfFolds = int | Literal["auto", "each"]
+
+
+def number_of_folds(asked: NumberOfFolds, scorer: Scorer, groups: Sequence[str]) -> int:
+    """How many folds a config's ``threshold: {folds}`` means.
+
+    Parameters
+    ----------
+    asked
+        A number; ``each`` for one of every image or group; ``auto`` for as many as a scorer can
+        leave out at little cost.
+    scorer
+        One that is trained by gradient takes no more than `Scorer.most_folds`.
+    groups
+        Each image's group, empty for an image that is a group of its own.
+    """
+    most = len(_members(groups)[0])
+    if asked == "each":
+        number = most
+    elif asked != "auto":
+        number = asked
+    elif scorer.refits:
+        number = REFITTED_FOLDS
+    else:
+        number = most if most <= FEW else MANY_FOLDS
+    return min(number, scorer.most_folds or number)
 
 
 def folds(groups: Sequence[str], n_folds: int, seed: int) -> list[np.ndarray]:
@@ -64,25 +94,6 @@ def _members(groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     return np.bincount(members), members
 
 
-def scores_and_maps(scorer: Scorer, X: Features) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-    """Scores and anomaly maps of images, block by block.
-
-    Yields
-    ------
-    rows : slice
-        Of the images of a block, in their order.
-    scores : ndarray
-        float64, (n_rows,).
-    maps : ndarray
-        float32, (n_rows, height, width).
-    """
-    for rows, parts in image_blocks(X):
-        for start in range(rows.start, rows.stop, MOST_MAPS):
-            own = slice(start, min(start + MOST_MAPS, rows.stop))
-            layers = [part[own.start - rows.start : own.stop - rows.start] for part in parts]
-            yield own, *scorer.score_and_map(layers if isinstance(X, list) else layers[0])
-
-
 def held_out(
     scorer: Scorer, X: Features, folds: list[np.ndarray], maps: Spool | None = None
 ) -> np.ndarray:
@@ -118,24 +129,21 @@ def held_out(
             f"scorer needs {scorer.fewest_images}; smaller groups or more parts are needed"
         )
     scores = np.empty(n_images)
-    of_the_others = copy.copy(scorer)
-    for members in folds:
-        rest = np.setdiff1d(np.arange(n_images), members)
-        own = take_images(X, members)
-        of_the_others.fit(take_images(X, rest))
-        if maps is None:
-            scores[members] = of_the_others.anomaly_score(own)
-        else:
-            for rows, own_scores, own_maps in scores_and_maps(of_the_others, own):
-                scores[members[rows]] = own_scores
-                for own_map in own_maps:
-                    maps.append(own_map)
-        scores[members] += of_the_others.scale_shift(scorer)
+    for rows, own_scores, own_maps in scorer.held_out(X, folds, maps=maps is not None):
+        scores[rows] = own_scores
+        if maps is not None:
+            for own_map in own_maps:
+                maps.append(own_map)
     return scores
 
 
 def rows_left(
-    scorer: Scorer, X: Features, groups: Sequence[str], share: float, n_folds: int, seed: int
+    scorer: Scorer,
+    X: Features,
+    groups: Sequence[str],
+    share: float,
+    n_folds: NumberOfFolds,
+    seed: int,
 ) -> np.ndarray:
     """Training images to keep after the share with the highest held-out scores is dropped.
 
@@ -166,7 +174,7 @@ def rows_left(
     InputError
         If the images are too few for the scorer.
     """
-    split = folds(groups, n_folds, seed)
+    split = folds(groups, number_of_folds(n_folds, scorer, groups), seed)
     return trim(held_out(scorer.fit(X), X, split), share)
 
 

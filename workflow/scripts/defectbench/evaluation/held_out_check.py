@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from defectbench.evaluation.bootstrap import independent_images
-from defectbench.evaluation.held_out import contiguous_folds, held_out
+from defectbench.evaluation.held_out import contiguous_folds, folds, held_out
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.memory import BLOCK_BYTES
 from defectbench.scorers.base import Scorer
@@ -19,6 +19,9 @@ from defectbench.scorers.layers import Features, Layer, image_blocks, number_of_
 
 FEWEST_IMAGES = 40
 """With fewer images nothing is said: their scores differ much from one split to the next."""
+
+FOLDS = 5
+"""That are compared, shuffled and of neighbours, whatever is configured."""
 
 NEIGHBOURS = 10
 RARE = 0.01
@@ -77,7 +80,7 @@ def near_duplicates(X: Layer) -> tuple[float, float]:
 
 
 def contiguous_jump(
-    scorer: Scorer, X: Features, shuffled_scores: np.ndarray, n_folds: int
+    scorer: Scorer, X: Features, shuffled_scores: np.ndarray
 ) -> tuple[float, float, bool]:
     """Whether held-out scores rise when neighbours in the index are left out together.
 
@@ -92,9 +95,7 @@ def contiguous_jump(
     X
         Features of the training images in the order of their paths.
     shuffled_scores
-        Held-out scores of shuffled folds.
-    n_folds
-        Number of folds.
+        Held-out scores of `FOLDS` shuffled folds.
 
     Returns
     -------
@@ -105,7 +106,7 @@ def contiguous_jump(
         Whether the rise is more than chance explains.
     """
     n_images = number_of_images(X)
-    scores = held_out(scorer, X, contiguous_folds(n_images, n_folds))
+    scores = held_out(scorer, X, contiguous_folds(n_images, FOLDS))
     threshold = threshold_at_false_positive_rate(shuffled_scores, RATE)
     above = int((scores >= threshold).sum())
     # three standard deviations of a fair coin, each of which is 0.5 / √n
@@ -121,7 +122,12 @@ def _are_too_many(above: int, n_images: int) -> bool:
 
 
 def check_held_out(
-    scorer: Scorer, X: Features, groups: Sequence[str], scores: np.ndarray, n_folds: int
+    scorer: Scorer,
+    X: Features,
+    groups: Sequence[str],
+    scores: np.ndarray,
+    split: list[np.ndarray],
+    seed: int,
 ) -> dict[str, Any]:
     """What is to be known about the held-out scores of a detector.
 
@@ -135,8 +141,10 @@ def check_held_out(
         Each image's group, empty for none.
     scores
         The held-out scores.
-    n_folds
-        Number of folds.
+    split
+        Rows of the folds that they come from.
+    seed
+        Of these folds.
 
     Returns
     -------
@@ -167,7 +175,9 @@ def check_held_out(
         )
     if scorer.draws:
         return found  # their fits take too long to be made twice
-    *rates, significant = contiguous_jump(scorer, X, scores, n_folds)
+    if len(split) != FOLDS:  # scores of as many images are to be compared
+        scores = held_out(scorer, X, folds(groups, FOLDS, seed))
+    *rates, significant = contiguous_jump(scorer, X, scores)
     found |= zip(RATES, rates, strict=True)
     if significant:
         found["warnings"].append(

@@ -6,11 +6,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from defectbench.evaluation.held_out import folds, held_out, rows_left, scores_and_maps
+from defectbench.evaluation.held_out import (
+    NumberOfFolds,
+    folds,
+    held_out,
+    number_of_folds,
+    rows_left,
+)
 from defectbench.evaluation.held_out_check import check_held_out
 from defectbench.evaluation.spool import Spool
 from defectbench.map_file import MapFile
-from defectbench.scorers.base import Scorer
+from defectbench.scorers.base import Scorer, judge
 from defectbench.scorers.layers import Features, has_maps, number_of_images, take_images
 
 MAPS_WRITTEN = 256
@@ -51,7 +57,7 @@ def fit_and_score(
     X_test: Features,
     groups: Sequence[str],
     trimmed: float,
-    n_folds: int,
+    n_folds: NumberOfFolds,
     seed: int,
     maps: MapFile,
 ) -> Scoring:
@@ -85,7 +91,7 @@ def fit_and_score(
         X_train, groups = take_images(X_train, left), [groups[row] for row in left]
     scorer.fit(X_train)
     fit_cpu_seconds = time.process_time() - start
-    split = folds(groups, n_folds, seed)
+    split = folds(groups, number_of_folds(n_folds, scorer, groups), seed)
     if scorer.localizes and has_maps(X_train):
         scores, score_cpu_seconds = _score_and_map(scorer, X_test, maps)
         held_out_scores = _hold_out_with_maps(scorer, X_train, split, maps)
@@ -99,7 +105,7 @@ def fit_and_score(
         left,
         split,
         held_out_scores,
-        check_held_out(scorer, X_train, groups, held_out_scores, n_folds),
+        check_held_out(scorer, X_train, groups, held_out_scores, split, seed),
         fit_cpu_seconds,
         score_cpu_seconds,
     )
@@ -109,10 +115,10 @@ def _score_and_map(scorer: Scorer, X: Features, maps: MapFile) -> tuple[np.ndarr
     """Scores of the test images, and the processor time of scores and maps, without writing."""
     scores, seconds = np.empty(number_of_images(X)), 0.0
     start = time.process_time()
-    for rows, own, found in scores_and_maps(scorer, X):
+    for rows, own, found in judge(scorer, X, maps=True):
         seconds += time.process_time() - start
         scores[rows] = own
-        maps.write("test", len(scores), rows.start, found)
+        maps.write("test", len(scores), rows[0], found)
         start = time.process_time()
     return scores, seconds
 

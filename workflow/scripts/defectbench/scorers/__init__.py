@@ -11,10 +11,12 @@ from defectbench.scorers.base import Scorer
 HELPERS = (
     "__init__",
     "base",
+    "components",
     "coreset",
     "grids",
     "kernels",
     "layers",
+    "leave_out",
     "linear_algebra",
     "linear_autoencoder",
     "matrices",

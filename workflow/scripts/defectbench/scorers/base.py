@@ -1,14 +1,42 @@
 """What every scorer offers."""
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.scorers.layers import Features, Layer
+from defectbench.scorers.layers import (
+    Features,
+    Layer,
+    image_blocks,
+    number_of_images,
+    take_images,
+)
+
+MOST_MAPS = 1024
+"""Images whose maps are made at once: 268 MB of maps of 256²."""
+
+
+class Judged(NamedTuple):
+    """What a scorer says of some images.
+
+    Attributes
+    ----------
+    rows
+        Integers, (n_rows,): which images.
+    scores
+        float64, (n_rows,).
+    maps
+        float32, (n_rows, height, width); None where they are not wanted.
+    """
+
+    rows: np.ndarray
+    scores: np.ndarray
+    maps: np.ndarray | None
 
 
 class Scorer(ABC):
@@ -29,6 +57,12 @@ class Scorer(ABC):
 
     draws: ClassVar[bool] = False
     """Whether fitting draws random numbers; then the constructor takes `seed`."""
+
+    refits: ClassVar[bool] = False
+    """Whether every fold that is held out is a fit of its own."""
+
+    most_folds: ClassVar[int | None] = None
+    """Folds at most, where a fit takes long; None for any number."""
 
     analysis_: str = "exact"
     """How what was fitted was computed: ``exact``, or ``randomised`` where that cannot fit."""
@@ -117,6 +151,23 @@ class Scorer(ABC):
         """
         return self.anomaly_score(X), self.anomaly_map(X)
 
+    def held_out(self, X: Features, folds: Sequence[np.ndarray], *, maps: bool) -> Iterator[Judged]:
+        """What the scorer says of every image after a fit on the other folds, on its own scale.
+
+        Every fold is a fit of its own here; a scorer that can leave images out for less does so.
+        Maps come in the order of the folds.
+
+        Parameters
+        ----------
+        X
+            Features of the training images, on which the scorer is fitted.
+        folds
+            Rows of each fold; together every row once.
+        maps
+            Whether maps are wanted.
+        """
+        return refitted_folds(self, X, folds, maps=maps)
+
     def to_arrays(self) -> dict[str, Layer]:
         """Fitted attributes by name, for storage; a list's arrays get numbered names."""
         arrays = {}
@@ -137,3 +188,39 @@ class Scorer(ABC):
                 value = [arrays[key] for key in numbered if key in arrays]
             setattr(self, f"{name}_", value)
         return self
+
+
+def judge(scorer: Scorer, X: Features, *, maps: bool) -> Iterator[Judged]:
+    """Scores and, if wanted, maps of all images, block by block.
+
+    Parameters
+    ----------
+    scorer
+        Fitted.
+    X
+        Features of the images.
+    maps
+        Whether maps are wanted.
+    """
+    if not maps:
+        yield Judged(np.arange(number_of_images(X)), scorer.anomaly_score(X), None)
+        return
+    for rows, parts in image_blocks(X):
+        for start in range(rows.start, rows.stop, MOST_MAPS):
+            own = slice(start, min(start + MOST_MAPS, rows.stop))
+            layers = [part[own.start - rows.start : own.stop - rows.start] for part in parts]
+            found = scorer.score_and_map(layers if isinstance(X, list) else layers[0])
+            yield Judged(np.arange(own.start, own.stop), *found)
+
+
+def refitted_folds(
+    scorer: Scorer, X: Features, folds: Sequence[np.ndarray], *, maps: bool
+) -> Iterator[Judged]:
+    """`Scorer.held_out` by a fit of its own for every fold."""
+    fold = copy.copy(scorer)
+    for members in folds:
+        rest = np.setdiff1d(np.arange(number_of_images(X)), members)
+        fold.fit(take_images(X, rest))
+        shift = fold.scale_shift(scorer)
+        for found in judge(fold, take_images(X, members), maps=maps):
+            yield Judged(members[found.rows], found.scores + shift, found.maps)

@@ -1,12 +1,12 @@
 """FRE in the feature space of a Gaussian kernel."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from defectbench.scorers.base import Scorer
+from defectbench.scorers.base import Judged, Scorer
 from defectbench.scorers.kernels import (
     KernelComponents,
     kernel_components,
@@ -72,7 +72,8 @@ class KernelPcaFre(Scorer):
         check_varied([self.points_])
         scale = self.points_.shape[1] * self.points_.var(dtype=np.float64)
         self.gamma_ = self.gamma or 1 / scale
-        components = kernel_components(self._kernel(self.points_), self.variance)
+        self._squared = self._distances(self.points_)
+        components = kernel_components(np.exp(-self.gamma_ * self._squared), self.variance)
         self.row_means_, self.directions_ = components
         return self
 
@@ -82,12 +83,28 @@ class KernelPcaFre(Scorer):
 
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Squared distance to the reconstruction; see `Scorer.anomaly_score`."""
-        kernel = self._kernel(as_matrix(X))
+        kernel = self._distances(as_matrix(X))
+        kernel *= -self.gamma_
+        np.exp(kernel, out=kernel)
         components = KernelComponents(self.row_means_, self.directions_)
         return reconstruction_error(np.ones(len(kernel)), kernel, components)
 
-    def _kernel(self, X: np.ndarray) -> np.ndarray:
-        origin = self.points_.mean(axis=0, dtype=np.float64)
-        kernel = squared_distances(X, self.points_, origin)
-        kernel *= -self.gamma_
-        return np.exp(kernel, out=kernel)
+    def held_out(self, X: Features, folds: Sequence[np.ndarray], *, maps: bool) -> Iterator[Judged]:
+        """From the distances of all images; see `Scorer.held_out`."""
+        n_dimensions = self.points_.shape[1]
+        centred = self.points_ - self.points_.mean(dtype=np.float64)
+        means, squares = centred.mean(axis=1), np.einsum("ij,ij->i", centred, centred)
+        del centred
+        for members in folds:
+            rest = np.setdiff1d(np.arange(len(self._squared)), members)
+            scale = squares[rest].mean() - n_dimensions * means[rest].mean() ** 2
+            gamma = self.gamma or 1 / scale
+            kernel = np.exp(-gamma * self._squared[np.ix_(rest, rest)])
+            components = kernel_components(kernel, self.variance)
+            kernel = np.exp(-gamma * self._squared[np.ix_(members, rest)])
+            scores = reconstruction_error(np.ones(len(members)), kernel, components)
+            yield Judged(members, scores, None)
+
+    def _distances(self, X: np.ndarray) -> np.ndarray:
+        """Squared distances to all points: float64, (n_images, n_points)."""
+        return squared_distances(X, self.points_, self.points_.mean(axis=0, dtype=np.float64))

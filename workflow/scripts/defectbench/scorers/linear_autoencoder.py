@@ -11,8 +11,8 @@ import numpy as np
 
 from defectbench.memory import refuse_beyond_memory
 from defectbench.scorers.base import Scorer
+from defectbench.scorers.components import IMAGES, principal_components
 from defectbench.scorers.layers import Features, check_varied, image_blocks, map_list
-from defectbench.scorers.linear_algebra import IMAGES, principal_components
 from defectbench.scorers.matrices import as_matrix, block_scores
 from defectbench.scorers.sizes import components_bytes, refuse_too_large
 
@@ -40,6 +40,8 @@ class LinearAutoencoder(Scorer):
     }
     localizes = True
     draws = True
+    refits = True
+    most_folds = 5
 
     def __init__(self, *, latent: int | None = None, epochs: int = 250, seed: int = 42) -> None:
         self.latent = latent

@@ -1,24 +1,24 @@
 """Mahalanobis distance with a shrunk covariance."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from defectbench.scorers.base import Scorer
-from defectbench.scorers.layers import Features
-from defectbench.scorers.linear_algebra import (
+from defectbench.scorers.base import Judged, Scorer
+from defectbench.scorers.components import (
     Components,
-    Spectrum,
     analysis_bytes,
     directions,
     project,
     projection_bytes,
     spectrum,
-    squared_norms,
 )
-from defectbench.scorers.matrices import block_scores, matrix_blocks, matrix_shape
+from defectbench.scorers.layers import Features
+from defectbench.scorers.leave_out import Reduced
+from defectbench.scorers.linear_algebra import squared_norms
+from defectbench.scorers.matrices import block_scores, matrix_blocks, matrix_shape, one_layer
 from defectbench.scorers.sizes import refuse_too_large
 
 
@@ -70,14 +70,12 @@ class Mahalanobis(Scorer):
         """Learn mean and covariance; see `Scorer.fit`."""
         refuse_too_large(self, X)
         n_images, n_dimensions = matrix_shape(X)
-        found = spectrum(X)
+        self._spectrum = found = spectrum(X)
+        norms = np.concatenate([squared_norms(block, found.mean) for _, block in matrix_blocks(X)])
+        values = found.values[: found.rank]
         self.mean_ = found.mean
-        self.shrinkage_ = shrinkage(X, found)
-        mean_variance = found.values.sum() / n_images / n_dimensions
-        shrunk = (1 - self.shrinkage_) * found.values[: found.rank] / n_images
-        self.weights_ = 1 / (shrunk + self.shrinkage_ * mean_variance)
-        spanned = found.rank == n_dimensions or self.shrinkage_ == 0
-        self.rest_weight_ = 0.0 if spanned else 1 / (self.shrinkage_ * mean_variance)
+        self.shrinkage_ = shrinkage(values, norms, n_dimensions)
+        self.weights_, self.rest_weight_ = weights(values, n_images, n_dimensions, self.shrinkage_)
         # float32 is enough beside a rest, but not where the smallest variance has its own weight
         dtype = np.float32 if found.wide else np.float64
         self.directions_ = directions(X, found, found.rank, dtype)
@@ -91,17 +89,60 @@ class Mahalanobis(Scorer):
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Squared Mahalanobis distance; see `Scorer.anomaly_score`."""
         components = Components(self.mean_, self.directions_)
+        return block_scores(
+            X,
+            lambda block: squared_distance(
+                *project(block, components), self.weights_, self.rest_weight_
+            ),
+        )
 
-        def score(block: np.ndarray) -> np.ndarray:
-            coordinates, squared_norm = project(block, components)
-            squared = coordinates**2
-            rest = np.maximum(squared_norm - squared.sum(axis=1), 0)
-            return squared @ self.weights_ + self.rest_weight_ * rest
+    def held_out(self, X: Features, folds: Sequence[np.ndarray], *, maps: bool) -> Iterator[Judged]:
+        """From the spectrum of all images; see `Scorer.held_out`."""
+        reduced, (n_images, n_dimensions) = Reduced(one_layer(X), self._spectrum), matrix_shape(X)
+        for members in folds:
+            left = reduced.without(members)
+            rest = np.setdiff1d(np.arange(n_images), members)
+            norms = left.squared_norms(reduced, rest)
+            values = left.values[: left.rank]
+            shrunk = shrinkage(values, norms, n_dimensions)
+            own = weights(values, left.n_images, n_dimensions, shrunk)
+            scores = [
+                squared_distance(*left.project(block, left.rank), *own)
+                for _, block in reduced.blocks(members)
+            ]
+            yield Judged(members, np.concatenate(scores), None)
 
-        return block_scores(X, score)
+
+def weights(
+    values: np.ndarray, n_images: int, n_dimensions: int, shrinkage: float
+) -> tuple[np.ndarray, float]:
+    """Inverse variances in the shrunk covariance: along the components, and along all others.
+
+    Parameters
+    ----------
+    values
+        Squared sums along the components, all above 0.
+    n_images, n_dimensions
+        Shape of the training features.
+    shrinkage
+        Share of the scaled identity.
+    """
+    mean_variance = values.sum() / n_images / n_dimensions
+    along = 1 / ((1 - shrinkage) * values / n_images + shrinkage * mean_variance)
+    spanned = len(values) == n_dimensions or shrinkage == 0
+    return along, 0.0 if spanned else 1 / (shrinkage * mean_variance)
 
 
-def shrinkage(X: Features, found: Spectrum) -> float:
+def squared_distance(
+    coordinates: np.ndarray, squared_norm: np.ndarray, weights: np.ndarray, rest_weight: float
+) -> np.ndarray:
+    """Weighted squares of coordinates, and of what is left of the squared norm: (n_images,)."""
+    squared = coordinates**2
+    rest = np.maximum(squared_norm - squared.sum(axis=1), 0)
+    return squared @ weights + rest_weight * rest
+
+
+def shrinkage(values: np.ndarray, norms: np.ndarray, n_dimensions: int) -> float:
     """Ledoit and Wolf's share of the scaled identity, 0 to 1, without the covariance.
 
     Its squared Frobenius norm is that of the eigenvalues, and the fourth powers of the images'
@@ -110,18 +151,17 @@ def shrinkage(X: Features, found: Spectrum) -> float:
 
     Parameters
     ----------
-    X
-        One layer.
-    found
-        Its spectrum.
+    values
+        Squared sums along the principal components.
+    norms
+        Squared distance of each image from the mean.
+    n_dimensions
+        Of the features.
     """
-    n_images, n_dimensions = matrix_shape(X)
-    of_covariance = (found.values**2).sum() / n_images**2
-    mean_variance = found.values.sum() / n_images / n_dimensions
-    fourth = 0.0
-    for _, block in matrix_blocks(X):
-        fourth += (squared_norms(block, found.mean) ** 2).sum()
+    n_images = len(norms)
+    of_covariance = (values**2).sum() / n_images**2
+    mean_variance = values.sum() / n_images / n_dimensions
     dispersion = of_covariance / n_dimensions - mean_variance**2
-    error = (fourth / n_images - of_covariance) / (n_images * n_dimensions)
+    error = ((norms**2).mean() - of_covariance) / (n_images * n_dimensions)
     # of one dimension, or where all variances are equal, there is nothing to shrink
     return float(min(max(error, 0) / dispersion, 1)) if dispersion > 0 else 0.0

@@ -1,16 +1,16 @@
 """Distance to the nearest training images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.scorers.base import Scorer
+from defectbench.scorers.base import Judged, Scorer
 from defectbench.scorers.kernels import squared_distances
-from defectbench.scorers.layers import Features, check_varied, reading_bytes
+from defectbench.scorers.layers import Features, check_varied, number_of_images, reading_bytes
 from defectbench.scorers.linear_algebra import mean_image
-from defectbench.scorers.matrices import as_matrix, block_scores, matrix_blocks, one_layer
+from defectbench.scorers.matrices import as_matrix, matrix_blocks, one_layer
 from defectbench.scorers.sizes import refuse_too_large
 
 DISTANCES_BYTES = 1 << 26
@@ -78,18 +78,31 @@ class NearestNeighbour(Scorer):
 
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Mean distance to the nearest; see `Scorer.anomaly_score`."""
-        origin = mean_image(self.points_)
+        return self._distances(X)
 
-        def score(block: np.ndarray) -> np.ndarray:
+    def held_out(self, X: Features, folds: Sequence[np.ndarray], *, maps: bool) -> Iterator[Judged]:
+        """Among the points of other folds; see `Scorer.held_out`."""
+        fold = np.empty(number_of_images(X), int)
+        for number, members in enumerate(folds):
+            fold[members] = number
+        yield Judged(np.arange(len(fold)), self._distances(X, fold), None)
+
+    def _distances(self, X: Features, fold: np.ndarray | None = None) -> np.ndarray:
+        """Mean distance to the nearest points, or to those of another fold than an image's own."""
+        origin = mean_image(self.points_)
+        found = []
+        for images, block in matrix_blocks(X):
             nearest = np.full((len(block), self.neighbours), np.inf)
-            for _, points in matrix_blocks(self.points_):
+            for others, points in matrix_blocks(self.points_):
                 step = max(1, DISTANCES_BYTES // (8 * len(points)))
                 for start in range(0, len(block), step):
-                    rows = slice(start, start + step)
+                    rows = slice(start, min(start + step, len(block)))
                     squared = squared_distances(block[rows], points, origin)
+                    if fold is not None:
+                        own = fold[images][rows]
+                        squared[own[:, None] == fold[others]] = np.inf
                     both = np.hstack([nearest[rows], squared])
                     both.partition(self.neighbours - 1, axis=1)
                     nearest[rows] = both[:, : self.neighbours]
-            return np.sqrt(nearest).mean(axis=1)
-
-        return block_scores(X, score)
+            found.append(np.sqrt(nearest).mean(axis=1))
+        return np.concatenate(found)

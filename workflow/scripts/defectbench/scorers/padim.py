@@ -1,13 +1,13 @@
 """PaDiM: one Gaussian per position of the image."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from defectbench.memory import refuse_beyond_memory
-from defectbench.scorers.base import Scorer
+from defectbench.scorers.base import MOST_MAPS, Judged, Scorer
 from defectbench.scorers.grids import finest_grid, smooth_maps
 from defectbench.scorers.layers import (
     Features,
@@ -129,8 +129,20 @@ class Padim(Scorer):
 
     @staticmethod
     def _needed_bytes(shapes: Sequence[tuple[int, ...]], size: int) -> int:
-        model = 4 * max(prod(shape[2:]) for shape in shapes) * size**2
-        return 2 * model + 3 * min(SUMS_BYTES, 2 * model) + reading_bytes(shapes)
+        n_images, positions = shapes[0][0], max(prod(shape[2:]) for shape in shapes)
+        model = 4 * positions * size**2
+        sums = max(3 * min(SUMS_BYTES, 2 * model), min(SUMS_BYTES, 4 * n_images * positions * size))
+        return 2 * model + sums + 4 * n_images * positions + reading_bytes(shapes)
+
+    def held_out(self, X: Features, folds: Sequence[np.ndarray], *, maps: bool) -> Iterator[Judged]:
+        """From the covariances of all images; see `Scorer.held_out`."""
+        layers = map_list(X)
+        distances = left_out_distances(layers, self.channels_, folds, self.regularisation)
+        for members in folds:
+            for start in range(0, len(members), MOST_MAPS):
+                rows = members[start : start + MOST_MAPS]
+                found = smooth_maps(distances[rows], self.map_size)
+                yield Judged(rows, found.max(axis=(1, 2)).astype(np.float64), found)
 
     def distances(self, X: Features) -> np.ndarray:
         """Mahalanobis distance at each position: float32, (n_images, height, width)."""
@@ -190,3 +202,88 @@ def row_features(layers: list[np.ndarray], channels: np.ndarray, row: int) -> np
         parts[:, :, here] = line[:, :, np.arange(width) * columns // width].transpose(2, 0, 1)
         first += count
     return parts
+
+
+def left_out_distances(
+    layers: list[Layer], channels: np.ndarray, folds: Sequence[np.ndarray], regularisation: float
+) -> np.ndarray:
+    """Distance of each image at each position to the Gaussian of the images of other folds.
+
+    Parameters
+    ----------
+    layers
+        Feature maps of the images.
+    channels
+        Kept ones.
+    folds
+        Rows of each fold; together every row once.
+    regularisation
+        Added to each variance.
+
+    Returns
+    -------
+    ndarray
+        float32, (n_images, height, width).
+    """
+    n_images, (height, width) = len(layers[0]), finest_grid(layers)
+    found = np.empty((n_images, height, width), np.float32)
+    row_bytes = 4 * n_images * width * len(channels)
+    step = max(1, SUMS_BYTES // row_bytes)
+    for first in range(0, height, step):
+        rows = range(first, min(first + step, height))
+        features = np.empty((len(rows), width, n_images, len(channels)), np.float32)
+        for images, parts in image_blocks(layers):
+            for place, row in enumerate(rows):
+                features[place, :, images] = row_features(parts, channels, row)
+        for row, own in zip(rows, features, strict=True):
+            for position, places in enumerate(own):
+                found[:, row, position] = gaussian_distances(places, folds, regularisation)
+    return found
+
+
+def gaussian_distances(
+    X: np.ndarray, folds: Sequence[np.ndarray], regularisation: float
+) -> np.ndarray:
+    """Mahalanobis distance of each row to mean and covariance of the rows of other folds.
+
+    With the scatter A of all n rows about their mean, the rows Y of a fold about it, m rows that
+    are left and B = A + ε (m - 1) I, the squared distances of a fold are those diagonal entries of
+    (m - 1) (T⁻¹ - (1 + 1/m) I), T = I - 1/n - Y B⁻¹ Yᵀ: Woodbury's identity for what the fold takes
+    from A, mean included. So one matrix B serves all folds of a size. A fold of more rows than
+    columns is subtracted instead.
+
+    Parameters
+    ----------
+    X
+        (n_rows, n_columns).
+    folds
+        Rows of each fold; together every row once.
+    regularisation
+        ε, added to each variance.
+
+    Returns
+    -------
+    ndarray
+        float64, (n_rows,).
+    """
+    centred = X - X.mean(axis=0, dtype=np.float64)
+    n_rows, n_columns = centred.shape
+    scatter, eye = centred.T @ centred, np.eye(n_columns)
+    squared = np.empty(n_rows)
+    whitened: dict[int, np.ndarray] = {}
+    for members in folds:
+        own, left = centred[members], n_rows - len(members)
+        ridge = regularisation * (left - 1) * eye
+        if len(members) > n_columns:
+            mean = -own.sum(axis=0) / left
+            rest = scatter - own.T @ own - left * np.outer(mean, mean)
+            factor = np.linalg.inv(np.linalg.cholesky(rest + ridge))
+            squared[members] = (left - 1) * (((own - mean) @ factor.T) ** 2).sum(axis=1)
+            continue
+        if left not in whitened:
+            factor = np.linalg.inv(np.linalg.cholesky(scatter + ridge))
+            whitened[left] = centred @ factor.T
+        taken = whitened[left][members]
+        inner = np.eye(len(members)) - 1 / n_rows - taken @ taken.T
+        squared[members] = (left - 1) * (np.linalg.inv(inner).diagonal() - 1 - 1 / left)
+    return np.sqrt(np.maximum(squared, 0))

@@ -1,14 +1,16 @@
 """Squared residual of each patch to the principal components of all patches."""
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from defectbench.scorers.base import Scorer
+from defectbench.scorers.base import Judged, Scorer, judge
+from defectbench.scorers.components import Components, principal_components, squared_error
 from defectbench.scorers.grids import finest_grid, patch_features
-from defectbench.scorers.layers import Features, image_blocks, map_list
-from defectbench.scorers.linear_algebra import Components, principal_components, squared_error
+from defectbench.scorers.layers import Features, image_blocks, map_list, take_images
+from defectbench.scorers.leave_out import Reduced
 from defectbench.scorers.patches import Patches, patches_shape, patching_bytes
 from defectbench.scorers.sizes import components_bytes, refuse_too_large
 
@@ -62,12 +64,29 @@ class PatchSubspace(Scorer):
         layers = map_list(X)
         refuse_too_large(self, X)
         analysis = principal_components(Patches(layers), keep=float(self.variance))
-        self.mean_, self.components_, self.analysis_ = analysis
+        self.mean_, self.components_, self.analysis_, self._spectrum = analysis
         return self
 
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
         """That of the components of all patches, made block by block; see `Scorer.fit_bytes`."""
         return patching_bytes(shapes) + components_bytes([patches_shape(shapes)])
+
+    def held_out(self, X: Features, folds: Sequence[np.ndarray], *, maps: bool) -> Iterator[Judged]:
+        """From the spectrum of all patches; see `Scorer.held_out`."""
+        if self._spectrum is None or self._spectrum.wide:
+            yield from super().held_out(X, folds, maps=maps)
+            return
+        layers, fold = map_list(X), copy.copy(self)
+        reduced = Reduced(
+            Patches(layers), self._spectrum, lambda images: Patches(take_images(layers, images))
+        )
+        for members in folds:
+            left = reduced.without(members)
+            kept = left.vectors[:, : left.kept(float(self.variance))]
+            fold.mean_ = self.mean_ + left.mean
+            fold.components_ = np.ascontiguousarray(kept.T, np.float32)
+            for found in judge(fold, take_images(layers, members), maps=maps):
+                yield found._replace(rows=members[found.rows])
 
     def anomaly_map(self, X: Features) -> np.ndarray:
         """Squared residual of each patch; see `Scorer.anomaly_map`."""

@@ -1,7 +1,6 @@
 """PatchCore: distance of each patch to the nearest in a memory of defect-free ones."""
 
-from collections.abc import Sequence
-from math import prod
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -28,6 +27,12 @@ from defectbench.scorers.sizes import refuse_too_large
 
 ROWS = 2048
 """Patches compared with the memory at once."""
+
+FIRST, POINTS = 16, 512
+"""Of the search for the farthest patch: those compared with all points, and points at once."""
+
+ROUNDING = 1e-4
+"""Of sums of squares in float32: several times what so many channels can lose."""
 
 
 class Patchcore(Scorer):
@@ -76,6 +81,7 @@ class Patchcore(Scorer):
     fitted = ("memory",)
     localizes = True
     draws = True
+    refits = True
 
     def __init__(
         self, *, coreset: float = 0.1, neighbours: int = 9, map_size: int = 256, seed: int = 42
@@ -128,7 +134,12 @@ class Patchcore(Scorer):
 
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Largest distance, weighted; see `Scorer.anomaly_score`."""
-        return self._compare(map_list(X))[1]
+        search = NearestPatch(self.memory_)
+        scores = []
+        for _, patches in image_patches(map_list(X)):
+            row, nearest, distance = search.farthest(patches)
+            scores.append(self._weight(patches[row], self.memory_[nearest]) * distance)
+        return np.array(scores)
 
     def score_and_map(self, X: Features) -> tuple[np.ndarray, np.ndarray]:
         """Both from one search; see `Scorer.score_and_map`."""
@@ -141,16 +152,12 @@ class Patchcore(Scorer):
         distances = np.empty((n_images, *grid), np.float32)
         scores = np.empty(n_images)
         search = NearestPatch(self.memory_)
-        for images, parts in image_blocks(layers):
-            for number in range(images.start, images.stop):
-                place = number - images.start
-                one = [part[place : place + 1] for part in parts]
-                patches = patch_features(one, neighbourhood=True).reshape(prod(grid), -1)
-                nearest, found = search(patches)
-                farthest = found.argmax()
-                distances[number] = found.reshape(grid)
-                weight = self._weight(patches[farthest], self.memory_[nearest[farthest]])
-                scores[number] = weight * found[farthest]
+        for number, patches in image_patches(layers):
+            nearest, found = search(patches)
+            farthest = found.argmax()
+            distances[number] = found.reshape(grid)
+            weight = self._weight(patches[farthest], self.memory_[nearest[farthest]])
+            scores[number] = weight * found[farthest]
         return distances, scores
 
     def _weight(self, patch: np.ndarray, neighbour: np.ndarray) -> float:
@@ -163,6 +170,16 @@ class Patchcore(Scorer):
         distances = np.linalg.norm(support.astype(np.float64) - patch, axis=1)
         shares = np.exp(distances - distances.max())
         return 1 - shares[0] / shares.sum()
+
+
+def image_patches(layers: list[Layer]) -> Iterator[tuple[int, np.ndarray]]:
+    """Number of each image and its patches: float32, (n_patches, n_channels)."""
+    for images, parts in image_blocks(layers):
+        for number in range(images.start, images.stop):
+            place = number - images.start
+            one = [part[place : place + 1] for part in parts]
+            patches = patch_features(one, neighbourhood=True)
+            yield number, patches.reshape(-1, patches.shape[-1])
 
 
 class NearestPatch:
@@ -191,3 +208,30 @@ class NearestPatch:
             ones = np.ones((len(block), 1), np.float32)
             nearest[start : start + ROWS] = (np.hstack([block, ones]) @ self._augmented).argmin(1)
         return nearest, np.linalg.norm(X.astype(np.float64) - self.points[nearest], axis=1)
+
+    def farthest(self, X: np.ndarray) -> tuple[int, int, float]:
+        """Row of `X` that is farthest from its nearest point, that point, and their distance.
+
+        A row is compared with more points only as long as it may be the farthest: the nearest of
+        the points so far bounds its distance. The more the first points differ, as those do that
+        were selected first, the sooner most rows are done.
+        """
+        centred = X - self._centre
+        norms = np.einsum("ij,ij->i", centred, centred)
+        augmented = np.hstack([centred, np.ones((len(X), 1), np.float32)])
+        # of float32 sums of squares; a row is dropped when rounding cannot make it the farthest
+        slack = ROUNDING * (norms.max() + self._augmented[-1].max())
+        bounds = norms + (augmented @ self._augmented[:, :POINTS]).min(axis=1)
+        rows = np.argsort(-bounds, kind="stable")[:FIRST]
+        least = self(X[rows])[1].max() ** 2 - slack
+        others = np.setdiff1d(np.flatnonzero(bounds > least), rows)
+        for start in range(POINTS, self._augmented.shape[1], POINTS):
+            if not len(others):
+                break
+            products = augmented[others] @ self._augmented[:, start : start + POINTS]
+            bounds[others] = np.minimum(bounds[others], norms[others] + products.min(axis=1))
+            others = others[bounds[others] > least]
+        rows = np.sort(np.concatenate([rows, others]))
+        nearest, distances = self(X[rows])
+        place = int(distances.argmax())
+        return int(rows[place]), int(nearest[place]), float(distances[place])

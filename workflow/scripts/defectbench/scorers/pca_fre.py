@@ -1,21 +1,24 @@
 """FRE: squared error between a feature and its reconstruction from principal components."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from defectbench.errors import InputError
-from defectbench.scorers import linear_algebra
-from defectbench.scorers.base import Scorer
+from defectbench.scorers import components
+from defectbench.scorers.base import Judged, Scorer
 from defectbench.scorers.grids import bilinear, finest_grid
-from defectbench.scorers.kernels import kernel_components, reconstruction_error
-from defectbench.scorers.layers import Features, Layer, image_blocks, layer_list, map_list
+from defectbench.scorers.layers import Features, image_blocks, layer_list, map_list
+from defectbench.scorers.leave_out import (
+    Reduced,
+    held_out_mean,
+    joined,
+    left_out_residuals,
+    residual_bytes,
+)
 from defectbench.scorers.matrices import block_scores
 from defectbench.scorers.sizes import projected_bytes, refuse_too_large
-
-INNER_FOLDS = 5
 
 
 class PcaFre(Scorer):
@@ -82,19 +85,26 @@ class PcaFre(Scorer):
         layers = map_list(X) if isinstance(X, list) else layer_list(X)
         refuse_too_large(self, X)
         share = float(self.variance)
-        analyses = [linear_algebra.principal_components(layer, keep=share) for layer in layers]
+        analyses = [components.principal_components(layer, keep=share) for layer in layers]
         self.mean_ = [analysis.mean for analysis in analyses]
         self.components_ = [analysis.components for analysis in analyses]
         self.analysis_ = max(analysis.analysis for analysis in analyses)  # randomised if one is
+        self._spectra = [analysis.spectrum for analysis in analyses]
         self.layer_means_ = np.ones(1)
         if len(layers) > 1:
-            self.layer_means_ = np.array([held_out_mean(layer, share) for layer in layers])
+            positions = np.array([prod(layer.shape[1:]) for layer in layers])
+            reduced = map(Reduced, layers, self._spectra)
+            self.layer_means_ = [held_out_mean(each, share) for each in reduced] / positions
         return self
 
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
-        """That of the components, and of folds within; see `Scorer.fit_bytes`."""
-        within = 5 * 8 * shapes[0][0] ** 2 if len(shapes) > 1 else 0
-        return projected_bytes(shapes) + within
+        """That of components, coordinates and held-out residuals; see `Scorer.fit_bytes`."""
+        residuals = max(residual_bytes(shape[0], prod(shape[1:])) for shape in shapes)
+        if len(shapes) == 1:
+            return projected_bytes(shapes) + residuals
+        # the mean of each layer's map takes exact components
+        sizes = [(shape[0], prod(shape[1:])) for shape in shapes]
+        return sum(components.analysis_bytes(*size) for size in sizes) + residuals
 
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Sum or maximum of the map; see `Scorer.anomaly_score`."""
@@ -102,7 +112,7 @@ class PcaFre(Scorer):
             map_list(X)
             return np.concatenate([self._score(self._map(parts)) for _, parts in image_blocks(X)])
         (analysis,) = self._analyses()
-        return block_scores(X, lambda block: linear_algebra.squared_error(block, analysis))
+        return block_scores(X, lambda block: components.squared_error(block, analysis))
 
     def anomaly_map(self, X: Features) -> np.ndarray:
         """Squared residual at each position; see `Scorer.anomaly_map`.
@@ -120,16 +130,51 @@ class PcaFre(Scorer):
         maps = self.anomaly_map(X)
         return self._score(maps), maps
 
+    def held_out(self, X: Features, folds: Sequence[np.ndarray], *, maps: bool) -> Iterator[Judged]:
+        """From the spectrum of all images; see `Scorer.held_out`."""
+        if any(found is None for found in self._spectra):
+            yield from super().held_out(X, folds, maps=maps)
+            return
+        reduced = [
+            Reduced(layer, found) for layer, found in zip(layer_list(X), self._spectra, strict=True)
+        ]
+        positions = [prod(layer.shape[2:]) for layer in layer_list(X)]
+        residuals = left_out_residuals(reduced, positions, folds, float(self.variance))
+        if not maps and not self._scores_the_map():
+            for rows, (residual,) in residuals:
+                yield Judged(rows, (residual**2).sum(axis=1), None)
+            return
+        # all images are read to make features of residuals: of many at once
+        for rows, parts in joined(residuals, min(each.at_once for each in reduced)):
+            errors = [
+                squared_sum(each.features(part), layer.shape[1:])
+                for each, part, layer in zip(reduced, parts, layer_list(X), strict=True)
+            ]
+            found = self._combined(errors)
+            whole = self._score(found) if self._scores_the_map() else (parts[0] ** 2).sum(axis=1)
+            yield Judged(rows, whole, found)
+
     def _map(self, layers: list[np.ndarray]) -> np.ndarray:
         """The map of a block of images."""
-        analyses = self._analyses()
+        errors = map(components.squared_residual, layers, self._analyses())
         if len(layers) == 1:
-            return linear_algebra.squared_residual(layers[0], analyses[0]).astype(np.float32)
-        grid = (self.map_size, self.map_size) if self.map_size else finest_grid(layers)
-        combined = np.zeros((len(layers[0]), *grid), np.float32)
-        for layer, analysis, mean in zip(layers, analyses, self.layer_means_, strict=True):
-            scale = layer.shape[1] * mean * len(layers)
-            combined += bilinear(linear_algebra.squared_residual(layer, analysis) / scale, grid)
+            return self._combined(list(errors))
+        weights = 1 / (self.layer_means_ * len(layers))
+        return self._combined(
+            [
+                error * (weight / layer.shape[1])
+                for error, weight, layer in zip(errors, weights, layers, strict=True)
+            ]
+        )
+
+    def _combined(self, errors: list[np.ndarray]) -> np.ndarray:
+        """The map of weighted errors of the layers: (n_images, height, width)."""
+        if len(errors) == 1:
+            return errors[0].astype(np.float32)
+        grid = (self.map_size, self.map_size) if self.map_size else finest_grid(errors)
+        combined = np.zeros((len(errors[0]), *grid), np.float32)
+        for error in errors:
+            combined += bilinear(error, grid)
         return combined
 
     def _score(self, maps: np.ndarray) -> np.ndarray:
@@ -141,35 +186,20 @@ class PcaFre(Scorer):
         """The sum of one layer's map is known without it."""
         return self.image_score == "max" or len(self.mean_) > 1
 
-    def _analyses(self) -> list[linear_algebra.Components]:
-        return list(map(linear_algebra.Components, self.mean_, self.components_))
+    def _analyses(self) -> list[components.Components]:
+        return list(map(components.Components, self.mean_, self.components_))
 
 
-def held_out_mean(layer: Layer, share: float) -> float:
-    """Mean squared residual per channel and position of images that were held out in turn.
-
-    Inner products are all it takes, and those of every fold are part of one matrix.
+def squared_sum(residuals: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Squares summed over the channels: float64, (n_images, height, width).
 
     Parameters
     ----------
-    layer
-        Features of the training images, (n_images, …).
-    share
-        Of the variance that the components keep.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than three images.
+    residuals
+        (n_images, n_dimensions).
+    shape
+        Channels, height and width.
     """
-    if len(layer) < 3:
-        raise InputError(f"several layers need at least 3 training images, there are {len(layer)}")
-    products = linear_algebra.inner_products(layer, linear_algebra.mean_image(layer))
-    images = np.arange(len(layer))
-    error = 0.0
-    for members in np.array_split(images, min(INNER_FOLDS, len(layer))):
-        rest = np.delete(images, members)
-        components = kernel_components(products[np.ix_(rest, rest)], share)
-        own, kernel = products[members, members], products[np.ix_(members, rest)]
-        error += reconstruction_error(own, kernel, components).sum()
-    return float(error) / prod(layer.shape)
+    channels, *grid = shape
+    parts = residuals.reshape(len(residuals), channels, -1)
+    return np.einsum("icp,icp->ip", parts, parts).reshape(-1, *grid)

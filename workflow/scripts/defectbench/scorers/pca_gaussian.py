@@ -1,14 +1,15 @@
 """DFM: negative log likelihood of principal components under a Gaussian."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from defectbench.scorers.base import Scorer
+from defectbench.scorers.base import Judged, Scorer
+from defectbench.scorers.components import Components, principal_components, project
 from defectbench.scorers.layers import Features
-from defectbench.scorers.linear_algebra import Components, principal_components, project
-from defectbench.scorers.matrices import block_scores, matrix_blocks, matrix_shape
+from defectbench.scorers.leave_out import Reduced
+from defectbench.scorers.matrices import block_scores, matrix_blocks, matrix_shape, one_layer
 from defectbench.scorers.sizes import projected_bytes, refuse_too_large
 
 
@@ -57,7 +58,7 @@ class PcaGaussian(Scorer):
         """Learn components and the variances along them; see `Scorer.fit`."""
         refuse_too_large(self, X)
         analysis = principal_components(X, keep=float(self.variance))
-        self.mean_, self.components_, self.analysis_ = analysis
+        self.mean_, self.components_, self.analysis_, self._spectrum = analysis
         squared_sum = np.zeros(len(self.components_))
         for _, block in matrix_blocks(X):
             coordinates, _ = project(block, analysis)
@@ -72,10 +73,38 @@ class PcaGaussian(Scorer):
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Negative log likelihood; see `Scorer.anomaly_score`."""
         components = Components(self.mean_, self.components_)
-        constant = np.log(2 * np.pi * self.variances_).sum()
+        return block_scores(
+            X, lambda block: negative_log_density(project(block, components)[0], self.variances_)
+        )
 
-        def score(block: np.ndarray) -> np.ndarray:
-            coordinates, _ = project(block, components)
-            return ((coordinates**2 / self.variances_).sum(axis=1) + constant) / 2
+    def held_out(self, X: Features, folds: Sequence[np.ndarray], *, maps: bool) -> Iterator[Judged]:
+        """From the spectrum of all images; see `Scorer.held_out`."""
+        if self._spectrum is None:
+            yield from super().held_out(X, folds, maps=maps)
+            return
+        reduced = Reduced(one_layer(X), self._spectrum)
+        for members in folds:
+            left = reduced.without(members)
+            count = left.kept(float(self.variance))
+            variances = left.values[:count] / (left.n_images - 1)
+            coordinates = left.coordinates(reduced, members, count)
+            yield Judged(members, negative_log_density(coordinates, variances), None)
 
-        return block_scores(X, score)
+
+def negative_log_density(coordinates: np.ndarray, variances: np.ndarray) -> np.ndarray:
+    """Of a Gaussian along its principal components.
+
+    Parameters
+    ----------
+    coordinates
+        float64, (n_images, n_components).
+    variances
+        float64, (n_components,).
+
+    Returns
+    -------
+    ndarray
+        float64, (n_images,).
+    """
+    constant = np.log(2 * np.pi * variances).sum()
+    return ((coordinates**2 / variances).sum(axis=1) + constant) / 2

@@ -1,15 +1,17 @@
 """DFKDE: principal components, then a Gaussian kernel density estimate."""
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.scorers.base import Scorer
-from defectbench.scorers.layers import Features
-from defectbench.scorers.linear_algebra import Components, principal_components, project
-from defectbench.scorers.matrices import block_scores, matrix_shape
+from defectbench.scorers.base import Judged, Scorer
+from defectbench.scorers.components import Components, principal_components, project
+from defectbench.scorers.layers import Features, number_of_images
+from defectbench.scorers.leave_out import Reduced
+from defectbench.scorers.matrices import block_scores, matrix_shape, one_layer
 from defectbench.scorers.sizes import projected_bytes, refuse_too_large
 
 SCORE_BLOCK = 1024
@@ -79,16 +81,19 @@ class PcaKde(Scorer):
             )
         refuse_too_large(self, X)
         analysis = principal_components(X, keep=self.components)
-        self.mean_, self.components_, self.analysis_ = analysis
-        reduced = self._reduce(X)
+        self.mean_, self.components_, self.analysis_, self._spectrum = analysis
+        self._learn_density(self._reduce(X))
+        return self
+
+    def _learn_density(self, reduced: np.ndarray) -> None:
+        """Learn scale and density of coordinates on the components."""
         # as published; it only adds a constant to the log density and changes no ranking
         self.max_norm_ = np.sqrt((reduced**2).sum(axis=1).max())
         scaled = reduced / self.max_norm_
-        bandwidth = n_images ** (-1 / (self.components + 4))
+        bandwidth = len(reduced) ** (-1 / (self.components + 4))
         covariance = np.atleast_2d(np.cov(scaled, rowvar=False)) * bandwidth**2
         self.whitening_ = np.linalg.inv(np.linalg.cholesky(covariance))
         self.points_ = scaled @ self.whitening_.T
-        return self
 
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
         """That of the components, and of some exponents per image; see `Scorer.fit_bytes`."""
@@ -97,7 +102,11 @@ class PcaKde(Scorer):
 
     def log_density(self, X: Features) -> np.ndarray:
         """Natural logarithm of the estimated density: float64, (n_images,)."""
-        queries = self._reduce(X) / self.max_norm_ @ self.whitening_.T
+        return self._log_density(self._reduce(X))
+
+    def _log_density(self, reduced: np.ndarray) -> np.ndarray:
+        """The same of coordinates on the components."""
+        queries = reduced / self.max_norm_ @ self.whitening_.T
         dimensions = len(self.whitening_)
         log_norm = (
             np.log(np.diag(self.whitening_)).sum()
@@ -111,6 +120,20 @@ class PcaKde(Scorer):
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Negative log density; see `Scorer.anomaly_score`."""
         return -self.log_density(X)
+
+    def held_out(self, X: Features, folds: Sequence[np.ndarray], *, maps: bool) -> Iterator[Judged]:
+        """From the spectrum of all images; see `Scorer.held_out`."""
+        if self._spectrum is None:
+            yield from super().held_out(X, folds, maps=maps)
+            return
+        reduced, fold = Reduced(one_layer(X), self._spectrum), copy.copy(self)
+        for members in folds:
+            left = reduced.without(members)
+            count = left.kept(self.components)
+            rest = np.setdiff1d(np.arange(number_of_images(X)), members)
+            fold._learn_density(left.coordinates(reduced, rest, count))
+            density = fold._log_density(left.coordinates(reduced, members, count))
+            yield Judged(members, fold.scale_shift(self) - density, None)
 
     def scale_shift(self, reference: Self) -> float:
         """The density of features divided by m is m^d times theirs; see `Scorer.scale_shift`."""

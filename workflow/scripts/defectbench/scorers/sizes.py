@@ -5,8 +5,8 @@ from math import prod
 
 from defectbench.memory import memory_limit, refuse_beyond_memory
 from defectbench.scorers.base import Scorer
+from defectbench.scorers.components import analysis_bytes, projection_bytes
 from defectbench.scorers.layers import Features, layer_list
-from defectbench.scorers.linear_algebra import analysis_bytes, projection_bytes
 from defectbench.scorers.randomised_pca import least_bytes
 
 REMEDY = "use fewer training images, a layer that is smaller or pooled, or another detector"

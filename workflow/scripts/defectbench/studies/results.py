@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
+from defectbench.evaluation.held_out import NumberOfFolds
 from defectbench.evaluation.rates import Interval
 from defectbench.storage import read_json, write_json
 
@@ -78,7 +79,7 @@ class Settings(NamedTuple):
     """
 
     false_positive_rate: float
-    folds: int
+    folds: NumberOfFolds
     seed: int
     trimmed: float = 0
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.evaluation.held_out import folds, held_out, rows_left
+from defectbench.evaluation.held_out import folds, held_out, number_of_folds, rows_left
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.features.feature_file import open_layers
 from defectbench.images.index import Groups, read_grouped_index
@@ -150,7 +150,8 @@ def trial(
     if settings.trimmed:
         left = rows_left(scorer, X, groups, settings.trimmed, settings.folds, settings.seed)
         rows, X, groups = rows[left], take_images(X, left), [groups[row] for row in left]
-    split = folds(groups, settings.folds, settings.seed)
+    count = number_of_folds(settings.folds, scorer, groups)
+    split = folds(groups, count, settings.seed)
     held_out_scores = held_out(scorer.fit(X), X, split)
     threshold = threshold_at_false_positive_rate(held_out_scores, settings.false_positive_rate)
     scores = scorer.anomaly_score(take_images(category.X, judged_on))
