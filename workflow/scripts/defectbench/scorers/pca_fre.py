@@ -9,9 +9,10 @@ import numpy as np
 from defectbench.scorers import components
 from defectbench.scorers.base import Judged, Scorer
 from defectbench.scorers.grids import bilinear, finest_grid
-from defectbench.scorers.layers import Features, image_blocks, layer_list, map_list
+from defectbench.scorers.layers import Features, Layer, image_blocks, layer_list, map_list
 from defectbench.scorers.leave_out import (
     Reduced,
+    Residuals,
     held_out_mean,
     joined,
     left_out_residuals,
@@ -110,7 +111,9 @@ class PcaFre(Scorer):
         """Sum or maximum of the map; see `Scorer.anomaly_score`."""
         if self._scores_the_map():
             map_list(X)
-            return np.concatenate([self._score(self._map(parts)) for _, parts in image_blocks(X)])
+            return np.concatenate(
+                [image_scores(self._map(parts), self.image_score) for _, parts in image_blocks(X)]
+            )
         (analysis,) = self._analyses()
         return block_scores(X, lambda block: components.squared_error(block, analysis))
 
@@ -128,59 +131,37 @@ class PcaFre(Scorer):
         if not self._scores_the_map():
             return super().score_and_map(X)
         maps = self.anomaly_map(X)
-        return self._score(maps), maps
+        return image_scores(maps, self.image_score), maps
 
     def held_out(self, X: Features, folds: Sequence[np.ndarray], *, maps: bool) -> Iterator[Judged]:
         """From the spectrum of all images; see `Scorer.held_out`."""
         if any(found is None for found in self._spectra):
             yield from super().held_out(X, folds, maps=maps)
             return
-        reduced = [
-            Reduced(layer, found) for layer, found in zip(layer_list(X), self._spectra, strict=True)
-        ]
-        positions = [prod(layer.shape[2:]) for layer in layer_list(X)]
+        layers = layer_list(X)
+        reduced = list(map(Reduced, layers, self._spectra))
+        positions = [prod(layer.shape[2:]) for layer in layers]
         residuals = left_out_residuals(reduced, positions, folds, float(self.variance))
         if not maps and not self._scores_the_map():
             for rows, (residual,) in residuals:
                 yield Judged(rows, (residual**2).sum(axis=1), None)
             return
-        # all images are read to make features of residuals: of many at once
-        for rows, parts in joined(residuals, min(each.at_once for each in reduced)):
-            errors = [
-                squared_sum(each.features(part), layer.shape[1:])
-                for each, part, layer in zip(reduced, parts, layer_list(X), strict=True)
-            ]
-            found = self._combined(errors)
-            whole = self._score(found) if self._scores_the_map() else (parts[0] ** 2).sum(axis=1)
-            yield Judged(rows, whole, found)
+        for rows, parts, found in left_out_maps(layers, reduced, residuals, self.map_size):
+            sums = (parts[0] ** 2).sum(axis=1)
+            scores = image_scores(found, self.image_score) if self._scores_the_map() else sums
+            yield Judged(rows, scores, found)
 
     def _map(self, layers: list[np.ndarray]) -> np.ndarray:
         """The map of a block of images."""
         errors = map(components.squared_residual, layers, self._analyses())
         if len(layers) == 1:
-            return self._combined(list(errors))
+            return combined_map(list(errors), None)
         weights = 1 / (self.layer_means_ * len(layers))
-        return self._combined(
-            [
-                error * (weight / layer.shape[1])
-                for error, weight, layer in zip(errors, weights, layers, strict=True)
-            ]
-        )
-
-    def _combined(self, errors: list[np.ndarray]) -> np.ndarray:
-        """The map of weighted errors of the layers: (n_images, height, width)."""
-        if len(errors) == 1:
-            return errors[0].astype(np.float32)
-        grid = (self.map_size, self.map_size) if self.map_size else finest_grid(errors)
-        combined = np.zeros((len(errors[0]), *grid), np.float32)
-        for error in errors:
-            combined += bilinear(error, grid)
-        return combined
-
-    def _score(self, maps: np.ndarray) -> np.ndarray:
-        if self.image_score == "max":
-            return maps.max(axis=(1, 2)).astype(np.float64)
-        return maps.sum(axis=(1, 2), dtype=np.float64)
+        weighted = [
+            error * (weight / layer.shape[1])
+            for error, weight, layer in zip(errors, weights, layers, strict=True)
+        ]
+        return combined_map(weighted, self.map_size)
 
     def _scores_the_map(self) -> bool:
         """The sum of one layer's map is known without it."""
@@ -188,6 +169,48 @@ class PcaFre(Scorer):
 
     def _analyses(self) -> list[components.Components]:
         return list(map(components.Components, self.mean_, self.components_))
+
+
+def left_out_maps(
+    layers: Sequence[Layer],
+    reduced: Sequence[Reduced],
+    residuals: Iterator[Residuals],
+    size: int | None,
+) -> Iterator[tuple[np.ndarray, list[np.ndarray], np.ndarray]]:
+    """Maps of residuals, with the residuals themselves; `size` as in `combined_map`."""
+    # all images are read to make features of residuals: of many at once
+    for rows, parts in joined(residuals, min(each.at_once for each in reduced)):
+        errors = [
+            squared_sum(each.features(part), layer.shape[1:])
+            for each, part, layer in zip(reduced, parts, layers, strict=True)
+        ]
+        yield rows, parts, combined_map(errors, size)
+
+
+def combined_map(errors: list[np.ndarray], size: int | None) -> np.ndarray:
+    """The map of weighted errors of the layers: float32, (n_images, height, width).
+
+    Parameters
+    ----------
+    errors
+        Of each layer, on its own grid.
+    size
+        Height and width of the map of several layers; None: the finest grid.
+    """
+    if len(errors) == 1:
+        return errors[0].astype(np.float32)
+    grid = (size, size) if size else finest_grid(errors)
+    combined = np.zeros((len(errors[0]), *grid), np.float32)
+    for error in errors:
+        combined += bilinear(error, grid)
+    return combined
+
+
+def image_scores(maps: np.ndarray, kind: str) -> np.ndarray:
+    """Sum or maximum of each map, float64."""
+    if kind == "max":
+        return maps.max(axis=(1, 2)).astype(np.float64)
+    return maps.sum(axis=(1, 2), dtype=np.float64)
 
 
 def squared_sum(residuals: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
