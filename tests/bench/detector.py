@@ -86,11 +86,11 @@ def torch_path(file: Path, threads: int) -> Callable[[Path], float]:
     from defectbench.features.batch_norm import fold_batch_norm
     from defectbench.features.feature_file import Tap
     from defectbench.features.taps import TappedNetwork
-    from defectbench.records import read_model
+    from defectbench.records import read_specified
     from defectbench.scorers import scorer_class
 
     torch.set_num_threads(threads)
-    arrays, made = read_model(file.with_name("model.h5"))
+    arrays, made = read_specified(file.with_name("model.h5"))
     preprocessing, names = made["preprocessing"], made["layers"]
     layers = [name.rsplit("/pool", 1) for name in names]
     taps = [Tap(layer, int(pool)) for layer, pool in layers]

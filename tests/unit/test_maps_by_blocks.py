@@ -9,16 +9,17 @@ import pytest
 from specifications import specification
 
 from defectbench.errors import InputError
-from defectbench.evaluation import held_out, scoring
+from defectbench.evaluation import scoring
 from defectbench.evaluation.scoring import Scoring, fit_and_score
 from defectbench.map_file import MapFile, create_maps, open_maps
-from defectbench.scorers import layers
+from defectbench.scorers import base, layers
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.layers import Features, image_blocks, read_images
 
 N_TRAIN, N_TEST = 23, 11
 X = np.random.default_rng(5).normal(size=(N_TRAIN + N_TEST, 3, 6, 5)).astype(np.float32)
 X_TRAIN, X_TEST = X[:N_TRAIN], X[N_TRAIN:]
+MAP_BYTES = 4 * 6 * 5
 
 
 class AboveLowest(Scorer):
@@ -59,10 +60,10 @@ def scored(path: Path, scorer: Scorer) -> Scoring:
 
 
 def set_blocks(features: int, made: int, written: int, patch: pytest.MonkeyPatch) -> None:
-    """Bytes of features, maps that are made and maps that are written at once."""
+    """Bytes of features, and numbers of maps that are made and written at once."""
     patch.setattr(layers, "BLOCK_BYTES", features)
-    patch.setattr(held_out, "MOST_MAPS", made)
-    patch.setattr(scoring, "MAPS_WRITTEN", written)
+    patch.setattr(base, "MAPS_BYTES", 4 * 256**2 * made)
+    patch.setattr(scoring, "WRITTEN_BYTES", MAP_BYTES * written)
 
 
 def open_files(folder: Path) -> list[str]:

@@ -18,7 +18,7 @@ from defectbench.evaluation.pixel_ranks import measured_pixels, pixel_bytes
 from defectbench.images.index import IndexRow, read_index
 from defectbench.memory import BLOCK_BYTES
 from defectbench.provenance import FACTS
-from defectbench.scorers.base import MOST_MAPS, Scorer
+from defectbench.scorers.base import Scorer, maps_at_once
 from defectbench.storage import read_json
 
 NUMPY = 200_000_000
@@ -131,8 +131,9 @@ def map_bytes(scorer: Scorer, shapes: Shapes, images: int) -> int:
         return 0
     side = getattr(scorer, "map_size", None)
     pixels = side**2 if side else max(prod(shape[1:]) for shape in shapes)
-    block = min(images, MOST_MAPS, max(1, BLOCK_BYTES // features_bytes(shapes)))
-    return 2 * 4 * pixels * max(block, min(images, MOST_MAPS // 4))
+    at_once = maps_at_once(scorer)
+    block = min(images, at_once, max(1, BLOCK_BYTES // features_bytes(shapes)))
+    return 2 * 4 * pixels * max(block, min(images, at_once // 4))
 
 
 def judging_bytes(files: Iterable[str | Path]) -> int:

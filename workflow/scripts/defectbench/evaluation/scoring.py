@@ -19,8 +19,8 @@ from defectbench.map_file import MapFile
 from defectbench.scorers.base import Scorer, judge
 from defectbench.scorers.layers import Features, has_maps, number_of_images, take_images
 
-MAPS_WRITTEN = 256
-"""Held-out maps that are in memory at once."""
+WRITTEN_BYTES = 1 << 26
+"""Of held-out maps that are read and written at once."""
 
 
 class Scoring(NamedTuple):
@@ -130,7 +130,8 @@ def _hold_out_with_maps(
     spool = Spool(maps.folder)
     scores = held_out(scorer, X, split, spool)
     order = np.argsort(np.concatenate(split))
-    for start in range(0, len(order), MAPS_WRITTEN):
-        block = [spool[place] for place in order[start : start + MAPS_WRITTEN]]
+    step = max(1, WRITTEN_BYTES // spool[0].nbytes)
+    for start in range(0, len(order), step):
+        block = [spool[place] for place in order[start : start + step]]
         maps.write("held_out", len(order), start, np.stack(block))
     return scores

@@ -17,8 +17,8 @@ from defectbench.scorers.layers import (
     take_images,
 )
 
-MOST_MAPS = 1024
-"""Images whose maps are made at once: 268 MB of maps of 256²."""
+MAPS_BYTES = 1 << 28
+"""Of maps that are made at once."""
 
 
 class Judged(NamedTuple):
@@ -190,6 +190,12 @@ class Scorer(ABC):
         return self
 
 
+def maps_at_once(scorer: Scorer) -> int:
+    """Images whose maps are made at once; maps on the features' own grid are small."""
+    side = getattr(scorer, "map_size", None) or 256
+    return max(1, MAPS_BYTES // (4 * side**2))
+
+
 def judge(scorer: Scorer, X: Features, *, maps: bool) -> Iterator[Judged]:
     """Scores and, if wanted, maps of all images, block by block.
 
@@ -205,9 +211,10 @@ def judge(scorer: Scorer, X: Features, *, maps: bool) -> Iterator[Judged]:
     if not maps:
         yield Judged(np.arange(number_of_images(X)), scorer.anomaly_score(X), None)
         return
+    step = maps_at_once(scorer)
     for rows, parts in image_blocks(X):
-        for start in range(rows.start, rows.stop, MOST_MAPS):
-            own = slice(start, min(start + MOST_MAPS, rows.stop))
+        for start in range(rows.start, rows.stop, step):
+            own = slice(start, min(start + step, rows.stop))
             layers = [part[own.start - rows.start : own.stop - rows.start] for part in parts]
             found = scorer.score_and_map(layers if isinstance(X, list) else layers[0])
             yield Judged(np.arange(own.start, own.stop), *found)

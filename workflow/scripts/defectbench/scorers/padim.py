@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from defectbench.memory import refuse_beyond_memory
-from defectbench.scorers.base import MOST_MAPS, Judged, Scorer
+from defectbench.scorers.base import Judged, Scorer, maps_at_once
 from defectbench.scorers.grids import finest_grid, smooth_maps
 from defectbench.scorers.layers import (
     Features,
@@ -138,9 +138,10 @@ class Padim(Scorer):
         """From the covariances of all images; see `Scorer.held_out`."""
         layers = map_list(X)
         distances = left_out_distances(layers, self.channels_, folds, self.regularisation)
+        step = maps_at_once(self)
         for members in folds:
-            for start in range(0, len(members), MOST_MAPS):
-                rows = members[start : start + MOST_MAPS]
+            for start in range(0, len(members), step):
+                rows = members[start : start + step]
                 found = smooth_maps(distances[rows], self.map_size)
                 yield Judged(rows, found.max(axis=(1, 2)).astype(np.float64), found)
 
