@@ -77,7 +77,8 @@ _FillingIn = jsonschema.validators.extend(
 
 def _read_strings(config: Mapping[str, Any], validator: jsonschema.protocols.Validator) -> None:
     """Read the strings that Snakemake makes of numbers in ``--config 'key={…: 0.01}'``."""
-    for error in list(validator.iter_errors(config)):
+    found = list(validator.iter_errors(config))
+    for error in [*found, *(each for error in found for each in error.context or ())]:
         wanted, text = error.validator_value, error.instance
         if error.validator != "type" or wanted not in READ or not isinstance(text, str):
             continue
@@ -95,6 +96,8 @@ def _in_words(error: jsonschema.ValidationError) -> str:
         allowed = list(error.schema["properties"])
         unknown = [key for key in error.instance if key not in allowed]
         return "; ".join(f"unknown key {key!r}; {allowed_names(key, allowed)}" for key in unknown)
+    if error.validator == "anyOf":
+        return ", and ".join(each.message for each in error.context or ())
     return error.message
 
 
