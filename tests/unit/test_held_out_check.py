@@ -49,6 +49,23 @@ def test_a_drift_from_one_block_of_images_to_the_next_is_noticed():
     assert [warning[:20] for warning in check["warnings"]] == ["held-out scores rise"]
 
 
+def test_of_many_images_the_folds_at_the_ends_are_enough(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(held_out_check, "ENOUGH_IMAGES", 70)
+    held: list[int] = []
+
+    def counted(scorer: Scorer, X: np.ndarray, split: list[np.ndarray]) -> np.ndarray:
+        held.append(len(split))
+        return held_out(scorer, X, split)
+
+    monkeypatch.setattr(held_out_check, "held_out", counted)
+    X, _ = tile_features(1, tiles=200, exposures=1)
+    X[160:, 3] += 60
+    check = checked(PcaFre(variance=0.8), X, [""] * 200)
+    assert held == [2]
+    assert check["contiguous_rate"] >= 0.5
+    assert [warning[:20] for warning in check["warnings"]] == ["held-out scores rise"]
+
+
 @pytest.mark.parametrize("scorer", SCORERS, ids=lambda scorer: type(scorer).__name__)
 def test_images_that_are_all_new_raise_no_warning(scorer: Scorer):
     # the rate of false alarms over many more sets: make bench-groups

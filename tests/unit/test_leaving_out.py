@@ -99,3 +99,18 @@ def test_maps_come_in_the_order_of_the_folds():
     scorer = scorer_class("pca_fre")().fit(MAPS)
     rows = [part.rows for part in scorer.held_out(MAPS, split, maps=True)]
     np.testing.assert_array_equal(np.concatenate(rows), np.concatenate(split))
+
+
+@pytest.mark.parametrize(("name", "parameters", "X"), CASES)
+def test_folds_need_not_hold_every_image(name: str, parameters: Mapping[str, Any], X: Features):
+    n_images = number_of_images(X)
+    split = folds([""] * n_images, 5, seed=42)
+    scorer = scorer_class(name)(**parameters).fit(X)
+    (few,) = scorer.held_out(X, split[2:3], maps=False)
+    rows, scores = [], []
+    for part in scorer.held_out(X, split, maps=False):
+        rows.append(part.rows)
+        scores.append(part.scores)
+    place = np.argsort(np.concatenate(rows))
+    np.testing.assert_allclose(few.scores, np.concatenate(scores)[place][few.rows], rtol=1e-6)
+    np.testing.assert_array_equal(few.rows, split[2])

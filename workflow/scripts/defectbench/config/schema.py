@@ -78,7 +78,7 @@ _FillingIn = jsonschema.validators.extend(
 def _read_strings(config: Mapping[str, Any], validator: jsonschema.protocols.Validator) -> None:
     """Read the strings that Snakemake makes of numbers in ``--config 'key={…: 0.01}'``."""
     found = list(validator.iter_errors(config))
-    for error in [*found, *(each for error in found for each in error.context or ())]:
+    for error in [*found, *(inner for outer in found for inner in outer.context or ())]:
         wanted, text = error.validator_value, error.instance
         if error.validator != "type" or wanted not in READ or not isinstance(text, str):
             continue

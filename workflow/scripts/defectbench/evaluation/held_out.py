@@ -97,7 +97,7 @@ def _members(groups: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 def held_out(
     scorer: Scorer, X: Features, folds: list[np.ndarray], maps: Spool | None = None
 ) -> np.ndarray:
-    """Score every training image by the scorer fitted on the other folds.
+    """Score the training images of each fold by the scorer fitted on all others.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def held_out(
     X
         Features of the training images.
     folds
-        Rows of each fold; together every row once.
+        Rows of each fold, each row once at most.
     maps
         Takes the anomaly map of each image, float32, (height, width), fold by fold; None where
         they are not wanted.
@@ -114,7 +114,7 @@ def held_out(
     Returns
     -------
     ndarray
-        float64, (n_images,).
+        float64, (n_images,); NaN of an image that is in no fold.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def held_out(
             f"without the largest of {len(folds)} folds {left} training images are left, the "
             f"scorer needs {scorer.fewest_images}; smaller groups or more parts are needed"
         )
-    scores = np.empty(n_images)
+    scores = np.full(n_images, np.nan)
     for rows, own_scores, own_maps in scorer.held_out(X, folds, maps=maps is not None):
         scores[rows] = own_scores
         if maps is not None:

@@ -152,7 +152,7 @@ class Scorer(ABC):
         return self.anomaly_score(X), self.anomaly_map(X)
 
     def held_out(self, X: Features, folds: Sequence[np.ndarray], *, maps: bool) -> Iterator[Judged]:
-        """What the scorer says of every image after a fit on the other folds, on its own scale.
+        """What the scorer says of each fold's images after a fit on all others, on its own scale.
 
         Every fold is a fit of its own here; a scorer that can leave images out for less does so.
         Maps come in the order of the folds.
@@ -162,7 +162,7 @@ class Scorer(ABC):
         X
             Features of the training images, on which the scorer is fitted.
         folds
-            Rows of each fold; together every row once.
+            Rows of each fold, each row once at most.
         maps
             Whether maps are wanted.
         """

@@ -8,7 +8,13 @@ import numpy as np
 from defectbench.errors import InputError
 from defectbench.scorers.base import Judged, Scorer
 from defectbench.scorers.kernels import squared_distances
-from defectbench.scorers.layers import Features, check_varied, number_of_images, reading_bytes
+from defectbench.scorers.layers import (
+    Features,
+    check_varied,
+    number_of_images,
+    reading_bytes,
+    take_images,
+)
 from defectbench.scorers.linear_algebra import mean_image
 from defectbench.scorers.matrices import as_matrix, matrix_blocks, one_layer
 from defectbench.scorers.sizes import refuse_too_large
@@ -82,13 +88,15 @@ class NearestNeighbour(Scorer):
 
     def held_out(self, X: Features, folds: Sequence[np.ndarray], *, maps: bool) -> Iterator[Judged]:
         """Among the points of other folds; see `Scorer.held_out`."""
-        fold = np.empty(number_of_images(X), int)
+        rows, fold = np.concatenate(folds), np.full(number_of_images(X), -1)
         for number, members in enumerate(folds):
             fold[members] = number
-        yield Judged(np.arange(len(fold)), self._distances(X, fold), None)
+        yield Judged(rows, self._distances(take_images(X, rows), fold[rows], fold), None)
 
-    def _distances(self, X: Features, fold: np.ndarray | None = None) -> np.ndarray:
-        """Mean distance to the nearest points, or to those of another fold than an image's own."""
+    def _distances(
+        self, X: Features, own: np.ndarray | None = None, fold: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Mean distance to the nearest points, of other folds than an image's `own`, if given."""
         origin = mean_image(self.points_)
         found = []
         for images, block in matrix_blocks(X):
@@ -98,9 +106,8 @@ class NearestNeighbour(Scorer):
                 for start in range(0, len(block), step):
                     rows = slice(start, min(start + step, len(block)))
                     squared = squared_distances(block[rows], points, origin)
-                    if fold is not None:
-                        own = fold[images][rows]
-                        squared[own[:, None] == fold[others]] = np.inf
+                    if own is not None:
+                        squared[own[images][rows, None] == fold[others]] = np.inf
                     both = np.hstack([nearest[rows], squared])
                     both.partition(self.neighbours - 1, axis=1)
                     nearest[rows] = both[:, : self.neighbours]

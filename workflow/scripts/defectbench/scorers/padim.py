@@ -217,7 +217,7 @@ def left_out_distances(
     channels
         Kept ones.
     folds
-        Rows of each fold; together every row once.
+        Rows of each fold, each row once at most.
     regularisation
         Added to each variance.
 
@@ -258,7 +258,7 @@ def gaussian_distances(
     X
         (n_rows, n_columns).
     folds
-        Rows of each fold; together every row once.
+        Rows of each fold, each row once at most.
     regularisation
         ε, added to each variance.
 
