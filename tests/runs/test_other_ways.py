@@ -97,7 +97,7 @@ def test_an_added_backbone_extracts_itself_alone(finished_copy: Path, resnet18_w
         assert np.array_equal(file["lanczos64/efficientnet_lite0/blocks.3/pool2"], before)
         assert file["lanczos64/resnet18/layer2/pool2"].shape == (28, 128, 4, 4)
     log = (finished_copy / "logs" / "parts" / "plate" / "features.log").read_text()
-    assert "runs: lanczos64/resnet18\n" in log
+    assert "extracts 28 of 28 images: lanczos64/resnet18\n" in log
 
 
 def test_a_run_of_one_category_reports_it_alone_and_the_next_of_all_computes_nothing(
