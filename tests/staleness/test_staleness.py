@@ -23,6 +23,7 @@ from PIL import Image
 from runs import planned_jobs, snakemake
 
 REPORTS = ("reports/parts_table.md", "reports/parts.html", "reports/given_table.md")
+KEPT = Path("results/parts/plate/.features.kept.h5")
 CELL = Path("results/parts/plate/fre/efficientnet_lite0")
 EVERYTHING = {"source", "index", "features", "scores", "metrics", "table", "page"}
 FROM_SCORES = {"scores", "metrics", "table", "page"}
@@ -643,6 +644,7 @@ def test_what_is_made_again_is_what_a_clean_run_makes(run: Path, names: tuple[st
 
 def test_an_image_exchanged_while_it_is_read_and_put_back_leaves_nothing(run: Path):
     command = ("--forcerun", "results/parts/plate/index.tsv", "--", REPORTS[0])
+    (run / KEPT).unlink()  # or no image would be read
     original = image(run).read_bytes()
     with StartedRun(run, *command, held="features.py", at_start=True) as started:
         job = started.job("features.py")
@@ -658,6 +660,7 @@ def test_an_image_exchanged_while_it_is_read_and_put_back_leaves_nothing(run: Pa
 
 def test_an_image_written_after_it_was_read_and_put_back_is_refused(run: Path):
     command = ("--forcerun", "results/parts/plate/index.tsv", "--", REPORTS[0])
+    (run / KEPT).unlink()
     with StartedRun(run, *command, held="features.py") as started:
         job = started.job("features.py")  # it has read all images
         original = image(run).read_bytes()
