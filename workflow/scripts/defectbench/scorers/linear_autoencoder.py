@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 LEARNING_RATE = 1e-3
 BATCH = 64
 
+TORCH_BYTES = 700_000_000
+"""What PyTorch takes beside the features."""
+
 COPIES = 8
 """Two weight matrices, each with its gradient and two moments."""
 
@@ -82,10 +85,11 @@ class LinearAutoencoder(Scorer):
         return self
 
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
-        """Features whole, three times, and the weights' copies; see `Scorer.fit_bytes`."""
+        """Features whole, three times, and the weights' copies, PyTorch; see `Scorer.fit_bytes`."""
         dimensions = sum(prod(shape[1:]) for shape in shapes)
         latent = self.latent or min(shapes[0][0], dimensions)
-        return components_bytes(shapes) + 4 * dimensions * (3 * shapes[0][0] + COPIES * latent)
+        training = 4 * dimensions * (3 * shapes[0][0] + COPIES * latent)
+        return components_bytes(shapes) + training + TORCH_BYTES
 
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Squared error, summed over all dimensions; see `Scorer.anomaly_score`."""
