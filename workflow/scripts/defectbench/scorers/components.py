@@ -146,7 +146,6 @@ def spectrum(X: Features) -> Spectrum:
     n_images, n_dimensions = matrix_shape(X)
     wide = n_images <= n_dimensions  # X Xᵀ has n_images rows, Xᵀ X n_dimensions: take the smaller
     values, vectors = eigh(inner_products(X, mean) if wide else scatter_matrix(X, mean))
-    values, vectors = values[::-1].clip(min=0), vectors[:, ::-1]
     rank = int((values > _rounding_noise(values, mean, n_images)).sum())
     if rank == 0:
         raise InputError("all training features are equal: there is no variance to analyse")

@@ -45,7 +45,6 @@ def kernel_components(kernel: np.ndarray, share: float) -> KernelComponents:
     centred -= row_means[:, None]
     centred += row_means.mean()
     eigenvalues, vectors = eigh(centred)
-    eigenvalues, vectors = eigenvalues[::-1].clip(min=0), vectors[:, ::-1]
     noise = np.finfo(np.float64).eps * len(kernel)
     rank = int((eigenvalues > max(eigenvalues[0], largest) * noise).sum())
     if rank == 0:

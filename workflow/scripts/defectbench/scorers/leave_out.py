@@ -47,11 +47,11 @@ class LeftOut(NamedTuple):
     rank: int
 
     def kept(self, keep: int | float) -> int:
-        """Number of components that are kept; see `linear_algebra.principal_components`."""
+        """Number of components that are kept; see `components.principal_components`."""
         return components_kept(self.values, self.rank, keep, self.n_images)
 
     def project(self, coordinates: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """As `linear_algebra.project`: coordinates on some components, squared norms."""
+        """As `components.project`: coordinates on some components, squared norms."""
         centred = coordinates - self.mean
         return centred @ self.vectors[:, :count], np.einsum("ij,ij->i", centred, centred)
 
@@ -127,7 +127,6 @@ class Reduced:
         mean = -total / left  # that of all images is 0
         _subtract_products(scatter, left**0.5 * mean[None])
         values, vectors = eigh(scatter)
-        values, vectors = values[::-1].clip(min=0), vectors[:, ::-1]
         # the images were centred elsewhere: what is subtracted leaves rounding of their size
         noise = np.finfo(np.float64).eps * len(values) * self._found.values[0]
         rank = min(int((values > noise).sum()), left - 1)

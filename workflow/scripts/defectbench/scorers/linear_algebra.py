@@ -69,10 +69,17 @@ def scatter_matrix(X: Features, mean: np.ndarray) -> np.ndarray:
 
 
 def eigh(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues, ascending, and eigenvectors of a symmetric matrix, which may be overwritten."""
-    if len(matrix) <= SMALL:
-        return np.linalg.eigh(matrix)
-    import scipy.linalg  # not when a config is merely checked: 0.2 s
+    """Eigenvalues, descending, none below 0, and a column for each of their eigenvectors.
 
-    # transposed it is in LAPACK's order, and needs no copy
-    return scipy.linalg.eigh(matrix.T, overwrite_a=True, check_finite=False, driver="evr")
+    Of a symmetric matrix without negative ones but for rounding, which may be overwritten.
+    """
+    if len(matrix) <= SMALL:
+        values, vectors = np.linalg.eigh(matrix)
+    else:
+        import scipy.linalg  # not when a config is merely checked: 0.2 s
+
+        # transposed it is in LAPACK's order, and needs no copy
+        values, vectors = scipy.linalg.eigh(
+            matrix.T, overwrite_a=True, check_finite=False, driver="evr"
+        )
+    return values[::-1].clip(min=0), vectors[:, ::-1]
