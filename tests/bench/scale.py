@@ -86,7 +86,7 @@ def run(task: dict[str, Any], root: Path, folder: Path, seconds: float) -> tuple
     begin = time.perf_counter()
     with open(folder / "output.log", "w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        timer = threading.Timer(seconds, process.kill)
+        timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), process.kill)
         timer.start()
         _, status, usage = os.wait4(process.pid, 0)
         timer.cancel()
