@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from measuring import processor, table
 from scale_work import maps, vectors
 
 from defectbench.evaluation.held_out import folds, number_of_folds
@@ -22,8 +21,8 @@ from defectbench.evaluation.promises import AVERAGE, TOLERANCE, promise
 from defectbench.images.index import read_index
 from defectbench.scorers import scorer_class
 from defectbench.scorers.base import Scorer, judge
-from defectbench.scorers.layers import Features, number_of_images, take_images
-from defectbench.storage import open_h5, write_text
+from defectbench.scorers.layers import Features, take_images
+from defectbench.storage import open_h5
 
 RATE, SEED = 0.05, 42
 IMAGES = (20, 59, 100, 300)

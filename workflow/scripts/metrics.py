@@ -3,19 +3,23 @@
 from defectbench import records
 from defectbench.errors import job_log
 from defectbench.evaluation.cautions import approximations
+from defectbench.evaluation.held_out import unlike_final
 from defectbench.evaluation.image_figures import image_figures
+from defectbench.evaluation.promises import Asked
 
 with job_log(snakemake.log[0]):
     given, params, names = snakemake.input, snakemake.params, dict(snakemake.wildcards)
-    figures, replicates = image_figures(
-        records.read_scores(given.scores),
-        records.read_held_out(given.held_out),
-        params.false_positive_rate,
-        params.seed,
-        names["category"],
-    )
     specification = records.with_code(
         records.read_specification(given.model), "evaluation", params.code["code"]
+    )
+    held_out = records.read_held_out(given.held_out)
+    estimate = unlike_final(specification["scorer"], held_out.folds, held_out.groups)
+    figures, replicates = image_figures(
+        records.read_scores(given.scores),
+        held_out,
+        Asked(params.false_positive_rate, params.rule, estimate),
+        params.seed,
+        names["category"],
     )
     detector = f"{names['method']} {names['backbone']}"
     figures["cautions"] += approximations(specification["analysis"], detector)

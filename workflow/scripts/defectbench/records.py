@@ -144,6 +144,14 @@ class HeldOutScores(NamedTuple):
     folds: np.ndarray
     scores: np.ndarray
 
+    def by_path(self) -> "HeldOutScores":
+        """The same in the order of the paths, in which held-out maps are stored."""
+        order = np.argsort(np.array(self.paths), kind="stable")
+        return HeldOutScores(
+            [self.paths[row] for row in order],
+            *(column[order] for column in (self.groups, self.folds, self.scores)),
+        )
+
 
 def write_scores(path: str | Path, rows: Sequence[IndexRow], scores: np.ndarray) -> None:
     """Store the scores of test images, all digits of them."""
@@ -216,6 +224,8 @@ class Metrics(TypedDict):
         How many held-out scores there are.
     thresholds
         ``oracle`` and ``honest``; None where there is none.
+    promise
+        What the honest one lets expect of new images: an `evaluation.promises.Promise`.
     metrics, intervals
         By name: the figure, None where it is not defined, and the ends of its 95 % interval.
     reasons
@@ -241,6 +251,7 @@ class Metrics(TypedDict):
     images: dict[str, int]
     held_out_images: int
     thresholds: dict[str, float | None]
+    promise: dict[str, Any]
     metrics: dict[str, float | int | None]
     intervals: dict[str, tuple[float, float]]
     reasons: dict[str, str]

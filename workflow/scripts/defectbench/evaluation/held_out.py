@@ -6,7 +6,9 @@ from typing import Literal
 import numpy as np
 
 from defectbench.errors import InputError
+from defectbench.evaluation.promises import FOLDS
 from defectbench.evaluation.spool import Spool
+from defectbench.scorers import scorer_class
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.layers import Features, number_of_images
 
@@ -42,6 +44,31 @@ def number_of_folds(asked: NumberOfFolds, scorer: Scorer, groups: Sequence[str])
     else:
         number = most if most <= FEW else MANY_FOLDS
     return min(number, scorer.most_folds or number)
+
+
+def unlike_final(scorer: str, fold_of_image: np.ndarray, groups: Sequence[str]) -> str:
+    """Whether held-out scores are on another scale than those of new images will be.
+
+    A detector without a fifth of the images finds that fifth more anomalous than one of all images
+    finds new ones. How many folds do is simulated: reports/promises.md.
+
+    Parameters
+    ----------
+    scorer
+        Its name.
+    fold_of_image, groups
+        Fold and group of each image that was held out; '' is a group of its own.
+
+    Returns
+    -------
+    str
+        As in `promises.Asked`.
+    """
+    kind = scorer_class(scorer)
+    n_folds, n_groups = len(np.unique(fold_of_image)), len(_members(groups)[0])
+    enough = REFITTED_FOLDS if kind.refits else MANY_FOLDS
+    alike = n_folds == n_groups or (kind.most_folds is None and n_folds >= enough)
+    return "" if alike else FOLDS
 
 
 def folds(groups: Sequence[str], n_folds: int, seed: int) -> list[np.ndarray]:

@@ -10,7 +10,7 @@ more than one of them, and the promise is then one about an image of a *new* gro
 
 from collections.abc import Sequence
 from math import ceil, floor
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
@@ -26,6 +26,24 @@ kept in 95 of 100 of them."""
 FEW, FOLDS = "few", "folds"
 """Why a threshold is no more than an estimate: there are too few independent images for the rate;
 the models of the folds saw so many images less that their scores are on another scale."""
+
+
+class Asked(NamedTuple):
+    """What a threshold is to keep.
+
+    Attributes
+    ----------
+    rate
+        The false-positive rate, 0 to 1, for the prediction ``score >= threshold``.
+    rule
+        One of `RULES`.
+    estimate
+        `FOLDS` where the held-out scores are not on the detector's scale, else empty.
+    """
+
+    rate: float
+    rule: str = AVERAGE
+    estimate: str = ""
 
 
 class Promise(TypedDict):
@@ -65,13 +83,7 @@ class Promise(TypedDict):
     next: int | None
 
 
-def promise(
-    scores: np.ndarray,
-    groups: Sequence[str] | np.ndarray,
-    asked: float,
-    rule: str,
-    estimate: str = "",
-) -> Promise:
+def promise(scores: np.ndarray, groups: Sequence[str] | np.ndarray, asked: Asked) -> Promise:
     """The lowest threshold that keeps a rate, or an estimate of it.
 
     By the average, each of K groups weighs 1 / (K + 1), shared by its images, and the rest lies at
@@ -88,30 +100,26 @@ def promise(
     groups
         Of the images; '' is a group of its own.
     asked
-        False-positive rate, 0 to 1, for the prediction ``score >= threshold``.
-    rule
-        One of `RULES`.
-    estimate
-        Why the scores do not support the rule, whatever their number; empty if they do.
+        What it is to keep.
     """
     numbers = group_numbers(np.asarray(groups, str))
     sizes = np.bincount(numbers)
     count = len(sizes)
     weights = 1 / sizes[numbers]
-    most = most_above(count, asked, rule)
+    most = most_above(count, asked.rate, asked.rule)
     found: dict[str, Any] = {"threshold": None, "above": 0.0, "expected": None, "range": None}
     if len(scores):
-        if rule == TOLERANCE and most >= 0:
+        if asked.rule == TOLERANCE and most >= 0:
             scores, weights = largest_of_groups(scores, numbers), np.ones(count)
-        threshold, above = just_above(scores, weights, most if most >= 0 else asked * count)
+        threshold, above = just_above(scores, weights, most if most >= 0 else asked.rate * count)
         found = {"threshold": threshold, "above": above} | outlook(above, count)
     return Promise(
-        rule=rule,
-        asked=asked,
-        estimate=estimate or (FEW if most < 0 else ""),
+        rule=asked.rule,
+        asked=asked.rate,
+        estimate=asked.estimate or (FEW if most < 0 else ""),
         images=len(numbers),
         groups=count,
-        next=fewest(floor(most) + 1, asked, rule),
+        next=fewest(floor(most) + 1, asked.rate, asked.rule),
         **found,
     )
 
