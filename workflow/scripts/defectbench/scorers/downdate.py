@@ -37,8 +37,9 @@ def downdated(values: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarr
         return None
     # squares of ascending numbers, from 0 on, plus a part instead of less: what dlasd4 takes
     roots, weights, size = np.sqrt(own[:1] - own), part / norm, norm**2
-    differences = np.empty((len(touched), len(touched)))  # of each new value from each old one
-    for number in range(len(touched)):
+    # of each new value from each old one; of a single one dlasd4 does not say it
+    differences = np.full((len(touched), len(touched)), -size)
+    for number in range(len(touched) if len(touched) > 1 else 0):
         below, _, above, _ = dlasd4(number, roots, weights, size)
         differences[:, number] = below * above
     found, vectors = values.copy(), np.eye(len(values))
