@@ -27,13 +27,15 @@ def metrics(folder: Path, analysis: str) -> dict:
     files = {name: str(folder / name) for name in ("model", "scores", "held_out")}
     write_specified(files["model"], {}, specification(analysis=analysis))
     write_scores(files["scores"], rows, drawn)
-    write_held_out(files["held_out"], rows, [np.arange(100)], drawn)
+    write_held_out(files["held_out"], rows, np.arange(100)[:, None], drawn)
     job = SimpleNamespace(
         input=SimpleNamespace(**files),
         output=SimpleNamespace(
             metrics=str(folder / "metrics.json"), replicates=str(folder / "replicates.h5")
         ),
-        params=SimpleNamespace(seed=42, false_positive_rate=0.05, code={"code": "0"}),
+        params=SimpleNamespace(
+            seed=42, false_positive_rate=0.05, rule="average", code={"code": "0"}
+        ),
         wildcards=names,
         log=[str(folder / "job.log")],
     )

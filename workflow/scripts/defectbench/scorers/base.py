@@ -119,8 +119,7 @@ class Scorer(ABC):
     def on_scale_of(self, reference: Self, scores: np.ndarray) -> np.ndarray:
         """Scores that this scorer gave, on the scale of `reference`: float64, (n_images,).
 
-        Scores of several folds become one distribution, from which a threshold for `reference` is
-        taken; a scorer whose scale depends on what it was fitted on removes that here.
+        A scorer whose scale depends on what it was fitted on makes scores of several folds alike.
 
         Parameters
         ----------
