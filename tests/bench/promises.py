@@ -17,7 +17,7 @@ import numpy as np
 from scale_work import maps, vectors
 
 from defectbench.evaluation.held_out import folds, number_of_folds
-from defectbench.evaluation.promises import AVERAGE, TOLERANCE, promise
+from defectbench.evaluation.promises import AVERAGE, TOLERANCE, Asked, promise
 from defectbench.images.index import read_index
 from defectbench.scorers import scorer_class
 from defectbench.scorers.base import Scorer, judge
@@ -155,13 +155,13 @@ def simulate(
         split = folds([""] * count, number_of_folds("auto", scorer, [""] * count), SEED)
         held_out, held_out_maxima = held_out_scores(scorer, X, split, maps=with_maps)
         new_scores, new_maxima = scores_and_maxima(scorer, new, maps=with_maps)
-        average, tolerance = (promise(held_out, [""] * count, RATE, rule) for rule in RULES)
+        average, tolerance = (promise(held_out, [""] * count, Asked(RATE, rule)) for rule in RULES)
         row.rates.append(float((new_scores >= average["threshold"]).mean()))
         if not tolerance["estimate"]:
             rate = (new_scores >= tolerance["threshold"]).mean()
             row.kept.append(bool(rate <= RATE))
         if with_maps:
-            level = promise(held_out_maxima, [""] * count, RATE, AVERAGE)["threshold"]
+            level = promise(held_out_maxima, [""] * count, Asked(RATE))["threshold"]
             row.pixel_rates.append(float((new_maxima >= level).mean()))
     return row._replace(expected=average["expected"])
 
@@ -209,7 +209,7 @@ def grouped(name: str, n_groups: int, share: float, repeats: int) -> list[str]:
             held_out[part.rows] = part.scores
         new = scorer.anomaly_score(X[count:])
         for rule in RULES:
-            promised[rule] = promise(held_out, labels, RATE, rule)
+            promised[rule] = promise(held_out, labels, Asked(RATE, rule))
             rates[rule].append(float((new >= promised[rule]["threshold"]).mean()))
     kind = "estimate" if promised[AVERAGE]["estimate"] else "average"
     return [

@@ -36,7 +36,7 @@ def held_out(scores: np.ndarray, groups: object = "") -> HeldOutScores:
 
 def point_at(test: Scores, train: HeldOutScores, rate: float) -> dict:
     """The operating point of one asked rate."""
-    return operating_points(test, train, [rate], "")[0]
+    return operating_points(test, train, [rate], "each")[0]
 
 
 TRAIN = held_out(np.random.default_rng(4).normal(0, 1, 100))
@@ -51,7 +51,7 @@ def sample() -> Scores:
 
 
 def test_a_point_keeps_the_asked_rate_on_the_held_out_images_and_reports_the_one_obtained(sample):
-    for point in operating_points(sample, TRAIN, [0.1, 0.01, 0.05], ""):
+    for point in operating_points(sample, TRAIN, [0.1, 0.01, 0.05], "each"):
         assert (TRAIN.scores >= point["threshold"]).mean() <= point["asked"]
         confusion = confusion_at(sample.labels, sample.scores, point["threshold"])
         assert point["false_alarms"] == confusion.false_positives
@@ -59,7 +59,7 @@ def test_a_point_keeps_the_asked_rate_on_the_held_out_images_and_reports_the_one
         assert point["found_rate"] == pytest.approx(confusion.true_positives / 40)
         assert point["escape_rate"] == pytest.approx(1 - point["found_rate"])
         assert point["found_rate_interval"] == rate_interval(point["found_rate"], 40)
-    points = operating_points(sample, TRAIN, [0.1, 0.01, 0.1], "")
+    points = operating_points(sample, TRAIN, [0.1, 0.01, 0.1], "each")
     rules = ["average", "tolerance"]
     assert [(p["asked"], p["rule"]) for p in points] == [*product([0.01, 0.1], rules)]
 

@@ -99,6 +99,7 @@ def test_the_tolerance_of_groups_looks_at_each_ones_largest_score():
 def test_scores_on_another_scale_make_an_estimate(rule: str):
     found = promise(RNG_SCORES, [""] * 300, Asked(0.05, rule, FOLDS))
     assert found["estimate"] == FOLDS
+    assert found["at_most"]
     assert found["threshold"] == of(300, rule=rule)["threshold"]
 
 

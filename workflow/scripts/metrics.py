@@ -3,7 +3,7 @@
 from defectbench import records
 from defectbench.errors import job_log
 from defectbench.evaluation.cautions import approximations
-from defectbench.evaluation.held_out import unlike_final
+from defectbench.evaluation.held_out import how_held_out
 from defectbench.evaluation.image_figures import image_figures
 from defectbench.evaluation.promises import Asked
 
@@ -13,11 +13,11 @@ with job_log(snakemake.log[0]):
         records.read_specification(given.model), "evaluation", params.code["code"]
     )
     held_out = records.read_held_out(given.held_out)
-    estimate = unlike_final(specification["scorer"], held_out.folds, held_out.groups)
+    folds = how_held_out(specification["scorer"], held_out.folds, held_out.groups)
     figures, replicates = image_figures(
         records.read_scores(given.scores),
         held_out,
-        Asked(params.false_positive_rate, params.rule, estimate),
+        Asked(params.false_positive_rate, params.rule, folds),
         params.seed,
         names["category"],
     )

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from defectbench.errors import job_log
-from defectbench.evaluation.held_out import unlike_final
+from defectbench.evaluation.held_out import how_held_out
 from defectbench.evaluation.map_geometry import map_scale
 from defectbench.evaluation.pixel_figures import check_finite, pixel_figures
 from defectbench.evaluation.promises import Asked
@@ -26,8 +26,8 @@ with (
     for stored in maps.values():
         check_finite(given.maps, stored)
     held_out = read_held_out(given.held_out).by_path()
-    estimate = unlike_final(specification["scorer"], held_out.folds, held_out.groups)
-    asked = Asked(params.false_positive_rate, params.rule, estimate)
+    folds = how_held_out(specification["scorer"], held_out.folds, held_out.groups)
+    asked = Asked(params.false_positive_rate, params.rule, folds)
     typical, threshold = map_scale(maps.get("held_out"), held_out.groups, asked)
     figures = pixel_figures(
         test,

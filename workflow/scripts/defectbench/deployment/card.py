@@ -11,7 +11,7 @@ from defectbench.deployment.detector_file import FORMAT, NAMES
 from defectbench.deployment.drift import image_statistics, training_ranges
 from defectbench.deployment.proof import score_tolerance
 from defectbench.evaluation.map_geometry import map_scale
-from defectbench.evaluation.promises import FEW, Asked, Promise, promise
+from defectbench.evaluation.promises import Asked, Promise, most_above, promise
 from defectbench.provenance import FACTS
 from defectbench.records import HeldOutScores, Metrics, Scores, Specification
 from defectbench.storage import read_csv
@@ -110,9 +110,8 @@ def network_side(preprocessing: Mapping[str, Any]) -> int:
 
 
 def asked_for(promised: Promise) -> Asked:
-    """What a threshold was set for, but for what its number of images does not support."""
-    estimate = "" if promised["estimate"] == FEW else promised["estimate"]
-    return Asked(promised["asked"], promised["rule"], estimate)
+    """What a threshold was set for."""
+    return Asked(promised["asked"], promised["rule"], promised["folds"])
 
 
 def threshold_table(held_out: HeldOutScores, promised: Promise) -> list[dict[str, Any]]:
@@ -131,11 +130,10 @@ def threshold_table(held_out: HeldOutScores, promised: Promise) -> list[dict[str
         From `expectation`, by falling ``false_positive_rate``.
     """
     found = {promised["asked"]: promised}
-    for rate in RATES:
-        asked = asked_for(promised)._replace(rate=rate)
-        other = promise(held_out.scores, held_out.groups, asked)
-        if other["estimate"] != FEW:
-            found.setdefault(rate, other)
+    for rate in set(RATES) - found.keys():
+        if most_above(promised["groups"], rate, promised["rule"]) >= 0:
+            asked = asked_for(promised)._replace(rate=rate)
+            found[rate] = promise(held_out.scores, held_out.groups, asked)
     return [expectation(found[rate]) for rate in sorted(found, reverse=True)]
 
 
@@ -147,7 +145,8 @@ def expectation(promised: Promise) -> dict[str, Any]:
     dict
         ``value``; ``false_positive_rate`` that was asked for; ``rule`` that set it for that rate;
         ``estimate``: why the rule does not hold, empty if it does; ``expected_rate`` of new good
-        images, on average, and ``rate_range`` of this one threshold in 95 of 100 cases;
+        images, on average, or ``at_most``, and ``rate_range`` of this one threshold in 95 of 100
+        cases;
         ``images``, ``groups``: held-out good images, and how many of them are independent.
     """
     names = {
@@ -156,7 +155,7 @@ def expectation(promised: Promise) -> dict[str, Any]:
         "expected_rate": "expected",
         "rate_range": "range",
     }
-    same = ("rule", "estimate", "images", "groups")
+    same = ("rule", "estimate", "at_most", "images", "groups")
     return {new: promised[old] for new, old in (names | dict(zip(same, same, strict=True))).items()}
 
 

@@ -13,7 +13,6 @@ from defectbench.evaluation.operating_points import (
     operating_points,
     together,
 )
-from defectbench.evaluation.promises import FOLDS, Promise
 
 Difference = tuple[float, float, float]
 
@@ -173,14 +172,9 @@ def _cell_figures(
         "honest": operating_point(cell.test, promised),
         "flags": list(cell.metrics["flags"]),
         "cautions": list(cell.metrics["cautions"]),
-        "points": operating_points(cell.test, cell.held_out, rates, _unlike(promised)),
+        "points": operating_points(cell.test, cell.held_out, rates, promised["folds"]),
         "cost_point": cost_point(cell.test, cell.held_out, costs) if costs else None,
     }
-
-
-def _unlike(promised: Promise) -> str:
-    """What holds for every rate: see `promises.Asked`."""
-    return FOLDS if promised["estimate"] == FOLDS else ""
 
 
 def _averages(tidy: pd.DataFrame, cells: Sequence[CellResults]) -> dict[str, dict[str, Any]]:

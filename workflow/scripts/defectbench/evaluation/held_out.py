@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.evaluation.promises import FOLDS
+from defectbench.evaluation.promises import EACH, FOLDS, MANY
 from defectbench.evaluation.spool import Spool
 from defectbench.scorers import scorer_class
 from defectbench.scorers.base import Scorer
@@ -46,8 +46,8 @@ def number_of_folds(asked: NumberOfFolds, scorer: Scorer, groups: Sequence[str])
     return min(number, scorer.most_folds or number)
 
 
-def unlike_final(scorer: str, fold_of_image: np.ndarray, groups: Sequence[str]) -> str:
-    """Whether held-out scores are on another scale than those of new images will be.
+def how_held_out(scorer: str, fold_of_image: np.ndarray, groups: Sequence[str]) -> str:
+    """How alike held-out scores are to those of new images, by the number of folds.
 
     A detector without a fifth of the images finds that fifth more anomalous than one of all images
     finds new ones. How many folds do is simulated: reports/promises.md.
@@ -65,10 +65,11 @@ def unlike_final(scorer: str, fold_of_image: np.ndarray, groups: Sequence[str]) 
         As in `promises.Asked`.
     """
     kind = scorer_class(scorer)
-    n_folds, n_groups = len(np.unique(fold_of_image)), len(_members(groups)[0])
+    n_folds = len(np.unique(fold_of_image))
+    if n_folds == len(_members(groups)[0]) > 1:
+        return EACH
     enough = REFITTED_FOLDS if kind.refits else MANY_FOLDS
-    alike = n_folds == n_groups or (kind.most_folds is None and n_folds >= enough)
-    return "" if alike else FOLDS
+    return MANY if kind.most_folds is None and n_folds >= enough else FOLDS
 
 
 def folds(groups: Sequence[str], n_folds: int, seed: int) -> list[np.ndarray]:

@@ -33,7 +33,7 @@ def operating_point(test: Scores, promised: Promise) -> dict[str, Any]:
 
 
 def operating_points(
-    test: Scores, held_out: HeldOutScores, rates: Sequence[float], estimate: str
+    test: Scores, held_out: HeldOutScores, rates: Sequence[float], folds: str
 ) -> list[dict[str, Any]]:
     """`operating_point` of every asked rate, in ascending order, by both rules.
 
@@ -43,13 +43,11 @@ def operating_points(
         Scores of a detector on a category.
     rates
         Asked false-positive rates.
-    estimate
-        See `promises.Asked`.
+    folds
+        How the latter were held out: see `promises.Asked`.
     """
     return [
-        operating_point(
-            test, promise(held_out.scores, held_out.groups, Asked(rate, rule, estimate))
-        )
+        operating_point(test, promise(held_out.scores, held_out.groups, Asked(rate, rule, folds)))
         for rate in sorted(set(rates))
         for rule in RULES
     ]

@@ -23,9 +23,12 @@ RULES = (AVERAGE, TOLERANCE)
 """``average``: the rate is kept on average over all sets of training images; ``tolerance``: it is
 kept in 95 of 100 of them."""
 
-FEW, FOLDS = "few", "folds"
-"""Why a threshold is no more than an estimate: there are too few independent images for the rate;
-the models of the folds saw so many images less that their scores are on another scale."""
+EACH, MANY, FOLDS = "each", "many", "folds"
+"""How scores were held out: one image or group at a time; in so many folds that they are hardly
+higher than those of new images; in so few that they can be on another scale."""
+
+FEW = "few"
+"""That there are too few independent images for a rate."""
 
 
 class Asked(NamedTuple):
@@ -37,13 +40,13 @@ class Asked(NamedTuple):
         The false-positive rate, 0 to 1, for the prediction ``score >= threshold``.
     rule
         One of `RULES`.
-    estimate
-        `FOLDS` where the held-out scores are not on the detector's scale, else empty.
+    folds
+        How the scores were held out, one of `EACH`, `MANY`, `FOLDS`.
     """
 
     rate: float
     rule: str = AVERAGE
-    estimate: str = ""
+    folds: str = EACH
 
 
 class Promise(TypedDict):
@@ -51,8 +54,8 @@ class Promise(TypedDict):
 
     Attributes
     ----------
-    rule, asked
-        One of `RULES`, and the false-positive rate asked for.
+    rule, asked, folds
+        As in `Asked`; the false-positive rate is ``asked``.
     threshold
         Images that reach it are called defective; None without a held-out image.
     estimate
@@ -63,7 +66,9 @@ class Promise(TypedDict):
     above
         Of the independent ones, how many reach the threshold; images of a group share one.
     expected
-        Share of new good images that reach it, on average; with groups, at most.
+        Share of new good images that reach it, on average.
+    at_most
+        Whether that share may well be less: images share groups, or were held out many at a time.
     range
         Where that share lies for this one threshold in 95 of 100 cases.
     next
@@ -73,12 +78,14 @@ class Promise(TypedDict):
 
     rule: str
     asked: float
+    folds: str
     threshold: float | None
     estimate: str
     images: int
     groups: int
     above: float
     expected: float | None
+    at_most: bool
     range: Interval | None
     next: int | None
 
@@ -116,7 +123,9 @@ def promise(scores: np.ndarray, groups: Sequence[str] | np.ndarray, asked: Asked
     return Promise(
         rule=asked.rule,
         asked=asked.rate,
-        estimate=asked.estimate or (FEW if most < 0 else ""),
+        folds=asked.folds,
+        estimate=FOLDS if asked.folds == FOLDS else FEW if most < 0 else "",
+        at_most=asked.folds != EACH or count < len(numbers),
         images=len(numbers),
         groups=count,
         next=fewest(floor(most) + 1, asked.rate, asked.rule),

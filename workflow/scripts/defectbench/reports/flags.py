@@ -153,7 +153,7 @@ def promised(point: Mapping[str, Any]) -> str:
     if point["expected"] is None:
         return MISSING
     expected, between = percent(point["expected"]), percent_range(point["range"])
-    most = "at most " if point["groups"] < point["images"] else ""
+    most = "at most " if point["at_most"] else ""
     if point["estimate"]:
         return f"an estimate: {most}{expected} ({between})"
     if point["rule"] == TOLERANCE:
