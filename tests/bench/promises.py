@@ -276,7 +276,8 @@ def report(
         table(groups, GROUPED),
         "## What strictness costs\n\nDefects found, in percent, on average over sets of good "
         "images: *before* with five folds, and as many of n scores above the threshold as "
-        "⌊rate × n⌋; *now*; and at the *true* threshold, above which lie just as many of the good images left.",
+        "⌊rate × n⌋; *now*; and at the *true* threshold, above which lie just as many of the good "
+        "images left.",
         table(found, ["category", "detector", "images", "sets", "before", "now", "true"]),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
