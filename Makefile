@@ -5,7 +5,7 @@ ENV := .venv/bin/python
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo run plan check compare score test test-runs test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-patchcore bench-groups bench-scale bench-folds bench-promises bench-memory bench-detector bench-studies docs lint
+.PHONY: help demo run plan check compare score test test-runs test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-patchcore bench-engine bench-groups bench-scale bench-folds bench-promises bench-memory bench-detector bench-studies docs lint
 .DEFAULT_GOAL := help
 
 # settings of the user's own, merged over config.yaml
@@ -92,6 +92,13 @@ bench-patchcore: $(ENV) ## time PatchCore against a textbook and anomalib: CATEG
 		"of a run that reads layers 2 and 3 of a ResNet-18, such as results/reference/bottle of make parity"; exit 2; }
 	PYTHONPATH=workflow/scripts python tests/bench/patchcore.py "$(CATEGORY)" \
 		$(if $(ANOMALIB),--anomalib "$(ANOMALIB)")
+
+bench-engine: $(ENV) ## time whole runs of PatchCore and PaDiM against anomalib's: ANOMALIB=its python MVTEC=folder WEIGHTS=file
+	@test -x "$$(command -v "$(ANOMALIB)")" && test -d "$(MVTEC)/bottle/train/good" && test -f "$(WEIGHTS)" || \
+		{ echo "make bench-engine ANOMALIB=python MVTEC=folder WEIGHTS=file [BENCH='--methods padim']: ANOMALIB is the" \
+		"Python of an environment that has anomalib, MVTEC holds the category bottle, WEIGHTS is a state dict of" \
+		"torchvision's resnet18"; exit 2; }
+	python tests/bench/engine.py "$(MVTEC)/bottle" "$(WEIGHTS)" "$(ANOMALIB)" $(BENCH)
 
 bench-groups: $(ENV) ## false-positive rates on new parts with and without groups, and false alarms
 	PYTHONPATH=workflow/scripts:tests/support python tests/bench/groups.py

@@ -94,8 +94,14 @@ def run(task: dict[str, Any], root: Path, folder: Path, seconds: float) -> tuple
     if os.WIFSIGNALED(status):
         beyond = wall >= seconds and os.WTERMSIG(status) == signal.SIGKILL
         return usage, wall, f"over {seconds:.0f} s" if beyond else "killed"
-    said = [line for line in (folder / "output.log").read_text().splitlines() if line.strip()]
-    return usage, wall, said[-1] if status else ""
+    return usage, wall, last_line(folder) if status else ""
+
+
+def last_line(folder: Path) -> str:
+    """What a process said last, in its own log or in that of the rule's script."""
+    logs = (folder / name for name in ("output.log", "scores.log"))
+    said = "\n".join(log.read_text() for log in logs if log.exists()).split("\n")
+    return next((line for line in reversed(said) if line.strip()), "failed")
 
 
 def measure(

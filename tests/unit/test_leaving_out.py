@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from defectbench.evaluation.held_out import folds
-from defectbench.scorers import scorer_class
+from defectbench.scorers import nearest_neighbour, scorer_class
 from defectbench.scorers.base import refitted_folds
 from defectbench.scorers.layers import Features, number_of_images
 
@@ -114,3 +114,25 @@ def test_folds_need_not_hold_every_image(name: str, parameters: Mapping[str, Any
     place = np.argsort(np.concatenate(rows))
     np.testing.assert_allclose(few.scores, np.concatenate(scores)[place][few.rows], rtol=1e-6)
     np.testing.assert_array_equal(few.rows, split[2])
+
+
+def test_distances_to_neighbours_are_made_once_or_where_they_are_too_many_anew(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    made = []
+    distances = nearest_neighbour.squared_distances
+    monkeypatch.setattr(
+        nearest_neighbour,
+        "squared_distances",
+        lambda *given: made.append(1) or distances(*given),
+    )
+    scores, calls = [], []
+    for most in (1 << 28, 8 * len(TALL) ** 2 - 1):
+        monkeypatch.setattr(nearest_neighbour, "KEPT_BYTES", most)
+        scorer, made[:] = scorer_class("nearest_neighbour")().fit(TALL), []
+        for n_folds in (5, 20):
+            split = folds([""] * len(TALL), n_folds, seed=42)
+            scores.append(everything(scorer.held_out(TALL, split, maps=False), len(TALL))[0])
+        calls.append(len(made))
+    np.testing.assert_allclose(scores[:2], scores[2:], rtol=1e-9)
+    assert calls == [1, 2]

@@ -1,6 +1,6 @@
 """Distance to the nearest training images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -19,8 +19,14 @@ from defectbench.scorers.linear_algebra import mean_image
 from defectbench.scorers.matrices import as_matrix, matrix_blocks, one_layer
 from defectbench.scorers.sizes import refuse_too_large
 
+Squared = tuple[slice, slice, np.ndarray]
+"""Images, points, and the squared distances between them."""
+
 DISTANCES_BYTES = 1 << 26
 """Distances that are in memory at once."""
+
+KEPT_BYTES = 1 << 28
+"""Distances between training images that are kept for further folds; larger ones are made anew."""
 
 
 class NearestNeighbour(Scorer):
@@ -75,41 +81,66 @@ class NearestNeighbour(Scorer):
             )
         in_memory = isinstance(points, np.ndarray)
         self.points_ = as_matrix(points) if in_memory else points
+        self._squared: np.ndarray | None = None  # among the points, once they are asked for
         return self
 
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
         """Blocks of images and of points, and distances; see `Scorer.fit_bytes`."""
-        distances = min(DISTANCES_BYTES, 8 * shapes[0][0] ** 2)
-        return 4 * reading_bytes(shapes) // 3 + 4 * distances
+        squared = 8 * shapes[0][0] ** 2
+        kept = squared if squared <= KEPT_BYTES else 0
+        return 4 * reading_bytes(shapes) // 3 + 4 * min(DISTANCES_BYTES, squared) + kept
 
     def anomaly_score(self, X: Features) -> np.ndarray:
         """Mean distance to the nearest; see `Scorer.anomaly_score`."""
-        return self._distances(X)
+        return self._mean_nearest(number_of_images(X), self._squared_distances(X))
 
     def held_out(self, X: Features, folds: Sequence[np.ndarray], *, maps: bool) -> Iterator[Judged]:
         """Among the points of other folds; see `Scorer.held_out`."""
-        rows, fold = np.concatenate(folds), np.full(number_of_images(X), -1)
+        fold = np.full(number_of_images(X), -1)
         for number, members in enumerate(folds):
             fold[members] = number
-        yield Judged(rows, self._distances(take_images(X, rows), fold[rows], fold), None)
+        rows = np.concatenate(folds)
 
-    def _distances(
-        self, X: Features, own: np.ndarray | None = None, fold: np.ndarray | None = None
-    ) -> np.ndarray:
-        """Mean distance to the nearest points, of other folds than an image's `own`, if given."""
+        def of_others(found: Squared) -> Squared:
+            images, others, squared = found
+            same = fold[rows[images], None] == fold[others]
+            return images, others, np.where(same, np.inf, squared)
+
+        squared = map(of_others, self._among_points(X, rows))
+        yield Judged(rows, self._mean_nearest(len(rows), squared), None)
+
+    def _mean_nearest(self, count: int, found: Iterable[Squared]) -> np.ndarray:
+        """Mean distance of so many images to their nearest points: float64, (count,)."""
+        nearest = np.full((count, self.neighbours), np.inf)
+        for images, _, squared in found:
+            both = np.hstack([nearest[images], squared])
+            both.partition(self.neighbours - 1, axis=1)
+            nearest[images] = both[:, : self.neighbours]
+        return np.sqrt(nearest).mean(axis=1)
+
+    def _squared_distances(self, X: Features) -> Iterator[Squared]:
+        """Squared distances of images to all points, some of either at a time."""
         origin = mean_image(self.points_)
-        found = []
         for images, block in matrix_blocks(X):
-            nearest = np.full((len(block), self.neighbours), np.inf)
             for others, points in matrix_blocks(self.points_):
                 step = max(1, DISTANCES_BYTES // (8 * len(points)))
                 for start in range(0, len(block), step):
-                    rows = slice(start, min(start + step, len(block)))
-                    squared = squared_distances(block[rows], points, origin)
-                    if own is not None:
-                        squared[own[images][rows, None] == fold[others]] = np.inf
-                    both = np.hstack([nearest[rows], squared])
-                    both.partition(self.neighbours - 1, axis=1)
-                    nearest[rows] = both[:, : self.neighbours]
-            found.append(np.sqrt(nearest).mean(axis=1))
-        return np.concatenate(found)
+                    own = block[start : start + step]
+                    first = images.start + start
+                    squared = squared_distances(own, points, origin)
+                    yield slice(first, first + len(own)), others, squared
+
+    def _among_points(self, X: Features, rows: np.ndarray) -> Iterator[Squared]:
+        """The same of training images; computed once for all folds where they can be kept."""
+        count = number_of_images(X)
+        if 8 * count**2 > KEPT_BYTES:
+            yield from self._squared_distances(take_images(X, rows))
+            return
+        if self._squared is None:
+            self._squared = np.empty((count, count))
+            for images, others, squared in self._squared_distances(X):
+                self._squared[images, others] = squared
+        step = max(1, DISTANCES_BYTES // (8 * count))
+        for start in range(0, len(rows), step):
+            own = slice(start, min(start + step, len(rows)))
+            yield own, slice(0, count), self._squared[rows[own]]
