@@ -329,7 +329,7 @@ def test_honest_oracle_and_trivial_figures_cannot_be_mistaken():
     assert [row[1] for row in measured[1:]] == ["0.900", "0.900", "0.900"]
     assert [row[1] for row in published[1:]] == ["–", "0.942 (-0.042)", "–"]
     assert "for a false-positive rate of 5.0% on new images by the rule *average*" in text
-    assert "4.76 % on average (2.3–8 %)" in text
+    assert "4.76 % on average (2.3–8 %); 9 of 209 images above it, one more with 10 more" in text
     assert column(text, "False-positive rate") == ["0.050", "0.050", "0.050"]
 
 

@@ -159,3 +159,14 @@ def promised(point: Mapping[str, Any]) -> str:
     if point["rule"] == TOLERANCE:
         return f"at most {percent(point['asked'])}, in 95 of 100 cases"
     return f"{most}{expected} on average ({between})"
+
+
+def promised_and_next(point: Mapping[str, Any]) -> str:
+    """The same, and how many more images would let one more of them lie above."""
+    text = promised(point)
+    if point["estimate"] or point["next"] is None:
+        return text
+    more = point["next"] - point["groups"]
+    kind = "groups" if point["groups"] < point["images"] else "images"
+    above = f"{point['above']:.3g} of {point['groups']} {kind} above it"
+    return f"{text}; {above}, one more with {more} more"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from defectbench.evaluation.averages import AVERAGE
 from defectbench.evaluation.cells import detector_name
-from defectbench.reports.flags import categories_by_text, cautions, legend, marks, promised
+from defectbench.reports.flags import categories_by_text, cautions, legend, marks, promised_and_next
 from defectbench.reports.markdown import MISSING, bounds, grid, made_of, number, score, table
 from defectbench.reports.published import agreement, identical_confusions, published_texts
 from defectbench.reports.rendering import render
@@ -172,7 +172,7 @@ def _promises(results: Results) -> str:
     cells = {(detector_name(each), each["category"]): each["promise"] for each in results.metrics}
     columns = {
         _named(results, detector): [
-            promised(cells[detector, name]) if (detector, name) in cells else MISSING
+            promised_and_next(cells[detector, name]) if (detector, name) in cells else MISSING
             for name in results.categories
         ]
         for detector in results.detectors
