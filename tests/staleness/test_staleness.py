@@ -279,7 +279,7 @@ CASES: dict[str, tuple[Edit, set[str]]] = {
     ),
     "rule": (
         configured(lambda c: c.update(threshold={"rule": "tolerance"})),
-        {"metrics", "table", "page"},
+        {"metrics", "pixel_metrics", "table", "page"},
     ),
     "folds": (configured(lambda c: c.update(threshold={"folds": 3})), FROM_SCORES),
     "operating points": (
