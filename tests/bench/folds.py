@@ -65,7 +65,7 @@ def costs(name: str, X: np.ndarray) -> list[float | None]:
     def refitted(X: np.ndarray, split: Sequence[np.ndarray], *, maps: bool) -> Iterable[Judged]:
         return refitted_folds(scorer, X, split, maps=maps)
 
-    counts = (5, 20, len(X)) if not scorer.refits else (5, 10)
+    counts = (5, 20, len(X)) if not scorer.few_folds else (5, 10)
     left_out = [held_out(count, scorer.held_out) for count in counts]
     return [fit, held_out(5, refitted), *left_out, *[None] * (3 - len(left_out))]
 

@@ -3,6 +3,7 @@
 from defectbench import records
 from defectbench.errors import job_log
 from defectbench.evaluation.cautions import approximations
+from defectbench.evaluation.cells import SEPARATOR
 from defectbench.evaluation.image_figures import image_figures
 
 with job_log(snakemake.log[0]):
@@ -17,7 +18,8 @@ with job_log(snakemake.log[0]):
     specification = records.with_code(
         records.read_specification(given.model), "evaluation", params.code["code"]
     )
-    detector = f"{names['method']} {names['backbone']}"
+    method = names["method"].partition(SEPARATOR)[0]  # of several seeds once
+    detector = f"{method} {names['backbone']}"
     figures["cautions"] += approximations(specification["analysis"], detector)
     records.write_specified(snakemake.output.replicates, replicates, specification)
     records.write_metrics(

@@ -22,6 +22,14 @@ FEWEST = 10
 
 CLASSES = ("good", "defective")
 SIGNIFICANCE = 0.05
+INEXACT = {
+    "randomised": "the principal components of {} are approximate, of a randomised analysis: an "
+    "exact one did not fit in the memory",
+    "union of selections": "the memory of {} is a union of selections, one from the images of each "
+    "fold, and not the published selection from all images",
+}
+"""What is to be said of a detector whose `records.Specification.analysis` is not ``exact``."""
+
 NEEDS_ONE_CLASS = {"recall": (1,), "false_positive_rate": (0,)}
 
 
@@ -148,7 +156,7 @@ def cautions(test: Scores, held_out: HeldOutScores, asked: float) -> dict[str, s
 
 
 def approximations(analysis: str, detector: str) -> list[str]:
-    """That a detector's principal components are approximate, where they are: sentences.
+    """That a detector is not what its name stands for, where it is not: sentences.
 
     Parameters
     ----------
@@ -157,12 +165,7 @@ def approximations(analysis: str, detector: str) -> list[str]:
     detector
         Its name.
     """
-    if analysis == "exact":
-        return []
-    return [
-        f"the principal components of {detector} are approximate, of a {analysis} analysis: an "
-        "exact one did not fit in the memory"
-    ]
+    return [] if analysis == "exact" else [INEXACT[analysis].format(detector)]
 
 
 def binomial_p_value(hits: int, of: int, rate: float) -> float:
