@@ -1,4 +1,4 @@
-"""A model that is not what its name stands for is named as what it is."""
+"""A model or folds that are otherwise than method and config say are named as what they are."""
 
 import runpy
 from pathlib import Path
@@ -10,10 +10,17 @@ import pytest
 from made_results import made_metrics
 from specifications import specification
 
-from defectbench.evaluation.cautions import INEXACT
+from defectbench.evaluation.cautions import INEXACT, fewer_folds
 from defectbench.images.index import IndexRow
-from defectbench.records import read_metrics, write_held_out, write_scores, write_specified
+from defectbench.records import (
+    HeldOutScores,
+    read_metrics,
+    write_held_out,
+    write_scores,
+    write_specified,
+)
 from defectbench.reports.flags import cautions
+from defectbench.scorers import scorer_class
 
 SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "metrics.py"
 
@@ -69,3 +76,36 @@ def test_the_report_names_the_categories_and_the_detector(tmp_path: Path):
         made_metrics(category, "fre", 0.9, cautions=[text]) for category in ("plate", "ring")
     ]
     assert cautions(entries) == {text: ["plate", "ring"]}
+
+
+@pytest.mark.parametrize("asked", [6, 20, "each", "auto"])
+def test_a_detector_that_takes_fewer_folds_than_are_asked_for_says_so(
+    asked: int | str, tmp_path: Path
+):
+    found = metrics(tmp_path, "tied_autoencoder@43", folds=asked, most_folds=5)
+    assert found["cautions"] == [
+        "the honest threshold of tied_autoencoder resnet18 rests on 5 folds, and `threshold: "
+        f"{{folds: {asked}}}` asks for more: this detector is trained anew for every fold, and "
+        "takes no more"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "most", "groups"),
+    [
+        (5, 5, [""] * 100),
+        (3, 5, [""] * 100),
+        (20, None, [""] * 100),
+        ("each", 5, ["a", "b", "c", "d", "e"] * 20),
+    ],
+)
+def test_of_folds_as_asked_for_or_as_there_can_be_nothing_is_said(
+    asked: int | str, most: int | None, groups: list[str]
+):
+    held_out = HeldOutScores([], np.array(groups), np.array([]), np.array([]))
+    assert fewer_folds(asked, most, held_out, "any") == []
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "tied_autoencoder"])
+def test_what_is_trained_by_gradient_takes_five_folds(name: str):
+    assert scorer_class(name).most_folds == 5

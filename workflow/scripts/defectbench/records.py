@@ -46,8 +46,10 @@ class Specification(TypedDict):
         components did not fit in memory; ``union of selections`` of a PatchCore that keeps patches
         fold by fold. Not of maps.
     groups, folds
-        The dataset's key ``groups`` as far as it is applied after the index, and how many folds
-        were held out.
+        The dataset's key ``groups`` as far as it is applied after the index, and the config's
+        ``threshold: {folds}``.
+    most_folds
+        Folds at most that the scorer takes, None for any number; not of maps.
     images_sha256, dataset_sha256
         Digests of the images, and of images, names, splits and labels.
     versions
@@ -65,6 +67,7 @@ class Specification(TypedDict):
     precision: str
     storage: str
     analysis: NotRequired[str]
+    most_folds: NotRequired[int | None]
     device: str
     weights_sha256: str
     groups: str | dict[str, str]

@@ -168,6 +168,30 @@ def approximations(analysis: str, detector: str) -> list[str]:
     return [] if analysis == "exact" else [INEXACT[analysis].format(detector)]
 
 
+def fewer_folds(
+    asked: int | str, most: int | None, held_out: HeldOutScores, detector: str
+) -> list[str]:
+    """That a detector was held out in fewer folds than the config asks for: sentences.
+
+    Parameters
+    ----------
+    asked, most
+        ``folds`` and ``most_folds`` of its `records.Specification`.
+    held_out
+        Its held-out scores.
+    detector
+        Its name.
+    """
+    if most is None or independent_images(held_out.groups) <= most:
+        return []  # there cannot be more, whatever the detector
+    if isinstance(asked, int) and asked <= most:
+        return []
+    return [
+        f"the honest threshold of {detector} rests on {most} folds, and `threshold: {{folds: "
+        f"{asked}}}` asks for more: this detector is trained anew for every fold, and takes no more"
+    ]
+
+
 def binomial_p_value(hits: int, of: int, rate: float) -> float:
     """Exact two-sided p-value: the probability of all counts no likelier than the one found."""
     if rate in (0, 1):
