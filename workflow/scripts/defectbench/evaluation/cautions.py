@@ -22,6 +22,14 @@ FEWEST = 10
 
 CLASSES = ("good", "defective")
 SIGNIFICANCE = 0.05
+INEXACT = {
+    "randomised": "the principal components of {} are approximate, of a randomised analysis: an "
+    "exact one did not fit in the memory",
+    "union of selections": "the memory of {} is a union of selections, one from the images of each "
+    "fold, and not the published selection from all images",
+}
+"""What is to be said of a detector whose `records.Specification.analysis` is not ``exact``."""
+
 NEEDS_ONE_CLASS = {"recall": (1,), "false_positive_rate": (0,)}
 
 
@@ -148,7 +156,7 @@ def cautions(test: Scores, held_out: HeldOutScores, asked: float) -> dict[str, s
 
 
 def approximations(analysis: str, detector: str) -> list[str]:
-    """That a detector's principal components are approximate, where they are: sentences.
+    """That a detector is not what its name stands for, where it is not: sentences.
 
     Parameters
     ----------
@@ -157,11 +165,30 @@ def approximations(analysis: str, detector: str) -> list[str]:
     detector
         Its name.
     """
-    if analysis == "exact":
+    return [] if analysis == "exact" else [INEXACT[analysis].format(detector)]
+
+
+def fewer_folds(
+    asked: int | str, most: int | None, held_out: HeldOutScores, detector: str
+) -> list[str]:
+    """That a detector was held out in fewer folds than the config asks for: sentences.
+
+    Parameters
+    ----------
+    asked, most
+        ``folds`` and ``most_folds`` of its `records.Specification`.
+    held_out
+        Its held-out scores.
+    detector
+        Its name.
+    """
+    if most is None or independent_images(held_out.groups) <= most:
+        return []  # there cannot be more, whatever the detector
+    if isinstance(asked, int) and asked <= most:
         return []
     return [
-        f"the principal components of {detector} are approximate, of a {analysis} analysis: an "
-        "exact one did not fit in the memory"
+        f"the honest threshold of {detector} rests on {most} folds, and `threshold: {{folds: "
+        f"{asked}}}` asks for more: this detector is trained anew for every fold, and takes no more"
     ]
 
 
