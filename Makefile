@@ -86,12 +86,17 @@ bench-coverage: $(ENV) ## simulate how often the intervals hold the truth: repor
 bench-pixels: $(ENV) ## time the pixel metrics against a full sort, one thread; peak memory
 	PYTHONPATH=workflow/scripts python tests/bench/pixel_metrics.py
 
-bench-patchcore: $(ENV) ## time PatchCore against a textbook and anomalib: CATEGORY=folder [ANOMALIB=its python]
+bench-patchcore: $(ENV) ## time PatchCore on generated maps, half an hour: BENCH="--against FOLDER"; or against a textbook and anomalib: CATEGORY=folder [ANOMALIB=its python]
+ifndef CATEGORY
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=workflow/scripts:tests/bench \
+		python tests/bench/patchcore_generated.py $(BENCH)
+else
 	@test -f "$(CATEGORY)/features.h5" || \
 		{ echo "make bench-patchcore CATEGORY=folder [ANOMALIB=python]: CATEGORY holds the index.tsv and features.h5" \
 		"of a run that reads layers 2 and 3 of a ResNet-18, such as results/reference/bottle of make parity"; exit 2; }
 	PYTHONPATH=workflow/scripts python tests/bench/patchcore.py "$(CATEGORY)" \
 		$(if $(ANOMALIB),--anomalib "$(ANOMALIB)")
+endif
 
 bench-engine: $(ENV) ## time whole runs of PatchCore and PaDiM against anomalib's: ANOMALIB=its python MVTEC=folder WEIGHTS=file
 	@test -x "$$(command -v "$(ANOMALIB)")" && test -d "$(MVTEC)/bottle/train/good" && test -f "$(WEIGHTS)" || \

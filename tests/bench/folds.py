@@ -65,13 +65,13 @@ def costs(name: str, X: np.ndarray) -> list[float | None]:
     def refitted(X: np.ndarray, split: Sequence[np.ndarray], *, maps: bool) -> Iterable[Judged]:
         return refitted_folds(scorer, X, split, maps=maps)
 
-    counts = (5, 20, len(X)) if not scorer.refits else (5, 10)
+    counts = (5, 20, len(X)) if not scorer.few_folds else (5, 10)
     left_out = [held_out(count, scorer.held_out) for count in counts]
     return [fit, held_out(5, refitted), *left_out, *[None] * (3 - len(left_out))]
 
 
-def extraction() -> float:
-    """Seconds of a ResNet-18's pass over as many images of 256×256, without decoding."""
+def extraction(n_images: int = IMAGES, side: int = 256, layer: str = "layer2") -> float:
+    """Seconds of a ResNet-18's pass over images as far as a layer, without decoding."""
     import torch
     import torchvision
 
@@ -81,10 +81,10 @@ def extraction() -> float:
 
     torch.manual_seed(42)
     network = torchvision.models.resnet18(weights=None).eval()
-    made = Extractor(Backbone(network, IMAGENET_MEAN, IMAGENET_STD), [Tap("layer2", 1)], 256)
+    made = Extractor(Backbone(network, IMAGENET_MEAN, IMAGENET_STD), [Tap(layer, 1)], side)
     made.to(torch.device("cpu"), "fp32", threads=1)
-    images = np.random.default_rng(42).integers(0, 256, (IMAGES, 256, 256, 3), np.uint8)
-    return seconds(lambda: made(images, [Path("generated.png")] * IMAGES))
+    images = np.random.default_rng(42).integers(0, 256, (n_images, side, side, 3), np.uint8)
+    return seconds(lambda: made(images, [Path("generated.png")] * n_images))
 
 
 def main() -> None:

@@ -179,9 +179,9 @@ def main() -> None:
 {images["train"]} training and {images["test"]} test images of {arguments.category.name}, layers 2
 and 3 of a ResNet-18 at 256×256; coreset of {CORESET:.0%}, {own["choices"]} patches. One thread of
 {processor()}, NumPy {np.__version__}; peak memory with the features and all libraries that are
-imported. Made by `make bench-patchcore` (tests/bench/patchcore.py). The other selections renew all
-distances after each choice, so that each takes the same time: {choices} choices were measured, the
-rest is extrapolated.
+imported. Made by `make bench-patchcore CATEGORY=…` (tests/bench/patchcore.py). The other selections
+renew all distances after each choice, so that each takes the same time: {choices} choices were
+measured, the rest is extrapolated.
 
 {table(rows, header)}
 

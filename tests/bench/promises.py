@@ -261,8 +261,8 @@ def report(
         "# What thresholds promise\n\nMade by `make bench-promises` (tests/bench/promises.py). "
         f"{RATE:.0%} false positives are asked for. *Expected* is what the rule promises for "
         "so many images, *obtained* the rate on new images, in percent, mean over the sets of "
-        "training images and its standard error. *Pixel threshold*: share of new good images whose map "
-        "reaches it anywhere. *Tolerance kept*: sets in a hundred whose rate is at most the one "
+        "training images and its standard error. *Pixel threshold*: share of new good images whose "
+        "map reaches it anywhere. *Tolerance kept*: sets in a hundred whose rate is at most the one "
         "asked for by the rule `tolerance`; 95 are promised, and the rate of so few new images "
         "scatters."
     ]

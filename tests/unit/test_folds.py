@@ -79,5 +79,10 @@ def test_the_number_of_folds_follows_what_a_fold_costs(
     assert number_of_folds(asked, scorer_class(scorer)(), [""] * images) == number
 
 
+def test_of_a_union_of_selections_auto_means_few_folds():
+    scorer = scorer_class("patchcore")(selection="folds")
+    assert number_of_folds("auto", scorer, [""] * 100) == 10
+
+
 def test_each_is_each_group():
     assert number_of_folds("each", scorer_class("pca_fre")(), ["a"] * 4 + ["b"] * 3 + [""]) == 3

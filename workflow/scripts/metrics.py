@@ -3,6 +3,7 @@
 from defectbench import records
 from defectbench.errors import job_log
 from defectbench.evaluation.cautions import approximations
+from defectbench.evaluation.cells import SEPARATOR
 from defectbench.evaluation.held_out import how_held_out
 from defectbench.evaluation.image_figures import image_figures
 from defectbench.evaluation.promises import Asked
@@ -21,7 +22,8 @@ with job_log(snakemake.log[0]):
         params.seed,
         names["category"],
     )
-    detector = f"{names['method']} {names['backbone']}"
+    method = names["method"].partition(SEPARATOR)[0]  # of several seeds once
+    detector = f"{method} {names['backbone']}"
     figures["cautions"] += approximations(specification["analysis"], detector)
     records.write_specified(snakemake.output.replicates, replicates, specification)
     records.write_metrics(

@@ -42,11 +42,12 @@ class Specification(TypedDict):
     storage
         Precision in which its features were stored.
     analysis
-        How the model's principal components were found: ``exact``, or ``randomised`` where an
-        exact analysis did not fit in memory; not of maps.
+        How the model was computed: ``exact``; ``randomised`` where an exact analysis of principal
+        components did not fit in memory; ``union of selections`` of a PatchCore that keeps patches
+        fold by fold. Not of maps.
     groups, folds
-        The dataset's key ``groups`` as far as it is applied after the index, and how many folds
-        were held out.
+        The dataset's key ``groups`` as far as it is applied after the index, and the config's
+        ``threshold: {folds}``.
     images_sha256, dataset_sha256
         Digests of the images, and of images, names, splits and labels.
     versions
@@ -231,9 +232,9 @@ class Metrics(TypedDict):
     reasons
         Of figures that stay out of print: why.
     cautions, flags
-        What the number of images does not allow to conclude, and that a model is approximate, in
-        sentences; what speaks against
-        the detector at its honest threshold: names of `evaluation.cautions.FLAGS`.
+        What the number of images does not allow to conclude, and what in a model or its folds is
+        otherwise than its name or the config says, in sentences; what speaks against the detector
+        at its honest threshold: names of `evaluation.cautions.FLAGS`.
     defects
         From `evaluation.image_figures.defect_metrics`.
     worst

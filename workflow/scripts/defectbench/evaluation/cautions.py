@@ -22,6 +22,14 @@ FEWEST = 10
 
 CLASSES = ("good", "defective")
 SIGNIFICANCE = 0.05
+INEXACT = {
+    "randomised": "the principal components of {} are approximate, of a randomised analysis: an "
+    "exact one did not fit in the memory",
+    "union of selections": "the memory of {} is a union of selections, one from the images of each "
+    "fold, and not the published selection from all images",
+}
+"""What is to be said of a detector whose `records.Specification.analysis` is not ``exact``."""
+
 NEEDS_ONE_CLASS = {"recall": (1,), "false_positive_rate": (0,)}
 
 
@@ -143,8 +151,8 @@ def why_estimated(promised: Promise) -> str:
     """Why held-out images do not support a threshold, and how many would; a clause."""
     if promised["estimate"] == FOLDS:
         return (
-            "the detectors that scored held-out images were fitted on too few of the others for "
-            "scores like its own"
+            "the detectors of so few folds were fitted on too few images to score held-out ones as "
+            "this one scores new ones"
         )
     if not promised["images"]:
         return "there is no held-out image"
@@ -160,7 +168,7 @@ def why_estimated(promised: Promise) -> str:
 
 
 def approximations(analysis: str, detector: str) -> list[str]:
-    """That a detector's principal components are approximate, where they are: sentences.
+    """That a detector is not what its name stands for, where it is not: sentences.
 
     Parameters
     ----------
@@ -169,12 +177,7 @@ def approximations(analysis: str, detector: str) -> list[str]:
     detector
         Its name.
     """
-    if analysis == "exact":
-        return []
-    return [
-        f"the principal components of {detector} are approximate, of a {analysis} analysis: an "
-        "exact one did not fit in the memory"
-    ]
+    return [] if analysis == "exact" else [INEXACT[analysis].format(detector)]
 
 
 def beta_binomial(of: int, a: float, b: float) -> np.ndarray:

@@ -15,8 +15,8 @@ from defectbench.scorers.layers import Features, number_of_images
 FEW = 300
 """Images or groups of which `auto` holds each out by itself."""
 
-MANY_FOLDS, REFITTED_FOLDS = 20, 10
-"""What `auto` means where there are more, or where every fold is a fit of its own."""
+MANY_FOLDS, FEW_FOLDS = 20, 10
+"""What `auto` means where there are more, or of a scorer with `Scorer.few_folds`."""
 
 NumberOfFolds = int | Literal["auto", "each"]
 
@@ -39,8 +39,8 @@ def number_of_folds(asked: NumberOfFolds, scorer: Scorer, groups: Sequence[str])
         number = most
     elif asked != "auto":
         number = asked
-    elif scorer.refits:
-        number = REFITTED_FOLDS
+    elif scorer.few_folds:
+        number = FEW_FOLDS
     else:
         number = most if most <= FEW else MANY_FOLDS
     return min(number, scorer.most_folds or number)
@@ -68,7 +68,7 @@ def how_held_out(scorer: str, fold_of_image: np.ndarray, groups: Sequence[str]) 
     n_folds = len(np.unique(fold_of_image))
     if n_folds == len(_members(groups)[0]) > 1:
         return EACH
-    enough = REFITTED_FOLDS if kind.refits else MANY_FOLDS
+    enough = FEW_FOLDS if kind.few_folds else MANY_FOLDS
     return MANY if kind.most_folds is None and n_folds >= enough else FOLDS
 
 
@@ -203,7 +203,7 @@ def rows_left(
         If the images are too few for the scorer.
     """
     split = folds(groups, number_of_folds(n_folds, scorer, groups), seed)
-    return trim(held_out(scorer.fit(X), X, split), share)
+    return trim(held_out(scorer.fit_for_folds(X, split), X, split), share)
 
 
 def trim(held_out_scores: np.ndarray, share: float) -> np.ndarray:

@@ -89,9 +89,9 @@ def fit_and_score(
     if trimmed:
         left = rows_left(scorer, X_train, groups, trimmed, n_folds, seed)
         X_train, groups = take_images(X_train, left), [groups[row] for row in left]
-    scorer.fit(X_train)
-    fit_cpu_seconds = time.process_time() - start
     split = folds(groups, number_of_folds(n_folds, scorer, groups), seed)
+    scorer.fit_for_folds(X_train, split)
+    fit_cpu_seconds = time.process_time() - start
     if scorer.localizes and has_maps(X_train):
         scores, score_cpu_seconds = _score_and_map(scorer, X_test, maps)
         held_out_scores = _hold_out_with_maps(scorer, X_train, split, maps)

@@ -21,6 +21,7 @@ HELPERS = (
     "linear_algebra",
     "linear_autoencoder",
     "matrices",
+    "patch_memory",
     "patches",
     "randomised_pca",
     "rows_on_disk",

@@ -39,7 +39,35 @@ class Judged(NamedTuple):
     maps: np.ndarray | None
 
 
-class Scorer(ABC):
+class Stored:
+    """What is fitted, for storage."""
+
+    fitted: ClassVar[tuple[str, ...]]
+    """Names of the fitted attributes, which are all that scoring needs."""
+
+    def to_arrays(self) -> dict[str, Layer]:
+        """Fitted attributes by name, for storage; a list's arrays get numbered names."""
+        arrays = {}
+        for name in self.fitted:
+            value = getattr(self, f"{name}_")
+            if isinstance(value, list):
+                arrays |= {f"{name}_{number}": array for number, array in enumerate(value)}
+            else:
+                arrays[name] = np.asarray(value) if np.isscalar(value) else value
+        return arrays
+
+    def from_arrays(self, arrays: dict[str, np.ndarray]) -> Self:
+        """Restore the fitted attributes made by `to_arrays`."""
+        for name in self.fitted:
+            value: Any = arrays.get(name)
+            if value is None:
+                numbered = (f"{name}_{number}" for number in range(len(arrays)))
+                value = [arrays[key] for key in numbered if key in arrays]
+            setattr(self, f"{name}_", value)
+        return self
+
+
+class Scorer(Stored, ABC):
     """Anomaly scorer, fitted on features of defect-free images alone.
 
     The constructor takes keyword-only parameters and only stores them; fitted attributes end in
@@ -49,23 +77,20 @@ class Scorer(ABC):
     parameter_schema: ClassVar[dict[str, dict[str, Any]]]
     """JSON schema of each constructor parameter, for checking a config."""
 
-    fitted: ClassVar[tuple[str, ...]]
-    """Names of the fitted attributes, which are all that scoring needs."""
-
     localizes: ClassVar[bool] = False
     """Whether the scorer says where an anomaly is, if the features have a place."""
 
     draws: ClassVar[bool] = False
     """Whether fitting draws random numbers; then the constructor takes `seed`."""
 
-    refits: ClassVar[bool] = False
-    """Whether every fold that is held out is a fit of its own."""
+    few_folds: ClassVar[bool] = False
+    """Whether each fold takes a fit or a selection of its own: ``auto`` then means few of them."""
 
     most_folds: ClassVar[int | None] = None
     """Folds at most, where a fit takes long; None for any number."""
 
     analysis_: str = "exact"
-    """How what was fitted was computed: ``exact``, or ``randomised`` where that cannot fit."""
+    """How what was fitted was computed; `evaluation.cautions` has words for all but ``exact``."""
 
     @property
     def fewest_images(self) -> int:
@@ -87,6 +112,25 @@ class Scorer(ABC):
             If the features are not finite, constant, too few for the parameters, or more than
             this process has memory for.
         """
+
+    def fit_for_folds(self, X: Features, folds: Sequence[np.ndarray]) -> Self:
+        """Fit, told which images will be held out together.
+
+        Few scorers make use of it; the others are fitted as by `fit`.
+
+        Parameters
+        ----------
+        X
+            Features of the training images.
+        folds
+            Rows of each fold, ascending; together every row once.
+
+        Raises
+        ------
+        InputError
+            As `fit` does.
+        """
+        return self.fit(X)
 
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
         """Largest memory that fits, held-out ones included, and scoring take, in bytes.
@@ -169,27 +213,6 @@ class Scorer(ABC):
         """
         return refitted_folds(self, X, folds, maps=maps)
 
-    def to_arrays(self) -> dict[str, Layer]:
-        """Fitted attributes by name, for storage; a list's arrays get numbered names."""
-        arrays = {}
-        for name in self.fitted:
-            value = getattr(self, f"{name}_")
-            if isinstance(value, list):
-                arrays |= {f"{name}_{number}": array for number, array in enumerate(value)}
-            else:
-                arrays[name] = np.asarray(value) if np.isscalar(value) else value
-        return arrays
-
-    def from_arrays(self, arrays: dict[str, np.ndarray]) -> Self:
-        """Restore the fitted attributes made by `to_arrays`."""
-        for name in self.fitted:
-            value: Any = arrays.get(name)
-            if value is None:
-                numbered = (f"{name}_{number}" for number in range(len(arrays)))
-                value = [arrays[key] for key in numbered if key in arrays]
-            setattr(self, f"{name}_", value)
-        return self
-
 
 def maps_at_once(scorer: Scorer) -> int:
     """Images whose maps are made at once; maps on the features' own grid are small."""
@@ -221,6 +244,12 @@ def judge(scorer: Scorer, X: Features, *, maps: bool) -> Iterator[Judged]:
             yield Judged(np.arange(own.start, own.stop), *found)
 
 
+def judge_rows(scorer: Scorer, X: Features, rows: np.ndarray, *, maps: bool) -> Iterator[Judged]:
+    """`judge` of some images, by their rows among all."""
+    for found in judge(scorer, take_images(X, rows), maps=maps):
+        yield found._replace(rows=rows[found.rows])
+
+
 def refitted_folds(
     scorer: Scorer, X: Features, folds: Sequence[np.ndarray], *, maps: bool
 ) -> Iterator[Judged]:
@@ -229,6 +258,5 @@ def refitted_folds(
     for members in folds:
         rest = np.setdiff1d(np.arange(number_of_images(X)), members)
         fold.fit(take_images(X, rest))
-        for found in judge(fold, take_images(X, members), maps=maps):
-            scores = fold.on_scale_of(scorer, found.scores)
-            yield Judged(members[found.rows], scores, found.maps)
+        for found in judge_rows(fold, X, members, maps=maps):
+            yield found._replace(scores=fold.on_scale_of(scorer, found.scores))

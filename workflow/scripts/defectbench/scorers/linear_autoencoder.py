@@ -43,7 +43,7 @@ class LinearAutoencoder(Scorer):
     }
     localizes = True
     draws = True
-    refits = True
+    few_folds = True
     most_folds = 5
 
     def __init__(self, *, latent: int | None = None, epochs: int = 250, seed: int = 42) -> None:

@@ -1,17 +1,13 @@
 """PatchCore: distance of each patch to the nearest in a memory of defect-free ones."""
 
+import copy
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from defectbench.scorers.base import Scorer
-from defectbench.scorers.coreset import (
-    CANDIDATES,
-    greedy_k_centres,
-    projected_dimensions,
-    random_projection,
-)
+from defectbench.memory import refuse_beyond_memory
+from defectbench.scorers.base import Judged, Scorer, judge_rows
 from defectbench.scorers.grids import finest_grid, patch_features, smooth_maps
 from defectbench.scorers.layers import (
     Features,
@@ -19,11 +15,12 @@ from defectbench.scorers.layers import (
     check_varied,
     image_blocks,
     map_list,
+    number_of_images,
     reading_bytes,
 )
-from defectbench.scorers.matrices import matrix_blocks
-from defectbench.scorers.patches import Patches, patches_shape, patching_bytes
-from defectbench.scorers.sizes import refuse_too_large
+from defectbench.scorers.patch_memory import PatchMemory, number_kept, selection_bytes
+from defectbench.scorers.patches import patches_shape, patching_bytes
+from defectbench.scorers.sizes import REMEDY
 
 ROWS = 2048
 """Patches compared with the memory at once."""
@@ -51,6 +48,10 @@ class Patchcore(Scorer):
     ----------
     coreset
         Share of the training patches that is kept.
+    selection
+        ``all``: one selection from the patches of all images, as published. ``folds``: one from
+        the images of each fold that is held out; the memory is their union, and held-out scores
+        take no further selection.
     neighbours
         Kept patches around the nearest one that weight the image score; 1: no weight.
     map_size
@@ -61,7 +62,8 @@ class Patchcore(Scorer):
     Attributes
     ----------
     memory_
-        float32, (n_patches, channels): the kept patches, in order of selection.
+        float32, (n_patches, channels): the kept patches, in order of selection; of several
+        selections by turns.
 
     Examples
     --------
@@ -75,54 +77,64 @@ class Patchcore(Scorer):
 
     parameter_schema: ClassVar[dict[str, dict[str, Any]]] = {
         "coreset": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+        "selection": {"enum": ["all", "folds"]},
         "neighbours": {"type": "integer", "minimum": 1},
         "map_size": {"type": "integer", "minimum": 1},
     }
     fitted = ("memory",)
     localizes = True
     draws = True
-    refits = True
+    few_folds = True
 
     def __init__(
-        self, *, coreset: float = 0.1, neighbours: int = 9, map_size: int = 256, seed: int = 42
+        self,
+        *,
+        coreset: float = 0.1,
+        selection: Literal["all", "folds"] = "all",
+        neighbours: int = 9,
+        map_size: int = 256,
+        seed: int = 42,
     ) -> None:
         self.coreset = coreset
+        self.selection = selection
         self.neighbours = neighbours
         self.map_size = map_size
         self.seed = seed
 
     def fit(self, X: Features) -> Self:
-        """Select the memory; see `Scorer.fit`."""
+        """Select the memory, from all images at once; see `Scorer.fit`."""
+        return self.fit_for_folds(X, [np.arange(number_of_images(X))])
+
+    def fit_for_folds(self, X: Features, folds: Sequence[np.ndarray]) -> Self:
+        """Select from each fold, if `selection` says so; see `Scorer.fit_for_folds`."""
         layers = map_list(X)
-        refuse_too_large(self, X)
+        parts = folds if self.selection == "folds" else [np.arange(len(layers[0]))]
+        shapes, most = [layer.shape for layer in layers], max(map(len, parts))
+        refuse_beyond_memory(self.fit_bytes(shapes, most), REMEDY)
         check_varied(layers)
-        patches = Patches(layers, neighbourhood=True)
-        n_patches, channels = patches.shape
-        if self.coreset == 1:
-            self.memory_ = patches[:]
-            return self
-        projection = random_projection(channels, n_patches, self.seed)
-        reduced = np.empty((n_patches, len(projection)), np.float32)
-        for rows, block in matrix_blocks(patches):
-            np.matmul(block, projection.T, out=reduced[rows])
-        start = int(np.random.default_rng(self.seed).integers(n_patches))
-        chosen = greedy_k_centres(reduced, max(1, int(self.coreset * n_patches)), start)
-        del reduced  # the kept patches are made again: both would be in memory together
-        self.memory_ = np.empty((len(chosen), channels), np.float32)
-        for rows, block in matrix_blocks(patches):
-            here = np.flatnonzero((chosen >= rows.start) & (chosen < rows.stop))
-            self.memory_[here] = block[chosen[here] - rows.start]
+        self._kept = PatchMemory(layers, parts, self.coreset, self.seed)
+        self.memory_ = self._kept.rows
+        self.analysis_ = "exact" if len(parts) == 1 else "union of selections"
         return self
 
-    def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
-        """All patches once, projected if that saves, and the kept ones; see `Scorer.fit_bytes`."""
+    def fit_bytes(self, shapes: Sequence[tuple[int, ...]], most: int | None = None) -> int:
+        """A selection from all images, or from `most`, and memories; see `Scorer.fit_bytes`."""
+        n_images = shapes[0][0]  # as many as one fold can hold, where groups are large
         n_patches, channels = patches_shape(shapes)
-        dimensions = min(channels, projected_dimensions(n_patches))
-        kept = max(1, int(self.coreset * n_patches))
-        selection = 4 * (dimensions * (n_patches + CANDIDATES) + 5 * n_patches + kept * dimensions)
+        kept = number_kept(n_patches, self.coreset)
+        if self.selection == "folds":
+            kept += n_images  # one of each fold at least
+        selection = selection_bytes((most or n_images) * n_patches // n_images, channels, kept)
         memories = 4 * 5 * kept * channels  # two, and one centred and transposed to search in
         blocks = patching_bytes(shapes) + reading_bytes(shapes)
         return max(selection, 4 * ROWS * kept) + memories + blocks
+
+    def held_out(self, X: Features, folds: Sequence[np.ndarray], *, maps: bool) -> Iterator[Judged]:
+        """By the selections from other images; see `Scorer.held_out`."""
+        layers, fold = map_list(X), copy.copy(self)
+        for members in folds:
+            fold.memory_ = self._kept.without(layers, members)
+            yield from judge_rows(fold, X, members, maps=maps)
 
     def distances(self, X: Features) -> np.ndarray:
         """Distance to the nearest kept patch at each position: float32, (n_images, h, w)."""

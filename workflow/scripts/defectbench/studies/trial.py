@@ -152,7 +152,7 @@ def trial(
         rows, X, groups = rows[left], take_images(X, left), [groups[row] for row in left]
     count = number_of_folds(settings.folds, scorer, groups)
     split = folds(groups, count, settings.seed)
-    held_out_scores = held_out(scorer.fit(X), X, split)
+    held_out_scores = held_out(scorer.fit_for_folds(X, split), X, split)
     threshold = promise(held_out_scores, groups, settings.asked)["threshold"]
     scores = scorer.anomaly_score(take_images(category.X, judged_on))
     verdict = Verdict(category.judged(judged_on), scores, scores >= threshold, threshold)

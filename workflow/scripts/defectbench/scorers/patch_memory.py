@@ -1,0 +1,133 @@
+"""Patches that PatchCore keeps: a selection of all images, or the union of several selections."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from defectbench.scorers.coreset import (
+    CANDIDATES,
+    greedy_k_centres,
+    projected_dimensions,
+    random_projection,
+)
+from defectbench.scorers.layers import Layer, take_images
+from defectbench.scorers.matrices import matrix_blocks
+from defectbench.scorers.patches import Patches
+
+
+class PatchMemory:
+    """Patches that are kept of each part of the images; together they are the memory.
+
+    Parameters
+    ----------
+    layers
+        Feature maps of all images.
+    parts
+        Rows of the images that each selection is made from; together every row once.
+    share, seed
+        As of `select_patches`.
+
+    Attributes
+    ----------
+    rows
+        float32, (n_kept, channels): the first of each selection, then the second, and so on.
+    """
+
+    def __init__(
+        self, layers: list[Layer], parts: Sequence[np.ndarray], share: float, seed: int
+    ) -> None:
+        self._parts, self._share, self._seed = parts, share, seed
+        self.rows, self._numbers = interleaved([self._select(layers, part) for part in parts])
+
+    def without(self, layers: list[Layer], images: np.ndarray) -> np.ndarray:
+        """The memory of all images but some: float32, (n_kept, channels), in the same order.
+
+        What was selected from a part that loses no image stays as it is; from what is left of
+        another is selected again.
+        """
+        selections = []
+        for number, part in enumerate(self._parts):
+            left = np.setdiff1d(part, images)
+            if len(left) == len(part):
+                selections.append(self.rows[self._numbers == number])
+            elif len(left):
+                selections.append(self._select(layers, left))
+        return interleaved(selections)[0]
+
+    def _select(self, layers: list[Layer], images: np.ndarray) -> np.ndarray:
+        if len(images) < len(layers[0]):  # arrays of all images would be copied
+            layers = take_images(layers, images)
+        return select_patches(layers, self._share, self._seed)
+
+
+def select_patches(layers: Sequence[Layer], share: float, seed: int) -> np.ndarray:
+    """Patches that a greedy k-centre selection on a random projection keeps.
+
+    Parameters
+    ----------
+    layers
+        Feature maps of the images.
+    share
+        Of their patches that is kept; one of them at least.
+    seed
+        Of the projection and the first kept patch.
+
+    Returns
+    -------
+    ndarray
+        float32, (n_kept, channels), in order of selection.
+    """
+    patches = Patches(layers, neighbourhood=True)
+    n_patches, channels = patches.shape
+    if share == 1:
+        return patches[:]
+    projection = random_projection(channels, n_patches, seed)
+    reduced = np.empty((n_patches, len(projection)), np.float32)
+    for rows, block in matrix_blocks(patches):
+        np.matmul(block, projection.T, out=reduced[rows])
+    start = int(np.random.default_rng(seed).integers(n_patches))
+    chosen = greedy_k_centres(reduced, number_kept(n_patches, share), start)
+    del reduced  # the kept patches are made again: both would be in memory together
+    kept = np.empty((len(chosen), channels), np.float32)
+    for rows, block in matrix_blocks(patches):
+        here = np.flatnonzero((chosen >= rows.start) & (chosen < rows.stop))
+        kept[here] = block[chosen[here] - rows.start]
+    return kept
+
+
+def number_kept(n_patches: int, share: float) -> int:
+    """Patches that a selection keeps."""
+    return max(1, int(share * n_patches))
+
+
+def selection_bytes(n_patches: int, channels: int, kept: int) -> int:
+    """Memory for a selection beside the kept patches: all of them once, projected if that saves."""
+    dimensions = min(channels, projected_dimensions(n_patches))
+    return 4 * (dimensions * (n_patches + CANDIDATES) + 5 * n_patches + kept * dimensions)
+
+
+def interleaved(selections: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The union of selections: their first rows, then their second ones, and so on.
+
+    What was selected first differs most, and the search for the farthest patch is quick if that
+    comes first. Without one of the selections the others come in the same order.
+
+    Parameters
+    ----------
+    selections
+        float32, (n_kept, channels) each.
+
+    Returns
+    -------
+    rows : ndarray
+        float32, (n_rows, channels).
+    numbers : ndarray
+        int64, (n_rows,): the selection that each row is of.
+    """
+    sizes = [len(selection) for selection in selections]
+    places = np.concatenate([np.arange(size) for size in sizes])
+    numbers = np.repeat(np.arange(len(sizes)), sizes)[np.argsort(places, kind="stable")]
+    rows = np.empty((len(numbers), selections[0].shape[1]), np.float32)
+    for number, selection in enumerate(selections):
+        rows[numbers == number] = selection
+    return rows, numbers
