@@ -13,6 +13,7 @@ HELPERS = (
     "base",
     "components",
     "coreset",
+    "downdate",
     "grids",
     "kernels",
     "layers",

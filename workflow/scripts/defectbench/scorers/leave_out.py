@@ -12,6 +12,7 @@ import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.scorers.components import Spectrum, components_kept
+from defectbench.scorers.downdate import downdated
 from defectbench.scorers.layers import Layer
 from defectbench.scorers.linear_algebra import SUMS_BYTES, centred_blocks, eigh
 from defectbench.scorers.matrices import matrix_blocks
@@ -70,6 +71,10 @@ class LeftOut(NamedTuple):
         return centred - (centred @ kept) @ kept.T
 
 
+Parts = tuple[int, np.ndarray, np.ndarray, np.ndarray]
+"""The first four attributes of `LeftOut`."""
+
+
 class Reduced:
     """Images in few coordinates that keep all their inner products, centred at their mean.
 
@@ -90,15 +95,19 @@ class Reduced:
         self, X: Layer, found: Spectrum, taken: Callable[[np.ndarray], Layer] | None = None
     ) -> None:
         self._X, self._found, self._n_rows = X, found, len(X)
-        self._taken = taken or (lambda rows: X.take(rows, axis=0))
-        self._values, self._vectors = found.values[: found.rank], found.vectors[:, : found.rank]
+        self._taken = taken
+        count = found.rank if found.wide else len(found.values)
+        self._values, self._vectors = found.values[:count], found.vectors[:, :count]
 
     def __len__(self) -> int:
         return self._n_rows
 
+    def _read(self, rows: np.ndarray) -> Layer:
+        return self._taken(rows) if self._taken else self._X.take(rows, axis=0)
+
     def blocks(self, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Coordinates of some images, `ROWS` at a time: float64, (n_rows, n_coordinates)."""
-        layer = None if self._found.wide else self._taken(rows)
+        layer = None if self._found.wide else self._read(rows)
         count = len(rows) if layer is None else len(layer)
         for start in range(0, count, ROWS):
             own = slice(start, min(start + ROWS, count))
@@ -115,6 +124,30 @@ class Reduced:
         InputError
             If those that are left are constant.
         """
+        left, mean, values, vectors = self._without_one(rows) or self._without_many(rows)
+        # the images were centred elsewhere: what is subtracted leaves rounding of their size
+        noise = np.finfo(np.float64).eps * len(values) * self._found.values[0]
+        rank = min(int((values > noise).sum()), left - 1)
+        if rank <= 0:
+            raise InputError("all training features are equal: there is no variance to analyse")
+        return LeftOut(left, mean, values, vectors, rank)
+
+    def _without_one(self, rows: np.ndarray) -> Parts | None:
+        """Of one image, by the part that it has in the spectrum; None where that does not do."""
+        if len(rows) > 1 or self._taken:
+            return None
+        ((_, image),) = self.blocks(rows)
+        left = self._n_rows - 1
+        row = image[0] if self._found.wide else image[0] @ self._vectors
+        changed = downdated(self._values, row * (self._n_rows / left) ** 0.5)
+        if changed is None:
+            return None
+        values, vectors = changed
+        if not self._found.wide:
+            vectors = self._vectors @ vectors
+        return left, -image[0] / left, values, vectors
+
+    def _without_many(self, rows: np.ndarray) -> Parts:
         if self._found.wide:
             scatter = np.diag(self._values)
         else:
@@ -126,13 +159,7 @@ class Reduced:
             left -= len(block)
         mean = -total / left  # that of all images is 0
         _subtract_products(scatter, left**0.5 * mean[None])
-        values, vectors = eigh(scatter)
-        # the images were centred elsewhere: what is subtracted leaves rounding of their size
-        noise = np.finfo(np.float64).eps * len(values) * self._found.values[0]
-        rank = min(int((values > noise).sum()), left - 1)
-        if rank <= 0:
-            raise InputError("all training features are equal: there is no variance to analyse")
-        return LeftOut(left, mean, values, vectors, rank)
+        return left, mean, *eigh(scatter)
 
     @property
     def at_once(self) -> int:
