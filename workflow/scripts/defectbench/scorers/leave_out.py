@@ -14,7 +14,7 @@ from defectbench.errors import InputError
 from defectbench.scorers.components import Spectrum, components_kept
 from defectbench.scorers.downdate import downdated
 from defectbench.scorers.layers import Layer
-from defectbench.scorers.linear_algebra import SUMS_BYTES, centred_blocks, eigh
+from defectbench.scorers.linear_algebra import SMALL, SUMS_BYTES, centred_blocks, eigh
 from defectbench.scorers.matrices import matrix_blocks
 
 INNER_FOLDS = 5
@@ -134,7 +134,7 @@ class Reduced:
 
     def _without_one(self, rows: np.ndarray) -> Parts | None:
         """Of one image, by the part that it has in the spectrum; None where that does not do."""
-        if len(rows) > 1 or self._taken:
+        if len(rows) > 1 or self._taken or len(self._values) > SMALL:  # it takes more memory
             return None
         ((_, image),) = self.blocks(rows)
         left = self._n_rows - 1
