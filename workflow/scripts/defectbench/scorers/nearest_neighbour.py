@@ -87,7 +87,7 @@ class NearestNeighbour(Scorer):
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
         """Blocks of images and of points, and distances; see `Scorer.fit_bytes`."""
         squared = 8 * shapes[0][0] ** 2
-        kept = squared if squared <= KEPT_BYTES else 0
+        kept = min(KEPT_BYTES, squared)
         return 4 * reading_bytes(shapes) // 3 + 4 * min(DISTANCES_BYTES, squared) + kept
 
     def anomaly_score(self, X: Features) -> np.ndarray:
