@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -85,22 +86,24 @@ def selection(folder: Path, images: int, other: Project | None, rounds: int) -> 
         f"{' and '.join(map(sized, SHAPES))}. The fit makes the patches, too.\n\n"
         + table(rows, header)
         + "\n"
-        + (compared(found[THIS], other.name, found[other.name]) if other else "")
+        + (compared(other.name, folder, found[THIS], found[other.name]) if other else "")
     )
 
 
-def compared(own: Sequence[Mapping], name: str, theirs: Sequence[Mapping]) -> str:
-    """How two checkouts' memories and times differ: a line."""
-    digests = {each["digest"] for each in (*own, *theirs)}
-    same = "the same bytes" if len(digests) == 1 else "NOT the same bytes"
+def compared(name: str, folder: Path, own: Sequence[Mapping], theirs: Sequence[Mapping]) -> str:
+    """How two checkouts' memories and times differ: a paragraph."""
     ratios = {
-        key: [b[key] / a[key] for a, b in zip(own, theirs, strict=True)]
+        key: spread([b[key] / a[key] for a, b in zip(own, theirs, strict=True)], 1)
         for key in ("selection", "fit")
     }
+    ours, others = (np.load(folder / file) for file in ("all.npy", "other.npy"))
+    shared = Counter(row.tobytes() for row in ours) & Counter(row.tobytes() for row in others)
+    same = sum(a.tobytes() == b.tobytes() for a, b in zip(ours, others, strict=False))
     return (
-        f"\nThe memories of {THIS} and of {name} are {same}; {name} takes "
-        f"{spread(ratios['selection'], 1)} times as long to select and "
-        f"{spread(ratios['fit'], 1)} times as long to fit.\n"
+        f"\n{name} takes {ratios['selection']} times as long to select and {ratios['fit']} times "
+        f"as long to fit. Of {len(ours):,} rows of {THIS} {shared.total():,} are kept by {name}, "
+        f"too, {same:,} of them in the same place: of points that are equally far but for "
+        "rounding, either may come first.\n"
     )
 
 
