@@ -108,8 +108,9 @@ def main() -> None:
     text = (
         f"# What held-out folds cost\n\nMade by `make bench-folds` (tests/bench/folds.py) on "
         f"{processor()}, NumPy {np.__version__}, one thread: CPU seconds for {IMAGES} generated "
-        "images, with maps where there are any. A pass of a ResNet-18 over as many images of "
-        f"256×256 took {of_images:.1f} s in the same run. PatchCore is fitted anew for every fold, "
+        "images, with maps where there are any. A pass of a ResNet-18, as far as its layer 2, "
+        f"over as many images of 256×256 took {of_images:.1f} s in the same run. "
+        "PatchCore is fitted anew for every fold, "
         "and its third and fourth figures are those of 5 and 10 folds.\n\n"
     )
     arguments.output.write_text(text + table(rows, header) + "\n")

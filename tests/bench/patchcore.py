@@ -76,7 +76,8 @@ def textbook(folder: Path, choices: int) -> dict:
     start = time.process_time()
     maps = patch_features(layers, neighbourhood=True)
     patches = maps.reshape(-1, maps.shape[-1])
-    points = patches @ random_projection(patches.shape[1], len(patches), SEED).T
+    projection = random_projection(patches.shape[1], len(patches), SEED)
+    points = patches.copy() if projection is None else patches @ projection.T
     points -= points.mean(axis=0)
     norms = np.einsum("ij,ij->i", points, points)
     prepared = time.process_time()

@@ -84,7 +84,7 @@ def test_a_projection_nearly_keeps_distances():
 
 
 def test_few_dimensions_are_not_projected():
-    np.testing.assert_array_equal(random_projection(10, 1000, seed=42), np.eye(10))
+    assert random_projection(10, 1000, seed=42) is None
 
 
 def test_patchcore_measures_distances_to_the_nearest_kept_patch():

@@ -12,7 +12,7 @@ from defectbench.evaluation.cautions import approximations
 from defectbench.evaluation.held_out import folds, held_out
 from defectbench.evaluation.scoring import fit_and_score
 from defectbench.map_file import create_maps
-from defectbench.scorers import patch_memory
+from defectbench.scorers import patch_memory, patches
 from defectbench.scorers.base import refitted_folds
 from defectbench.scorers.patch_memory import interleaved
 from defectbench.scorers.patchcore import Patchcore
@@ -125,6 +125,20 @@ def test_a_category_takes_one_selection_for_each_fold_of_each_fit(
     kept = X[found.left]
     again = union().fit_for_folds(kept, found.folds)
     np.testing.assert_array_equal(found.held_out, held_out(again, kept, found.folds))
+
+
+@pytest.mark.parametrize("selection", ["all", "folds"])
+def test_it_is_the_same_whether_patches_stay_in_memory_or_are_made_again(
+    selection: str, monkeypatch: pytest.MonkeyPatch
+):
+    several = [X, RNG.normal(size=(N_IMAGES, 3, 2, 3)).astype(np.float32)]
+    found = []
+    for most in (1 << 30, 0):
+        monkeypatch.setattr(patches, "KEPT_BYTES", most)
+        scorer = union(selection=selection).fit_for_folds(several, EVEN)
+        scores = [each.scores for each in scorer.held_out(several, EVEN, maps=False)]
+        found.append((scorer.memory_.tobytes(), np.concatenate(scores).tobytes()))
+    assert found[0] == found[1]
 
 
 def test_the_memory_is_called_what_it_is():

@@ -25,7 +25,7 @@ PROJECTION_ERROR = 0.9
 """Relative error of distances that the projection's size is chosen for (as published)."""
 
 
-def random_projection(dimensions: int, n_points: int, seed: int) -> np.ndarray:
+def random_projection(dimensions: int, n_points: int, seed: int) -> np.ndarray | None:
     """Sparse random matrix that nearly keeps the distances between points.
 
     Parameters
@@ -39,14 +39,14 @@ def random_projection(dimensions: int, n_points: int, seed: int) -> np.ndarray:
 
     Returns
     -------
-    ndarray
-        float32, (reduced_dimensions, dimensions); the identity where nothing would be saved.
+    ndarray or None
+        float32, (reduced_dimensions, dimensions); None where no dimension would be saved.
     """
     from sklearn.random_projection import SparseRandomProjection  # not to check a config: 1 s
 
     reduced = projected_dimensions(n_points)
     if reduced >= dimensions:
-        return np.eye(dimensions, dtype=np.float32)
+        return None
     projection = SparseRandomProjection(reduced, random_state=seed)
     projection.fit(np.zeros((1, dimensions), np.float32))
     return projection.components_.toarray().astype(np.float32)

@@ -23,9 +23,11 @@ def bilinear(maps: np.ndarray, grid: Grid) -> np.ndarray:
     Returns
     -------
     ndarray
-        (…, *grid), dtype of `maps`. Equals `torch.nn.functional.interpolate(…, mode="bilinear",
-        align_corners=False)` to rounding.
+        (…, *grid), dtype of `maps`; `maps` itself if it has that grid. Equals
+        `torch.nn.functional.interpolate(…, mode="bilinear", align_corners=False)` to rounding.
     """
+    if maps.shape[-2:] == grid:
+        return maps
     top, bottom, below = _linear_taps(maps.shape[-2], grid[0], maps.dtype)
     left, right, beside = _linear_taps(maps.shape[-1], grid[1], maps.dtype)
     wide = maps[..., left] * (1 - beside)

@@ -10,7 +10,7 @@ from defectbench.scorers.coreset import (
     projected_dimensions,
     random_projection,
 )
-from defectbench.scorers.layers import Layer, take_images
+from defectbench.scorers.layers import Layer
 from defectbench.scorers.matrices import matrix_blocks
 from defectbench.scorers.patches import Patches
 
@@ -21,7 +21,8 @@ class PatchMemory:
     Parameters
     ----------
     layers
-        Feature maps of all images.
+        Feature maps of all images. If their patches are few enough, they stay in memory for the
+        selections to come.
     parts
         Rows of the images that each selection is made from; together every row once.
     share, seed
@@ -37,9 +38,11 @@ class PatchMemory:
         self, layers: list[Layer], parts: Sequence[np.ndarray], share: float, seed: int
     ) -> None:
         self._parts, self._share, self._seed = parts, share, seed
-        self.rows, self._numbers = interleaved([self._select(layers, part) for part in parts])
+        self._patches = Patches(layers, neighbourhood=True)
+        self._patches.keep()
+        self.rows, self._numbers = interleaved([self._select(part) for part in parts])
 
-    def without(self, layers: list[Layer], images: np.ndarray) -> np.ndarray:
+    def without(self, images: np.ndarray) -> np.ndarray:
         """The memory of all images but some: float32, (n_kept, channels), in the same order.
 
         What was selected from a part that loses no image stays as it is; from what is left of
@@ -51,24 +54,22 @@ class PatchMemory:
             if len(left) == len(part):
                 selections.append(self.rows[self._numbers == number])
             elif len(left):
-                selections.append(self._select(layers, left))
+                selections.append(self._select(left))
         return interleaved(selections)[0]
 
-    def _select(self, layers: list[Layer], images: np.ndarray) -> np.ndarray:
-        if len(images) < len(layers[0]):  # arrays of all images would be copied
-            layers = take_images(layers, images)
-        return select_patches(layers, self._share, self._seed)
+    def _select(self, images: np.ndarray) -> np.ndarray:
+        return select_patches(self._patches.of_images(images), self._share, self._seed)
 
 
-def select_patches(layers: Sequence[Layer], share: float, seed: int) -> np.ndarray:
+def select_patches(patches: Patches, share: float, seed: int) -> np.ndarray:
     """Patches that a greedy k-centre selection on a random projection keeps.
 
     Parameters
     ----------
-    layers
-        Feature maps of the images.
+    patches
+        Of the images.
     share
-        Of their patches that is kept; one of them at least.
+        Of the patches that is kept; one of them at least.
     seed
         Of the projection and the first kept patch.
 
@@ -77,22 +78,29 @@ def select_patches(layers: Sequence[Layer], share: float, seed: int) -> np.ndarr
     ndarray
         float32, (n_kept, channels), in order of selection.
     """
-    patches = Patches(layers, neighbourhood=True)
     n_patches, channels = patches.shape
     if share == 1:
         return patches[:]
-    projection = random_projection(channels, n_patches, seed)
-    reduced = np.empty((n_patches, len(projection)), np.float32)
-    for rows, block in matrix_blocks(patches):
-        np.matmul(block, projection.T, out=reduced[rows])
+    reduced = projected(patches, seed)
     start = int(np.random.default_rng(seed).integers(n_patches))
     chosen = greedy_k_centres(reduced, number_kept(n_patches, share), start)
-    del reduced  # the kept patches are made again: both would be in memory together
+    del reduced  # the kept patches are read again: both would be in memory together
     kept = np.empty((len(chosen), channels), np.float32)
     for rows, block in matrix_blocks(patches):
         here = np.flatnonzero((chosen >= rows.start) & (chosen < rows.stop))
         kept[here] = block[chosen[here] - rows.start]
     return kept
+
+
+def projected(patches: Patches, seed: int) -> np.ndarray:
+    """Patches on a random projection, or as they are where that saves nothing: float32."""
+    n_patches, channels = patches.shape
+    projection = random_projection(channels, n_patches, seed)
+    dimensions = channels if projection is None else len(projection)
+    reduced = np.empty((n_patches, dimensions), np.float32)
+    for rows, block in matrix_blocks(patches):
+        reduced[rows] = block if projection is None else block @ projection.T
+    return reduced
 
 
 def number_kept(n_patches: int, share: float) -> int:

@@ -77,9 +77,8 @@ class PatchSubspace(Scorer):
             yield from super().held_out(X, folds, maps=maps)
             return
         layers, fold = map_list(X), copy.copy(self)
-        reduced = Reduced(
-            Patches(layers), self._spectrum, lambda images: Patches(take_images(layers, images))
-        )
+        patches = Patches(layers)
+        reduced = Reduced(patches, self._spectrum, patches.of_images)
         for members in folds:
             left = reduced.without(members)
             kept = left.vectors[:, : left.kept(float(self.variance))]

@@ -19,7 +19,7 @@ from defectbench.scorers.layers import (
     reading_bytes,
 )
 from defectbench.scorers.patch_memory import PatchMemory, number_kept, selection_bytes
-from defectbench.scorers.patches import patches_shape, patching_bytes
+from defectbench.scorers.patches import kept_bytes, patches_shape, patching_bytes
 from defectbench.scorers.sizes import REMEDY
 
 ROWS = 2048
@@ -126,14 +126,14 @@ class Patchcore(Scorer):
             kept += n_images  # one of each fold at least
         selection = selection_bytes((most or n_images) * n_patches // n_images, channels, kept)
         memories = 4 * 5 * kept * channels  # two, and one centred and transposed to search in
-        blocks = patching_bytes(shapes) + reading_bytes(shapes)
+        blocks = patching_bytes(shapes) + reading_bytes(shapes) + kept_bytes((n_patches, channels))
         return max(selection, 4 * ROWS * kept) + memories + blocks
 
     def held_out(self, X: Features, folds: Sequence[np.ndarray], *, maps: bool) -> Iterator[Judged]:
         """By the selections from other images; see `Scorer.held_out`."""
-        layers, fold = map_list(X), copy.copy(self)
+        fold = copy.copy(self)
         for members in folds:
-            fold.memory_ = self._kept.without(layers, members)
+            fold.memory_ = self._kept.without(members)
             yield from judge_rows(fold, X, members, maps=maps)
 
     def distances(self, X: Features) -> np.ndarray:

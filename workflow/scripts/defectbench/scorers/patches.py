@@ -1,19 +1,25 @@
 """Patches of all images as one matrix, made block by block."""
 
+import copy
 from collections.abc import Sequence
 from math import prod
+from typing import Self
 
 import numpy as np
 
 from defectbench.memory import BLOCK_BYTES
 from defectbench.scorers.grids import finest_grid, patch_features
-from defectbench.scorers.layers import Layer, read_images
+from defectbench.scorers.layers import Layer, read_images, take_images
+from defectbench.scorers.matrices import matrix_blocks
+
+KEPT_BYTES = 1 << 30
+"""Of patches that are made once for all folds; more of them are made again for each."""
 
 
 class Patches:
     """Patches as rows, image by image; made by `grids.patch_features` when a slice is read.
 
-    A `Layer` of vectors, (n_images × positions, channels), but for `take`.
+    A `Layer` of vectors, (n_images × positions, channels), but for `take`; see `of_images`.
 
     Parameters
     ----------
@@ -30,6 +36,8 @@ class Patches:
         self._layers, self._neighbourhood = layers, neighbourhood
         self._positions = prod(finest_grid(layers))
         self.shape = patches_shape([layer.shape for layer in layers])
+        self._images = np.arange(len(layers[0]))
+        self._made: np.ndarray | None = None
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -38,10 +46,38 @@ class Patches:
         """Consecutive patches: float32, (n_patches, channels)."""
         start, stop, _ = rows.indices(len(self))
         first = start // self._positions
-        parts = read_images(self._layers, slice(first, -(-stop // self._positions)))
-        patches = patch_features(parts, neighbourhood=self._neighbourhood)
+        patches = self._of(slice(first, -(-stop // self._positions)))
         offset = first * self._positions
         return patches.reshape(-1, self.shape[1])[start - offset : stop - offset]
+
+    def _of(self, images: slice) -> np.ndarray:
+        """Patches of consecutive images: float32, (n_images, …, channels)."""
+        if self._made is not None:
+            return self._made[self._images[images]]
+        return patch_features(read_images(self._layers, images), neighbourhood=self._neighbourhood)
+
+    def keep(self) -> None:
+        """Make all patches now, if they are at most `KEPT_BYTES`: they are read several times."""
+        if kept_bytes(self.shape):
+            made = np.empty(self.shape, np.float32)
+            for rows, block in matrix_blocks(self):
+                made[rows] = block
+            self._made = made.reshape(len(self._images), -1, self.shape[1])
+
+    def of_images(self, images: np.ndarray) -> Self:
+        """Patches of some images, by row numbers; nothing is read or copied yet."""
+        part = copy.copy(self)
+        part.shape = (len(images) * self._positions, self.shape[1])
+        part._images = self._images[images]
+        if self._made is None:
+            part._layers = take_images(self._layers, images)
+        return part
+
+
+def kept_bytes(shape: tuple[int, int]) -> int:
+    """Memory for patches that are kept, of so many rows and channels; 0 if they are not."""
+    needed = 4 * prod(shape)
+    return needed if needed <= KEPT_BYTES else 0
 
 
 def patches_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, int]:
