@@ -262,9 +262,9 @@ def report(
         f"{RATE:.0%} false positives are asked for. *Expected* is what the rule promises for "
         "so many images, *obtained* the rate on new images, in percent, mean over the sets of "
         "training images and its standard error. *Pixel threshold*: share of new good images whose "
-        "map reaches it anywhere. *Tolerance kept*: sets in a hundred whose rate is at most the one "
-        "asked for by the rule `tolerance`; 95 are promised, and the rate of so few new images "
-        "scatters."
+        "map reaches it anywhere. *Tolerance kept*: sets in a hundred whose rate is at most the "
+        "one asked for by the rule `tolerance`; 95 are promised, and the rate of so few new "
+        "images scatters."
     ]
     for source, rows in rates.items():
         parts += [f"## {source}", table(rows, HEADER)]
