@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from defectbench.evaluation.promises import FEW, FOLDS, Asked, fewest, promise
+from defectbench.evaluation.promises import EACH, FEW, FOLDS, MANY, Asked, fewest, promise
 
 ALONE = [""] * 100
 RNG_SCORES = np.random.default_rng(1).normal(size=300)
@@ -99,8 +99,14 @@ def test_the_tolerance_of_groups_looks_at_each_ones_largest_score():
 def test_scores_on_another_scale_make_an_estimate(rule: str):
     found = promise(RNG_SCORES, [""] * 300, Asked(0.05, rule, FOLDS))
     assert found["estimate"] == FOLDS
-    assert found["at_most"]
     assert found["threshold"] == of(300, rule=rule)["threshold"]
+
+
+@pytest.mark.parametrize(("folds", "at_most"), [(EACH, False), (MANY, True), (FOLDS, False)])
+def test_the_rate_is_at_most_the_expected_one_where_many_are_held_out_at_a_time(
+    folds: str, at_most: bool
+):
+    assert promise(RNG_SCORES, [""] * 300, Asked(0.05, folds=folds))["at_most"] == at_most
 
 
 @pytest.mark.parametrize(("images", "rule"), [(20, "average"), (59, "average"), (93, "tolerance")])

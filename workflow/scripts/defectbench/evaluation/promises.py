@@ -125,7 +125,7 @@ def promise(scores: np.ndarray, groups: Sequence[str] | np.ndarray, asked: Asked
         asked=asked.rate,
         folds=asked.folds,
         estimate=FOLDS if asked.folds == FOLDS else FEW if most < 0 else "",
-        at_most=asked.folds != EACH or count < len(numbers),
+        at_most=asked.folds == MANY or count < len(numbers),
         images=len(numbers),
         groups=count,
         next=fewest(floor(most) + 1, asked.rate, asked.rule),
