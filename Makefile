@@ -5,7 +5,7 @@ ENV := .venv/bin/python
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo run plan check compare score test test-runs test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-patchcore bench-engine bench-groups bench-scale bench-folds bench-memory bench-detector bench-studies docs lint
+.PHONY: help demo run plan check compare score test test-runs test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-patchcore bench-engine bench-groups bench-scale bench-folds bench-promises bench-memory bench-detector bench-studies docs lint
 .DEFAULT_GOAL := help
 
 # settings of the user's own, merged over config.yaml
@@ -114,6 +114,11 @@ bench-scale: $(ENV) ## time and memory of scoring against the number of images, 
 bench-folds: $(ENV) ## time held-out folds against refits and against extraction
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=workflow/scripts:tests/bench \
 		python tests/bench/folds.py $(BENCH)
+
+bench-promises: $(ENV) ## simulate which rates thresholds keep on new images, some hours: BENCH="--draws 60 --seconds 15"
+	@snakemake --quiet all -- results/elpv_family/polycrystalline/features.h5
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=workflow/scripts:tests/bench \
+		python tests/bench/promises.py results/elpv_family/polycrystalline $(BENCH)
 
 bench-detector: DETECTOR ?= results/elpv/monocrystalline/fre_lite0/efficientnet_lite0/detector.onnx
 bench-detector: $(ENV) ## time an exported detector against PyTorch, image by image: DETECTOR=results/…

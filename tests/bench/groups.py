@@ -11,15 +11,15 @@ import numpy as np
 from tabulate import tabulate
 from tiles import tile_features
 
-from defectbench.evaluation.held_out import folds, held_out
+from defectbench.evaluation.held_out import folds, held_out, number_of_folds
 from defectbench.evaluation.held_out_check import check_held_out
-from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
+from defectbench.evaluation.promises import Asked, promise
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.pca_fre import PcaFre
 from defectbench.scorers.pca_kde import PcaKde
 from defectbench.storage import write_text
 
-N_FOLDS, RATE, NEW_TILES = 5, 0.05, 500
+RATE, NEW_TILES = 0.05, 500
 SCORERS: dict[str, Callable[[], Scorer]] = {"DFKDE": PcaKde, "FRE": PcaFre}
 
 # independent images; each spread is hard for one of the two signs
@@ -38,12 +38,13 @@ SPREADS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
 
 
 def shuffled_or_grouped(scorer: Scorer, X: np.ndarray, groups: Sequence[str]) -> np.ndarray:
-    return held_out(scorer, X, folds(groups, N_FOLDS, 42))
+    return held_out(scorer, X, folds(groups, number_of_folds("auto", scorer, groups), 42))
 
 
 def warned(scorer: Scorer, X: np.ndarray, scores: np.ndarray) -> bool:
-    split = folds([""] * len(X), N_FOLDS, 42)
-    return bool(check_held_out(scorer, X, [""] * len(X), scores, split, 42)["warnings"])
+    alone = [""] * len(X)
+    split = folds(alone, number_of_folds("auto", scorer, alone), 42)
+    return bool(check_held_out(scorer, X, alone, scores, split, 42)["warnings"])
 
 
 def tile_rows(repeats: int) -> Iterator[list[str]]:
@@ -59,11 +60,11 @@ def tile_rows(repeats: int) -> Iterator[list[str]]:
                 new_scores = scorer.anomaly_score(new)
                 shuffled = shuffled_or_grouped(scorer, X, [""] * len(X))
                 warnings += warned(scorer, X, shuffled)
-                for key, scores in (
-                    ("shuffled", shuffled),
-                    ("groups", shuffled_or_grouped(scorer, X, groups)),
+                for key, scores, names in (
+                    ("shuffled", shuffled, [""] * len(X)),
+                    ("groups", shuffled_or_grouped(scorer, X, groups), groups),
                 ):
-                    threshold = threshold_at_false_positive_rate(scores, RATE)
+                    threshold = promise(scores, names, Asked(RATE))["threshold"]
                     rates[key].append(float((new_scores >= threshold).mean()))
             yield [
                 f"{tiles} × {exposures}",

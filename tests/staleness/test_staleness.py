@@ -277,6 +277,10 @@ CASES: dict[str, tuple[Edit, set[str]]] = {
         configured(lambda c: c.update(threshold={"false_positive_rate": 0.2})),
         {"metrics", "pixel_metrics", "table", "page"},
     ),
+    "rule": (
+        configured(lambda c: c.update(threshold={"rule": "tolerance"})),
+        {"metrics", "pixel_metrics", "table", "page"},
+    ),
     "folds": (configured(lambda c: c.update(threshold={"folds": 3})), FROM_SCORES),
     "operating points": (
         configured(lambda c: c.update(operating_points=[0.3])),

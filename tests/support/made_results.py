@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from specifications import specification
 
+from defectbench.evaluation.promises import Asked, promise
 from defectbench.images.index import IndexRow
 from defectbench.records import write_held_out, write_scores, write_specified
 from defectbench.storage import write_json
@@ -41,6 +42,9 @@ def run_script(name: str, folder: Path, **given: Mapping[str, Any]) -> None:
         raise AssertionError(log.read_text()) from error
 
 
+PROMISE = promise(np.arange(209.0), [""] * 209, Asked(0.05)) | {"threshold": 1234.5678}
+
+
 def made_metrics(category: str, method: str, auroc: float | None, **other: Any) -> dict[str, Any]:
     """Metrics of a detector on a category that differ from others in AUROC and what is given."""
     figures = {"image_auroc": auroc, "aupr": 0.5, "trivial_f1": 0.66}
@@ -68,6 +72,7 @@ def made_metrics(category: str, method: str, auroc: float | None, **other: Any) 
         "intervals": intervals,
         "reasons": {"image_auroc": "no good test image"} if auroc is None else {},
         "thresholds": {"oracle": 1.5, "honest": 1234.5678},
+        "promise": PROMISE,
         "held_out_images": 209,
         "cautions": [],
         "flags": [],
@@ -92,7 +97,9 @@ def write_cell(
     write_scores(folder / "scores.tsv", rows, scores)
     count = len(held_out)
     train = [IndexRow(f"{k}.png", "train", 0, "good", "", 8, 8, "L", "") for k in range(count)]
-    write_held_out(folder / "held_out_scores.tsv", train, [np.arange(count)], held_out)
+    write_held_out(
+        folder / "held_out_scores.tsv", train, [np.array([k]) for k in range(count)], held_out
+    )
     made = specification(versions={"numpy": np.__version__})
     write_specified(folder / "model.h5", {}, made)
     write_json(folder / "held_out_check.json", {"warnings": []})
@@ -104,7 +111,7 @@ def write_cell(
         folder,
         input=dict(zip(("model", "scores", "held_out"), (folder / f for f in files), strict=True)),
         output={"metrics": folder / "metrics.json", "replicates": folder / "replicates.h5"},
-        params={"seed": 42, "false_positive_rate": 0.05, "code": CODE},
+        params={"seed": 42, "false_positive_rate": 0.05, "rule": "average", "code": CODE},
         wildcards={
             "dataset": dataset,
             "category": category,

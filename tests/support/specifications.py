@@ -16,7 +16,6 @@ def specification(**settings: Any) -> Specification:
         precision="fp32",
         storage="fp32",
         analysis="exact",
-        most_folds=None,
         device="CPU",
         weights_sha256="",
         groups="",

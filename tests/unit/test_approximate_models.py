@@ -10,10 +10,10 @@ import pytest
 from made_results import made_metrics
 from specifications import specification
 
-from defectbench.evaluation.cautions import INEXACT, fewer_folds
+from defectbench.evaluation.cautions import INEXACT
+from defectbench.evaluation.held_out import how_held_out
 from defectbench.images.index import IndexRow
 from defectbench.records import (
-    HeldOutScores,
     read_metrics,
     write_held_out,
     write_scores,
@@ -36,13 +36,15 @@ def metrics(folder: Path, method: str = "fre", **settings: Any) -> dict:
     files = {name: str(folder / name) for name in ("model", "scores", "held_out")}
     write_specified(files["model"], {}, specification(**settings))
     write_scores(files["scores"], rows, drawn)
-    write_held_out(files["held_out"], rows, [np.arange(100)], drawn)
+    write_held_out(files["held_out"], rows, np.arange(100)[:, None], drawn)
     job = SimpleNamespace(
         input=SimpleNamespace(**files),
         output=SimpleNamespace(
             metrics=str(folder / "metrics.json"), replicates=str(folder / "replicates.h5")
         ),
-        params=SimpleNamespace(seed=42, false_positive_rate=0.05, code={"code": "0"}),
+        params=SimpleNamespace(
+            seed=42, false_positive_rate=0.05, rule="average", code={"code": "0"}
+        ),
         wildcards=names,
         log=[str(folder / "job.log")],
     )
@@ -78,32 +80,31 @@ def test_the_report_names_the_categories_and_the_detector(tmp_path: Path):
     assert cautions(entries) == {text: ["plate", "ring"]}
 
 
-@pytest.mark.parametrize("asked", [6, 20, "each", "auto"])
-def test_a_detector_that_takes_fewer_folds_than_are_asked_for_says_so(
-    asked: int | str, tmp_path: Path
-):
-    found = metrics(tmp_path, "tied_autoencoder@43", folds=asked, most_folds=5)
-    assert found["cautions"] == [
-        "the honest threshold of tied_autoencoder resnet18 rests on 5 folds, and `threshold: "
-        f"{{folds: {asked}}}` asks for more: this detector is trained anew for every fold, and "
-        "takes no more"
-    ]
+def fold_of_each(n_folds: int) -> np.ndarray:
+    return np.arange(100) % n_folds
 
 
 @pytest.mark.parametrize(
-    ("asked", "most", "groups"),
+    ("scorer", "n_folds", "found"),
     [
-        (5, 5, [""] * 100),
-        (3, 5, [""] * 100),
-        (20, None, [""] * 100),
-        ("each", 5, ["a", "b", "c", "d", "e"] * 20),
+        ("pca_fre", 100, "each"),
+        ("pca_fre", 20, "many"),
+        ("pca_fre", 19, "folds"),
+        ("patchcore", 10, "many"),
+        ("patchcore", 9, "folds"),
+        ("tied_autoencoder", 5, "folds"),
     ],
 )
-def test_of_folds_as_asked_for_or_as_there_can_be_nothing_is_said(
-    asked: int | str, most: int | None, groups: list[str]
+def test_how_scores_were_held_out_follows_from_the_number_of_folds(
+    scorer: str, n_folds: int, found: str
 ):
-    held_out = HeldOutScores([], np.array(groups), np.array([]), np.array([]))
-    assert fewer_folds(asked, most, held_out, "any") == []
+    assert how_held_out(scorer, fold_of_each(n_folds), [""] * 100) == found
+
+
+def test_one_group_at_a_time_is_each_by_itself_however_few_there_are():
+    groups = [f"part {number % 4}" for number in range(100)]
+    assert how_held_out("tied_autoencoder", fold_of_each(4), groups) == "each"
+    assert how_held_out("pca_fre", fold_of_each(5), ["one part"] * 100) == "folds"
 
 
 @pytest.mark.parametrize("name", ["autoencoder", "tied_autoencoder"])

@@ -2,6 +2,7 @@
 
 import copy
 import shutil
+from math import inf, nan
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,9 @@ def test_one_pass_yields_every_layer_asked_for(config: dict):
         (("methods", "a", "backbones"), [], "methods.a.backbones"),
         (("methods", "a", "trimmed"), 0.6, "methods.a.trimmed: 0.6 is greater than .* 0.5"),
         (("methods", "a", "trimmed"), 0, "methods.a.trimmed: 0 is less than or equal to"),
+        (("threshold",), {"false_positive_rate": nan}, "threshold.*nan is not of type 'number'"),
+        (("threshold",), {"false_positive_rate": "nan"}, "threshold.*nan is not of type 'number'"),
+        (("operating_points",), [0.05, -inf], "operating_points.1: -inf is not of type 'number'"),
         (("datasets", "parts", "studies"), "yes", "datasets.parts.studies: 'yes' is not of type"),
     ],
 )

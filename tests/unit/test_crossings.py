@@ -12,7 +12,7 @@ from defectbench.studies.frozen import across, fitted_rows, judging_rows
 from defectbench.studies.results import Settings
 from defectbench.studies.trial import Category
 
-SETTINGS = Settings(0.05, 5, 42)
+SETTINGS = Settings(0.05, "average", 5, 42)
 DEEP = {"scorer": "pca_fre", "layer": "deep", "pool": 2, "preprocessing": "p", "backbones": ["x"]}
 FLAT = DEEP | {"layer": "flat"}
 MODULES = {"category": "cells", "groups": ["module1", "module2"]}

@@ -5,22 +5,33 @@ import pytest
 
 from defectbench.deployment.card import licence_notes, score_unit, threshold_table
 from defectbench.deployment.graphs import GRAPHS
+from defectbench.evaluation.promises import Asked, promise
+from defectbench.records import HeldOutScores
 
 
-def test_thresholds_keep_their_rate_and_only_rates_that_the_images_carry_are_listed():
-    held_out = np.random.default_rng(42).normal(size=150)
-    table = threshold_table(held_out, 0.05, 1.8)
-    assert [row["false_positive_rate"] for row in table] == [0.2, 0.1, 0.05, 0.02, 0.01]
-    for row in table:
-        assert (held_out >= row["threshold"]).mean() <= row["false_positive_rate"]
-    needed = {row["false_positive_rate"]: row["images_for_95_percent"] for row in table}
-    assert (needed[0.05], needed[0.01]) == (59, 299)
+def held_out(count: int) -> HeldOutScores:
+    scores = np.random.default_rng(42).normal(size=count)
+    return HeldOutScores([], np.full(count, ""), np.arange(count), scores)
 
 
-def test_the_asked_rate_is_listed_also_where_few_images_carry_it():
-    table = threshold_table([1.0, 2.0, 3.0], 0.05, 3.5)
-    assert [row["false_positive_rate"] for row in table] == [0.05]
-    assert table[0]["threshold"] == 3.5  # of the benchmark, which is not set a second time
+def table(count: int) -> list[dict]:
+    own = held_out(count)
+    return threshold_table(own, promise(own.scores, own.groups, Asked(0.05)))
+
+
+def test_thresholds_are_listed_for_the_rates_that_the_images_support():
+    rows = table(150)
+    assert [row["false_positive_rate"] for row in rows] == [0.2, 0.1, 0.05, 0.02, 0.01]
+    for row in rows:
+        assert (held_out(150).scores >= row["value"]).mean() <= row["false_positive_rate"]
+        assert row["expected_rate"] <= row["false_positive_rate"]
+        assert row["rate_range"][0] < row["expected_rate"] < row["rate_range"][1]
+        assert row["estimate"] == ""
+
+
+def test_the_asked_rate_is_listed_also_where_few_images_make_it_an_estimate():
+    (row,) = table(3)
+    assert (row["false_positive_rate"], row["estimate"]) == (0.05, "few")
 
 
 @pytest.mark.parametrize("scorer", GRAPHS)

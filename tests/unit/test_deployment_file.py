@@ -205,7 +205,7 @@ def test_a_probe_of_another_size_is_refused(made: dict, tmp_path: Path):
 @pytest.mark.parametrize(
     "metadata",
     [
-        {"format": 2},
+        {"format": 3},
         {"side": 10**9},
         {"side": "24"},
         {"preprocessing": {"interpolation": "nearest", "size": SIDE}},
@@ -225,6 +225,15 @@ def test_a_probe_of_another_size_is_refused(made: dict, tmp_path: Path):
 )
 def test_metadata_out_of_range_are_refused(made: dict, tmp_path: Path, metadata: dict):
     refusal(changed(made, tmp_path / "d.onnx", **metadata))
+
+
+def test_a_detector_of_the_first_format_is_read(made: dict, tmp_path: Path):
+    value = made["metadata"]["threshold"]["value"]
+    rows = [{"false_positive_rate": 0.05, "threshold": value, "images_for_95_percent": 59}]
+    threshold = {"value": value, "false_positive_rate": 0.05}
+    path = changed(made, tmp_path / "d.onnx", format=1, threshold=threshold, thresholds=rows)
+    found = Detector(path, 1).threshold_at(0.05)
+    assert (found["value"], found["rate_range"]) == (value, [0.05, 0.05])
 
 
 def test_metadata_that_are_no_json_are_refused(made: dict, tmp_path: Path):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, norm
+from scipy.stats import betabinom, binomtest, norm
 from sklearn.metrics import (
     average_precision_score,
     balanced_accuracy_score,
@@ -14,7 +14,7 @@ from sklearn.metrics import (
 from defectbench.evaluation import bootstrap
 from defectbench.evaluation import image_metrics as of_images
 from defectbench.evaluation.bootstrap import bootstrap_replicates
-from defectbench.evaluation.cautions import binomial_p_value, cautions, flags, reasons
+from defectbench.evaluation.cautions import beta_binomial, cautions, flags, reasons
 from defectbench.evaluation.image_figures import defect_metrics
 from defectbench.evaluation.image_metrics import (
     Confusion,
@@ -35,13 +35,13 @@ from defectbench.evaluation.intervals import (
     monotone_interval,
     ranking_intervals,
 )
+from defectbench.evaluation.promises import Asked, Promise, promise
 from defectbench.evaluation.rates import effective_size, rate_interval
 from defectbench.evaluation.thresholds import (
-    images_to_vouch_for,
     oracle_threshold,
     threshold_at_false_positive_rate,
 )
-from defectbench.records import HeldOutScores, Scores
+from defectbench.records import Scores
 
 LABELS = np.array([0, 0, 1, 1])
 
@@ -117,8 +117,9 @@ def test_a_missing_class_leaves_metrics_undefined(labels: list[int]):
     assert worst_ranked(labels, scores) == []
 
 
-def test_without_held_out_images_there_is_no_honest_threshold():
+def test_without_an_image_there_is_no_threshold():
     assert threshold_at_false_positive_rate(np.array([]), 0.05) is None
+    assert promise(np.array([]), [], Asked(0.05))["threshold"] is None
     labels = np.repeat([0, 1], 10)
     metrics = image_metrics(labels, np.arange(20.0), {"honest": None})
     assert metrics["honest_f1"] is metrics["honest_true_positives"] is None
@@ -138,6 +139,16 @@ def test_threshold_lets_at_most_the_rate_pass(rate: float, called: int):
     held_out = np.arange(10.0)
     threshold = threshold_at_false_positive_rate(held_out, rate)
     assert (held_out >= threshold).sum() == called
+
+
+@pytest.mark.parametrize(
+    ("rate", "images", "called"), [(0.29, 100, 29), (0.145, 200, 29), (0.072, 375, 27)]
+)
+def test_a_share_that_binary_numbers_miss_by_a_hair_is_a_whole_number_of_images(
+    rate: float, images: int, called: int
+):
+    given = np.arange(float(images))
+    assert (given >= threshold_at_false_positive_rate(given, rate)).sum() == called
 
 
 def test_ties_at_the_threshold_are_not_called_defective():
@@ -369,38 +380,42 @@ def test_a_difference_covers_the_ellipse_of_both_errors(correlation: float):
     assert found == pytest.approx(expected, abs=1e-5)  # the sampling's
 
 
-@pytest.mark.parametrize(("rate", "needed"), [(0.05, 59), (0.01, 299), (0.001, 2995), (0, None)])
-def test_a_rate_needs_enough_held_out_images(rate: float, needed: int | None):
-    assert images_to_vouch_for(rate) == needed
-
-
 def scored(labels: np.ndarray, scores: np.ndarray | None = None, groups: object = "") -> Scores:
     """Scores of test images, by default of no groups."""
     scores = labels.astype(float) if scores is None else scores
     return Scores([], labels, labels, np.broadcast_to(groups, len(labels)), scores)
 
 
-def held_out(groups: np.ndarray) -> HeldOutScores:
-    """Scores of held-out images of these groups."""
-    return HeldOutScores([], groups, groups, np.zeros(len(groups)))
+def promised(groups: np.ndarray | int) -> Promise:
+    """What a threshold of 1 lets expect: no score of held-out images reaches it."""
+    groups = np.full(groups, "") if isinstance(groups, int) else groups
+    return promise(np.zeros(len(groups)), groups, Asked(0.05)) | {"threshold": 1.0}
 
 
 def test_small_samples_are_cautioned_against():
     few = scored(np.repeat([0, 1], [9, 10]))
-    found = cautions(few, held_out(np.full(58, "")), asked=0.05)
-    assert found.keys() == {"few_good", "few_held_out"}
+    found = cautions(few, promised(18))
+    assert found.keys() == {"few_good", "estimate"}
     assert found["few_good"] == "only 9 good test images: too few to conclude from"
-    assert "rests on 58 held-out" in found["few_held_out"]
-    assert "59" in found["few_held_out"]
+    assert found["estimate"] == (
+        "the honest threshold is an estimate: 18 held-out defect-free images do not support a "
+        "false-positive rate of 5 %, which takes 19; just above their largest score it is 5.3 % on "
+        "average"
+    )
     enough = scored(np.repeat([0, 1], 10))
-    assert cautions(enough, held_out(np.full(59, "")), asked=0.05) == {}
+    assert cautions(enough, promised(19)) == {}
 
 
 def test_images_of_one_group_count_as_one_in_cautions():
     test = scored(np.repeat([0, 1], 30), groups=np.repeat(np.arange(12).astype(str), 5))
-    found = cautions(test, held_out(np.repeat(np.arange(20).astype(str), 6)), asked=0.05)
+    found = cautions(test, promised(np.repeat(np.arange(18).astype(str), 6)))
     assert found["few_good"] == "only 6 groups of good images: too few to conclude from"
-    assert "20 held-out defect-free groups of images" in found["few_held_out"]
+    assert "18 held-out defect-free groups of images" in found["estimate"]
+
+
+def test_a_rate_of_0_is_an_estimate_whatever_the_number_of_images():
+    found = cautions(scored(np.repeat([0, 1], 10)), promise(np.zeros(500), [""] * 500, Asked(0)))
+    assert "no number of images supports a false-positive rate of 0" in found["estimate"]
 
 
 def test_figures_of_few_images_are_given_a_reason():
@@ -414,30 +429,39 @@ def test_figures_of_few_images_are_given_a_reason():
 
 @pytest.mark.parametrize(
     ("good", "called", "flag"),
-    [(60, 0, []), (60, 5, []), (60, 11, ["above"]), (60, 60, ["above"]), (300, 0, ["below"])],
+    [(60, 0, []), (60, 5, []), (60, 7, []), (60, 12, ["above"]), (60, 60, ["above"])],
 )
-def test_a_rate_other_than_asked_for_is_flagged(good: int, called: int, flag: list[str]):
+def test_a_rate_other_than_the_threshold_lets_expect_is_flagged(
+    good: int, called: int, flag: list[str]
+):
     labels = np.repeat([0, 1], [good, 60])
     test = scored(labels, (np.arange(good + 60) < called).astype(float))
     better = {"honest_f1": 0.7, "trivial_f1": 0.6}
-    train = held_out(np.full(59, ""))
-    assert flags(test, train, 1.0, 0.05, better, {}) == flag
-    assert flags(test, train, None, 0.05, better, {}) == []
+    # 2 of 59 held-out scores lie above it: between 1.1 and 11.7 % of new images may do so, too
+    expected = promised(59) | {"above": 2.0, "expected": 0.05}
+    assert flags(test, expected, better, {}) == flag
+    assert flags(test, expected | {"threshold": None}, better, {}) == []
+
+
+def test_a_threshold_stricter_than_it_lets_expect_is_flagged():
+    labels = np.repeat([0, 1], [300, 60])
+    better = {"honest_f1": 0.7, "trivial_f1": 0.6}
+    expected = promised(300) | {"above": 14.0, "expected": 0.05}
+    assert flags(scored(labels, labels * 0.5), expected, better, {}) == ["below"]
 
 
 def test_a_detector_that_beats_no_trivial_answer_is_flagged_unless_the_figure_is_not_printed():
-    test, train = scored(np.repeat([0, 1], 9)), held_out(np.full(9, ""))
+    test, expected = scored(np.repeat([0, 1], 9)), promised(9)
     beaten = {"honest_f1": 0.6, "trivial_f1": 0.6}
-    few = ["few_held_out", "few_good", "few_defective"]
-    assert flags(test, train, 1.0, 0.05, beaten, {}) == ["useless", *few]
-    assert flags(test, train, 1.0, 0.05, beaten, {"honest_f1": "too few"}) == few
+    few = ["estimate", "few_good", "few_defective"]
+    assert flags(test, expected, beaten, {}) == ["useless", *few]
+    assert flags(test, expected, beaten, {"honest_f1": "too few"}) == few
 
 
-@pytest.mark.parametrize(
-    ("hits", "of", "rate"), [(0, 60, 0.05), (7, 60, 0.05), (3, 6, 0.5), (0, 9, 0.0)]
-)
-def test_the_p_value_of_a_rate_is_that_of_the_exact_binomial_test(hits, of, rate):
-    assert binomial_p_value(hits, of, rate) == pytest.approx(binomtest(hits, of, rate).pvalue)
+@pytest.mark.parametrize(("of", "a", "b"), [(1, 1, 9), (60, 3, 57), (500, 1.4, 8.6)])
+def test_the_number_of_images_called_defective_is_beta_binomial(of: int, a: float, b: float):
+    expected = betabinom.pmf(np.arange(of + 1), of, a, b)
+    assert beta_binomial(of, a, b) == pytest.approx(expected, abs=1e-12)
 
 
 def test_metrics_carry_the_name_of_their_threshold():

@@ -11,7 +11,7 @@ from specifications import specification
 
 from defectbench.images.index import IndexRow, write_index
 from defectbench.images.resizing import to_square
-from defectbench.records import write_metrics, write_scores, write_specified
+from defectbench.records import write_held_out, write_metrics, write_scores, write_specified
 from defectbench.storage import read_json
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
@@ -62,6 +62,7 @@ class Cell:
             "index": "index.tsv",
             "maps": "maps.h5",
             "scores": "scores.tsv",
+            "held_out": "held_out_scores.tsv",
             "metrics": "metrics.json",
             "pixel_metrics": "pixel_metrics.json",
         }
@@ -70,6 +71,8 @@ class Cell:
         made = specification(preprocessing=self.preprocessing)
         write_specified(inputs["maps"], self.maps, made)
         write_scores(inputs["scores"], self.rows, np.array([5.0, 0.5, 0.0, 0.0]))
+        good = [IndexRow(f"{number:02}", "train", 0, "good") for number in range(40)]
+        write_held_out(inputs["held_out"], good, np.arange(40)[:, None], np.zeros(40))
         write_metrics(inputs["metrics"], {"thresholds": {"honest": 1.0}, "specification": made})
         job = SimpleNamespace(
             input=SimpleNamespace(category=str(self.folder), **inputs),
@@ -77,6 +80,7 @@ class Cell:
             params=SimpleNamespace(
                 seed=42,
                 false_positive_rate=0.05,
+                rule="average",
                 resolution=self.resolution,
                 every_image=True,
                 code={"code": "0"},

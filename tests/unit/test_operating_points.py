@@ -1,5 +1,7 @@
 """Thresholds set without labels, what they do, what they cost, and which detector to take."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -34,7 +36,7 @@ def held_out(scores: np.ndarray, groups: object = "") -> HeldOutScores:
 
 def point_at(test: Scores, train: HeldOutScores, rate: float) -> dict:
     """The operating point of one asked rate."""
-    return operating_points(test, train, [rate])[0]
+    return operating_points(test, train, [rate], "each")[0]
 
 
 TRAIN = held_out(np.random.default_rng(4).normal(0, 1, 100))
@@ -49,7 +51,7 @@ def sample() -> Scores:
 
 
 def test_a_point_keeps_the_asked_rate_on_the_held_out_images_and_reports_the_one_obtained(sample):
-    for point in operating_points(sample, TRAIN, [0.1, 0.01, 0.05]):
+    for point in operating_points(sample, TRAIN, [0.1, 0.01, 0.05], "each"):
         assert (TRAIN.scores >= point["threshold"]).mean() <= point["asked"]
         confusion = confusion_at(sample.labels, sample.scores, point["threshold"])
         assert point["false_alarms"] == confusion.false_positives
@@ -57,12 +59,14 @@ def test_a_point_keeps_the_asked_rate_on_the_held_out_images_and_reports_the_one
         assert point["found_rate"] == pytest.approx(confusion.true_positives / 40)
         assert point["escape_rate"] == pytest.approx(1 - point["found_rate"])
         assert point["found_rate_interval"] == rate_interval(point["found_rate"], 40)
-    assert [p["asked"] for p in operating_points(sample, TRAIN, [0.1, 0.01, 0.1])] == [0.01, 0.1]
+    points = operating_points(sample, TRAIN, [0.1, 0.01, 0.1], "each")
+    rules = ["average", "tolerance"]
+    assert [(p["asked"], p["rule"]) for p in points] == [*product([0.01, 0.1], rules)]
 
 
-def test_a_rate_incompatible_with_the_asked_one_says_on_which_side_it_lies(sample):
+def test_a_rate_incompatible_with_the_expected_one_says_on_which_side_it_lies(sample):
     trains = [held_out(TRAIN.scores + shift) for shift in (3, 0, -3)]
-    sides = [point_at(sample, train, 0.2)["against_asked"] for train in trains]
+    sides = [point_at(sample, train, 0.2)["against_promise"] for train in trains]
     assert sides == ["below", None, "above"]
 
 
@@ -70,9 +74,8 @@ def test_images_of_a_group_count_as_one(sample):
     groups = np.repeat([f"part {k}" for k in range(20)], 5)
     point = point_at(sample._replace(groups=groups), held_out(TRAIN.scores, groups), 0.05)
     alone = point_at(sample, TRAIN, 0.05)
-    assert (point["held_out"], alone["held_out"], point["needed"]) == (20, 100, 59)
-    assert point["threshold"] == alone["threshold"]
-    assert point["false_alarm_rate"] == alone["false_alarm_rate"]
+    assert (point["groups"], alone["groups"], point["images"]) == (20, 100, 100)
+    assert point["threshold"] > alone["threshold"]
     assert independent_images(np.array(["a", "a", "", ""])) == 3
 
 
@@ -97,8 +100,8 @@ def test_a_class_without_images_has_no_rate(label: int):
 def test_without_held_out_images_there_is_no_threshold(sample):
     nothing = held_out(np.empty(0))
     point = point_at(sample, nothing, 0.05)
-    assert point["threshold"] is point["found"] is point["against_asked"] is None
-    assert point["held_out"] == 0
+    assert point["threshold"] is point["found"] is point["against_promise"] is None
+    assert point["images"] == 0
     assert cost_point(sample, nothing, COSTS) is None
 
 

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_results import RATES, made_metrics, write_cell, write_cost, write_images, write_page
+from made_results import (
+    PROMISE,
+    RATES,
+    made_metrics,
+    write_cell,
+    write_cost,
+    write_images,
+    write_page,
+)
 from PIL import Image
 from specifications import specification
 
@@ -14,6 +22,7 @@ from defectbench.evaluation.averages import paired_differences, tidy_results
 from defectbench.evaluation.cells import CellResults
 from defectbench.evaluation.decision import decide, point_table
 from defectbench.evaluation.pixel_metrics import pixel_metrics
+from defectbench.evaluation.promises import Asked, promise
 from defectbench.images.index import IndexRow, write_index
 from defectbench.records import HeldOutScores, Scores
 from defectbench.reports import page, pictures
@@ -24,7 +33,7 @@ from defectbench.reports.decision_text import (
     reason,
     short_names,
 )
-from defectbench.reports.flags import flag_texts, point_flags, warnings
+from defectbench.reports.flags import flag_texts, point_flags, promised, warnings
 from defectbench.reports.page import heat_table
 from defectbench.reports.published import NOTHING_PUBLISHED
 from defectbench.storage import read_json, write_arrays, write_json
@@ -73,6 +82,7 @@ def result(
         backbone="net",
         images={"train": 100, "test_good": good, "test_defective": defective},
         thresholds={"oracle": 0.5, "honest": 1.0},
+        promise=PROMISE | {"threshold": 1.0},
     )
     noise = np.random.default_rng([ord(letter) for letter in method]).normal(0, 0.02, 500)
     return CellResults(
@@ -84,7 +94,7 @@ def result(
             np.full(len(labels), ""),
             scores,
         ),
-        held_out=HeldOutScores([], np.full(100, ""), np.zeros(100, int), held_out()),
+        held_out=HeldOutScores([], np.full(100, ""), np.arange(100), held_out()),
         cost={"extract_ms_per_image": 1.0, "score_cpu_ms_per_image": milliseconds},
         maps=None,
         replicates={"image_auroc": auroc + noise},
@@ -196,28 +206,46 @@ def test_the_markdown_starts_with_the_answer_and_has_a_row_per_category():
 
 
 def test_an_operating_point_says_how_many_images_its_promise_needs():
-    point = {"asked": 0.01, "held_out": 100, "needed": 299, "against_asked": "above"}
-    assert point_flags(point) == [
-        "100 independent training images cannot vouch for 1 %; 299 could",
-        "more false alarms than asked",
+    few = promise(np.arange(40.0), [""] * 40, Asked(0.01))
+    assert point_flags(few | {"against_promise": "above"}) == [
+        "40 held-out defect-free images do not support a false-positive rate of 1 %, which takes "
+        "99; just above their largest score it is 2.4 % on average",
+        "more false alarms than expected",
     ]
-    enough = point | {"held_out": 300, "against_asked": None}
-    assert point_flags(enough) == []
+    enough = promise(np.arange(100.0), [""] * 100, Asked(0.01))
+    assert point_flags(enough | {"against_promise": None}) == []
+
+
+@pytest.mark.parametrize(
+    ("images", "groups", "rule", "text"),
+    [
+        (59, 59, "average", "5 % on average (1.1–12 %)"),
+        (118, 59, "average", "at most 5 % on average (1.1–12 %)"),
+        (59, 59, "tolerance", "at most 5 %, in 95 of 100 cases"),
+        (9, 9, "average", "an estimate: 10 % (0.28–34 %)"),
+        (0, 0, "average", "–"),
+    ],
+)
+def test_a_threshold_says_what_it_lets_expect(images: int, groups: int, rule: str, text: str):
+    names = [f"part {k % groups}" for k in range(images)]
+    assert promised(promise(np.arange(float(images)), names, Asked(0.05, rule))) == text
 
 
 def test_every_flag_of_a_cell_has_words():
-    point = {"asked": 0.05, "held_out": 9, "needed": 59, "against_asked": "above"}
-    flags = ["above", "useless", "few_held_out", "few_good", "few_defective"]
-    cell = {"flags": flags, "honest": point | {"false_alarm_rate": 0.125}}
+    point = promise(np.arange(9.0), [""] * 9, Asked(0.05)) | {"against_promise": "above"}
+    flags = ["above", "useless", "estimate", "few_good", "few_defective"]
+    cell = {"flags": flags, "honest": point | {"false_alarm_rate": 0.425}}
     assert flag_texts(cell) == [
-        "more false alarms than asked (5 % asked, 12.5 % seen)",
+        "more false alarms than expected (0.28–34 % expected, 42.5 % seen)",
         "no better than calling every part defective",
-        "9 independent training images cannot vouch for 5 %; 59 could",
+        "the threshold is an estimate: 9 held-out defect-free images do not support a "
+        "false-positive rate of 5 %, which takes 19; just above their largest score it is 10 % on "
+        "average",
         "fewer than 10 independent good and defective test images",
     ]
-    cell = {"flags": ["below"], "honest": cell["honest"] | {"against_asked": None}}
+    cell = {"flags": ["below"], "honest": cell["honest"] | {"against_promise": None}}
     assert flag_texts(cell) == [
-        "fewer false alarms than asked: the threshold is stricter than needed with another seed"
+        "fewer false alarms than expected: the threshold is stricter than needed with another seed"
     ]
 
 
@@ -230,7 +258,7 @@ def test_the_csv_has_every_operating_point_with_its_interval():
     costs = {"escape": 10, "false_alarm": 1, "defective_share": 0.1}
     decision = decision_of(result("a", "plate", SCORES, 0.95), costs=costs)
     table = point_table(decision)
-    assert list(table["kind"]) == ["honest", *["asked"] * len(RATES), "costs"]
+    assert list(table["kind"]) == ["honest", *["asked"] * 2 * len(RATES), "costs"]
     assert (table["found_rate_low"] <= table["found_rate"]).all()
     assert table["cost_per_1000"].notna().sum() == 1
 

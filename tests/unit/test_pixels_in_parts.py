@@ -20,6 +20,7 @@ from defectbench.evaluation.intervals import percentile_interval
 from defectbench.evaluation.pixel_intervals import LevelCurves, curve_levels
 from defectbench.evaluation.pixel_metrics import CURVE_RATES, LIMITS, pixel_metrics, pro_curve
 from defectbench.evaluation.pixel_ranks import RankedPixels, collect_pixels, rank_pixels
+from defectbench.evaluation.promises import Asked
 from defectbench.images.index import IndexRow
 from defectbench.images.masks import read_mask
 from defectbench.scorers.grids import bilinear
@@ -277,11 +278,11 @@ def test_median_and_threshold_are_numpys_whatever_the_blocks(
         rng = np.random.default_rng(seed)
         shape = (n_images, *rng.integers(1, 20, 2))
         maps = rng.integers(0, levels, shape).astype(np.float32)
-        scale = map_geometry.map_scale(maps, 0.05)
+        scale = map_geometry.map_scale(maps, np.full(n_images, ""), Asked(0.05))
         assert scale.typical == float(np.median(maps))
-        maxima = maps.reshape(n_images, -1).max(axis=1)
-        expected = np.nextafter(np.quantile(maxima, 0.95, method="inverted_cdf"), np.inf)
-        assert scale.threshold == float(expected)
+        maxima = np.sort(maps.reshape(n_images, -1).max(axis=1).astype(np.float64))[::-1]
+        above = max(0, int(0.05 * (n_images + 1) + 1e-9) - 1)
+        assert scale.threshold == np.nextafter(maxima[above], np.inf)
 
 
 def test_the_median_of_ordered_maps_is_found_too(monkeypatch: pytest.MonkeyPatch):

@@ -15,7 +15,7 @@ from defectbench.studies.levels import Judged
 from defectbench.studies.perturbed_features import Perturbation, perturbed_features
 from defectbench.studies.results import Settings
 
-SETTINGS = Settings(0.05, 5, 42)
+SETTINGS = Settings(0.05, "average", 5, 42)
 VARIED = {"perturbation": "brightness", "level": -20}
 LABELS = np.repeat([0, 1], [40, 20])
 PLATE = Judged(LABELS, np.full(60, ""), "plate")

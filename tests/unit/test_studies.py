@@ -20,7 +20,7 @@ from defectbench.studies.training_set import (
 )
 from defectbench.studies.trial import Category, trial
 
-SETTINGS = Settings(0.05, 5, 42)
+SETTINGS = Settings(0.05, "average", 5, 42)
 ALONE = np.full(30, "")
 
 

@@ -30,6 +30,7 @@ def result(*levels: dict[str, Any], detector: str = "a net") -> dict[str, Any]:
         "detector": detector,
         "levels": list(levels),
         "false_positive_rate": 0.05,
+        "rule": "average",
         "settings": {"trimmed": 0.1},
     }
 

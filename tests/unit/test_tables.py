@@ -280,7 +280,7 @@ def test_flags_stand_at_the_name_and_at_the_figure():
         "0.700 (0.600–0.800) ✗",
         "0.700 (0.600–0.800)",
     ]
-    assert "asked for (dfkde resnet18 on bottle)." in text
+    assert "let expect (dfkde resnet18 on bottle)." in text
 
 
 def test_cautions_name_their_categories_once():
@@ -328,7 +328,8 @@ def test_honest_oracle_and_trivial_figures_cannot_be_mistaken():
     measured, published = tables(text, "F1 at the oracle threshold")
     assert [row[1] for row in measured[1:]] == ["0.900", "0.900", "0.900"]
     assert [row[1] for row in published[1:]] == ["–", "0.942 (-0.042)", "–"]
-    assert "at most 5.0% of them" in text
+    assert "for a false-positive rate of 5.0% on new images by the rule *average*" in text
+    assert "4.76 % on average (2.3–8 %); 9 of 209 images above it, one more with 10 more" in text
     assert column(text, "False-positive rate") == ["0.050", "0.050", "0.050"]
 
 

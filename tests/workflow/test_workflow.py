@@ -90,7 +90,7 @@ def test_every_training_image_is_held_out_once(finished: Path):
     folder = finished / "results" / "parts" / "plate" / "fre_small" / "efficientnet_lite0"
     rows = read_tsv(folder / "held_out_scores.tsv")
     assert sorted(row["path"] for row in rows) == [f"train/good/{i:03}.png" for i in range(16)]
-    assert {row["fold"] for row in rows} == set("01234")
+    assert len({row["fold"] for row in rows}) == 16  # each by itself
     fitted = json.loads((folder / "metrics.json").read_text())["thresholds"]["honest"]
     assert sum(float(row["anomaly_score"]) >= fitted for row in rows) <= 0.05 * 16
 

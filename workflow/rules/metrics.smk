@@ -26,6 +26,7 @@ rule metrics:
     params:
         seed=config["seed"],
         false_positive_rate=config["threshold"]["false_positive_rate"],
+        rule=config["threshold"]["rule"],
         code=stage_digest("metrics"),
     script:
         "../scripts/metrics.py"

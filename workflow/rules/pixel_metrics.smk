@@ -1,6 +1,6 @@
 """Stage pixel metrics: how well the anomaly maps of one detector mark the defects of a category.
 
-in:  index.tsv, the masks it lists, scores.tsv (for the groups), maps.h5
+in:  index.tsv, the masks it lists, scores.tsv and held_out_scores.tsv (for the groups), maps.h5
 out: results/{dataset}/{category}/{method}/{backbone}/pixel_metrics.json
 """
 
@@ -10,6 +10,7 @@ rule pixel_metrics:
         index=rules.index.output.index,
         category=rules.source.output.category,
         scores=rules.scores.output.scores,
+        held_out=rules.scores.output.held_out,
         maps=rules.scores.output.maps,
     output:
         metrics="results/{dataset}/{category}/{method}/{backbone}/pixel_metrics.json",
@@ -26,6 +27,7 @@ rule pixel_metrics:
     params:
         seed=config["seed"],
         false_positive_rate=config["threshold"]["false_positive_rate"],
+        rule=config["threshold"]["rule"],
         resolution=lookup("methods/{method}/resolution", within=config, default="original"),
         code=stage_digest("pixel_metrics"),
     script:

@@ -102,9 +102,11 @@ def print_summary(summary: dict[str, Any], table: Path) -> None:
         return
     world = summary["same_world"]
     above, (low, high) = world["above"], world["above"]["interval"]
+    least, most = above["rate_range"]
     print(
         f"above the threshold {summary['threshold']:.6g}: {above['share']:.1%} (95 % interval "
         f"{low:.1%} to {high:.1%}); of good parts {above['rate']:.1%} were asked for"
+        + (f", {least:.1%} to {most:.1%} are to be expected" if least < most else "")
     )
     test = world["scores"]
     print(

@@ -46,7 +46,7 @@ with (
     with create_maps(output.maps, specification) as maps:
         found = fit_and_score(scorer, X_train, X_test, groups, *settings, maps)
 
-    fitted = specification | {"analysis": scorer.analysis_, "most_folds": scorer.most_folds}
+    fitted = specification | {"analysis": scorer.analysis_}
     records.write_specified(output.model, scorer.to_arrays(), fitted)
     records.write_scores(output.scores, test, found.scores)
     kept = [train[row] for row in found.left]

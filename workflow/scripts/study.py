@@ -22,7 +22,7 @@ with (
     block, settings = effective_settings(
         wildcards.study,
         params.study,
-        Settings(params.false_positive_rate, params.folds, params.seed, params.trimmed),
+        Settings.of_params(params, params.trimmed),
     )
     scorer = scorer_class(params.scorer)(**params.parameters)
     levels = training_set_levels(

@@ -15,7 +15,7 @@ with job_log(snakemake.log[0]), contextlib.ExitStack() as opened:
     home, made = opened.enter_context(
         open_category(given.index, given.features, *arrays, params.groups, wildcards.category)
     )
-    settings = Settings(params.false_positive_rate, params.folds, params.seed, params.trimmed)
+    settings = Settings.of_params(params, params.trimmed)
     scorer = scorer_class(params.scorer)(**params.parameters)
     others = iter(zip(given.other_indices, given.other_features, strict=True))
     levels = []

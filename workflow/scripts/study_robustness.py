@@ -17,7 +17,7 @@ with job_log(snakemake.log[0]):
     given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     index = read_index(given.index)
     test = [row for row in index if row.split == "test"]
-    settings = Settings(params.false_positive_rate, params.folds, params.seed)
+    settings = Settings.of_params(params)
     files = zip(given.models, given.scores, given.metrics, strict=True)
     detectors = {
         name: read_detector(method, *own, params.code["code"])

@@ -48,8 +48,6 @@ class Specification(TypedDict):
     groups, folds
         The dataset's key ``groups`` as far as it is applied after the index, and the config's
         ``threshold: {folds}``.
-    most_folds
-        Folds at most that the scorer takes, None for any number; not of maps.
     images_sha256, dataset_sha256
         Digests of the images, and of images, names, splits and labels.
     versions
@@ -67,7 +65,6 @@ class Specification(TypedDict):
     precision: str
     storage: str
     analysis: NotRequired[str]
-    most_folds: NotRequired[int | None]
     device: str
     weights_sha256: str
     groups: str | dict[str, str]
@@ -148,6 +145,14 @@ class HeldOutScores(NamedTuple):
     folds: np.ndarray
     scores: np.ndarray
 
+    def by_path(self) -> "HeldOutScores":
+        """The same in the order of the paths, in which held-out maps are stored."""
+        order = np.argsort(np.array(self.paths), kind="stable")
+        return HeldOutScores(
+            [self.paths[row] for row in order],
+            *(column[order] for column in (self.groups, self.folds, self.scores)),
+        )
+
 
 def write_scores(path: str | Path, rows: Sequence[IndexRow], scores: np.ndarray) -> None:
     """Store the scores of test images, all digits of them."""
@@ -220,6 +225,8 @@ class Metrics(TypedDict):
         How many held-out scores there are.
     thresholds
         ``oracle`` and ``honest``; None where there is none.
+    promise
+        What the honest one lets expect of new images: an `evaluation.promises.Promise`.
     metrics, intervals
         By name: the figure, None where it is not defined, and the ends of its 95 % interval.
     reasons
@@ -245,6 +252,7 @@ class Metrics(TypedDict):
     images: dict[str, int]
     held_out_images: int
     thresholds: dict[str, float | None]
+    promise: dict[str, Any]
     metrics: dict[str, float | int | None]
     intervals: dict[str, tuple[float, float]]
     reasons: dict[str, str]

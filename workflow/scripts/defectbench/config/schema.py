@@ -4,6 +4,7 @@ import contextlib
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,18 @@ MOST_LISTED = 40
 DEFAULT_ASPECT = "squash"  # images.resizing says it too, and imports Pillow: planning does without
 
 
+def _is_number(checker: jsonschema.TypeChecker, value: Any) -> bool:
+    """Not .nan, which lies within all bounds, nor .inf."""
+    plain = jsonschema.Draft202012Validator.TYPE_CHECKER
+    return plain.is_type(value, "number") and isfinite(value)
+
+
+_FiniteNumbers = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number),
+)
+
+
 def check_schema(config: dict[str, Any]) -> None:
     """Refuse what the schema forbids: unknown keys, missing ones, wrong types; fill in defaults.
 
@@ -42,7 +55,7 @@ def check_schema(config: dict[str, Any]) -> None:
     """
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's takes a tenth of the time
     schema = yaml.load(SCHEMA.read_text(encoding="utf-8"), loader)
-    validator = jsonschema.Draft202012Validator(schema)
+    validator = _FiniteNumbers(schema)
     _read_strings(config, validator)
     problems = [
         f"{'.'.join(map(str, error.absolute_path)) or 'top level'}: {_in_words(error)}"

@@ -1,6 +1,6 @@
 """What a detector's file says of itself: thresholds, units, probe, training images, licences."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from defectbench.deployment.detector_file import FORMAT, NAMES
 from defectbench.deployment.drift import image_statistics, training_ranges
 from defectbench.deployment.proof import score_tolerance
 from defectbench.evaluation.map_geometry import map_scale
-from defectbench.evaluation.thresholds import images_to_vouch_for, threshold_at_false_positive_rate
+from defectbench.evaluation.promises import Asked, Promise, most_above, promise
 from defectbench.provenance import FACTS
 from defectbench.records import HeldOutScores, Metrics, Scores, Specification
 from defectbench.storage import read_csv
@@ -78,8 +78,8 @@ def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dic
         That decode the training images, whose ranges are noted.
     """
     specification, scores = cell.specification, cell.held_out.scores
-    threshold, rate = cell.metrics["thresholds"]["honest"], cell.metrics["false_positive_rate"]
-    good = cell.maps.get("held_out")
+    promised, good = cell.metrics["promise"], cell.maps.get("held_out")
+    by_path, asked = cell.held_out.by_path(), asked_for(promised)
     train = [cell.images / path for path in cell.held_out.paths]
     images = decoded_images(train, specification, threads)
     statistics = [image_statistics(image.pixels, image.size) for image in images]
@@ -91,8 +91,8 @@ def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dic
         "side": network_side(specification["preprocessing"]),
         "graph_sha256": graph_sha256,
         "units": {"score": score_unit(specification["scorer"], len(specification["layers"]))},
-        "threshold": {"value": threshold, "false_positive_rate": rate},
-        "thresholds": threshold_table(scores, rate, threshold),
+        "threshold": expectation(promised),
+        "thresholds": threshold_table(cell.held_out, promised),
         "held_out_scores": sorted(scores.tolist()),
         "training_images": training_ranges(statistics),
         "probe": {
@@ -100,7 +100,7 @@ def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dic
             "score": float(cell.test.scores[probe]),
         },
         "tolerance": score_tolerance(scores),
-        "map_scale": None if good is None else map_scale(good, rate)._asdict(),
+        "map_scale": None if good is None else map_scale(good, by_path.groups, asked)._asdict(),
     }
 
 
@@ -109,36 +109,54 @@ def network_side(preprocessing: Mapping[str, Any]) -> int:
     return preprocessing.get("crop", preprocessing["size"])
 
 
-def threshold_table(
-    held_out: Sequence[float], asked: float, threshold: float
-) -> list[dict[str, float]]:
-    """Thresholds for the asked false-positive rate and for the usual ones that the data can carry.
+def asked_for(promised: Promise) -> Asked:
+    """What a threshold was set for."""
+    return Asked(promised["asked"], promised["rule"], promised["folds"])
+
+
+def threshold_table(held_out: HeldOutScores, promised: Promise) -> list[dict[str, Any]]:
+    """Thresholds for the asked false-positive rate and for usual ones that the images support.
 
     Parameters
     ----------
     held_out
         Scores of held-out good images.
-    asked, threshold
-        The rate that the benchmark was asked for, and its honest threshold.
+    promised
+        The honest threshold, and what it lets expect.
 
     Returns
     -------
     list of dict
-        By falling ``false_positive_rate``: ``threshold``, and ``images_for_95_percent``, the
-        held-out good images with which the rate holds with 95 % confidence, ln 0.05 / ln(1 - rate).
+        From `expectation`, by falling ``false_positive_rate``.
     """
-    scores = np.asarray(held_out)
-    carried = [rate for rate in RATES if rate * len(scores) >= 1]
-    thresholds = {rate: threshold_at_false_positive_rate(scores, rate) for rate in carried}
-    thresholds[asked] = threshold
-    return [
-        {
-            "false_positive_rate": rate,
-            "threshold": value,
-            "images_for_95_percent": images_to_vouch_for(rate),
-        }
-        for rate, value in sorted(thresholds.items(), reverse=True)
-    ]
+    found = {promised["asked"]: promised}
+    for rate in set(RATES) - found.keys():
+        if most_above(promised["groups"], rate, promised["rule"]) >= 0:
+            asked = asked_for(promised)._replace(rate=rate)
+            found[rate] = promise(held_out.scores, held_out.groups, asked)
+    return [expectation(found[rate]) for rate in sorted(found, reverse=True)]
+
+
+def expectation(promised: Promise) -> dict[str, Any]:
+    """A threshold and what it lets expect, for people who have nothing but the detector.
+
+    Returns
+    -------
+    dict
+        ``value``; ``false_positive_rate`` that was asked for; ``rule`` that set it for that rate;
+        ``estimate``: why the rule does not hold, empty if it does; ``expected_rate`` of new good
+        images, on average, or ``at_most``, and ``rate_range`` of this one threshold in 95 of 100
+        cases;
+        ``images``, ``groups``: held-out good images, and how many of them are independent.
+    """
+    names = {
+        "value": "threshold",
+        "false_positive_rate": "asked",
+        "expected_rate": "expected",
+        "rate_range": "range",
+    }
+    same = ("rule", "estimate", "at_most", "images", "groups")
+    return {new: promised[old] for new, old in (names | dict(zip(same, same, strict=True))).items()}
 
 
 def score_unit(scorer: str, n_layers: int) -> str:

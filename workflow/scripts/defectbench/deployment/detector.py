@@ -154,8 +154,8 @@ class Detector:
         scores, defective, *maps = self._session.run(None, {"images": images})
         return Scored(scores, defective, maps[0] if maps else None)
 
-    def threshold_at(self, rate: float | None) -> tuple[float, float]:
-        """Threshold for a false-positive rate, and that rate; None for those of the export.
+    def threshold_at(self, rate: float | None) -> dict[str, Any]:
+        """Threshold for a false-positive rate, from `card.expectation`; None for the export's.
 
         Raises
         ------
@@ -163,13 +163,12 @@ class Detector:
             If the detector's table does not have the rate.
         """
         if rate is None:
-            rate = self.metadata["threshold"]["false_positive_rate"]
-        rows = self.metadata["thresholds"]
-        table = {row["false_positive_rate"]: row["threshold"] for row in rows}
+            return self.metadata["threshold"]
+        table = {row["false_positive_rate"]: row for row in self.metadata["thresholds"]}
         if rate not in table:
             known = ", ".join(f"{known:g}" for known in table)
             raise InputError(f"--rate {rate:g}: the detector knows {known}")
-        return table[rate], rate
+        return table[rate]
 
     def _check_ends(self) -> None:
         """Refuse a model whose inputs and outputs are not a detector's."""

@@ -10,7 +10,10 @@ from defectbench.deployment.model_check import check_model
 from defectbench.errors import InputError
 from defectbench.images.resizing import ASPECTS, SQUASH
 
-FORMAT = 1
+FORMAT = 2
+FORMATS = (1, FORMAT)
+"""That are read: the first has no more of a threshold than its value and the rate asked for."""
+
 KEY = "defectbench"
 """Of the model's metadata entry that holds ours, as JSON."""
 
@@ -29,6 +32,7 @@ NAMES = ("dataset", "category", "method", "backbone")
 """Entries that say which detector it is."""
 
 NUMBER, TEXT, COUNT = "number", "text", "whole number"
+EXPECTATION = {"value": NUMBER, "false_positive_rate": NUMBER, "rate_range": [NUMBER]}
 SHAPE: dict[str, Any] = {
     "format": COUNT,
     **dict.fromkeys(NAMES, TEXT),
@@ -38,8 +42,8 @@ SHAPE: dict[str, Any] = {
     "layers": [],
     "graph_sha256": TEXT,
     "units": {},
-    "threshold": {"value": NUMBER, "false_positive_rate": NUMBER},
-    "thresholds": [{"threshold": NUMBER, "false_positive_rate": NUMBER}],
+    "threshold": EXPECTATION,
+    "thresholds": [EXPECTATION],
     "held_out_scores": [NUMBER],
     "training_images": {name: [NUMBER] for name in ("images", *ImageStatistics._fields)},
     "probe": {"png": TEXT, "score": NUMBER},
@@ -107,13 +111,25 @@ def _parse_metadata(text: str | None) -> dict[str, Any]:
         metadata = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"not a detector: its metadata are not JSON ({error})") from error
-    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
-        raise InputError(f"not a detector of format {FORMAT}, which is all this version reads")
+    if not isinstance(metadata, dict) or metadata.get("format") not in FORMATS:
+        known = " or ".join(map(str, FORMATS))
+        raise InputError(f"not a detector of format {known}, which is all this version reads")
+    if metadata["format"] == 1:
+        _bring_up_to_date(metadata)
     for name, shape in SHAPE.items():
         if name not in metadata or not _fits(metadata[name], shape):
             raise InputError(f"not a detector: its metadata entry {name!r} is missing or wrong")
     _check_ranges(metadata)
     return metadata
+
+
+def _bring_up_to_date(metadata: dict[str, Any]) -> None:
+    """Give thresholds of format 1, which know the rate asked for alone, the shape of today's."""
+    rows, threshold = metadata.get("thresholds"), metadata.get("threshold")
+    for row in [threshold, *(rows if isinstance(rows, list) else [])]:
+        if isinstance(row, dict) and "false_positive_rate" in row:
+            row["rate_range"] = [row["false_positive_rate"]] * 2
+            row.setdefault("value", row.get("threshold"))
 
 
 def _fits(value: Any, shape: Any) -> bool:
@@ -143,6 +159,7 @@ def _check_ranges(metadata: dict[str, Any]) -> None:
         and preprocessing.get("aspect", SQUASH) in ASPECTS
         and len(metadata["held_out_scores"]) > 0
         and all(len(ends) == 2 for ends in metadata["training_images"].values())
+        and all(len(row["rate_range"]) == 2 for row in metadata["thresholds"])
     )
     if not sound:
         raise InputError("not a detector: its metadata hold a value out of range")

@@ -72,7 +72,7 @@ def kolmogorov_smirnov(a: Sequence[float], b: Sequence[float]) -> tuple[float, f
 def same_world(
     scores: Sequence[float],
     defective: int,
-    rate: float,
+    expectation: Mapping[str, Any],
     statistics: Sequence[ImageStatistics],
     metadata: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -84,8 +84,8 @@ def same_world(
         Of the new images.
     defective
         How many of them were called so.
-    rate
-        Share of good images that the threshold was to call defective.
+    expectation
+        Of the threshold: ``false_positive_rate`` that was asked for, ``rate_range``.
     statistics
         Of the new images.
     metadata
@@ -95,7 +95,7 @@ def same_world(
     Returns
     -------
     dict
-        ``above``: count, share, interval and rate; ``scores``: statistic and p_value;
+        ``above``: count, share, interval, rate and rate_range; ``scores``: statistic and p_value;
         ``outside``: per figure, the count of images outside the training images' range;
         ``differences``: sentences, empty if nothing differs; ``advice``.
     """
@@ -108,10 +108,11 @@ def same_world(
         low, high = ranges[name]
         outside[name] = sum(not low <= value <= high for value in values)
     differences = []
-    if interval[0] > rate:
+    rate, (_, most) = expectation["false_positive_rate"], expectation["rate_range"]
+    if interval[0] > most:
         differences.append(
-            f"more images are above the threshold than the {rate:.1%} of good ones that were asked "
-            "for: defects, or another world"
+            f"more images are above the threshold than the {most:.1%} of good ones that are to be "
+            f"expected at most ({rate:.1%} asked): defects, or another world"
         )
     if p_value < SIGNIFICANT:
         differences.append("the scores are not distributed as those of held-out good images")
@@ -123,7 +124,13 @@ def same_world(
         if rate_interval(number / total, total)[0] > expected
     ]
     return {
-        "above": {"count": defective, "share": share, "interval": interval, "rate": rate},
+        "above": {
+            "count": defective,
+            "share": share,
+            "interval": interval,
+            "rate": rate,
+            "rate_range": expectation["rate_range"],
+        },
         "scores": {"statistic": distance, "p_value": p_value},
         "outside": outside,
         "differences": differences,

@@ -93,7 +93,8 @@ class FolderScoring:
         if options.overlays != "none" and detector.metadata["map_scale"] is None:
             scorer = detector.metadata["scorer"]
             raise InputError(f"{scorer} scores whole images: there is no map to draw")
-        self.threshold, self.rate = detector.threshold_at(options.rate)
+        self.expectation = detector.threshold_at(options.rate)
+        self.threshold = self.expectation["value"]
         self.detector, self.options = detector, options
         self.held_out = np.asarray(detector.metadata["held_out_scores"])
         self.scores: list[float] = []
@@ -146,7 +147,7 @@ class FolderScoring:
         }
         if self.scores:
             summary["same_world"] = same_world(
-                self.scores, defective, self.rate, self.statistics, metadata
+                self.scores, defective, self.expectation, self.statistics, metadata
             )
         self._write_summary(summary)
         return summary

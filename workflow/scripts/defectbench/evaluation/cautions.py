@@ -5,16 +5,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from defectbench.evaluation.bootstrap import independent_images
+from defectbench.evaluation.promises import FOLDS, Promise
 from defectbench.evaluation.rates import effective_size
-from defectbench.evaluation.thresholds import images_to_vouch_for
-from defectbench.records import HeldOutScores, Scores
+from defectbench.records import Scores
 
-FLAGS = ("above", "below", "useless", "few_held_out", "few_good", "few_defective")
+FLAGS = ("above", "below", "useless", "estimate", "few_good", "few_defective")
 """What can speak against a detector, in the order in which it is told.
 
-``above``, ``below``: the false-positive rate seen is incompatible with the one asked for;
-``useless``: F1 does not beat the answer "everything is defective"; ``few_held_out``: there are too
-few held-out images to vouch for the rate asked for; ``few_good``, ``few_defective``: too few test
+``above``, ``below``: the false-positive rate seen is incompatible with what the threshold lets
+expect; ``useless``: F1 does not beat the answer "everything is defective"; ``estimate``: the
+held-out images do not support the rate asked for; ``few_good``, ``few_defective``: too few test
 images to conclude from. `reports.flags` has the words for each."""
 
 FEWEST = 10
@@ -62,9 +62,7 @@ def reasons(
 
 def flags(
     test: Scores,
-    held_out: HeldOutScores,
-    threshold: float | None,
-    asked: float,
+    promised: Promise,
     metrics: Mapping[str, float | int | None],
     reasons: Mapping[str, str],
 ) -> list[str]:
@@ -72,12 +70,10 @@ def flags(
 
     Parameters
     ----------
-    test, held_out
+    test
         Scores of the detector on a category.
-    threshold
-        The honest one; None for none.
-    asked
-        The false-positive rate asked for.
+    promised
+        What the honest threshold lets expect.
     metrics
         From `image_metrics.image_metrics`.
     reasons
@@ -88,52 +84,56 @@ def flags(
     list of str
         Those of `FLAGS` that hold.
     """
-    found = {against_asked(test, threshold, asked), *cautions(test, held_out, asked)}
+    found = {against_promise(test, promised), *cautions(test, promised)}
     # a figure without a reason is defined
     if "honest_f1" not in reasons and metrics["honest_f1"] <= metrics["trivial_f1"]:
         found.add("useless")
     return [name for name in FLAGS if name in found]
 
 
-def against_asked(test: Scores, threshold: float | None, asked: float) -> str | None:
-    """Whether the rate seen on good test images is incompatible with the one asked for.
+def against_promise(test: Scores, promised: Promise) -> str | None:
+    """Whether the rate seen on good test images is incompatible with what a threshold lets expect.
 
     Parameters
     ----------
     test
         Scores of the test images.
-    threshold
-        Images that reach it are called defective; None for none.
-    asked
-        The false-positive rate asked for.
+    promised
+        The threshold, and the held-out images behind it: they leave its rate open within
+        ``range``, and a rate in there is as promised, even if it is not the one asked for.
 
     Returns
     -------
     str or None
-        ``above`` or ``below`` by an exact binomial test, two-sided, 5 %; images in groups count as
-        their `intervals.effective_size`.
+        ``above`` or ``below`` by an exact test, two-sided, 5 %, of the number of test images that
+        reach the threshold: beta-binomial, as the rate itself has a beta distribution. Images in
+        groups count as their `rates.effective_size`.
     """
     good = test.labels == 0
-    if threshold is None or not good.any():
+    if promised["threshold"] is None or not good.any():
         return None
-    called = test.scores[good] >= threshold
+    called = test.scores[good] >= promised["threshold"]
     rate, of = float(called.mean()), round(effective_size(called, test.groups[good]))
-    if binomial_p_value(round(rate * of), of, asked) >= SIGNIFICANCE:
+    probabilities = beta_binomial(of, promised["above"] + 1, promised["groups"] - promised["above"])
+    hits = round(rate * of)
+    # counts on both sides that are equally likely differ by rounding
+    p_value = probabilities[probabilities <= probabilities[hits] * (1 + 1e-7)].sum()
+    if p_value >= SIGNIFICANCE:
         return None
-    return "above" if rate > asked else "below"
+    return "above" if rate > promised["expected"] else "below"
 
 
-def cautions(test: Scores, held_out: HeldOutScores, asked: float) -> dict[str, str]:
+def cautions(test: Scores, promised: Promise) -> dict[str, str]:
     """What the number of images does not allow to conclude: a sentence by the name of its flag.
 
     Images of one group count as one: they know little more.
 
     Parameters
     ----------
-    test, held_out
-        Scores of a detector on a category; the honest threshold rests on the latter.
-    asked
-        The false-positive rate asked for.
+    test
+        Scores of a detector on a category.
+    promised
+        What the honest threshold lets expect.
     """
     found = {}
     for label, name in enumerate(CLASSES):
@@ -142,17 +142,29 @@ def cautions(test: Scores, held_out: HeldOutScores, asked: float) -> dict[str, s
             grouped = n_groups < len(own)
             few = f"only {n_groups} groups of {name} images" if grouped else _images(n_groups, name)
             found[f"few_{name}"] = f"{few}: too few to conclude from" if len(own) else few
-    needed, count = images_to_vouch_for(asked), independent_images(held_out.groups)
-    if needed is None:
-        found["few_held_out"] = "no number of images can vouch for a false-positive rate of 0"
-    elif count < needed:
-        kind = "images" if count == len(held_out.groups) else "groups of images"
-        found["few_held_out"] = (
-            f"the honest threshold rests on {count} held-out defect-free {kind}; a "
-            f"false-positive rate of at most {asked:.3g} holds with 95 % confidence only from "
-            f"{needed} on"
-        )
+    if promised["estimate"]:
+        found["estimate"] = f"the honest threshold is an estimate: {why_estimated(promised)}"
     return found
+
+
+def why_estimated(promised: Promise) -> str:
+    """Why held-out images do not support a threshold, and how many would; a clause."""
+    if promised["estimate"] == FOLDS:
+        return (
+            "the detectors of so few folds were fitted on too few images to score held-out ones as "
+            "this one scores new ones"
+        )
+    if not promised["images"]:
+        return "there is no held-out image"
+    kind = "images" if promised["groups"] == promised["images"] else "groups of images"
+    held_out = f"{promised['groups']} held-out defect-free {kind}"
+    if promised["next"] is None:
+        return "no number of images supports a false-positive rate of 0"
+    return (
+        f"{held_out} do not support a false-positive rate of {100 * promised['asked']:.3g} %, "
+        f"which takes {promised['next']}; just above their largest score it is "
+        f"{100 / (promised['groups'] + 1):.2g} % on average"
+    )
 
 
 def approximations(analysis: str, detector: str) -> list[str]:
@@ -168,40 +180,14 @@ def approximations(analysis: str, detector: str) -> list[str]:
     return [] if analysis == "exact" else [INEXACT[analysis].format(detector)]
 
 
-def fewer_folds(
-    asked: int | str, most: int | None, held_out: HeldOutScores, detector: str
-) -> list[str]:
-    """That a detector was held out in fewer folds than the config asks for: sentences.
-
-    Parameters
-    ----------
-    asked, most
-        ``folds`` and ``most_folds`` of its `records.Specification`.
-    held_out
-        Its held-out scores.
-    detector
-        Its name.
-    """
-    if most is None or independent_images(held_out.groups) <= most:
-        return []  # there cannot be more, whatever the detector
-    if isinstance(asked, int) and asked <= most:
-        return []
-    return [
-        f"the honest threshold of {detector} rests on {most} folds, and `threshold: {{folds: "
-        f"{asked}}}` asks for more: this detector is trained anew for every fold, and takes no more"
-    ]
-
-
-def binomial_p_value(hits: int, of: int, rate: float) -> float:
-    """Exact two-sided p-value: the probability of all counts no likelier than the one found."""
-    if rate in (0, 1):
-        return float(hits == rate * of)
-    k = np.arange(of + 1)
-    factorials = np.concatenate([[0.0], np.log(k[1:]).cumsum()])  # their logarithms
-    ways = factorials[of] - factorials - factorials[::-1]
-    probabilities = np.exp(ways + k * np.log(rate) + (of - k) * np.log1p(-rate))
-    # counts on both sides that are equally likely differ by rounding
-    return float(probabilities[probabilities <= probabilities[hits] * (1 + 1e-7)].sum())
+def beta_binomial(of: int, a: float, b: float) -> np.ndarray:
+    """Probabilities of 0 to `of` hits at a rate that has the distribution Beta(a, b)."""
+    hits = np.arange(of)
+    # each follows from the one before it
+    steps = (of - hits) / (hits + 1) * (hits + a) / (of - hits - 1 + b)
+    logarithms = np.concatenate([[0.0], np.log(steps).cumsum()])
+    probabilities = np.exp(logarithms - logarithms.max())
+    return probabilities / probabilities.sum()
 
 
 def _too_few(labels: np.ndarray, classes: tuple[int, ...]) -> str | None:

@@ -118,7 +118,8 @@ def decide(
     Returns
     -------
     dict
-        ``covers`` (the ``categories`` of the run, ``of`` how many), ``asked`` rate, ``costs``,
+        ``covers`` (the ``categories`` of the run, ``of`` how many), ``asked`` rate, ``rule`` of the
+        thresholds, ``costs``,
         ``overall`` (a choice, and what its thresholds do to all test images together),
         ``categories`` (a choice each, with its cell), ``detectors`` in the order of the average,
         ``cells`` with their operating points.
@@ -136,7 +137,8 @@ def decide(
     points = [entry["honest"] for entry in figures if entry["detector"] == taken]
     return {
         "covers": {"categories": covered, "of": len(categories)},
-        "asked": cells[0].metrics["false_positive_rate"],
+        "asked": cells[0].metrics["promise"]["asked"],
+        "rule": cells[0].metrics["promise"]["rule"],
         "costs": dict(costs) if costs else None,
         "overall": overall | {"shown": taken, **together(points)},
         "categories": [
@@ -151,7 +153,7 @@ def decide(
 def _cell_figures(
     cell: CellResults, rates: Sequence[float], costs: Mapping[str, float] | None
 ) -> dict[str, Any]:
-    asked, thresholds = cell.metrics["false_positive_rate"], cell.metrics["thresholds"]
+    promised, thresholds = cell.metrics["promise"], cell.metrics["thresholds"]
     metrics, reason = cell.metrics["metrics"], cell.metrics["reasons"].get("image_auroc")
     low, high = cell.metrics["intervals"].get("image_auroc", (None, None))
     return {
@@ -167,10 +169,10 @@ def _cell_figures(
         "balanced_accuracy": metrics["honest_balanced_accuracy"],
         "pixel": dict(cell.pixels.get("metrics", {})),
         "oracle_threshold": thresholds["oracle"],
-        "honest": operating_point(cell.test, cell.held_out, asked, thresholds["honest"]),
+        "honest": operating_point(cell.test, promised),
         "flags": list(cell.metrics["flags"]),
         "cautions": list(cell.metrics["cautions"]),
-        "points": operating_points(cell.test, cell.held_out, rates),
+        "points": operating_points(cell.test, cell.held_out, rates, promised["folds"]),
         "cost_point": cost_point(cell.test, cell.held_out, costs) if costs else None,
     }
 

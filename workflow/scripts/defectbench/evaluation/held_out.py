@@ -6,7 +6,9 @@ from typing import Literal
 import numpy as np
 
 from defectbench.errors import InputError
+from defectbench.evaluation.promises import EACH, FOLDS, MANY
 from defectbench.evaluation.spool import Spool
+from defectbench.scorers import scorer_class
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.layers import Features, number_of_images
 
@@ -42,6 +44,32 @@ def number_of_folds(asked: NumberOfFolds, scorer: Scorer, groups: Sequence[str])
     else:
         number = most if most <= FEW else MANY_FOLDS
     return min(number, scorer.most_folds or number)
+
+
+def how_held_out(scorer: str, fold_of_image: np.ndarray, groups: Sequence[str]) -> str:
+    """How alike held-out scores are to those of new images, by the number of folds.
+
+    A detector without a fifth of the images finds that fifth more anomalous than one of all images
+    finds new ones. How many folds do is simulated: reports/promises.md.
+
+    Parameters
+    ----------
+    scorer
+        Its name.
+    fold_of_image, groups
+        Fold and group of each image that was held out; '' is a group of its own.
+
+    Returns
+    -------
+    str
+        As in `promises.Asked`.
+    """
+    kind = scorer_class(scorer)
+    n_folds = len(np.unique(fold_of_image))
+    if n_folds == len(_members(groups)[0]) > 1:
+        return EACH
+    enough = FEW_FOLDS if kind.few_folds else MANY_FOLDS
+    return MANY if kind.most_folds is None and n_folds >= enough else FOLDS
 
 
 def folds(groups: Sequence[str], n_folds: int, seed: int) -> list[np.ndarray]:

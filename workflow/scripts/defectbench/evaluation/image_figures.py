@@ -13,13 +13,14 @@ from defectbench.evaluation.image_metrics import (
     worst_ranked,
 )
 from defectbench.evaluation.intervals import metric_intervals, ranking_intervals
+from defectbench.evaluation.promises import Asked, promise
 from defectbench.evaluation.rates import Interval, effective_size, rate_interval
-from defectbench.evaluation.thresholds import oracle_threshold, threshold_at_false_positive_rate
+from defectbench.evaluation.thresholds import oracle_threshold
 from defectbench.records import HeldOutScores, Scores
 
 
 def image_figures(
-    test: Scores, held_out: HeldOutScores, rate: float, seed: int, category: str
+    test: Scores, held_out: HeldOutScores, asked: Asked, seed: int, category: str
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """What ``metrics.json`` says beside names and specification.
 
@@ -27,8 +28,8 @@ def image_figures(
     ----------
     test, held_out
         Scores of the test images, and of training images by models without them.
-    rate
-        The false-positive rate that the honest threshold is asked to keep.
+    asked
+        What the honest threshold is to keep.
     seed, category
         What the resampling depends on.
 
@@ -40,11 +41,9 @@ def image_figures(
         From `bootstrap.bootstrap_replicates`.
     """
     labels, scores, groups = test.labels, test.scores, test.groups
-    thresholds = {
-        "oracle": oracle_threshold(labels, scores),
-        "honest": threshold_at_false_positive_rate(held_out.scores, rate),
-    }
-    honest = thresholds["honest"]
+    promised = promise(held_out.scores, held_out.groups, asked)
+    honest = promised["threshold"]
+    thresholds = {"oracle": oracle_threshold(labels, scores), "honest": honest}
     called = scores >= (np.inf if honest is None else honest)
     metrics = image_metrics(labels, scores, thresholds)
     replicates = bootstrap_replicates(labels, scores, groups, seed, category)
@@ -57,11 +56,12 @@ def image_figures(
         },
         "held_out_images": len(held_out.scores),
         "thresholds": thresholds,
+        "promise": promised,
         "metrics": metrics,
         "intervals": metric_intervals(metrics, replicates, labels, called, groups),
         "reasons": why,
-        "cautions": list(cautions(test, held_out, rate).values()),
-        "flags": flags(test, held_out, honest, rate, metrics, why),
+        "cautions": list(cautions(test, promised).values()),
+        "flags": flags(test, promised, metrics, why),
         "defects": defect_metrics(test, honest, seed, category),
         "worst": [
             {

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
+from defectbench.evaluation.promises import Asked, promise
 from defectbench.images.resizing import CROP, SQUASH, middle, square_side
 from defectbench.scorers.grids import bilinear
 
@@ -48,7 +48,7 @@ def map_blocks(maps: np.ndarray) -> Iterator[np.ndarray]:
         yield maps[start : start + step]
 
 
-def map_scale(held_out_maps: np.ndarray | None, rate: float) -> MapScale:
+def map_scale(held_out_maps: np.ndarray | None, groups: np.ndarray, asked: Asked) -> MapScale:
     """Scale of a detector, from its maps of good images.
 
     Parameters
@@ -56,29 +56,29 @@ def map_scale(held_out_maps: np.ndarray | None, rate: float) -> MapScale:
     held_out_maps
         Of defect-free images by models fitted without them, (n_images, rows, columns), in memory
         or as an HDF5 dataset; None of a detector that does not localize.
-    rate
-        Share of them that the pixel threshold may mark, 0 to 1.
+    groups
+        Of these images; '' is a group of its own.
+    asked
+        What the pixel threshold is to keep.
     """
     if held_out_maps is None:
         return MapScale(None, None)
-    return MapScale(median(held_out_maps), pixel_threshold(held_out_maps, rate))
+    return MapScale(median(held_out_maps), pixel_threshold(held_out_maps, groups, asked))
 
 
-def pixel_threshold(held_out_maps: np.ndarray, rate: float) -> float:
-    """Lowest level that no more than a share of the held-out good images reaches anywhere.
+def pixel_threshold(held_out_maps: np.ndarray, groups: np.ndarray, asked: Asked) -> float:
+    """Lowest level that good images reach nowhere, but for the share of them that is asked for.
 
     Defined on images, not on pixels: a good part with one glowing spot is a false alarm, however
     few its pixels are. Interpolation adds no higher value, so that maps of any resolution do.
 
     Parameters
     ----------
-    held_out_maps
-        As for `map_scale`.
-    rate
-        The share, 0 to 1, for the mark ``map >= threshold``.
+    held_out_maps, groups, asked
+        As for `map_scale`; of the mark ``map >= threshold``.
     """
     maxima = [block.max(axis=(1, 2)) for block in map_blocks(held_out_maps)]
-    return threshold_at_false_positive_rate(np.concatenate(maxima), rate)
+    return promise(np.concatenate(maxima).astype(np.float64), groups, asked)["threshold"]
 
 
 def median(maps: np.ndarray) -> float:

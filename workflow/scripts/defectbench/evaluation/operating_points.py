@@ -5,54 +5,51 @@ from typing import Any
 
 import numpy as np
 
-from defectbench.evaluation.bootstrap import independent_images
-from defectbench.evaluation.cautions import against_asked
+from defectbench.evaluation.cautions import against_promise
 from defectbench.evaluation.image_metrics import confusion_at
+from defectbench.evaluation.promises import RULES, Asked, Promise, promise
 from defectbench.evaluation.rates import effective_size, rate_interval
-from defectbench.evaluation.thresholds import images_to_vouch_for, threshold_at_false_positive_rate
 from defectbench.records import HeldOutScores, Scores
 
 
-def operating_point(
-    test: Scores, held_out: HeldOutScores, rate: float, threshold: float | None
-) -> dict[str, Any]:
-    """What a threshold does that was set without labels for an asked false-positive rate.
+def operating_point(test: Scores, promised: Promise) -> dict[str, Any]:
+    """What a threshold does that was set without labels.
+
+    Parameters
+    ----------
+    test
+        Scores of a detector on a category.
+    promised
+        The threshold, and what it lets expect.
+
+    Returns
+    -------
+    dict
+        The items of `promised`, ``against_promise`` (see `cautions.against_promise`), and the
+        figures of `judged`.
+    """
+    against = against_promise(test, promised)
+    return {**promised, "against_promise": against, **judged(test, promised["threshold"])}
+
+
+def operating_points(
+    test: Scores, held_out: HeldOutScores, rates: Sequence[float], folds: str
+) -> list[dict[str, Any]]:
+    """`operating_point` of every asked rate, in ascending order, by both rules.
 
     Parameters
     ----------
     test, held_out
         Scores of a detector on a category.
-    rate
-        The share of good parts that may be called defective.
-    threshold
-        Set for that rate from the held-out scores; None without any.
-
-    Returns
-    -------
-    dict
-        ``asked``, ``threshold``, ``held_out`` (number of independent held-out images), ``needed``
-        (`thresholds.images_to_vouch_for`), ``against_asked`` (see `cautions.against_asked`), and
-        the figures of `judged`.
+    rates
+        Asked false-positive rates.
+    folds
+        How the latter were held out: see `promises.Asked`.
     """
-    return {
-        "asked": rate,
-        "threshold": threshold,
-        "held_out": independent_images(held_out.groups),
-        "needed": images_to_vouch_for(rate),
-        "against_asked": against_asked(test, threshold, rate),
-        **judged(test, threshold),
-    }
-
-
-def operating_points(
-    test: Scores, held_out: HeldOutScores, rates: Sequence[float]
-) -> list[dict[str, Any]]:
-    """`operating_point` of every asked rate, in ascending order, each once."""
     return [
-        operating_point(
-            test, held_out, rate, threshold_at_false_positive_rate(held_out.scores, rate)
-        )
+        operating_point(test, promise(held_out.scores, held_out.groups, Asked(rate, rule, folds)))
         for rate in sorted(set(rates))
+        for rule in RULES
     ]
 
 

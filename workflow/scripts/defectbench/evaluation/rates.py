@@ -32,10 +32,10 @@ def rate_interval(rate: float, of: float) -> Interval:
 
 def beta_quantile(a: float, b: float, probability: float) -> float:
     """Value that a beta variable stays below with a probability; both parameters above 0."""
-    return root(lambda x: probability - _beta_distribution(a, b, x), 0.0, 1.0)
+    return root(lambda x: probability - beta_distribution(a, b, x), 0.0, 1.0)
 
 
-def _beta_distribution(a: float, b: float, x: float) -> float:
+def beta_distribution(a: float, b: float, x: float) -> float:
     """Regularised incomplete beta function, by its continued fraction.
 
     Numerical Recipes, 3rd edition, section 6.4; the fraction converges fast below the mean, and
@@ -44,7 +44,7 @@ def _beta_distribution(a: float, b: float, x: float) -> float:
     if x <= 0 or x >= 1:
         return float(x >= 1)
     if x > (a + 1) / (a + b + 2):
-        return 1 - _beta_distribution(b, a, 1 - x)
+        return 1 - beta_distribution(b, a, 1 - x)
     front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x)) / a
     numerator, denominator = 1.0, 1 / (1 - (a + b) * x / (a + 1))
     fraction = denominator

@@ -1,10 +1,14 @@
-"""Thresholds on anomaly scores: from defect-free images alone, or from the test labels."""
+"""Thresholds on given scores: by the test labels, or for a share of the images themselves.
 
-import math
+One that is to keep a rate on images that nobody has seen yet: `promises`.
+"""
 
 import numpy as np
 
 from defectbench.evaluation.image_metrics import counts_by_threshold
+
+ROUNDING = 1e-9
+"""A product that is short of a whole number by less is that number: 0.29 × 100 is 29."""
 
 
 def oracle_threshold(labels: np.ndarray, scores: np.ndarray) -> float | None:
@@ -21,13 +25,15 @@ def oracle_threshold(labels: np.ndarray, scores: np.ndarray) -> float | None:
     return float(thresholds[np.flatnonzero(f1 == f1.max())[-1]])
 
 
-def threshold_at_false_positive_rate(held_out_scores: np.ndarray, rate: float) -> float | None:
-    """Lowest threshold at which no more than a share of the defect-free images is called defective.
+def threshold_at_false_positive_rate(good_scores: np.ndarray, rate: float) -> float | None:
+    """Lowest threshold at which no more than a share of these images is called defective.
+
+    Of these very images and no others: what new ones do is another question, see `promises`.
 
     Parameters
     ----------
-    held_out_scores
-        Anomaly scores of defect-free images that the scorer was not fitted on.
+    good_scores
+        Anomaly scores of defect-free images.
     rate
         The share, 0 to 1, for the prediction ``score >= threshold``.
 
@@ -36,21 +42,27 @@ def threshold_at_false_positive_rate(held_out_scores: np.ndarray, rate: float) -
     float or None
         None without an image.
     """
-    if not len(held_out_scores):
+    if not len(good_scores):
         return None
-    descending = np.sort(held_out_scores)[::-1]
-    allowed = int(rate * len(descending))
-    if allowed == len(descending):
-        return float(descending[-1])
-    return float(np.nextafter(descending[allowed], np.inf))
+    return just_above(good_scores, np.ones(len(good_scores)), rate * len(good_scores))[0]
 
 
-def images_to_vouch_for(rate: float, confidence: float = 0.95) -> int | None:
-    """Fewest held-out good images that can carry the claim of a false-positive rate.
+def just_above(scores: np.ndarray, weights: np.ndarray, most: float) -> tuple[float, float]:
+    """Lowest threshold that scores of no more than some weight in all reach, and their weight.
 
-    If none of n images is called defective, the rate is at most `rate` with `confidence` from
-    n = ln(1 - confidence) / ln(1 - rate) on. None for a rate of 0, which no number can carry.
+    Equal scores reach a threshold all or none, so that ties can only make it stricter.
+
+    Parameters
+    ----------
+    scores, weights
+        float64, (n_images,), at least one.
+    most
+        Weight that may reach the threshold, up to rounding.
     """
-    if rate <= 0:
-        return None
-    return math.ceil(math.log(1 - confidence) / math.log(1 - rate)) if rate < 1 else 1
+    descending = np.argsort(-scores, kind="stable")
+    total = np.cumsum(weights[descending])
+    allowed = int(np.searchsorted(total, most + ROUNDING, side="right"))
+    if allowed == len(scores):
+        return float(scores.min()), float(total[-1])
+    threshold = float(np.nextafter(scores[descending[allowed]], np.inf))
+    return threshold, float(weights[scores >= threshold].sum())

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from defectbench.evaluation.decision import cell_of
-from defectbench.reports.flags import flag_texts, warnings
+from defectbench.evaluation.promises import TOLERANCE
+from defectbench.reports.flags import flag_texts, promised, warnings
 from defectbench.reports.markdown import (
     MISSING,
     bounds,
@@ -86,11 +87,19 @@ def consequence(decision: Mapping[str, Any]) -> str:
     if overall["false_alarm_rate"] is not None:
         parts.append(
             f"of 1,000 good parts {per_thousand(overall, 'false_alarm_rate')} are rejected "
-            f"(asked: at most {thousand(decision['asked'])})"
+            f"(asked: {asked(decision)})"
         )
     if not parts:
         return ""
     return f"At its honest thresholds, {', and '.join(parts)}."
+
+
+def asked(decision: Mapping[str, Any]) -> str:
+    """How many of 1,000 good parts the thresholds may reject by their rule."""
+    count = thousand(decision["asked"])
+    if decision["rule"] == TOLERANCE:
+        return f"at most {count}, in 95 of 100 cases"
+    return f"{count} on average"
 
 
 def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:
@@ -120,6 +129,7 @@ def decision_markdown(decision: Mapping[str, Any]) -> str:
                 entry["recommended"] or MISSING,
                 category_verdict(entry, names),
                 score(point["threshold"]),
+                promised(point),
                 per_thousand(point, "escape_rate"),
                 per_thousand(point, "false_alarm_rate"),
             ]

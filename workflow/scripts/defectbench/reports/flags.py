@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from defectbench.evaluation.cautions import CLASSES, FEWEST, FLAGS
+from defectbench.evaluation.cautions import CLASSES, FEWEST, FLAGS, why_estimated
 from defectbench.evaluation.cells import detector_name
 from defectbench.evaluation.decision import cell_of
-from defectbench.reports.markdown import listed, percent
+from defectbench.evaluation.promises import TOLERANCE
+from defectbench.reports.markdown import MISSING, listed, percent, percent_range
 
 
 class Words(NamedTuple):
@@ -37,21 +38,22 @@ WORDS = {  # in the order of the warnings
         "F1 at the honest threshold is no better than calling everything defective",
     ),
     "above": Words(
-        "more false alarms than asked",
-        "the threshold rejects more good parts than was asked",
+        "more false alarms than expected",
+        "the threshold rejects more good parts than its training images let expect",
         "▲",
-        "more good test images are called defective than were asked for",
+        "more good test images are called defective than the threshold's training images let "
+        "expect",
     ),
     "below": Words(
-        "fewer false alarms than asked",
+        "fewer false alarms than expected",
         "",
         "▼",
-        "fewer good test images are called defective than were asked for: a lower threshold "
-        "would find more defects",
+        "fewer good test images are called defective than the threshold's training images let "
+        "expect: a lower threshold would find more defects",
     ),
-    "few_held_out": Words(
-        "",  # how many are needed depends on the rate: see `_vouching`
-        "there are too few independent training images to promise the asked rate",
+    "estimate": Words(
+        "",  # why depends on the rate: see `expected`
+        "the threshold is an estimate: its training images do not support the asked rate",
     ),
     "few_good": TOO_FEW,
     "few_defective": TOO_FEW,
@@ -124,8 +126,8 @@ def flag_texts(cell: Mapping[str, Any]) -> list[str]:
             texts.append(f"{WORDS[name].beside}{stricter} {_rates(point, name)}")
     if "useless" in flags:
         texts.append(WORDS["useless"].beside)
-    if "few_held_out" in flags:
-        texts.append(_vouching(point))
+    if "estimate" in flags:
+        texts.append(f"the threshold is an estimate: {why_estimated(point)}")
     if few := [name for name in CLASSES if f"few_{name}" in flags]:
         texts.append(f"fewer than {FEWEST} independent {' and '.join(few)} test images")
     return texts
@@ -133,23 +135,38 @@ def flag_texts(cell: Mapping[str, Any]) -> list[str]:
 
 def _rates(point: Mapping[str, Any], name: str) -> str:
     """The rates behind a flag; the point is that of the first of several seeds."""
-    if point["against_asked"] != name:
+    if point["against_promise"] != name:
         return "with another seed"
-    return f"({percent(point['asked'])} asked, {percent(point['false_alarm_rate'])} seen)"
+    seen = percent(point["false_alarm_rate"])
+    return f"({percent_range(point['range'])} expected, {seen} seen)"
 
 
 def point_flags(point: Mapping[str, Any]) -> list[str]:
     """What speaks against an operating point, short."""
-    against = point["against_asked"]
-    return list(filter(None, [_vouching(point), WORDS[against].beside if against else ""]))
+    against = point["against_promise"]
+    estimate = why_estimated(point) if point["estimate"] else ""
+    return list(filter(None, [estimate, WORDS[against].beside if against else ""]))
 
 
-def _vouching(point: Mapping[str, Any]) -> str:
-    """Why the held-out images cannot vouch for the rate asked for; empty if they can."""
-    needed, count = point["needed"], point["held_out"]
-    if needed is None:
-        return "no number of images can vouch for no false alarm at all"
-    if count >= needed:
-        return ""
-    asked = percent(point["asked"])
-    return f"{count} independent training images cannot vouch for {asked}; {needed:,} could"
+def promised(point: Mapping[str, Any]) -> str:
+    """What a threshold lets expect of new good parts, short."""
+    if point["expected"] is None:
+        return MISSING
+    expected, between = percent(point["expected"]), percent_range(point["range"])
+    most = "at most " if point["at_most"] else ""
+    if point["estimate"]:
+        return f"an estimate: {most}{expected} ({between})"
+    if point["rule"] == TOLERANCE:
+        return f"at most {percent(point['asked'])}, in 95 of 100 cases"
+    return f"{most}{expected} on average ({between})"
+
+
+def promised_and_next(point: Mapping[str, Any]) -> str:
+    """The same, and how many more images would let one more of them lie above."""
+    text = promised(point)
+    if point["estimate"] or point["next"] is None:
+        return text
+    more = point["next"] - point["groups"]
+    kind = "groups" if point["groups"] < point["images"] else "images"
+    above = f"{point['above']:.3g} of {point['groups']} {kind} above it"
+    return f"{text}; {above}, one more with {more} more"

@@ -39,6 +39,12 @@ def percent(rate: float) -> str:
     return f"{100 * rate:.3g} %"
 
 
+def percent_range(limits: Sequence[float]) -> str:
+    """Two rates in percent."""
+    low, high = (100 * limit for limit in limits)
+    return f"{low:.2g}–{high:.2g} %"
+
+
 def thousand(rate: float | None) -> str:
     """A rate as a number of 1,000 parts."""
     return MISSING if rate is None else f"{1000 * rate:.0f}"

@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from defectbench.evaluation.averages import AVERAGE
-from defectbench.reports.flags import categories_by_text, cautions, legend, marks
+from defectbench.evaluation.cells import detector_name
+from defectbench.reports.flags import categories_by_text, cautions, legend, marks, promised_and_next
 from defectbench.reports.markdown import MISSING, bounds, grid, made_of, number, score, table
 from defectbench.reports.published import agreement, identical_confusions, published_texts
 from defectbench.reports.rendering import render
@@ -45,6 +46,8 @@ def report(results: Results, decision: str = "") -> str:
         figures=partial(figure_texts, results),
         identical_confusions=identical_confusions(results),
         thresholds=_thresholds(results),
+        promises=_promises(results),
+        rule=results.metrics[0]["promise"]["rule"],
         no_masks=figures.isna().all() and _missing(results, PIXEL_METRICS),
         resolutions=["each image's own" if r == "original" else f"{r}×{r}" for r in resolutions],
         without_maps=[name for name in results.detectors if name not in results.localizing],
@@ -161,6 +164,19 @@ def _thresholds(results: Results) -> str:
     for detector in results.detectors:
         values = results.figures("honest_threshold", detector)["value"].loc[results.categories]
         columns[_named(results, detector)] = list(map(score, values))
+    return grid(results.categories, columns)
+
+
+def _promises(results: Results) -> str:
+    """What each detector's honest threshold lets expect; of several seeds, that of the first."""
+    cells = {(detector_name(each), each["category"]): each["promise"] for each in results.metrics}
+    columns = {
+        _named(results, detector): [
+            promised_and_next(cells[detector, name]) if (detector, name) in cells else MISSING
+            for name in results.categories
+        ]
+        for detector in results.detectors
+    }
     return grid(results.categories, columns)
 
 

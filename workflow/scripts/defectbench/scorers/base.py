@@ -160,18 +160,19 @@ class Scorer(Stored, ABC):
             float64, (n_images,).
         """
 
-    def scale_shift(self, reference: Self) -> float:
-        """What to add to this scorer's scores for the scale of `reference`.
+    def on_scale_of(self, reference: Self, scores: np.ndarray) -> np.ndarray:
+        """Scores that this scorer gave, on the scale of `reference`: float64, (n_images,).
 
-        Scores of several folds become one distribution, from which a threshold for `reference` is
-        taken; a scorer whose scale depends on what it was fitted on removes that here.
+        A scorer whose scale depends on what it was fitted on makes scores of several folds alike.
 
         Parameters
         ----------
         reference
             The scorer fitted on all training images.
+        scores
+            float64, (n_images,).
         """
-        return 0.0
+        return scores
 
     def anomaly_map(self, X: Features) -> np.ndarray:
         """Anomaly of each place of each image, higher where it is more anomalous.
@@ -257,6 +258,5 @@ def refitted_folds(
     for members in folds:
         rest = np.setdiff1d(np.arange(number_of_images(X)), members)
         fold.fit(take_images(X, rest))
-        shift = fold.scale_shift(scorer)
         for found in judge_rows(fold, X, members, maps=maps):
-            yield found._replace(scores=found.scores + shift)
+            yield found._replace(scores=fold.on_scale_of(scorer, found.scores))

@@ -1,5 +1,6 @@
 """DFM: negative log likelihood of principal components under a Gaussian."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Self
 
@@ -82,13 +83,22 @@ class PcaGaussian(Scorer):
         if self._spectrum is None:
             yield from super().held_out(X, folds, maps=maps)
             return
-        reduced = Reduced(one_layer(X), self._spectrum)
+        reduced, fold = Reduced(one_layer(X), self._spectrum), copy.copy(self)
         for members in folds:
             left = reduced.without(members)
             count = left.kept(float(self.variance))
-            variances = left.values[:count] / (left.n_images - 1)
+            fold.variances_ = left.values[:count] / (left.n_images - 1)
             coordinates = left.coordinates(reduced, members, count)
-            yield Judged(members, negative_log_density(coordinates, variances), None)
+            scores = negative_log_density(coordinates, fold.variances_)
+            yield Judged(members, fold.on_scale_of(self, scores), None)
+
+    def on_scale_of(self, reference: Self, scores: np.ndarray) -> np.ndarray:
+        """The constant of all components, and the mean square of one; see `Scorer.on_scale_of`.
+
+        Fewer images have fewer components, each of which adds to the squares.
+        """
+        squares = (scores - log_norm(self.variances_)) / len(self.variances_)
+        return log_norm(reference.variances_) + len(reference.variances_) * squares
 
 
 def negative_log_density(coordinates: np.ndarray, variances: np.ndarray) -> np.ndarray:
@@ -106,5 +116,9 @@ def negative_log_density(coordinates: np.ndarray, variances: np.ndarray) -> np.n
     ndarray
         float64, (n_images,).
     """
-    constant = np.log(2 * np.pi * variances).sum()
-    return ((coordinates**2 / variances).sum(axis=1) + constant) / 2
+    return (coordinates**2 / variances).sum(axis=1) / 2 + log_norm(variances)
+
+
+def log_norm(variances: np.ndarray) -> float:
+    """Logarithm of the integral of the Gaussian without its norm, ½ Σ log 2πλ."""
+    return float(np.log(2 * np.pi * variances).sum()) / 2

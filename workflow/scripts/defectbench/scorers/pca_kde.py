@@ -133,12 +133,12 @@ class PcaKde(Scorer):
             rest = np.setdiff1d(np.arange(number_of_images(X)), members)
             fold._learn_density(left.coordinates(reduced, rest, count))
             density = fold._log_density(left.coordinates(reduced, members, count))
-            yield Judged(members, fold.scale_shift(self) - density, None)
+            yield Judged(members, fold.on_scale_of(self, -density), None)
 
-    def scale_shift(self, reference: Self) -> float:
-        """The density of features divided by m is m^d times theirs; see `Scorer.scale_shift`."""
+    def on_scale_of(self, reference: Self, scores: np.ndarray) -> np.ndarray:
+        """The density of features divided by m is m^d times theirs; see `Scorer.on_scale_of`."""
         shift = np.log(self.max_norm_) - np.log(reference.max_norm_)
-        return float(len(self.components_) * shift)
+        return scores + len(self.components_) * shift
 
     def _reduce(self, X: Features) -> np.ndarray:
         """Coordinates on the components: float64, (n_images, components)."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.evaluation.held_out import folds
-from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
+from defectbench.evaluation.promises import promise
 from defectbench.records import Specification, read_metrics, read_scores, read_specified, with_code
 from defectbench.scorers import scorer_class
 from defectbench.scorers.base import Scorer
@@ -157,8 +157,8 @@ def _set_anew(images: Judged, scores: np.ndarray, settings: Settings) -> Verdict
     thresholds = []
     halves = folds(images.groups[good].tolist(), HALVES, settings.seed)
     for judged in halves:
-        others = scores[np.delete(good, judged)]
-        at = threshold_at_false_positive_rate(others, settings.false_positive_rate)
+        others = np.delete(good, judged)
+        at = promise(scores[others], images.groups[others], settings.asked)["threshold"]
         thresholds.append(at)
         called[good[judged]] = scores[good[judged]] >= at
         called[defective] += (scores[defective] >= at) / len(halves)

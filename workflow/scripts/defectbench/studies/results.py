@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple, NotRequired, TypedDict
+from typing import Any, NamedTuple, NotRequired, Self, TypedDict
 
 from defectbench.evaluation.held_out import NumberOfFolds
+from defectbench.evaluation.promises import Asked
 from defectbench.evaluation.rates import Interval
 from defectbench.storage import read_json, write_json
 
@@ -70,7 +71,7 @@ class Settings(NamedTuple):
 
     Attributes
     ----------
-    false_positive_rate, folds
+    false_positive_rate, rule, folds
         Of the honest threshold.
     seed
         Of all random choices.
@@ -79,9 +80,20 @@ class Settings(NamedTuple):
     """
 
     false_positive_rate: float
+    rule: str
     folds: NumberOfFolds
     seed: int
     trimmed: float = 0
+
+    @classmethod
+    def of_params(cls, params: Any, trimmed: float = 0) -> Self:
+        """From a rule's parameters, the block ``threshold`` of the config among them."""
+        return cls(params.false_positive_rate, params.rule, params.folds, params.seed, trimmed)
+
+    @property
+    def asked(self) -> Asked:
+        """What the honest threshold is to keep."""
+        return Asked(self.false_positive_rate, self.rule)
 
 
 def missing_level(varied: Mapping[str, Any], images: int, reason: str) -> Level:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from defectbench.evaluation.thresholds import images_to_vouch_for
+from defectbench.evaluation.promises import fewest
 from defectbench.reports.markdown import MISSING
 from defectbench.studies.frozen import HALVES
 from defectbench.studies.results import CLEAN, FIGURES, Level, Result, Variant
@@ -65,10 +65,10 @@ def images_line(result: Result) -> str:
         f"{counts['train']} defect-free images to train, {counts['test_good']} good and "
         f"{counts['test_defective']} defective ones to test."
     )
-    half, needed = counts["test_good"] // HALVES, images_to_vouch_for(rate)
+    half, needed = counts["test_good"] // HALVES, fewest(0, rate, result["rule"])
     if result["study"] == "robustness" and needed and half < needed:
         line += (
-            f" A threshold set anew rests on {half} good images, too few to carry {rate:.0%}: that "
+            f" A threshold set anew rests on {half} good images and is an estimate: {rate:.0%} "
             f"takes {needed}."
         )
     return line

@@ -8,7 +8,7 @@ import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.evaluation.held_out import folds, held_out, number_of_folds, rows_left
-from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
+from defectbench.evaluation.promises import promise
 from defectbench.features.feature_file import open_layers
 from defectbench.images.index import Groups, read_grouped_index
 from defectbench.scorers.base import Scorer
@@ -153,7 +153,7 @@ def trial(
     count = number_of_folds(settings.folds, scorer, groups)
     split = folds(groups, count, settings.seed)
     held_out_scores = held_out(scorer.fit_for_folds(X, split), X, split)
-    threshold = threshold_at_false_positive_rate(held_out_scores, settings.false_positive_rate)
+    threshold = promise(held_out_scores, groups, settings.asked)["threshold"]
     scores = scorer.anomaly_score(take_images(category.X, judged_on))
     verdict = Verdict(category.judged(judged_on), scores, scores >= threshold, threshold)
     return Trial(rows, judged_on, held_out_scores, verdict)

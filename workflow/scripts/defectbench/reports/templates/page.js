@@ -132,7 +132,9 @@
       var figures = cell(now.category, now.chosen.detector);
       preset("honest, asked " + 100 * figures.honest.asked + " %", figures.honest.threshold);
       figures.points.forEach(function (point) {
-        if (point.asked !== figures.honest.asked) { preset("asked " + 100 * point.asked + " %", point.threshold); }
+        if (point.rule === figures.honest.rule && point.asked !== figures.honest.asked) {
+          preset("asked " + 100 * point.asked + " %", point.threshold);
+        }
       });
       if (figures.cost_point) { preset("least cost", figures.cost_point.threshold); }
       preset("oracle (seen the labels)", figures.oracle_threshold);
