@@ -156,14 +156,12 @@ def why_estimated(promised: Promise) -> str:
         )
     if not promised["images"]:
         return "there is no held-out image"
-    kind = "images" if promised["groups"] == promised["images"] else "groups of images"
-    held_out = f"{promised['groups']} held-out defect-free {kind}"
+    kind = "good images" if promised["groups"] == promised["images"] else "groups of good images"
     if promised["next"] is None:
         return "no number of images supports a false-positive rate of 0"
     return (
-        f"{held_out} do not support a false-positive rate of {100 * promised['asked']:.3g} %, "
-        f"which takes {promised['next']}; just above their largest score it is "
-        f"{100 / (promised['groups'] + 1):.2g} % on average"
+        f"{100 * promised['asked']:.3g} % takes {promised['next']} held-out {kind}; the "
+        f"{promised['groups']} here support {100 / (promised['groups'] + 1):.2g} % on average"
     )
 
 
