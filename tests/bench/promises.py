@@ -204,8 +204,13 @@ def row(name: str, count: int, found: Sequence[Set]) -> list[str]:
         f"{100 * found[0].expected:.1f}",
         f"{100 * np.mean(obtained):.1f} ± {100 * error:.1f}",
         f"{100 * np.mean(pixels):.1f}" if pixels else "–",
-        f"{100 * np.mean(kept):.0f}" if kept else "–",
+        kept_in_a_hundred(np.mean(kept), len(kept)) if kept else "–",
     ]
+
+
+def kept_in_a_hundred(share: float, of: int) -> str:
+    """A share of so many sets, and its standard error."""
+    return f"{100 * share:.0f} ± {100 * (share * (1 - share) / of) ** 0.5:.0f}"
 
 
 def grouped(name: str, n_groups: int, share: float, draws: int) -> list[str]:
@@ -263,8 +268,8 @@ def report(
         "so many images, *obtained* the rate on new images, in percent, mean over the sets of "
         "training images and its standard error. *Pixel threshold*: share of new good images whose "
         "map reaches it anywhere. *Tolerance kept*: sets in a hundred whose rate is at most the "
-        "one asked for by the rule `tolerance`; 95 are promised, and the rate of so few new "
-        "images scatters."
+        "one asked for by the rule `tolerance`, and its standard error; 95 are promised, and the "
+        "rate of so few new images scatters."
     ]
     for source, rows in rates.items():
         parts += [f"## {source}", table(rows, HEADER)]
