@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from defectbench.evaluation.bootstrap import independent_images
-from defectbench.evaluation.promises import FOLDS, Promise
+from defectbench.evaluation.promises import FOLDS, ROUGH, Promise
 from defectbench.evaluation.rates import effective_size
 from defectbench.records import Scores
 
@@ -153,6 +153,11 @@ def why_estimated(promised: Promise) -> str:
         return (
             "the detectors of so few folds were fitted on too few images to score held-out ones as "
             "this one scores new ones"
+        )
+    if promised["estimate"] == ROUGH:
+        return (
+            "held-out scores are brought to this detector's scale, which is right on average and "
+            "not for 95 of 100 sets of images"
         )
     if not promised["images"]:
         return "there is no held-out image"
