@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from defectbench.atomic import atomic_path
 from defectbench.deployment.card import Benchmarked, detector_metadata, licence_notes, network_side
 from defectbench.deployment.detector import Detector
 from defectbench.deployment.export import DetectorModule, detector_bytes, graph_sha256, onnx_model
@@ -21,7 +22,7 @@ from defectbench.records import (
     read_scores,
     read_specified,
 )
-from defectbench.storage import atomic_path, write_json
+from defectbench.storage import write_json
 
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "onnxscript", "pillow", "timm", "torch", "torchvision")
 

@@ -9,9 +9,9 @@ import numpy as np
 from defectbench.deployment.detector import decoded_image, decoded_images, encode_probe
 from defectbench.deployment.detector_file import FORMAT, NAMES
 from defectbench.deployment.drift import image_statistics, training_ranges
+from defectbench.deployment.expectations import asked_for, expectation, threshold_table
 from defectbench.deployment.proof import score_tolerance
 from defectbench.evaluation.map_geometry import map_scale
-from defectbench.evaluation.promises import Asked, Promise, most_above, promise
 from defectbench.provenance import FACTS
 from defectbench.records import HeldOutScores, Metrics, Scores, Specification
 from defectbench.storage import read_csv
@@ -19,7 +19,6 @@ from defectbench.storage import read_csv
 SPECIFIED = ("preprocessing", "bits", "scorer", "parameters", "layers")
 """What the metadata say of the model; all of its specification is their ``provenance``."""
 
-RATES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001)
 UNITS = {
     "kernel_pca_fre": "squared distance in the kernel's feature space, 0 to 1",
     "mahalanobis": "squared Mahalanobis distance, without unit",
@@ -92,7 +91,7 @@ def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dic
         "graph_sha256": graph_sha256,
         "units": {"score": score_unit(specification["scorer"], len(specification["layers"]))},
         "threshold": expectation(promised),
-        "thresholds": threshold_table(cell.held_out, promised),
+        "thresholds": threshold_table(scores, cell.held_out.groups, promised),
         "held_out_scores": sorted(scores.tolist()),
         "training_images": training_ranges(statistics),
         "probe": {
@@ -107,56 +106,6 @@ def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dic
 def network_side(preprocessing: Mapping[str, Any]) -> int:
     """Side of the squares that the network takes, in pixels."""
     return preprocessing.get("crop", preprocessing["size"])
-
-
-def asked_for(promised: Promise) -> Asked:
-    """What a threshold was set for."""
-    return Asked(promised["asked"], promised["rule"], promised["folds"])
-
-
-def threshold_table(held_out: HeldOutScores, promised: Promise) -> list[dict[str, Any]]:
-    """Thresholds for the asked false-positive rate and for usual ones that the images support.
-
-    Parameters
-    ----------
-    held_out
-        Scores of held-out good images.
-    promised
-        The honest threshold, and what it lets expect.
-
-    Returns
-    -------
-    list of dict
-        From `expectation`, by falling ``false_positive_rate``.
-    """
-    found = {promised["asked"]: promised}
-    for rate in set(RATES) - found.keys():
-        if most_above(promised["groups"], rate, promised["rule"]) >= 0:
-            asked = asked_for(promised)._replace(rate=rate)
-            found[rate] = promise(held_out.scores, held_out.groups, asked)
-    return [expectation(found[rate]) for rate in sorted(found, reverse=True)]
-
-
-def expectation(promised: Promise) -> dict[str, Any]:
-    """A threshold and what it lets expect, for people who have nothing but the detector.
-
-    Returns
-    -------
-    dict
-        ``value``; ``false_positive_rate`` that was asked for; ``rule`` that set it for that rate;
-        ``estimate``: why the rule does not hold, empty if it does; ``expected_rate`` of new good
-        images, on average, or ``at_most``, and ``rate_range`` of this one threshold in 95 of 100
-        cases;
-        ``images``, ``groups``: held-out good images, and how many of them are independent.
-    """
-    names = {
-        "value": "threshold",
-        "false_positive_rate": "asked",
-        "expected_rate": "expected",
-        "rate_range": "range",
-    }
-    same = ("rule", "estimate", "at_most", "images", "groups")
-    return {new: promised[old] for new, old in (names | dict(zip(same, same, strict=True))).items()}
 
 
 def score_unit(scorer: str, n_layers: int) -> str:
