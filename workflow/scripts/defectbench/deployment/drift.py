@@ -103,7 +103,8 @@ def same_world(
     share = defective / total
     interval = rate_interval(share, total)
     distance, p_value = kolmogorov_smirnov(scores, metadata["held_out_scores"])
-    outside, ranges = {}, metadata["training_images"]
+    behind = metadata.get("calibration")
+    outside, ranges = {}, behind["ranges"] if behind else metadata["training_images"]
     for name, values in zip(ImageStatistics._fields, zip(*statistics, strict=True), strict=True):
         low, high = ranges[name]
         outside[name] = sum(not low <= value <= high for value in values)
