@@ -30,7 +30,7 @@ plan: $(CONFIG) $(ENV) ## count the jobs that a run would do, by stage: make pla
 check: $(CONFIG) $(ENV) ## look before computing: categories, counts, problems: make check CONFIG=my.yaml
 	@python workflow/scripts/check_datasets.py $(CONFIG)
 
-compare: $(ENV) ## benchmark all detectors on the demo's images: four minutes on two cores
+compare: $(ENV) ## benchmark all detectors on the demo's images
 	snakemake -- reports/elpv_family_table.md
 
 score: $(ENV) ## score new images: make score DETECTOR=detector.onnx IMAGES=folder [OUTPUT=scores]

@@ -141,10 +141,10 @@ weights. PatchCore: layers 2 and 3, {task.coreset:.3g} of the patches kept. PaDi
 
 Every figure is of a whole run from its start, with imports and decoding: of this project all that
 Snakemake starts, of anomalib its Engine's fit and test, in one Python with a decoding worker per
-core. Peak MB is the largest process of a run. **This project's runs include five held-out folds**
-for the threshold, for each of which PatchCore is fitted anew, and intervals of image and pixel
-metrics. anomalib has no folds; its threshold comes from the test images, which it scores once
-more for it. Its pictures are turned off.
+core. Peak MB is the largest process of a run. **This project's runs include held-out scores and
+maps** for the thresholds, for which PatchCore is fitted ten times more and PaDiM leaves out each
+image once, and intervals of image and pixel metrics. anomalib holds nothing out; its threshold
+comes from the test images, which it scores once more for it. Its pictures are turned off.
 
 The AUROC is what each reports, anomalib from scores that it has normalised and cut off at 0 and 1.
 Images are resized by LANCZOS here and bilinearly with antialiasing there, and PaDiM's channels and

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import Browser
-from made_results import STRANGE, UNICODE
+from made_results import RATES, STRANGE, UNICODE
 
 from defectbench.evaluation.operating_points import judged
+from defectbench.evaluation.promises import RULES
 from defectbench.records import Scores
 
 SHOTS = Path(__file__).parent / "screenshots"
@@ -99,7 +100,7 @@ def test_a_filter_leaves_one_category_one_detector_one_type_of_defect(page: Brow
     assert all("plate · dent" in text for text in shown)
     page.choose("#filter-detector", "dfkde resnet18")
     points = page.texts("#points-table tbody tr")
-    assert len(points) == 5
+    assert len(points) == len(RATES) * len(RULES)
     assert all("dfkde on resnet18" in row for row in points)
     page.screenshot(SHOTS / "filtered.png", whole=True)
     page.click("#filter-none")
@@ -152,7 +153,8 @@ def test_the_buttons_set_the_thresholds_of_the_operating_points(page: Browser, c
     )
     honest = cell["honest"]
     assert counts(page) == {name: honest[name] for name in counts(page)}
-    others = [point for point in cell["points"] if point["asked"] != honest["asked"]]
+    own_rule = [point for point in cell["points"] if point["rule"] == honest["rule"]]
+    others = [point for point in own_rule if point["asked"] != honest["asked"]]
     points = [honest, *others, cell["cost_point"]]
     for place, point in enumerate(points, 1):
         page.click(f"#judge-presets button:nth-child({place})")
@@ -238,7 +240,7 @@ def test_it_can_be_read_without_a_script(page: Browser):
         page.devtools("Emulation.setScriptExecutionDisabled", value=False)
     assert page.texts("#filters, #judge, #save") == []
     assert len(page.texts("#decision-table tbody tr")) == 4
-    assert len(page.texts("#points-table tbody tr")) == 4 * 5
+    assert len(page.texts("#points-table tbody tr")) == 4 * len(RATES) * len(RULES)
 
 
 CONTRAST = """

@@ -93,6 +93,8 @@ def fold_of_each(n_folds: int) -> np.ndarray:
         ("patchcore", 10, "many"),
         ("patchcore", 9, "folds"),
         ("tied_autoencoder", 5, "folds"),
+        ("pca_gaussian", 100, "rough"),
+        ("pca_gaussian", 19, "folds"),
     ],
 )
 def test_how_scores_were_held_out_follows_from_the_number_of_folds(
@@ -103,8 +105,17 @@ def test_how_scores_were_held_out_follows_from_the_number_of_folds(
 
 def test_one_group_at_a_time_is_each_by_itself_however_few_there_are():
     groups = [f"part {number % 4}" for number in range(100)]
-    assert how_held_out("tied_autoencoder", fold_of_each(4), groups) == "each"
+    assert how_held_out("kernel_pca_fre", fold_of_each(4), groups) == "each"
+    assert how_held_out("tied_autoencoder", fold_of_each(4), groups) == "many"
     assert how_held_out("pca_fre", fold_of_each(5), ["one part"] * 100) == "folds"
+
+
+@pytest.mark.parametrize(
+    ("scorer", "images", "found"),
+    [("padim", 39, "many"), ("padim", 40, "each"), ("mahalanobis", 39, "each")],
+)
+def test_a_detector_of_few_maps_misses_each_that_is_held_out(scorer: str, images: int, found: str):
+    assert how_held_out(scorer, np.arange(images), [""] * images) == found
 
 
 @pytest.mark.parametrize("name", ["autoencoder", "tied_autoencoder"])

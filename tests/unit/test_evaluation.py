@@ -398,9 +398,8 @@ def test_small_samples_are_cautioned_against():
     assert found.keys() == {"few_good", "estimate"}
     assert found["few_good"] == "only 9 good test images: too few to conclude from"
     assert found["estimate"] == (
-        "the honest threshold is an estimate: 18 held-out defect-free images do not support a "
-        "false-positive rate of 5 %, which takes 19; just above their largest score it is 5.3 % on "
-        "average"
+        "the honest threshold is an estimate: 5 % takes 19 held-out good images; the 18 here "
+        "support 5.3 % on average"
     )
     enough = scored(np.repeat([0, 1], 10))
     assert cautions(enough, promised(19)) == {}
@@ -410,7 +409,7 @@ def test_images_of_one_group_count_as_one_in_cautions():
     test = scored(np.repeat([0, 1], 30), groups=np.repeat(np.arange(12).astype(str), 5))
     found = cautions(test, promised(np.repeat(np.arange(18).astype(str), 6)))
     assert found["few_good"] == "only 6 groups of good images: too few to conclude from"
-    assert "18 held-out defect-free groups of images" in found["estimate"]
+    assert "19 held-out groups of good images; the 18 here" in found["estimate"]
 
 
 def test_a_rate_of_0_is_an_estimate_whatever_the_number_of_images():

@@ -208,8 +208,7 @@ def test_the_markdown_starts_with_the_answer_and_has_a_row_per_category():
 def test_an_operating_point_says_how_many_images_its_promise_needs():
     few = promise(np.arange(40.0), [""] * 40, Asked(0.01))
     assert point_flags(few | {"against_promise": "above"}) == [
-        "40 held-out defect-free images do not support a false-positive rate of 1 %, which takes "
-        "99; just above their largest score it is 2.4 % on average",
+        "1 % takes 99 held-out good images; the 40 here support 2.4 % on average",
         "more false alarms than expected",
     ]
     enough = promise(np.arange(100.0), [""] * 100, Asked(0.01))
@@ -238,9 +237,8 @@ def test_every_flag_of_a_cell_has_words():
     assert flag_texts(cell) == [
         "more false alarms than expected (0.28–34 % expected, 42.5 % seen)",
         "no better than calling every part defective",
-        "the threshold is an estimate: 9 held-out defect-free images do not support a "
-        "false-positive rate of 5 %, which takes 19; just above their largest score it is 10 % on "
-        "average",
+        "the threshold is an estimate: 5 % takes 19 held-out good images; the 9 here support 10 % "
+        "on average",
         "fewer than 10 independent good and defective test images",
     ]
     cell = {"flags": ["below"], "honest": cell["honest"] | {"against_promise": None}}

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from defectbench.evaluation.promises import EACH, FEW, FOLDS, MANY, Asked, fewest, promise
+from defectbench.evaluation.cautions import why_estimated
+from defectbench.evaluation.promises import (
+    EACH,
+    FEW,
+    FOLDS,
+    MANY,
+    ROUGH,
+    Asked,
+    fewest,
+    promise,
+)
 
 ALONE = [""] * 100
 RNG_SCORES = np.random.default_rng(1).normal(size=300)
@@ -100,6 +110,17 @@ def test_scores_on_another_scale_make_an_estimate(rule: str):
     found = promise(RNG_SCORES, [""] * 300, Asked(0.05, rule, FOLDS))
     assert found["estimate"] == FOLDS
     assert found["threshold"] == of(300, rule=rule)["threshold"]
+
+
+def test_a_scale_that_is_right_on_average_supports_no_tolerance():
+    average, tolerance = (
+        promise(RNG_SCORES, [""] * 300, Asked(0.05, rule, ROUGH))
+        for rule in ("average", "tolerance")
+    )
+    assert average["estimate"] == ""
+    assert tolerance["estimate"] == ROUGH
+    assert tolerance["threshold"] == of(300, rule="tolerance")["threshold"]
+    assert "right on average and not for 95 of 100" in why_estimated(tolerance)
 
 
 @pytest.mark.parametrize(("folds", "at_most"), [(EACH, False), (MANY, True), (FOLDS, False)])

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from defectbench.evaluation.bootstrap import independent_images
-from defectbench.evaluation.promises import FOLDS, Promise
+from defectbench.evaluation.promises import FOLDS, ROUGH, Promise
 from defectbench.evaluation.rates import effective_size
 from defectbench.records import Scores
 
@@ -154,16 +154,19 @@ def why_estimated(promised: Promise) -> str:
             "the detectors of so few folds were fitted on too few images to score held-out ones as "
             "this one scores new ones"
         )
+    if promised["estimate"] == ROUGH:
+        return (
+            "held-out scores are brought to this detector's scale, which is right on average and "
+            "not for 95 of 100 sets of images"
+        )
     if not promised["images"]:
         return "there is no held-out image"
-    kind = "images" if promised["groups"] == promised["images"] else "groups of images"
-    held_out = f"{promised['groups']} held-out defect-free {kind}"
+    kind = "good images" if promised["groups"] == promised["images"] else "groups of good images"
     if promised["next"] is None:
         return "no number of images supports a false-positive rate of 0"
     return (
-        f"{held_out} do not support a false-positive rate of {100 * promised['asked']:.3g} %, "
-        f"which takes {promised['next']}; just above their largest score it is "
-        f"{100 / (promised['groups'] + 1):.2g} % on average"
+        f"{100 * promised['asked']:.3g} % takes {promised['next']} held-out {kind}; the "
+        f"{promised['groups']} here support {100 / (promised['groups'] + 1):.2g} % on average"
     )
 
 

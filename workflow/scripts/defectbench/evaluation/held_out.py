@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.evaluation.promises import EACH, FOLDS, MANY
+from defectbench.evaluation.promises import EACH, FOLDS, MANY, ROUGH
 from defectbench.evaluation.spool import Spool
 from defectbench.scorers import scorer_class
 from defectbench.scorers.base import Scorer
@@ -14,6 +14,9 @@ from defectbench.scorers.layers import Features, number_of_images
 
 FEW = 300
 """Images or groups of which `auto` holds each out by itself."""
+
+FEW_MAPS = 40
+"""Images or groups of which a detector that localizes misses each one that is held out."""
 
 MANY_FOLDS, FEW_FOLDS = 20, 10
 """What `auto` means where there are more, or of a scorer with `Scorer.few_folds`."""
@@ -65,11 +68,14 @@ def how_held_out(scorer: str, fold_of_image: np.ndarray, groups: Sequence[str]) 
         As in `promises.Asked`.
     """
     kind = scorer_class(scorer)
-    n_folds = len(np.unique(fold_of_image))
-    if n_folds == len(_members(groups)[0]) > 1:
-        return EACH
+    n_folds, n_groups = len(np.unique(fold_of_image)), len(_members(groups)[0])
     enough = FEW_FOLDS if kind.few_folds else MANY_FOLDS
-    return MANY if kind.most_folds is None and n_folds >= enough else FOLDS
+    alone = n_folds == n_groups > 1
+    if not alone and (kind.most_folds or n_folds < enough):
+        return FOLDS
+    if kind.rough_scale:
+        return ROUGH
+    return MANY if not alone or (kind.localizes and n_groups < FEW_MAPS) else EACH
 
 
 def folds(groups: Sequence[str], n_folds: int, seed: int) -> list[np.ndarray]:

@@ -23,9 +23,10 @@ RULES = (AVERAGE, TOLERANCE)
 """``average``: the rate is kept on average over all sets of training images; ``tolerance``: it is
 kept in 95 of 100 of them."""
 
-EACH, MANY, FOLDS = "each", "many", "folds"
-"""How scores were held out: one image or group at a time; in so many folds that they are hardly
-higher than those of new images; in so few that they can be on another scale."""
+EACH, MANY, ROUGH, FOLDS = "each", "many", "rough", "folds"
+"""How scores were held out: one image or group at a time; so that they are somewhat higher than
+those of new images, many at a time or of few maps; brought to a scale that is right on average and
+not in every case; in so few folds that they can be on another scale."""
 
 FEW = "few"
 """That there are too few independent images for a rate."""
@@ -41,7 +42,7 @@ class Asked(NamedTuple):
     rule
         One of `RULES`.
     folds
-        How the scores were held out, one of `EACH`, `MANY`, `FOLDS`.
+        How the scores were held out, one of `EACH`, `MANY`, `ROUGH`, `FOLDS`.
     """
 
     rate: float
@@ -59,8 +60,8 @@ class Promise(TypedDict):
     threshold
         Images that reach it are called defective; None without a held-out image.
     estimate
-        Empty where the rule holds; else `FEW` or `FOLDS`, and the threshold is the quantile of the
-        held-out scores, or what the rule gives.
+        Empty where the rule holds; else why it does not: `FEW`, and the threshold is the quantile
+        of the held-out scores; `FOLDS` or `ROUGH`, and it is what the rule gives.
     images, groups
         Held-out images, and how many of them are independent; the same number without groups.
     above
@@ -68,7 +69,8 @@ class Promise(TypedDict):
     expected
         Share of new good images that reach it, on average.
     at_most
-        Whether that share may well be less: images share groups, or were held out many at a time.
+        Whether that share may well be less: images share groups, or their held-out scores are
+        somewhat higher than those of new images.
     range
         Where that share lies for this one threshold in 95 of 100 cases.
     next
@@ -124,13 +126,22 @@ def promise(scores: np.ndarray, groups: Sequence[str] | np.ndarray, asked: Asked
         rule=asked.rule,
         asked=asked.rate,
         folds=asked.folds,
-        estimate=FOLDS if asked.folds == FOLDS else FEW if most < 0 else "",
+        estimate=_estimate(asked, most),
         at_most=asked.folds == MANY or count < len(numbers),
         images=len(numbers),
         groups=count,
         next=fewest(floor(most) + 1, asked.rate, asked.rule),
         **found,
     )
+
+
+def _estimate(asked: Asked, most: float) -> str:
+    """Why what the rule gives is an estimate; empty if it is none."""
+    if asked.folds == FOLDS:
+        return FOLDS
+    if most < 0:
+        return FEW
+    return ROUGH if (asked.folds, asked.rule) == (ROUGH, TOLERANCE) else ""
 
 
 def most_above(count: int, asked: float, rule: str) -> float:

@@ -86,6 +86,9 @@ class Scorer(Stored, ABC):
     few_folds: ClassVar[bool] = False
     """Whether each fold takes a fit or a selection of its own: ``auto`` then means few of them."""
 
+    rough_scale: ClassVar[bool] = False
+    """Whether `on_scale_of` is right on average alone, and not for each set of images."""
+
     most_folds: ClassVar[int | None] = None
     """Folds at most, where a fit takes long; None for any number."""
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.memory import BLOCK_BYTES, memory_limit
-from defectbench.scorers.layers import Features, in_one_block, reading_bytes
+from defectbench.scorers.layers import NO_VARIANCE, Features, in_one_block, reading_bytes
 from defectbench.scorers.linear_algebra import (
     BLOCK,
     SMALL,
@@ -148,7 +148,7 @@ def spectrum(X: Features) -> Spectrum:
     values, vectors = eigh(inner_products(X, mean) if wide else scatter_matrix(X, mean))
     rank = int((values > _rounding_noise(values, mean, n_images)).sum())
     if rank == 0:
-        raise InputError("all training features are equal: there is no variance to analyse")
+        raise InputError(NO_VARIANCE)
     return Spectrum(mean, values, vectors, rank, wide)
 
 

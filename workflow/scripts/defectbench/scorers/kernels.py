@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from defectbench.errors import InputError
+from defectbench.scorers.layers import NO_VARIANCE
 from defectbench.scorers.linear_algebra import BLOCK, eigh
 
 
@@ -48,7 +49,7 @@ def kernel_components(kernel: np.ndarray, share: float) -> KernelComponents:
     noise = np.finfo(np.float64).eps * len(kernel)
     rank = int((eigenvalues > max(eigenvalues[0], largest) * noise).sum())
     if rank == 0:
-        raise InputError("all training features are equal: there is no variance to analyse")
+        raise InputError(NO_VARIANCE)
     reached = np.cumsum(eigenvalues) >= share * eigenvalues.sum()
     keep = min(int(reached.argmax()) + 1, rank)
     return KernelComponents(row_means, vectors[:, :keep] / np.sqrt(eigenvalues[:keep]))

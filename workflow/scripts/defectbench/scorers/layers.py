@@ -9,6 +9,8 @@ import numpy as np
 from defectbench.errors import InputError
 from defectbench.memory import BLOCK_BYTES
 
+NO_VARIANCE = "all training features are equal: there is no variance to analyse"
+
 
 class Layer(Protocol):
     """Features of one layer: an array, or what reads them from disk when they are asked for.
@@ -158,7 +160,7 @@ def check_varied(X: Features) -> None:
         pairs = zip(parts, first, strict=True)
         if any((image != origin).any() for part, origin in pairs for image in part):
             return
-    raise InputError("all training features are equal: there is no variance to analyse")
+    raise InputError(NO_VARIANCE)
 
 
 def reading_bytes(shapes: Sequence[tuple[int, ...]]) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from defectbench.errors import InputError
 from defectbench.scorers.components import Spectrum, components_kept
 from defectbench.scorers.downdate import downdated
-from defectbench.scorers.layers import Layer
+from defectbench.scorers.layers import NO_VARIANCE, Layer
 from defectbench.scorers.linear_algebra import SMALL, SUMS_BYTES, centred_blocks, eigh
 from defectbench.scorers.matrices import matrix_blocks
 
@@ -129,7 +129,7 @@ class Reduced:
         noise = np.finfo(np.float64).eps * len(values) * self._found.values[0]
         rank = min(int((values > noise).sum()), left - 1)
         if rank <= 0:
-            raise InputError("all training features are equal: there is no variance to analyse")
+            raise InputError(NO_VARIANCE)
         return LeftOut(left, mean, values, vectors, rank)
 
     def _without_one(self, rows: np.ndarray) -> Parts | None:

@@ -65,7 +65,9 @@ class Patches:
             self._made = made.reshape(len(self._images), -1, self.shape[1])
 
     def of_images(self, images: np.ndarray) -> Self:
-        """Patches of some images, by row numbers; nothing is read or copied yet."""
+        """Patches of some images, by row numbers; nothing is read yet."""
+        if np.array_equal(images, np.arange(len(self._images))):
+            return self  # arrays of all images would be copied
         part = copy.copy(self)
         part.shape = (len(images) * self._positions, self.shape[1])
         part._images = self._images[images]

@@ -51,6 +51,7 @@ class PcaGaussian(Scorer):
         "variance": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
     }
     fitted = ("mean", "components", "variances")
+    rough_scale = True
 
     def __init__(self, *, variance: float = 0.97) -> None:
         self.variance = variance

@@ -4,7 +4,7 @@ import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.memory import refuse_beyond_memory
-from defectbench.scorers.layers import Features, reading_bytes
+from defectbench.scorers.layers import NO_VARIANCE, Features, reading_bytes
 from defectbench.scorers.matrices import matrix_blocks, matrix_shape
 
 ROUNDS = 8
@@ -53,7 +53,7 @@ def leading_directions(X: Features, mean: np.ndarray, keep: int | float) -> np.n
     most = min(n_images - 1, n_dimensions)
     total = _squared_sum(X, mean)
     if total == 0:
-        raise InputError("all training features are equal: there is no variance to analyse")
+        raise InputError(NO_VARIANCE)
     rng = np.random.default_rng(SEED)
     rank = 2 * keep + 8 if isinstance(keep, int) else FIRST_RANK
     basis = np.empty((n_dimensions, 0))
