@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from measuring import table
 from scale_work import maps, vectors
+from scipy.stats import betabinom
 
 from defectbench.evaluation.held_out import folds, how_held_out, number_of_folds
-from defectbench.evaluation.promises import MANY, RULES, Asked, promise
-from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
+from defectbench.evaluation.promises import MANY, RULES, TOLERANCE, Asked, most_above, promise
+from defectbench.evaluation.thresholds import ROUNDING, threshold_at_false_positive_rate
 from defectbench.images.index import read_index
 from defectbench.scorers import scorer_class
 from defectbench.scorers.base import Scorer, judge
@@ -62,7 +63,8 @@ LOCAL = {
     "PatchCore": Entry("patchcore", {"coreset": 0.02, **SMALL}, FINE),
 }
 HEADER = [
-    "detector", "images", "sets", "expected", "obtained", "pixel threshold", "tolerance kept",
+    "detector", "images", "sets", "expected", "obtained", "pixel threshold",
+    "tolerance, expected", "tolerance, kept",
 ]  # fmt: skip
 
 GROUPED = [
@@ -82,6 +84,8 @@ class Set(NamedTuple):
         Rate that the average promises.
     obtained, pixels
         Rates of new images whose score, or map, reaches the threshold; None without maps.
+    new
+        Number of new images.
     kept
         Whether the tolerance's threshold kept the rate; None where it is an estimate.
     """
@@ -89,6 +93,7 @@ class Set(NamedTuple):
     expected: float
     obtained: float
     pixels: float | None
+    new: int
     kept: bool | None
 
 
@@ -164,6 +169,7 @@ def one_set(entry: Entry, X: Features, new: Features) -> Set:
         average["expected"],
         float((new_scores >= average["threshold"]).mean()),
         None if level is None else float((new_largest >= level).mean()),
+        len(new_scores),
         None if tolerance["estimate"] else bool(kept),
     )
 
@@ -204,6 +210,7 @@ def row(name: str, count: int, found: Sequence[Set]) -> list[str]:
         expected_rate(name, count, found[0].expected),
         f"{100 * np.mean(obtained):.1f} ± {100 * error:.1f}",
         f"{100 * np.mean(pixels):.1f}" if pixels else "–",
+        f"{100 * expected_confidence(count, found[0].new):.0f}" if kept else "–",
         kept_in_a_hundred(np.mean(kept), len(kept)) if kept else "–",
     ]
 
@@ -216,9 +223,19 @@ def expected_rate(name: str, count: int, expected: float) -> str:
     return f"{'at most ' if how == MANY else ''}{100 * expected:.1f}"
 
 
+def expected_confidence(count: int, new: int) -> float:
+    """How often an exact tolerance is seen to keep the rate on so many new images."""
+    above = most_above(count, RATE, TOLERANCE)
+    return float(betabinom.cdf(int(RATE * new + ROUNDING), new, above + 1, count - above))
+
+
 def kept_in_a_hundred(share: float, of: int) -> str:
-    """A share of so many sets, and its standard error."""
-    return f"{100 * share:.0f} ± {100 * (share * (1 - share) / of) ** 0.5:.0f}"
+    """A share of so many sets, and its standard error, with two more of each kind.
+
+    Agresti and Coull, "Approximate is better than 'exact'", 1998: that of 10 in 10 is not zero.
+    """
+    shrunk = (share * of + 2) / (of + 4)
+    return f"{100 * share:.0f} ± {100 * (shrunk * (1 - shrunk) / (of + 4)) ** 0.5:.0f}"
 
 
 def grouped(name: str, n_groups: int, share: float, draws: int) -> list[str]:
@@ -275,10 +292,11 @@ def report(
         f"{RATE:.0%} false positives are asked for. *Expected* is what the rule promises for "
         "so many images, *obtained* the rate on new images, in percent, mean over the sets of "
         "training images and its standard error. *Pixel threshold*: share of new good images whose "
-        "map reaches it anywhere. *Tolerance kept*: sets in a hundred whose rate is at most the "
-        "one asked for by the rule `tolerance`, and its standard error; 95 are promised, and the "
-        "rate of so few new images scatters. PCA-Gaussian's threshold by it is an estimate. Rows "
-        "stop at the sets that a limit of time allows (`--draws`, `--seconds`)."
+        "map reaches it anywhere. *Tolerance, kept*: sets in a hundred whose rate is at most the "
+        "one asked for by the rule `tolerance`, and its standard error; 95 or more are promised of "
+        "the true rate, and that of so few new images scatters: *tolerance, expected* is what an "
+        "exact rule shows on as many. PCA-Gaussian's threshold by it is an estimate. Rows stop "
+        "at the sets that a limit of time allows (`--draws`, `--seconds`)."
     ]
     for source, rows in rates.items():
         parts += [f"## {source}", table(rows, HEADER)]

@@ -138,24 +138,20 @@ def test_the_slurm_profile_gives_the_same_bytes_in_few_submissions(folder: Path,
 
 
 @pytest.mark.usefixtures("slurm")
-def test_the_generic_profile_gives_the_same_bytes_on_another_filesystem(folder: Path, local: Path):
+def test_the_generic_profile_on_another_filesystem_survives_a_killed_job_and_a_killed_node(
+    folder: Path, local: Path
+):
     with mounted(folder / "results"):
-        text = finish(on_slurm(folder, GENERIC), folder)
+        run = on_slurm(folder, GENERIC)
+        victim = wait_for("the extraction", partial(extraction, folder), run)
+        assert isinstance(victim, psutil.Process)
+        victim.kill()
+        psutil.wait_procs([victim])
+        wait_for("the next extraction", partial(extraction, folder), run)
+        kill_node()
+        text = finish(run, folder)
         assert reports(folder) == reports(local)
     print(f"submissions through cluster-generic: SLURM jobs {', '.join(submitted(text))}")
-
-
-@pytest.mark.usefixtures("slurm")
-def test_a_killed_job_and_a_killed_node_cost_time_and_nothing_else(folder: Path, local: Path):
-    run = on_slurm(folder, GENERIC)
-    victim = wait_for("the extraction", partial(extraction, folder), run)
-    assert isinstance(victim, psutil.Process)
-    victim.kill()
-    psutil.wait_procs([victim])
-    wait_for("the next extraction", partial(extraction, folder), run)
-    kill_node()
-    text = finish(run, folder)
-    assert reports(folder) == reports(local)
     extractions = [job for job in map(description, submitted(text)) if "Partition=gpu" in job]
     assert len(extractions) == 3  # two categories, one of them twice
     memory = sorted(re.findall(r"TRES=\S*mem=(\w+)", " ".join(extractions)))
