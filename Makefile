@@ -105,8 +105,8 @@ bench-engine: $(ENV) ## time whole runs of PatchCore and PaDiM against anomalib'
 		"torchvision's resnet18"; exit 2; }
 	python tests/bench/engine.py "$(MVTEC)/bottle" "$(WEIGHTS)" "$(ANOMALIB)" $(BENCH)
 
-bench-groups: $(ENV) ## false-positive rates on new parts with and without groups, and false alarms
-	PYTHONPATH=workflow/scripts:tests/support python tests/bench/groups.py
+bench-groups: $(ENV) ## false-positive rates on new parts with and without groups, false and missed warnings
+	PYTHONPATH=workflow/scripts:tests/support:tests/bench python tests/bench/groups.py
 
 bench-scale: $(ENV) ## time and memory of scoring against the number of images, some hours: BENCH="--images 300 1000 --against FOLDER"
 	PYTHONPATH=workflow/scripts python tests/bench/scale.py $(BENCH)

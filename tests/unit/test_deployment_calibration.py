@@ -43,9 +43,7 @@ def test_a_file_whose_threshold_stays_is_the_same_file(made: dict):
     assert recalibrated(content, metadata) == content
 
 
-def test_the_threshold_is_the_one_that_the_parts_support(
-    made: dict, good: Path, tmp_path: Path
-):
+def test_the_threshold_is_the_one_that_the_parts_support(made: dict, good: Path, tmp_path: Path):
     output = tmp_path / "new.onnx"
     run = calibrate(made["path"], good, "--output", str(output), "--rate", "0.1")
     assert run.returncode == 0, run.stderr

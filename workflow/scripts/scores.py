@@ -6,9 +6,10 @@ import numpy as np
 
 from defectbench import records
 from defectbench.errors import job_log
+from defectbench.evaluation.held_out_check import check_held_out
 from defectbench.evaluation.scoring import fit_and_score
 from defectbench.features.feature_file import open_layers
-from defectbench.images.index import dataset_digest, group_notes, read_grouped_index
+from defectbench.images.index import dataset_digest, group_notes, join_copies, read_grouped_index
 from defectbench.map_file import create_maps
 from defectbench.progress import warn
 from defectbench.provenance import peak_memory_mb
@@ -23,7 +24,8 @@ with (
     ) as (X, made),
 ):
     given, output, params = snakemake.input, snakemake.output, snakemake.params
-    index = read_grouped_index(given.index, params.groups, snakemake.wildcards.category)
+    named = read_grouped_index(given.index, params.groups, snakemake.wildcards.category)
+    index = join_copies(named)
     train, test = ([row for row in index if row.split == split] for split in ("train", "test"))
     X_train, X_test = (
         take_images(X, [row.split == split for row in index]) for split in ("train", "test")
@@ -52,8 +54,11 @@ with (
     kept = [train[row] for row in found.left]
     records.write_held_out(output.held_out, kept, found.folds, found.held_out)
     left_out = np.setdiff1d(np.arange(len(train)), found.left)
-    notes = group_notes(index) if any(row.group for row in kept) or params.groups else []
-    check = found.check | {"warnings": found.check["warnings"] + notes}
+    notes = group_notes(named) if params.groups or any(row.group for row in named) else []
+    check = check_held_out(
+        take_images(X_train, found.left), [row.group for row in kept], [row.path for row in kept]
+    )
+    check["warnings"] += notes
     for warning in check["warnings"]:
         warn(f"{'/'.join(snakemake.wildcards)}: {warning}")
     write_json(output.check, check | {"left_out": [train[row].path for row in left_out]})

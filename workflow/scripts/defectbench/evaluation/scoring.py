@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from defectbench.evaluation.held_out import (
     number_of_folds,
     rows_left,
 )
-from defectbench.evaluation.held_out_check import check_held_out
 from defectbench.evaluation.spool import Spool
 from defectbench.map_file import MapFile
 from defectbench.scorers.base import Scorer, judge
@@ -36,8 +35,6 @@ class Scoring(NamedTuple):
         Rows of `left` that were held out together.
     held_out
         float64, the held-out score of each image of `left`.
-    check
-        From `held_out_check.check_held_out`.
     fit_cpu_seconds, score_cpu_seconds
         Processor time of the fit, trimming included, and of scoring the test images.
     """
@@ -46,7 +43,6 @@ class Scoring(NamedTuple):
     left: np.ndarray
     folds: list[np.ndarray]
     held_out: np.ndarray
-    check: dict[str, Any]
     fit_cpu_seconds: float
     score_cpu_seconds: float
 
@@ -105,7 +101,6 @@ def fit_and_score(
         left,
         split,
         held_out_scores,
-        check_held_out(scorer, X_train, groups, held_out_scores, split, seed),
         fit_cpu_seconds,
         score_cpu_seconds,
     )

@@ -3,9 +3,11 @@
 import csv
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from defectbench.errors import InputError
 from defectbench.storage import read_tsv, write_tsv
@@ -102,6 +104,30 @@ def read_grouped_index(path: str | Path, groups: Groups, category: str) -> list[
     """Index of a category with the groups that the dataset's settings name, if they name any."""
     index = read_index(path)
     return assign_groups(index, groups, category) if groups else index
+
+
+def join_copies(rows: Sequence[IndexRow]) -> list[IndexRow]:
+    """Rows in which images of equal content are of one group, for they are one image.
+
+    Groups that share an image are one, too. Copies in training and test join nothing.
+    """
+    names = [(not row.group, row.group or f"copies of {row.path}") for row in rows]
+    contents = [(row.split, row.sha256) for row in rows]
+    while (joined := _lowest(names, _lowest(contents, names))) != names:
+        names = joined
+    sizes = Counter(names)
+    return [
+        replace(row, group=name) if row.group or sizes[alone, name] > 1 else row
+        for row, (alone, name) in zip(rows, names, strict=True)
+    ]
+
+
+def _lowest(keys: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+    """For each key, the lowest value that goes with it anywhere."""
+    lowest: dict[Any, Any] = {}
+    for key, value in zip(keys, values, strict=True):
+        lowest[key] = min(value, lowest.get(key, value))
+    return [lowest[key] for key in keys]
 
 
 def group_names(paths: Sequence[str], groups: Groups, category: str) -> list[str]:
