@@ -76,6 +76,7 @@ def made_metrics(category: str, method: str, auroc: float | None, **other: Any) 
         "held_out_images": 209,
         "cautions": [],
         "flags": [],
+        "set_by": None,
         "specification": specification(),
         **other,
     }
@@ -105,11 +106,13 @@ def write_cell(
     write_json(folder / "held_out_check.json", {"warnings": []})
     write_json(folder.parents[1] / "notes.json", [])
     write_cost(folder)
-    files = ("model.h5", "scores.tsv", "held_out_scores.tsv")
+    write_json(folder / "without_odd.json", None)
+    names = {"model": "model.h5", "scores": "scores.tsv"}
+    names |= {"held_out": "held_out_scores.tsv", "without_odd": "without_odd.json"}
     run_script(
         "metrics",
         folder,
-        input=dict(zip(("model", "scores", "held_out"), (folder / f for f in files), strict=True)),
+        input={name: folder / file for name, file in names.items()},
         output={"metrics": folder / "metrics.json", "replicates": folder / "replicates.h5"},
         params={"seed": 42, "false_positive_rate": 0.05, "rule": "average", "code": CODE},
         wildcards={

@@ -7,6 +7,7 @@ from defectbench.evaluation.cells import SEPARATOR
 from defectbench.evaluation.held_out import how_held_out
 from defectbench.evaluation.image_figures import image_figures
 from defectbench.evaluation.promises import Asked
+from defectbench.storage import read_json
 
 with job_log(snakemake.log[0]):
     given, params, names = snakemake.input, snakemake.params, dict(snakemake.wildcards)
@@ -21,6 +22,7 @@ with job_log(snakemake.log[0]):
         Asked(params.false_positive_rate, params.rule, folds),
         params.seed,
         names["category"],
+        read_json(given.without_odd),
     )
     method = names["method"].partition(SEPARATOR)[0]  # of several seeds once
     detector = f"{method} {names['backbone']}"

@@ -7,7 +7,7 @@ import numpy as np
 from defectbench import records
 from defectbench.errors import job_log
 from defectbench.evaluation.held_out_check import check_held_out
-from defectbench.evaluation.scoring import fit_and_score
+from defectbench.evaluation.scoring import fit_and_score, score_without_odd
 from defectbench.features.feature_file import open_layers
 from defectbench.images.index import dataset_digest, group_notes, join_copies, read_grouped_index
 from defectbench.map_file import create_maps
@@ -53,11 +53,16 @@ with (
     records.write_scores(output.scores, test, found.scores)
     kept = [train[row] for row in found.left]
     records.write_held_out(output.held_out, kept, found.folds, found.held_out)
+    if params.trimmed:
+        X_train, groups = take_images(X_train, found.left), [row.group for row in kept]
+    scorer = scorer_class(params.scorer)(**params.parameters)
+    without_odd = score_without_odd(
+        scorer, X_train, X_test, groups, found.held_out, params.folds, params.seed
+    )
+    records.write_without_odd(output.without_odd, kept, without_odd)
     left_out = np.setdiff1d(np.arange(len(train)), found.left)
     notes = group_notes(named) if params.groups or any(row.group for row in named) else []
-    check = check_held_out(
-        take_images(X_train, found.left), [row.group for row in kept], [row.path for row in kept]
-    )
+    check = check_held_out(X_train, groups, [row.path for row in kept])
     check["warnings"] += notes
     for warning in check["warnings"]:
         warn(f"{'/'.join(snakemake.wildcards)}: {warning}")

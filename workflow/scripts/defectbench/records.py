@@ -210,6 +210,41 @@ def _columns(file: str | Path, /, **kinds: type) -> Iterator[list[str] | np.ndar
         yield texts if kind is list else np.array(texts, kind)
 
 
+class WithoutOdd(NamedTuple):
+    """What a detector says that was fitted without odd training images.
+
+    Attributes
+    ----------
+    left
+        Rows of the training images that are left.
+    held_out
+        float64, the held-out score of each of them.
+    test
+        float64, of the test images.
+    """
+
+    left: np.ndarray
+    held_out: np.ndarray
+    test: np.ndarray
+
+
+def write_without_odd(path: str | Path, rows: Sequence[IndexRow], found: WithoutOdd | None) -> None:
+    """Store such scores, and which of the training images are odd; null where there are none."""
+    if found is None:
+        write_json(path, None)
+        return
+    odd = np.setdiff1d(np.arange(len(rows)), found.left)
+    write_json(
+        path,
+        {
+            "left_out": [rows[row].path for row in odd],
+            "groups": [rows[row].group for row in found.left],
+            "held_out_scores": found.held_out.tolist(),
+            "test_scores": found.test.tolist(),
+        },
+    )
+
+
 class Metrics(TypedDict):
     """Contents of ``metrics.json``: image-level figures of one detector on one category.
 
@@ -235,6 +270,8 @@ class Metrics(TypedDict):
         What the number of images does not allow to conclude, and what in a model or its folds is
         otherwise than its name or the config says, in sentences; what speaks against the detector
         at its honest threshold: names of `evaluation.cautions.FLAGS`.
+    set_by
+        From `evaluation.decisive.decisive_figures`.
     defects
         From `evaluation.image_figures.defect_metrics`.
     worst
@@ -258,6 +295,7 @@ class Metrics(TypedDict):
     reasons: dict[str, str]
     cautions: list[str]
     flags: list[str]
+    set_by: dict[str, Any] | None
     defects: list[dict[str, Any]]
     worst: list[dict[str, Any]]
     specification: Specification

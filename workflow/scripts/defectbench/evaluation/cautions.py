@@ -9,12 +9,13 @@ from defectbench.evaluation.promises import FOLDS, ROUGH, Promise
 from defectbench.evaluation.rates import effective_size
 from defectbench.records import Scores
 
-FLAGS = ("above", "below", "useless", "estimate", "few_good", "few_defective")
+FLAGS = ("above", "below", "useless", "odd", "estimate", "few_good", "few_defective")
 """What can speak against a detector, in the order in which it is told.
 
 ``above``, ``below``: the false-positive rate seen is incompatible with what the threshold lets
-expect; ``useless``: F1 does not beat the answer "everything is defective"; ``estimate``: the
-held-out images do not support the rate asked for; ``few_good``, ``few_defective``: too few test
+expect; ``useless``: F1 does not beat the answer "everything is defective"; ``odd``: training images
+that look like none of the others set the threshold alone; ``estimate``: the held-out images do not
+support the rate asked for; ``few_good``, ``few_defective``: too few test
 images to conclude from. `reports.flags` has the words for each."""
 
 FEWEST = 10
@@ -65,6 +66,8 @@ def flags(
     promised: Promise,
     metrics: Mapping[str, float | int | None],
     reasons: Mapping[str, str],
+    *,
+    odd: bool = False,
 ) -> list[str]:
     """What speaks against a detector at its honest threshold.
 
@@ -78,6 +81,8 @@ def flags(
         From `image_metrics.image_metrics`.
     reasons
         From `reasons`.
+    odd
+        See `decisive.Decisive`.
 
     Returns
     -------
@@ -88,6 +93,8 @@ def flags(
     # a figure without a reason is defined
     if "honest_f1" not in reasons and metrics["honest_f1"] <= metrics["trivial_f1"]:
         found.add("useless")
+    if odd:
+        found.add("odd")
     return [name for name in FLAGS if name in found]
 
 

@@ -170,6 +170,7 @@ def _cell_figures(
         "pixel": dict(cell.pixels.get("metrics", {})),
         "oracle_threshold": thresholds["oracle"],
         "honest": operating_point(cell.test, promised),
+        "set_by": cell.metrics["set_by"],
         "flags": list(cell.metrics["flags"]),
         "cautions": list(cell.metrics["cautions"]),
         "points": operating_points(cell.test, cell.held_out, rates, promised["folds"]),

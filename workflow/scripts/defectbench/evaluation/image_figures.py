@@ -1,11 +1,13 @@
 """All image-level figures of one detector on one category, and of each type of defect."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from defectbench.evaluation.bootstrap import bootstrap_replicates
 from defectbench.evaluation.cautions import cautions, flags, reasons
+from defectbench.evaluation.decisive import decisive_figures
 from defectbench.evaluation.image_metrics import (
     average_precision,
     image_auroc,
@@ -20,7 +22,12 @@ from defectbench.records import HeldOutScores, Scores
 
 
 def image_figures(
-    test: Scores, held_out: HeldOutScores, asked: Asked, seed: int, category: str
+    test: Scores,
+    held_out: HeldOutScores,
+    asked: Asked,
+    seed: int,
+    category: str,
+    without_odd: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """What ``metrics.json`` says beside names and specification.
 
@@ -32,6 +39,8 @@ def image_figures(
         What the honest threshold is to keep.
     seed, category
         What the resampling depends on.
+    without_odd
+        Contents of ``without_odd.json``, see `decisive.decisive_figures`.
 
     Returns
     -------
@@ -48,6 +57,7 @@ def image_figures(
     metrics = image_metrics(labels, scores, thresholds)
     replicates = bootstrap_replicates(labels, scores, groups, seed, category)
     why = reasons(metrics, labels, thresholds)
+    set_by = decisive_figures(test, held_out, asked, without_odd)
     figures = {
         "images": {
             "train": len(held_out.scores),
@@ -61,7 +71,8 @@ def image_figures(
         "intervals": metric_intervals(metrics, replicates, labels, called, groups),
         "reasons": why,
         "cautions": list(cautions(test, promised).values()),
-        "flags": flags(test, promised, metrics, why),
+        "flags": flags(test, promised, metrics, why, odd=bool(set_by and set_by["odd"])),
+        "set_by": set_by,
         "defects": defect_metrics(test, honest, seed, category),
         "worst": [
             {

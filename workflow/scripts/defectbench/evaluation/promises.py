@@ -112,15 +112,11 @@ def promise(scores: np.ndarray, groups: Sequence[str] | np.ndarray, asked: Asked
         What it is to keep.
     """
     numbers = group_numbers(np.asarray(groups, str))
-    sizes = np.bincount(numbers)
-    count = len(sizes)
-    weights = 1 / sizes[numbers]
+    count = int(numbers.max(initial=-1)) + 1
     most = most_above(count, asked.rate, asked.rule)
     found: dict[str, Any] = {"threshold": None, "above": 0.0, "expected": None, "range": None}
-    if len(scores):
-        if asked.rule == TOLERANCE and most >= 0:
-            scores, weights = largest_of_groups(scores, numbers), np.ones(count)
-        threshold, above = just_above(scores, weights, most if most >= 0 else asked.rate * count)
+    if count:
+        threshold, above = lowest_threshold(scores, numbers, asked)
         found = {"threshold": threshold, "above": above} | outlook(above, count)
     return Promise(
         rule=asked.rule,
@@ -133,6 +129,28 @@ def promise(scores: np.ndarray, groups: Sequence[str] | np.ndarray, asked: Asked
         next=fewest(floor(most) + 1, asked.rate, asked.rule),
         **found,
     )
+
+
+def lowest_threshold(scores: np.ndarray, numbers: np.ndarray, asked: Asked) -> tuple[float, float]:
+    """The threshold of a `promise`, and of the groups, how many reach it.
+
+    Parameters
+    ----------
+    scores
+        float64, (n_images,), at least one.
+    numbers
+        Of the images' groups: from `bootstrap.group_numbers`.
+    asked
+        What the threshold is to keep.
+    """
+    sizes = np.bincount(numbers)
+    count, weights = len(sizes), 1 / sizes[numbers]
+    most = most_above(count, asked.rate, asked.rule)
+    if most < 0:
+        most = asked.rate * count
+    elif asked.rule == TOLERANCE:
+        scores, weights = largest_of_groups(scores, numbers), np.ones(count)
+    return just_above(scores, weights, most)
 
 
 def _estimate(asked: Asked, most: float) -> str:

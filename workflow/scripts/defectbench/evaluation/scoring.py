@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from defectbench.errors import InputError
+from defectbench.evaluation.decisive import REFERENCE, decisive
 from defectbench.evaluation.held_out import (
     NumberOfFolds,
     folds,
@@ -15,6 +17,7 @@ from defectbench.evaluation.held_out import (
 )
 from defectbench.evaluation.spool import Spool
 from defectbench.map_file import MapFile
+from defectbench.records import WithoutOdd
 from defectbench.scorers.base import Scorer, judge
 from defectbench.scorers.layers import Features, has_maps, number_of_images, take_images
 
@@ -104,6 +107,46 @@ def fit_and_score(
         fit_cpu_seconds,
         score_cpu_seconds,
     )
+
+
+def score_without_odd(
+    scorer: Scorer,
+    X_train: Features,
+    X_test: Features,
+    groups: Sequence[str],
+    held_out_scores: np.ndarray,
+    n_folds: NumberOfFolds,
+    seed: int,
+) -> WithoutOdd | None:
+    """Fit and score once more without the images that set a threshold alone and look like no other.
+
+    Which ones they are is asked at `decisive.REFERENCE`, so that another rate fits nothing anew.
+
+    Parameters
+    ----------
+    scorer
+        With its parameters; fitted on return.
+    X_train, X_test, groups, n_folds, seed
+        As for `fit_and_score`.
+    held_out_scores
+        Of the training images.
+
+    Returns
+    -------
+    WithoutOdd or None
+        None where there are none, or too few others.
+    """
+    found = decisive(held_out_scores, groups, REFERENCE)
+    if found is None or not found.odd:
+        return None
+    left = np.setdiff1d(np.arange(len(groups)), found.rows)
+    X, groups = take_images(X_train, left), [groups[row] for row in left]
+    split = folds(groups, number_of_folds(n_folds, scorer, groups), seed)
+    try:
+        scorer.fit_for_folds(X, split)
+        return WithoutOdd(left, held_out(scorer, X, split), scorer.anomaly_score(X_test))
+    except InputError:  # too few for this scorer
+        return None
 
 
 def _score_and_map(scorer: Scorer, X: Features, maps: MapFile) -> tuple[np.ndarray, float]:

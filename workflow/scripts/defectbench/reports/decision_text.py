@@ -13,6 +13,7 @@ from defectbench.reports.markdown import (
     listed,
     number,
     per_thousand,
+    percent,
     score,
     thousand,
 )
@@ -114,6 +115,35 @@ def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:
         "only": "the only one run",
         "chance": "none is clearly better than guessing",
     }[entry["verdict"]]
+
+
+def who_sets(cell: Mapping[str, Any]) -> str:
+    """Which training images set a cell's threshold alone, and what it would be without them."""
+    found, point = cell["set_by"], cell["honest"]
+    several = len(found["names"]) > 1
+    it, sets = ("them", "set") if several else ("it", "sets")
+    images = (
+        f", {found['images']} images with a median held-out score of"
+        if found["images"] > 1
+        else ", with a held-out score of"
+    )
+    text = (
+        f"{listed(found['names'])}{images} {score(found['median_score'])}, {sets} the threshold "
+        f"alone. With {it}, {_what_it_does(point)}; without {it}, {_what_it_does(found)}."
+    )
+    if found["fitted_without"]:
+        again = _what_it_does(found["fitted_without"])
+        text += f" Of a detector that was fitted without {it}, too, {again}."
+    return text
+
+
+def _what_it_does(point: Mapping[str, Any]) -> str:
+    rates = [
+        f"{percent(point[name])} of the {kind} test images are called defective"
+        for name, kind in (("found_rate", "defective"), ("false_alarm_rate", "good"))
+        if point[name] is not None
+    ]
+    return " and ".join([f"it is {score(point['threshold'])}", *rates])
 
 
 def decision_markdown(decision: Mapping[str, Any]) -> str:

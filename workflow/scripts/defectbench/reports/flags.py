@@ -51,6 +51,10 @@ WORDS = {  # in the order of the warnings
         "fewer good test images are called defective than the threshold's training images let "
         "expect: a lower threshold would find more defects",
     ),
+    "odd": Words(
+        "set alone by training images that look like none of the others",
+        "training images that look like none of the others set the threshold alone",
+    ),
     "estimate": Words(
         "",  # why depends on the rate: see `expected`
         "the threshold is an estimate: its training images do not support the asked rate",
@@ -126,6 +130,8 @@ def flag_texts(cell: Mapping[str, Any]) -> list[str]:
             texts.append(f"{WORDS[name].beside}{stricter} {_rates(point, name)}")
     if "useless" in flags:
         texts.append(WORDS["useless"].beside)
+    if "odd" in flags:
+        texts.append(f"{WORDS['odd'].beside}: {', '.join(cell['set_by']['names'])}")
     if "estimate" in flags:
         texts.append(f"the threshold is an estimate: {why_estimated(point)}")
     if few := [name for name in CLASSES if f"few_{name}" in flags]:

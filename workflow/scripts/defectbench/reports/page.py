@@ -17,7 +17,7 @@ from defectbench.images.index import IndexRow
 from defectbench.reports import decision_text, figures, flags
 from defectbench.reports.costs import with_costs
 from defectbench.reports.markdown import scope_line
-from defectbench.reports.pictures import gallery
+from defectbench.reports.pictures import gallery, training_pictures
 from defectbench.reports.rendering import TEMPLATES, render
 from defectbench.reports.verdicts import NewImages
 
@@ -69,6 +69,15 @@ def render_page(
     chosen = {cell.category: cell for cell in cells if cell.detector == wanted[cell.category]}
     costs = {entry["detector"]: entry for entry in with_costs(decision, cells)}
     pictures, left_out = gallery(list(chosen.values()), folders, masks)
+    set_by = [
+        (
+            cell.category,
+            cell_of(decision, cell.category, cell.detector),
+            training_pictures(cell, folders),
+        )
+        for cell in chosen.values()
+        if cell.metrics["set_by"]
+    ]
     carried = _with_scores(ranked)
     return render(
         "page.html",
@@ -95,6 +104,7 @@ def render_page(
         ],
         defect_types=sorted({str(defect) for cell in cells for defect in cell.test.defects}),
         pictures=pictures,
+        set_by=set_by,
         left_out=left_out,
         without_scores=len(cells) - len(carried),
         # reversed, so that the first category of each detector counts
