@@ -98,6 +98,8 @@ def print_summary(summary: dict[str, Any], table: Path) -> None:
         f"{summary['images']} images in {summary['seconds']:.1f} s by {summary['detector']}: "
         f"{summary['defective']} defective, {len(summary['unreadable'])} unreadable; {table}"
     )
+    if "threshold_from" in summary:
+        print(f"threshold from {summary['threshold_from']}")
     if "same_world" not in summary:
         return
     world = summary["same_world"]
@@ -110,11 +112,11 @@ def print_summary(summary: dict[str, Any], table: Path) -> None:
     )
     test = world["scores"]
     print(
-        "scores against those of held-out good images: Kolmogorov-Smirnov "
+        f"scores against those of {world['compared_with']['scores']}: Kolmogorov-Smirnov "
         f"{test['statistic']:.3f}, p = {test['p_value']:.2g}"
     )
     outside = ", ".join(f"{name} {count}" for name, count in world["outside"].items())
-    print(f"images outside the training images' range: {outside}")
+    print(f"images outside the range of {world['compared_with']['ranges']}: {outside}")
     for difference in world["differences"]:
         print(f"differs: {difference}")
     print(world["advice"])

@@ -145,6 +145,9 @@ class FolderScoring:
             "threshold": self.threshold,
             "seconds": round(time.perf_counter() - self._started, 2),
         }
+        if calibration := metadata.get("calibration"):
+            counts = f"{calibration['parts']} good parts, {calibration['images']} images"
+            summary["threshold_from"] = f"a calibration: {calibration['folder']}, {counts}"
         if self.scores:
             summary["same_world"] = same_world(
                 self.scores, defective, self.expectation, self.statistics, metadata
