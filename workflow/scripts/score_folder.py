@@ -98,16 +98,15 @@ def print_summary(summary: dict[str, Any], table: Path) -> None:
         f"{summary['images']} images in {summary['seconds']:.1f} s by {summary['detector']}: "
         f"{summary['defective']} defective, {len(summary['unreadable'])} unreadable; {table}"
     )
-    if "threshold_from" in summary:
-        print(f"threshold from {summary['threshold_from']}")
     if "same_world" not in summary:
         return
     world = summary["same_world"]
     above, (low, high) = world["above"], world["above"]["interval"]
     least, most = above["rate_range"]
     print(
-        f"above the threshold {summary['threshold']:.6g}: {above['share']:.1%} (95 % interval "
-        f"{low:.1%} to {high:.1%}); of good parts {above['rate']:.1%} were asked for"
+        f"above the threshold {summary['threshold']:.6g}, from {summary['threshold_from']}: "
+        f"{above['share']:.1%} (95 % interval {low:.1%} to {high:.1%}); of good parts "
+        f"{above['rate']:.1%} were asked for"
         + (f", {least:.1%} to {most:.1%} are to be expected" if least < most else "")
     )
     test = world["scores"]

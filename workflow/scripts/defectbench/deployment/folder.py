@@ -5,7 +5,7 @@ import io
 import itertools
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -143,11 +143,9 @@ class FolderScoring:
             "defective": defective,
             "unreadable": list(self.unreadable),
             "threshold": self.threshold,
+            "threshold_from": threshold_source(metadata),
             "seconds": round(time.perf_counter() - self._started, 2),
         }
-        if calibration := metadata.get("calibration"):
-            counts = f"{calibration['parts']} good parts, {calibration['images']} images"
-            summary["threshold_from"] = f"a calibration: {calibration['folder']}, {counts}"
         if self.scores:
             summary["same_world"] = same_world(
                 self.scores, defective, self.expectation, self.statistics, metadata
@@ -220,6 +218,15 @@ class FolderScoring:
     def _write_summary(self, summary: dict[str, Any]) -> None:
         text = json.dumps(summary, indent=2, ensure_ascii=False)
         (self.options.output / SUMMARY).write_text(text + "\n", encoding="utf-8")
+
+
+def threshold_source(metadata: Mapping[str, Any]) -> str:
+    """The images that a detector's threshold comes from, in words."""
+    if "calibration" not in metadata:
+        return f"{len(metadata['held_out_scores'])} held-out good images"
+    calibration = metadata["calibration"]
+    counts = f"{calibration['parts']} good parts ({calibration['images']} images)"
+    return f"a calibration on {counts} in {calibration['folder']}"
 
 
 def earlier_rows(table: Path) -> list[dict[str, str]]:
