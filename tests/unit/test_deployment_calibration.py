@@ -25,7 +25,8 @@ from defectbench.errors import InputError
 from defectbench.evaluation.map_geometry import map_scale
 from defectbench.evaluation.promises import Asked, promise
 
-SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ROOT / "workflow" / "scripts"
 ALONE = [""] * 40
 
 
@@ -147,7 +148,7 @@ def test_a_second_calibration_keeps_both_steps(detector: Path, good: Path):
     second = calibrated(detector).with_name("second.onnx")
     run = calibrate(calibrated(detector), good, "--rate", "0.1", "--output", str(second))
     assert run.returncode == 0, run.stderr
-    assert "differs from the images behind the old threshold: nothing that" in run.stdout
+    assert "behind the old threshold:\n  no difference was found" in run.stdout
     exported, once = Detector(second, 1).metadata["history"]
     assert exported["threshold"] == Detector(detector, 1).metadata["threshold"]
     assert once["threshold"] == first.metadata["threshold"]
@@ -255,7 +256,7 @@ def test_unreadable_images_are_named_in_one_line(detector: Path, good: Path):
     (good / "0003.png").write_bytes(b"no image")
     (good / "cut.png").write_bytes((good / "0007.png").read_bytes()[:200])
     assert refusal(calibrate(detector, good), detector) == (
-        f"error: {good}: 2 images cannot be read: 0003.png, cut.png; remove or replace them"
+        f"error: {good}: cannot be read: 0003.png, cut.png; remove or replace them"
     )
 
 
@@ -283,6 +284,17 @@ def test_only_a_calibrated_detector_is_replaced(detector: Path, good: Path):
     first = calibrated(detector).read_bytes()
     assert calibrate(detector, good, "--rate", "0.1").returncode == 0
     assert calibrated(detector).read_bytes() != first
+
+
+def test_make_without_its_arguments_shows_them_in_one_line(detector: Path):
+    command = ["make", "-C", str(ROOT), "--no-print-directory", "calibrate"]
+    for given in ([], [f"DETECTOR={detector}", "GOOD=nowhere"]):
+        run = subprocess.run([*command, *given], capture_output=True, text=True)
+        assert run.returncode == 2
+        assert run.stdout.startswith(
+            "make calibrate DETECTOR=path/to/detector.onnx GOOD=folder [RATE"
+        )
+        assert run.stdout.count("\n") == 1
 
 
 @pytest.mark.parametrize("rate", ["0", "1", "-1", "nan"])

@@ -129,9 +129,9 @@ def tell(detector: Detector, parts: GoodParts, promised: Promise, suspected: int
         f"expected: {'at most ' if promised['at_most'] else ''}{promised['expected']:.2%} on "
         f"average, {least:.2%} to {most:.2%} with these parts"
     )
-    found = calibration.differences(detector, parts)
-    for difference in found or ["nothing that could be seen"]:
-        print(f"differs from the images behind the old threshold: {difference}")
+    print("compared with the images behind the old threshold:")
+    for difference in calibration.differences(detector, parts) or ["no difference was found"]:
+        print(f"  {difference}")
     if suspected:
         which = "largest score stands" if suspected == 1 else f"{suspected} largest scores stand"
         print(f"the {which} far off the others: take out what is defective")

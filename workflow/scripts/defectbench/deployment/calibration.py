@@ -105,7 +105,7 @@ def score_good_parts(detector: Detector, folder: Path, in_folders: bool, threads
     for path, image in zip(files, in_order(decode, files, threads, AHEAD * threads), strict=True):
         progress.advance(1)
         if isinstance(image, InputError):
-            unreadable.append(_below(path, folder))
+            unreadable.append(path.relative_to(folder).as_posix())
             continue
         digest = hashlib.sha256(image.pixels).hexdigest()
         if digest not in seen:
@@ -113,7 +113,9 @@ def score_good_parts(detector: Detector, folder: Path, in_folders: bool, threads
             statistics = image_statistics(image.pixels, image.size)
             seen[digest] = path, score, anomaly_map, statistics
     if unreadable:
-        _refuse_unreadable(unreadable, folder)
+        more = f" and {len(unreadable) - NAMED} more" if len(unreadable) > NAMED else ""
+        named = ", ".join(unreadable[:NAMED])
+        raise InputError(f"{folder}: cannot be read: {named}{more}; remove or replace them")
     paths, scores, maps, statistics = (list(each) for each in zip(*seen.values(), strict=True))
     return GoodParts(
         paths,
@@ -129,30 +131,16 @@ def score_good_parts(detector: Detector, folder: Path, in_folders: bool, threads
 def _finite(detector: Detector, image: Decoded) -> tuple[float, np.ndarray | None]:
     """Score and map of an image; a damaged network may give neither."""
     scored = detector.score(image.pixels[None])
-    anomaly_map = None if scored.maps is None else scored.maps[0]
-    if not (
-        np.isfinite(scored.scores[0]) and (anomaly_map is None or np.isfinite(anomaly_map).all())
-    ):
+    found = [scored.scores] if scored.maps is None else [scored.scores, scored.maps]
+    if not all(np.isfinite(values).all() for values in found):
         raise InputError(f"{image.path}: the detector gives no finite score; export it again")
-    return float(scored.scores[0]), anomaly_map
-
-
-def _refuse_unreadable(names: list[str], folder: Path) -> None:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    raise InputError(
-        f"{folder}: {len(names)} images cannot be read: {', '.join(names[:NAMED])}{more}; "
-        "remove or replace them"
-    )
-
-
-def _below(file: Path, folder: Path) -> str:
-    return file.relative_to(folder).as_posix()
+    return float(scored.scores[0]), None if scored.maps is None else scored.maps[0]
 
 
 def _part(file: Path, folder: Path) -> str:
     """Subfolder that an image lies in; '' for one that lies in the folder itself."""
-    *parents, _ = file.relative_to(folder).parts
-    return parents[0] if parents else ""
+    part, *below = file.relative_to(folder).parts
+    return part if below else ""
 
 
 def set_threshold(parts: GoodParts, asked: Asked) -> Promise:
