@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
@@ -17,8 +18,8 @@ from made_detectors import new_image, write_images
 from PIL import Image
 
 from calibrate import main
-from defectbench.deployment.calibration import far_off
-from defectbench.deployment.detector import Detector, decoded_image
+from defectbench.deployment.calibration import far_off, score_good_parts
+from defectbench.deployment.detector import Detector, Scored, decoded_image
 from defectbench.deployment.detector_file import read_detector_file, recalibrated
 from defectbench.deployment.export import detector_bytes
 from defectbench.errors import InputError
@@ -295,6 +296,20 @@ def test_make_without_its_arguments_shows_them_in_one_line(detector: Path):
             "make calibrate DETECTOR=path/to/detector.onnx GOOD=folder [RATE"
         )
         assert run.stdout.count("\n") == 1
+
+
+def test_a_place_that_cannot_be_written_is_named_in_one_line(detector: Path, good: Path):
+    output = detector / "new.onnx"
+    line = refusal(calibrate(detector, good, "--output", str(output)), detector)
+    assert "Not a directory" in line
+    assert str(detector) in line
+
+
+def test_a_detector_without_a_finite_score_is_refused(made: dict, good: Path):
+    silent = Scored(np.array([np.nan]), np.array([False]), None)
+    detector = SimpleNamespace(metadata=made["metadata"], score=lambda images: silent)
+    with pytest.raises(InputError, match=r"0000\.png: the detector gives no finite score"):
+        score_good_parts(detector, good, False, 1)
 
 
 @pytest.mark.parametrize("rate", ["0", "1", "-1", "nan"])

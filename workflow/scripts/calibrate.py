@@ -20,11 +20,9 @@ def main() -> int:
     arguments = parsed_arguments()
     try:
         return calibrate(arguments)
-    except InputError as error:
+    except (InputError, OSError) as error:  # also of a disk that is full or read-only
         print(f"error: {error}", file=sys.stderr)
-    except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
-    return ERROR_EXIT
+        return ERROR_EXIT
 
 
 def parsed_arguments() -> argparse.Namespace:

@@ -5,7 +5,7 @@ import io
 import itertools
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -134,22 +134,18 @@ class FolderScoring:
 
     def summary(self) -> dict[str, Any]:
         """What was found, also written to `SUMMARY`."""
-        metadata = self.detector.metadata
         defective = sum(score >= self.threshold for score in self.scores)
         summary = {
-            "detector_sha256": self.detector.sha256,
-            "detector": "/".join(metadata[name] for name in NAMES),
+            **described(self.detector),
             "images": len(self.scores),
             "defective": defective,
             "unreadable": list(self.unreadable),
             "threshold": self.threshold,
-            "threshold_from": threshold_source(metadata),
             "seconds": round(time.perf_counter() - self._started, 2),
         }
         if self.scores:
-            summary["same_world"] = same_world(
-                self.scores, defective, self.expectation, self.statistics, metadata
-            )
+            seen = self.scores, defective, self.expectation, self.statistics
+            summary["same_world"] = same_world(*seen, self.detector.metadata)
         self._write_summary(summary)
         return summary
 
@@ -220,13 +216,18 @@ class FolderScoring:
         (self.options.output / SUMMARY).write_text(text + "\n", encoding="utf-8")
 
 
-def threshold_source(metadata: Mapping[str, Any]) -> str:
-    """The images that a detector's threshold comes from, in words."""
-    if "calibration" not in metadata:
-        return f"{len(metadata['held_out_scores'])} held-out good images"
-    calibration = metadata["calibration"]
-    counts = f"{calibration['parts']} good parts ({calibration['images']} images)"
-    return f"a calibration on {counts} in {calibration['folder']}"
+def described(detector: Detector) -> dict[str, str]:
+    """Which detector it is, and the images that its threshold comes from."""
+    metadata = detector.metadata
+    behind = f"{len(metadata['held_out_scores'])} held-out good images"
+    if calibration := metadata.get("calibration"):
+        counts = f"{calibration['parts']} good parts ({calibration['images']} images)"
+        behind = f"a calibration on {counts} in {calibration['folder']}"
+    return {
+        "detector_sha256": detector.sha256,
+        "detector": "/".join(metadata[name] for name in NAMES),
+        "threshold_from": behind,
+    }
 
 
 def earlier_rows(table: Path) -> list[dict[str, str]]:
