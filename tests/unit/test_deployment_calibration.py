@@ -178,6 +178,17 @@ def test_a_calibrated_detector_scores_a_folder_and_says_where_its_threshold_come
     assert "the training images" not in summary
 
 
+def test_a_detector_of_the_first_format_is_calibrated_too(made: dict, good: Path, tmp_path: Path):
+    value = made["metadata"]["threshold"]["value"]
+    rows = [{"false_positive_rate": 0.05, "threshold": value}]
+    threshold = {"value": value, "false_positive_rate": 0.05}
+    old = changed(made, tmp_path / "old.onnx", format=1, threshold=threshold, thresholds=rows)
+    assert calibrate(old, good).returncode == 0
+    new = Detector(calibrated(old), 1).metadata
+    assert new["threshold"]["rule"] == "average"
+    assert new["history"][0]["threshold"]["value"] == value
+
+
 def test_copies_count_once(detector: Path, good: Path):
     for path in list(good.iterdir())[:5]:
         shutil.copy(path, path.with_name(f"copy of {path.name}"))
@@ -256,9 +267,13 @@ def test_a_detector_without_maps_is_calibrated_too(made: dict, good: Path, tmp_p
 def test_unreadable_images_are_named_in_one_line(detector: Path, good: Path):
     (good / "0003.png").write_bytes(b"no image")
     (good / "cut.png").write_bytes((good / "0007.png").read_bytes()[:200])
-    assert refusal(calibrate(detector, good), detector) == (
-        f"error: {good}: cannot be read: 0003.png, cut.png; remove or replace them"
-    )
+    line = refusal(calibrate(detector, good), detector)
+    named = f"error: {good}: cannot be read: 0003.png, cut.png; remove or replace them ("
+    assert line.startswith(f"{named}{good / '0003.png'}: cannot be decoded (")
+    for number in range(4, 10):
+        (good / f"{number:04}.png").write_bytes(b"no image")
+    line = refusal(calibrate(detector, good), detector)
+    assert "0003.png, 0004.png, 0005.png, 0006.png, 0007.png and 3 more; remove" in line
 
 
 def test_an_empty_folder_and_a_missing_one_are_named(detector: Path, tmp_path: Path):

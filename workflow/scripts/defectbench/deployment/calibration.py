@@ -100,12 +100,13 @@ def score_good_parts(detector: Detector, folder: Path, in_folders: bool, threads
         except InputError as error:
             return error
 
-    progress, unreadable = Progress(len(files), str(folder)), []
+    progress = Progress(len(files), str(folder))
+    unreadable: dict[str, InputError] = {}
     seen: dict[str, tuple[Path, float, np.ndarray | None, ImageStatistics]] = {}
     for path, image in zip(files, in_order(decode, files, threads, AHEAD * threads), strict=True):
         progress.advance(1)
         if isinstance(image, InputError):
-            unreadable.append(path.relative_to(folder).as_posix())
+            unreadable[path.relative_to(folder).as_posix()] = image
             continue
         digest = hashlib.sha256(image.pixels).hexdigest()
         if digest not in seen:
@@ -113,9 +114,7 @@ def score_good_parts(detector: Detector, folder: Path, in_folders: bool, threads
             statistics = image_statistics(image.pixels, image.size)
             seen[digest] = path, score, anomaly_map, statistics
     if unreadable:
-        more = f" and {len(unreadable) - NAMED} more" if len(unreadable) > NAMED else ""
-        named = ", ".join(unreadable[:NAMED])
-        raise InputError(f"{folder}: cannot be read: {named}{more}; remove or replace them")
+        raise InputError(f"{folder}: {_complaint(unreadable)}")
     paths, scores, maps, statistics = (list(each) for each in zip(*seen.values(), strict=True))
     return GoodParts(
         paths,
@@ -126,6 +125,13 @@ def score_good_parts(detector: Detector, folder: Path, in_folders: bool, threads
         statistics,
         hashlib.sha256("\n".join(sorted(seen)).encode()).hexdigest(),
     )
+
+
+def _complaint(unreadable: Mapping[str, InputError]) -> str:
+    """Names of unreadable images, and why the first of them is one."""
+    names, why = list(unreadable), next(iter(unreadable.values()))
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"cannot be read: {', '.join(names[:NAMED])}{more}; remove or replace them ({why})"
 
 
 def _finite(detector: Detector, image: Decoded) -> tuple[float, np.ndarray | None]:
