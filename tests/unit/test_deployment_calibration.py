@@ -80,7 +80,7 @@ def calibrated(detector: Path) -> Path:
     return detector.with_name(f"{detector.stem}_calibrated.onnx")
 
 
-def scored(detector: Detector, files: Sequence[Path]):
+def scored(detector: Detector, files: Sequence[Path]) -> tuple[np.ndarray, list[Scored]]:
     pixels = [decoded_image(path, detector.metadata).pixels for path in files]
     found = [detector.score(image[None]) for image in pixels]
     return np.concatenate([one.scores for one in found]), found
