@@ -1,16 +1,15 @@
 """A detector's threshold set anew, by confirmed good parts of the line that train nothing."""
 
 import hashlib
-import tempfile
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
+from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from defectbench.atomic import atomic_path
-from defectbench.deployment.detector import AHEAD, Detector, decoded_image
+from defectbench.deployment.detector import AHEAD, Decoded, Detector, decoded_image
 from defectbench.deployment.detector_file import FORMAT, read_detector_file, recalibrated
 from defectbench.deployment.drift import (
     ImageStatistics,
@@ -18,17 +17,27 @@ from defectbench.deployment.drift import (
     same_world,
     training_ranges,
 )
-from defectbench.deployment.expectations import expectation, threshold_table
+from defectbench.deployment.expectations import asked_for, expectation, threshold_table
 from defectbench.deployment.folder import LARGEST_PANEL, images_below, map_picture
 from defectbench.deployment.proof import prove
 from defectbench.errors import InputError
 from defectbench.evaluation.map_geometry import map_scale
-from defectbench.evaluation.promises import Asked, Promise, promise
+from defectbench.evaluation.promises import AVERAGE, TOLERANCE, Asked, Promise, promise
+from defectbench.evaluation.rates import LEVEL, beta_quantile
 from defectbench.images.decoding import in_order, load_rgb
 from defectbench.progress import Progress
 
 LARGEST = 6
 """Parts with the largest scores, whose pictures are shown."""
+
+FAR = 3
+"""Times as far above the median as the next lower score: a score that far off is suspected.
+
+Simulated: of sets of 40 exchangeable good parts whose scores have an exponential tail, 1.6 % hold
+such a score; of 20 parts 6.6 %, of 100 parts 0.2 %; of 40 with a normal tail 0.03 %."""
+
+NAMED = 5
+"""Unreadable images that one line names; of more it says how many."""
 
 
 class GoodParts(NamedTuple):
@@ -40,10 +49,12 @@ class GoodParts(NamedTuple):
         In the order of their names; of images of equal content, the first.
     copies
         Number of images that are left out for that.
+    groups
+        Of each image, the part that it shows; '' is a part of its own.
     scores
         float64, (n_images,).
     maps
-        float32, (n_images, height, width), on disk; None if the detector does not localize.
+        float32, (n_images, height, width); None if the detector does not localize.
     statistics
         Of the images.
     digest
@@ -52,58 +63,93 @@ class GoodParts(NamedTuple):
 
     files: list[Path]
     copies: int
+    groups: list[str]
     scores: np.ndarray
     maps: np.ndarray | None
     statistics: list[ImageStatistics]
     digest: str
 
 
-def score_good_parts(detector: Detector, folder: Path, threads: int) -> GoodParts:
+def score_good_parts(detector: Detector, folder: Path, in_folders: bool, threads: int) -> GoodParts:
     """Score all images of a folder and its subfolders, equal ones once.
+
+    Parameters
+    ----------
+    detector
+        Loaded.
+    folder
+        Of the images.
+    in_folders
+        Whether the images of a subfolder show one part.
+    threads
+        That decode images.
 
     Raises
     ------
     InputError
-        If there are none, or one cannot be read.
+        If there are none, or some cannot be read.
     """
     files = images_below(folder) if folder.is_dir() else []
     if not files:
         found = "no images in this folder" if folder.is_dir() else "no such folder of images"
         raise InputError(f"{folder}: {found}")
+
+    def decode(path: Path) -> Decoded | InputError:
+        try:
+            return decoded_image(path, detector.metadata)
+        except InputError as error:
+            return error
+
     progress = Progress(len(files), str(folder))
-    decode = partial(decoded_image, settings=detector.metadata)
-    seen: dict[str, tuple[Path, float, ImageStatistics]] = {}
-    maps: np.ndarray | None = None
-    for image in in_order(decode, files, threads, AHEAD * threads):
+    unreadable: dict[str, InputError] = {}
+    seen: dict[str, tuple[Path, float, np.ndarray | None, ImageStatistics]] = {}
+    for path, image in zip(files, in_order(decode, files, threads, AHEAD * threads), strict=True):
         progress.advance(1)
-        digest = hashlib.sha256(image.pixels).hexdigest()
-        if digest in seen:
+        if isinstance(image, InputError):
+            unreadable[path.relative_to(folder).as_posix()] = image
             continue
-        scored = detector.score(image.pixels[None])
-        if scored.maps is not None:
-            if maps is None:
-                maps = _on_disk((len(files), *scored.maps.shape[1:]))
-            maps[len(seen)] = scored.maps[0]
-        statistics = image_statistics(image.pixels, image.size)
-        seen[digest] = image.path, float(scored.scores[0]), statistics
-    paths, scores, statistics = (list(each) for each in zip(*seen.values(), strict=True))
+        digest = hashlib.sha256(image.pixels).hexdigest()
+        if digest not in seen:
+            score, anomaly_map = _finite(detector, image)
+            statistics = image_statistics(image.pixels, image.size)
+            seen[digest] = path, score, anomaly_map, statistics
+    if unreadable:
+        raise InputError(f"{folder}: {_complaint(unreadable)}")
+    paths, scores, maps, statistics = (list(each) for each in zip(*seen.values(), strict=True))
     return GoodParts(
         paths,
         len(files) - len(seen),
+        [_part(path, folder) if in_folders else "" for path in paths],
         np.array(scores),
-        None if maps is None else maps[: len(seen)],
+        None if maps[0] is None else np.stack(maps),
         statistics,
         hashlib.sha256("\n".join(sorted(seen)).encode()).hexdigest(),
     )
 
 
-def _on_disk(shape: tuple[int, ...]) -> np.ndarray:
-    """An array in a temporary file without a name: no kill leaves it behind."""
-    with tempfile.TemporaryFile() as file:
-        return np.memmap(file, np.float32, "w+", shape=shape)
+def _complaint(unreadable: Mapping[str, InputError]) -> str:
+    """Names of unreadable images, and why the first of them is one."""
+    names, why = list(unreadable), next(iter(unreadable.values()))
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"cannot be read: {', '.join(names[:NAMED])}{more}; remove or replace them ({why})"
 
 
-def set_threshold(parts: GoodParts, rate: float, rule: str) -> Promise:
+def _finite(detector: Detector, image: Decoded) -> tuple[float, np.ndarray | None]:
+    """Score and map of an image; a damaged network may give neither."""
+    scored = detector.score(image.pixels[None])
+    found = [scored.scores] if scored.maps is None else [scored.scores, scored.maps]
+    if not all(np.isfinite(values).all() for values in found):
+        raise InputError(f"{image.path}: the detector gives no finite score; export it again")
+    return float(scored.scores[0]), None if scored.maps is None else scored.maps[0]
+
+
+def _part(file: Path, folder: Path) -> str:
+    """Subfolder that an image lies in; '' for one that lies in the folder itself."""
+    part, *below = file.relative_to(folder).parts
+    return part if below else ""
+
+
+def set_threshold(parts: GoodParts, asked: Asked) -> Promise:
     """The threshold that these parts support for a rate.
 
     Raises
@@ -111,28 +157,54 @@ def set_threshold(parts: GoodParts, rate: float, rule: str) -> Promise:
     InputError
         If they are too few, saying what they do support.
     """
-    promised = promise(parts.scores, [""] * len(parts.scores), Asked(rate, rule))
+    if not 0 < asked.rate < 1:
+        raise InputError(f"a false-positive rate of {asked.rate:g}: give one between 0 and 1")
+    promised = promise(parts.scores, parts.groups, asked)
     if promised["estimate"]:
-        needed, count = promised["next"], promised["images"]
-        more = f"{needed - count} more good parts" if needed else "no number of parts would"
+        count = promised["groups"]
+        # rounded up, so that the printed rate is one that they support
+        by_average, by_tolerance = (
+            ceil(1e4 * rate) / 1e4 for rate in (1 / (count + 1), beta_quantile(1, count, LEVEL))
+        )
         raise InputError(
-            f"{count} good parts do not support a false-positive rate of {rate:.3g} by the rule "
-            f"{rule}: {more}; or ask for more than {1 / (count + 1):.3g}, which is what the "
-            "average is just above the largest of their scores"
+            f"{count} good parts are too few for a false-positive rate of {asked.rate:g} by the "
+            f"rule {asked.rule}, which needs {promised['next'] - count} more; they support "
+            f"{by_average:g} by the rule {AVERAGE} and {by_tolerance:g} by the rule {TOLERANCE}"
         )
     return promised
 
 
-def largest(scores: np.ndarray) -> np.ndarray:
-    """Rows of the largest scores, the largest first."""
-    return np.argsort(-scores, kind="stable")[:LARGEST]
+def largest(parts: GoodParts) -> list[int]:
+    """Rows of the parts with the largest scores, the largest first; of a part, its largest one."""
+    rows: dict[object, int] = {}
+    for row in np.argsort(-parts.scores, kind="stable").tolist():
+        rows.setdefault(parts.groups[row] or row, row)
+    return list(rows.values())
 
 
-def draw_largest(detector: Detector, parts: GoodParts, folder: Path) -> list[Path]:
-    """Pictures of the parts with the largest scores, with their maps if there are some."""
+def far_off(scores: np.ndarray) -> int:
+    """How many of the parts stand so far off the others that they may be defective.
+
+    The scores above the lowest gap that is so wide, among the `LARGEST` and at most a tenth of
+    all: the fewer parts lie below a gap, the wider it is by chance.
+
+    Parameters
+    ----------
+    scores
+        One of each part, the largest first.
+    """
+    above = scores - np.median(scores)
+    most = min(LARGEST, max(1, len(scores) // 10), len(scores) - 1)
+    return max((k for k in range(1, most + 1) if above[k - 1] > FAR * above[k]), default=0)
+
+
+def draw(detector: Detector, parts: GoodParts, rows: list[int], folder: Path) -> list[Path]:
+    """Pictures of some parts, with their maps if there are some, in a folder of their own."""
     folder.mkdir(parents=True, exist_ok=True)
+    for earlier in folder.glob("[1-9]_*.jpg"):
+        earlier.unlink()
     pictures = []
-    for place, row in enumerate(largest(parts.scores), start=1):
+    for place, row in enumerate(rows, start=1):
         image = decoded_image(parts.files[row], detector.metadata)
         if parts.maps is None:
             picture = load_rgb(image.path, detector.metadata["bits"])
@@ -144,30 +216,31 @@ def draw_largest(detector: Detector, parts: GoodParts, folder: Path) -> list[Pat
     return pictures
 
 
-def against_training(detector: Detector, parts: GoodParts) -> dict[str, Any]:
-    """How the parts compare with those behind the detector's threshold; see `drift.same_world`."""
+def differences(detector: Detector, parts: GoodParts) -> list[str]:
+    """How the parts differ from those behind the detector's threshold; see `drift.same_world`."""
     before = detector.metadata["threshold"]
     reach = int((parts.scores >= before["value"]).sum())
     scores = parts.scores.tolist()
-    return same_world(scores, reach, before, parts.statistics, detector.metadata)
+    return same_world(scores, reach, before, parts.statistics, detector.metadata)["differences"]
 
 
 def calibrated_metadata(
     detector: Detector, parts: GoodParts, promised: Promise, folder: Path
 ) -> dict[str, Any]:
     """What the detector says of itself with its new threshold; the old one stays in ``history``."""
-    old, alone = detector.metadata, np.full(len(parts.scores), "")
-    asked = Asked(promised["asked"], promised["rule"])
+    old, groups = detector.metadata, np.array(parts.groups)
     kept = {name: old[name] for name in ("threshold", "calibration") if name in old}
+    scale = None if parts.maps is None else map_scale(parts.maps, groups, asked_for(promised))
     return old | {
         "format": FORMAT,
         "threshold": expectation(promised),
-        "thresholds": threshold_table(parts.scores, alone, promised),
+        "thresholds": threshold_table(parts.scores, groups, promised),
         "held_out_scores": sorted(parts.scores.tolist()),
-        "map_scale": None if parts.maps is None else map_scale(parts.maps, alone, asked)._asdict(),
+        "map_scale": scale and scale._asdict(),
         "calibration": {
-            "folder": folder.name,
+            "folder": folder.resolve().name,
             "images": len(parts.scores),
+            "parts": promised["groups"],
             "copies": parts.copies,
             "images_sha256": parts.digest,
             "ranges": training_ranges(parts.statistics),
@@ -188,15 +261,13 @@ def write_calibrated(
     """
     content, _, _ = read_detector_file(source)
     calibration = metadata["calibration"]
-    with atomic_path(output) as part:
-        part.write_bytes(recalibrated(content, dict(metadata)))
-        proof = prove(Detector(part, threads), parts.files, parts.scores, parts.maps, threads)
-        proved = metadata | {"calibration": calibration | {"proof": proof}}
-        part.write_bytes(recalibrated(content, dict(proved)))
-        Detector(part, threads)
+    try:
+        with atomic_path(output) as part:
+            part.write_bytes(recalibrated(content, metadata))
+            proof = prove(Detector(part, threads), parts.files, parts.scores, parts.maps, threads)
+            proved = {**metadata, "calibration": calibration | {"proof": proof}}
+            part.write_bytes(recalibrated(content, proved))
+            Detector(part, threads)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
     return proof
-
-
-def shown(files: Sequence[Path], folder: Path) -> list[str]:
-    """Names of files below a folder."""
-    return [file.relative_to(folder).as_posix() for file in files]

@@ -134,11 +134,9 @@ class FolderScoring:
 
     def summary(self) -> dict[str, Any]:
         """What was found, also written to `SUMMARY`."""
-        metadata = self.detector.metadata
         defective = sum(score >= self.threshold for score in self.scores)
         summary = {
-            "detector_sha256": self.detector.sha256,
-            "detector": "/".join(metadata[name] for name in NAMES),
+            **described(self.detector),
             "images": len(self.scores),
             "defective": defective,
             "unreadable": list(self.unreadable),
@@ -146,9 +144,8 @@ class FolderScoring:
             "seconds": round(time.perf_counter() - self._started, 2),
         }
         if self.scores:
-            summary["same_world"] = same_world(
-                self.scores, defective, self.expectation, self.statistics, metadata
-            )
+            seen = self.scores, defective, self.expectation, self.statistics
+            summary["same_world"] = same_world(*seen, self.detector.metadata)
         self._write_summary(summary)
         return summary
 
@@ -217,6 +214,20 @@ class FolderScoring:
     def _write_summary(self, summary: dict[str, Any]) -> None:
         text = json.dumps(summary, indent=2, ensure_ascii=False)
         (self.options.output / SUMMARY).write_text(text + "\n", encoding="utf-8")
+
+
+def described(detector: Detector) -> dict[str, str]:
+    """Which detector it is, and the images that its threshold comes from."""
+    metadata = detector.metadata
+    behind = f"{len(metadata['held_out_scores'])} held-out good images"
+    if calibration := metadata.get("calibration"):
+        counts = f"{calibration['parts']} good parts ({calibration['images']} images)"
+        behind = f"a calibration on {counts} in {calibration['folder']}"
+    return {
+        "detector_sha256": detector.sha256,
+        "detector": "/".join(metadata[name] for name in NAMES),
+        "threshold_from": behind,
+    }
 
 
 def earlier_rows(table: Path) -> list[dict[str, str]]:
