@@ -83,7 +83,7 @@ def test_figures_say_what_would_be_found_without_them_and_by_a_detector_fitted_w
     np.testing.assert_array_equal(found.test, PcaFre(variance=0.9).fit(X[6:]).anomaly_score(X_test))
     labels = np.repeat([0, 1], 20)
     nowhere = np.full(40, "")
-    test = Scores([str(row) for row in range(40)], labels, nowhere, nowhere, 5.0 * labels)
+    test = Scores([str(row) for row in range(40)], labels, nowhere, nowhere, 50.0 * labels)
     kept = images(held_out, groups)
     without = {
         "left_out": kept.paths[:6],
