@@ -13,7 +13,6 @@ from defectbench.reports.markdown import (
     listed,
     number,
     per_thousand,
-    percent,
     score,
     thousand,
 )
@@ -118,32 +117,27 @@ def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:
 
 
 def who_sets(cell: Mapping[str, Any]) -> str:
-    """Which training images set a cell's threshold alone, and what it would be without them."""
-    found, point = cell["set_by"], cell["honest"]
-    several = len(found["names"]) > 1
-    it, sets = ("them", "set") if several else ("it", "sets")
-    images = (
-        f", {found['images']} images with a median held-out score of"
-        if found["images"] > 1
-        else ", with a held-out score of"
-    )
-    text = (
-        f"{listed(found['names'])}{images} {score(found['median_score'])}, {sets} the threshold "
-        f"alone. With {it}, {_what_it_does(point)}; without {it}, {_what_it_does(found)}."
-    )
-    if found["fitted_without"]:
-        again = _what_it_does(found["fitted_without"])
-        text += f" Of a detector that was fitted without {it}, too, {again}."
-    return text
+    """Which training images set a cell's threshold alone, in a sentence."""
+    found = cell["set_by"]
+    sets = "set" if len(found["names"]) > 1 else "sets"
+    each = f", {found['images']} images with the median" if found["images"] > 1 else ", with the"
+    median = f"{each} held-out score {score(found['median_score'])},"
+    return f"{listed(found['names'])}{median} {sets} the threshold alone."
 
 
-def _what_it_does(point: Mapping[str, Any]) -> str:
-    rates = [
-        f"{percent(point[name])} of the {kind} test images are called defective"
-        for name, kind in (("found_rate", "defective"), ("false_alarm_rate", "good"))
-        if point[name] is not None
-    ]
-    return " and ".join([f"it is {score(point['threshold'])}", *rates])
+def with_and_without(cell: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The threshold with those images and without them; by how it is set, figures of each.
+
+    Returns
+    -------
+    dict
+        Of each ``threshold``, ``found_rate``, ``false_alarm_rate``.
+    """
+    them = "them" if len(cell["set_by"]["names"]) > 1 else "it"
+    points = {f"with {them}": cell["honest"], f"without {them}": cell["set_by"]}
+    if fitted_without := cell["set_by"]["fitted_without"]:
+        points[f"of a detector fitted without {them}, too"] = fitted_without
+    return points
 
 
 def decision_markdown(decision: Mapping[str, Any]) -> str:
