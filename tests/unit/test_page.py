@@ -383,12 +383,14 @@ def test_the_image_that_sets_the_threshold_alone_is_named_and_shown(tmp_path: Pa
     Image.new("L", (60, 40)).save(folder / "17.png")
     file = write_page(tmp_path, "parts", [cell], [folder])
     section = file.read_text().split('<section id="set-by">')[1].split("</section>")[0]
-    assert "17.png, with the held-out score 9, sets the threshold alone" in section
+    assert (
+        "17.png, with the held-out score 9, looks like none of the others and sets the" in section
+    )
     numbers = re.findall(r'<td class="number">([^<]*)</td>', section)
     assert numbers == ["9", "0 %", "0 %", "1", "100 %", "0 %"]
     assert section.count("<img") == 1
     report = file.with_name("parts_table.md").read_text()
-    assert "**On plate, training images that look like none of the others set the thr" in report
+    assert "**On plate, the threshold rests on training images that look like none of the" in report
     details = file.with_name("parts_details.md").read_text()
     assert re.search(r"17\.png +\| 1 +\| 9: 0 % / 0 % +\| 1: 100 % / 0 % ", details)
 

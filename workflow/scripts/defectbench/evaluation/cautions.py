@@ -13,8 +13,8 @@ FLAGS = ("above", "below", "useless", "odd", "estimate", "few_good", "few_defect
 """What can speak against a detector, in the order in which it is told.
 
 ``above``, ``below``: the false-positive rate seen is incompatible with what the threshold lets
-expect; ``useless``: F1 does not beat the answer "everything is defective"; ``odd``: training images
-that look like none of the others set the threshold alone; ``estimate``: the held-out images do not
+expect; ``useless``: F1 does not beat the answer "everything is defective"; ``odd``: the threshold
+rests on training images that look like none of the others; ``estimate``: the held-out images do not
 support the rate asked for; ``few_good``, ``few_defective``: too few test
 images to conclude from. `reports.flags` has the words for each."""
 

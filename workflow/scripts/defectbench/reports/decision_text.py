@@ -117,12 +117,14 @@ def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:
 
 
 def who_sets(cell: Mapping[str, Any]) -> str:
-    """Which training images set a cell's threshold alone, in a sentence."""
+    """Which training images set a cell's threshold alone or look like no other, in a sentence."""
     found = cell["set_by"]
-    sets = "set" if len(found["names"]) > 1 else "sets"
+    s = "" if len(found["names"]) > 1 else "s"
+    what = [f"look{s} like none of the others"] * found["odd"]
+    what += [f"set{s} the threshold alone"] * found["alone"]
     each = f", {found['images']} images with the median" if found["images"] > 1 else ", with the"
     median = f"{each} held-out score {score(found['median_score'])},"
-    return f"{listed(found['names'])}{median} {sets} the threshold alone."
+    return f"{listed(found['names'])}{median} {' and '.join(what)}."
 
 
 def with_and_without(cell: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -52,8 +52,8 @@ WORDS = {  # in the order of the warnings
         "expect: a lower threshold would find more defects",
     ),
     "odd": Words(
-        "set alone by training images that look like none of the others",
-        "training images that look like none of the others set the threshold alone",
+        "training images that look like none of the others",
+        "the threshold rests on training images that look like none of the others",
     ),
     "estimate": Words(
         "",  # why depends on the rate: see `expected`
