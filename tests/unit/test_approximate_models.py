@@ -87,7 +87,8 @@ def fold_of_each(n_folds: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("scorer", "n_folds", "found"),
     [
-        ("pca_fre", 100, "each"),
+        ("kernel_pca_fre", 100, "each"),
+        ("pca_fre", 100, "rough"),
         ("pca_fre", 20, "many"),
         ("pca_fre", 19, "folds"),
         ("patchcore", 10, "many"),

@@ -163,8 +163,8 @@ def why_estimated(promised: Promise) -> str:
         )
     if promised["estimate"] == ROUGH:
         return (
-            "held-out scores are brought to this detector's scale, which is right on average and "
-            "not for 95 of 100 sets of images"
+            "this detector's held-out scores keep a rate on average over sets of images, and not in "
+            "95 of 100 of them"
         )
     if not promised["images"]:
         return "there is no held-out image"
