@@ -21,6 +21,7 @@ from defectbench.records import (
 )
 from defectbench.reports.flags import cautions
 from defectbench.scorers import scorer_class
+from defectbench.storage import write_json
 
 SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "metrics.py"
 
@@ -33,7 +34,8 @@ def metrics(folder: Path, method: str = "fre", **settings: Any) -> dict:
     ]
     drawn = np.random.default_rng(42).normal(size=100)
     names = {"dataset": "parts", "category": "plate", "method": method, "backbone": "resnet18"}
-    files = {name: str(folder / name) for name in ("model", "scores", "held_out")}
+    files = {name: str(folder / name) for name in ("model", "scores", "held_out", "without_odd")}
+    write_json(files["without_odd"], None)
     write_specified(files["model"], {}, specification(**settings))
     write_scores(files["scores"], rows, drawn)
     write_held_out(files["held_out"], rows, np.arange(100)[:, None], drawn)

@@ -163,8 +163,8 @@ def why_estimated(promised: Promise) -> str:
         )
     if promised["estimate"] == ROUGH:
         return (
-            "this detector's held-out scores keep a rate on average over sets of images, and not in "
-            "95 of 100 of them"
+            "this detector's held-out scores keep a rate on average over sets of images, and not "
+            "in 95 of 100 of them"
         )
     if not promised["images"]:
         return "there is no held-out image"
