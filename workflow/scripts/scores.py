@@ -59,7 +59,7 @@ with (
     without_odd = score_without_odd(
         scorer, X_train, X_test, groups, found.held_out, params.folds, params.seed
     )
-    records.write_without_odd(output.without_odd, kept, without_odd)
+    write_json(output.without_odd, without_odd and without_odd.contents(kept))
     left_out = np.setdiff1d(np.arange(len(train)), found.left)
     notes = group_notes(named) if params.groups or any(row.group for row in named) else []
     check = check_held_out(X_train, groups, [row.path for row in kept])

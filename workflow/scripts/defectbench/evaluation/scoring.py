@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from defectbench.evaluation.held_out import (
 )
 from defectbench.evaluation.spool import Spool
 from defectbench.map_file import MapFile
-from defectbench.records import WithoutOdd
+from defectbench.images.index import IndexRow
 from defectbench.scorers.base import Scorer, judge
 from defectbench.scorers.layers import Features, has_maps, number_of_images, take_images
 
@@ -48,6 +48,34 @@ class Scoring(NamedTuple):
     held_out: np.ndarray
     fit_cpu_seconds: float
     score_cpu_seconds: float
+
+
+class WithoutOdd(NamedTuple):
+    """What a detector says that was fitted without odd training images.
+
+    Attributes
+    ----------
+    left
+        Rows of the training images that are left.
+    held_out
+        float64, the held-out score of each of them.
+    test
+        float64, of the test images.
+    """
+
+    left: np.ndarray
+    held_out: np.ndarray
+    test: np.ndarray
+
+    def contents(self, rows: Sequence[IndexRow]) -> dict[str, Any]:
+        """For ``without_odd.json``, with the names of the training images."""
+        odd = np.setdiff1d(np.arange(len(rows)), self.left)
+        return {
+            "left_out": [rows[row].path for row in odd],
+            "groups": [rows[row].group for row in self.left],
+            "held_out_scores": self.held_out.tolist(),
+            "test_scores": self.test.tolist(),
+        }
 
 
 def fit_and_score(
