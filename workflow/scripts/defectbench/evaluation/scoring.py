@@ -16,8 +16,8 @@ from defectbench.evaluation.held_out import (
     rows_left,
 )
 from defectbench.evaluation.spool import Spool
-from defectbench.map_file import MapFile
 from defectbench.images.index import IndexRow
+from defectbench.map_file import MapFile
 from defectbench.scorers.base import Scorer, judge
 from defectbench.scorers.layers import Features, has_maps, number_of_images, take_images
 
