@@ -63,6 +63,7 @@ class Cell:
             "maps": "maps.h5",
             "scores": "scores.tsv",
             "held_out": "held_out_scores.tsv",
+            "calibration": "calibration_scores.tsv",
             "metrics": "metrics.json",
             "pixel_metrics": "pixel_metrics.json",
         }
@@ -73,6 +74,7 @@ class Cell:
         write_scores(inputs["scores"], self.rows, np.array([5.0, 0.5, 0.0, 0.0]))
         good = [IndexRow(f"{number:02}", "train", 0, "good") for number in range(40)]
         write_held_out(inputs["held_out"], good, np.arange(40)[:, None], np.zeros(40))
+        write_held_out(inputs["calibration"], [], [], np.empty(0))
         write_metrics(inputs["metrics"], {"thresholds": {"honest": 1.0}, "specification": made})
         job = SimpleNamespace(
             input=SimpleNamespace(category=str(self.folder), **inputs),

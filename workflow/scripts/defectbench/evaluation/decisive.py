@@ -1,4 +1,4 @@
-"""Which held-out images set a threshold alone, and what it would be without them."""
+"""Which good images set a threshold alone, and what it would be without them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -38,7 +38,7 @@ class Decisive(NamedTuple):
     Attributes
     ----------
     rows
-        Of the held-out images, ascending: all those of one group, or of up to `MOST_UNITS`.
+        Of the good images, ascending: all those of one group, or of up to `MOST_UNITS`.
     threshold
         Without them.
     stretch
@@ -89,18 +89,18 @@ def decisive(
 
 
 def decisive_figures(
-    test: Scores, held_out: HeldOutScores, asked: Asked, without: Mapping[str, Any] | None
+    test: Scores, good: HeldOutScores, asked: Asked, without: Mapping[str, Any] | None
 ) -> dict[str, Any] | None:
     """Who sets the honest threshold alone, and what would be found without them.
 
     Parameters
     ----------
-    test, held_out
-        Scores of the test images, and of training images by models without them.
+    test, good
+        Scores of the test images, and of those that set the threshold.
     asked
         What the honest threshold is to keep.
     without
-        Contents of ``without_odd.json``.
+        Contents of ``without_odd.json``; None where the threshold's images train nothing.
 
     Returns
     -------
@@ -110,13 +110,13 @@ def decisive_figures(
         ``false_alarm_rate`` without them; ``fitted_without``: the same three of a detector that
         was fitted without them, None where there is none. None where nothing is worth telling.
     """
-    found = decisive(held_out.scores, held_out.groups, asked)
+    found = decisive(good.scores, good.groups, asked)
     if found is None or found.stretch < TELLING:
         return None
-    own = found.rows[np.argsort(-held_out.scores[found.rows], kind="stable")]
-    named = [str(held_out.groups[row]) or held_out.paths[row] for row in own]
+    own = found.rows[np.argsort(-good.scores[found.rows], kind="stable")]
+    named = [str(good.groups[row]) or good.paths[row] for row in own]
     fitted_without = None
-    if without and set(without["left_out"]) == {held_out.paths[row] for row in own}:
+    if without and set(without["left_out"]) == {good.paths[row] for row in own}:
         scores = np.array(without["held_out_scores"])
         threshold = promise(scores, without["groups"], asked)["threshold"]
         again = test._replace(scores=np.array(without["test_scores"]))
@@ -125,9 +125,9 @@ def decisive_figures(
         "names": list(dict.fromkeys(named)),
         "images": len(own),
         "odd": found.odd,
-        "median_score": float(np.median(held_out.scores[own])),
-        "paths": [held_out.paths[row] for row in own[:SHOWN]],
-        "scores": held_out.scores[own[:SHOWN]].tolist(),
+        "median_score": float(np.median(good.scores[own])),
+        "paths": [good.paths[row] for row in own[:SHOWN]],
+        "scores": good.scores[own[:SHOWN]].tolist(),
         **_judged(test, found.threshold),
         "fitted_without": fitted_without,
     }

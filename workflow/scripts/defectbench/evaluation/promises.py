@@ -28,6 +28,10 @@ EACH, MANY, ROUGH, FOLDS = "each", "many", "rough", "folds"
 those of new images, many at a time or of few maps; brought to a scale that is right on average and
 not in every case; in so few folds that they can be on another scale."""
 
+CALIBRATION = "calibration"
+"""That nothing was held out: the images train nothing, so that any detector, however it was fitted,
+scores them as it scores new ones."""
+
 FEW = "few"
 """That there are too few independent images for a rate."""
 
@@ -42,7 +46,7 @@ class Asked(NamedTuple):
     rule
         One of `RULES`.
     folds
-        How the scores were held out, one of `EACH`, `MANY`, `ROUGH`, `FOLDS`.
+        How the scores were held out, one of `EACH`, `MANY`, `ROUGH`, `FOLDS`; or `CALIBRATION`.
     """
 
     rate: float

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from defectbench.evaluation.decision import cell_of
-from defectbench.evaluation.promises import TOLERANCE
-from defectbench.reports.flags import flag_texts, promised, warnings
+from defectbench.evaluation.promises import CALIBRATION, TOLERANCE
+from defectbench.reports.flags import flag_texts, promised, threshold_images, warnings
 from defectbench.reports.markdown import (
     MISSING,
     bounds,
@@ -118,14 +118,15 @@ def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:
 
 
 def who_sets(cell: Mapping[str, Any]) -> str:
-    """Which training images set a cell's threshold alone, and what it would be without them."""
+    """Which good images set a cell's threshold alone, and what it would be without them."""
     found, point = cell["set_by"], cell["honest"]
+    kind = "score" if point["folds"] == CALIBRATION else "held-out score"
     several = len(found["names"]) > 1
     it, sets = ("them", "set") if several else ("it", "sets")
     images = (
-        f", {found['images']} images with a median held-out score of"
+        f", {found['images']} images with a median {kind} of"
         if found["images"] > 1
-        else ", with a held-out score of"
+        else f", with a {kind} of"
     )
     text = (
         f"{listed(found['names'])}{images} {score(found['median_score'])}, {sets} the threshold "
@@ -167,7 +168,14 @@ def decision_markdown(decision: Mapping[str, Any]) -> str:
         if flags := flag_texts(cell):
             mind[entry["category"]] = flags
     answer = f"**{headline(decision)}** {reason(decision)} {consequence(decision)}".strip()
-    return render("decision.md", answer=answer, warnings=warnings(decision), rows=rows, mind=mind)
+    return render(
+        "decision.md",
+        answer=answer,
+        warnings=warnings(decision),
+        rows=rows,
+        mind=mind,
+        images=threshold_images(cell["honest"] for cell in decision["cells"]),
+    )
 
 
 def closing_lines(reports: Iterable[str | Path]) -> list[str]:
