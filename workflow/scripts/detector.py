@@ -83,11 +83,6 @@ with job_log(snakemake.log[0]), open_maps(snakemake.input.maps) as (maps, _):
         detector, scores = Detector(part, snakemake.threads), cell.test.scores
         proof = prove(detector, cell.test_files, scores, cell.maps.get("test"), snakemake.threads)
         metadata["proof"] = proof
-        if cell.good.calibrated:
-            calibration, good_maps = cell.good.calibration.scores, cell.maps.get("calibration")
-            files = cell.calibration_files
-            again = prove(detector, files, calibration, good_maps, snakemake.threads)
-            metadata["calibration"]["proof"] = again
         part.write_bytes(detector_bytes(model, metadata))
         # by loading the file as its users do
         cost = measured_cost(part, cell.test_files, snakemake.threads)

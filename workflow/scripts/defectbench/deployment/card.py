@@ -68,11 +68,6 @@ class Benchmarked(NamedTuple):
         """Test images, in the order of their scores."""
         return [self.images / path for path in self.test.paths]
 
-    @property
-    def calibration_files(self) -> list[Path]:
-        """Calibration images, in the order of their scores."""
-        return [self.images / path for path in self.good.calibration.paths]
-
 
 def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dict[str, Any]:
     """What a detector says of itself, but for licences, provenance and proof.
@@ -115,7 +110,8 @@ def _calibration(cell: Benchmarked, threads: int) -> dict[str, Any]:
     if not cell.good.calibrated:
         return {}
     digests, statistics = [], []
-    for image in decoded_images(cell.calibration_files, cell.specification, threads):
+    files = [cell.images / path for path in cell.good.calibration.paths]
+    for image in decoded_images(files, cell.specification, threads):
         digests.append(hashlib.sha256(image.pixels).hexdigest())
         statistics.append(image_statistics(image.pixels, image.size))
     # copies are not left out: they are one part
