@@ -288,7 +288,7 @@ def test_the_page_compares_both_thresholds_and_shows_which_image_sets_one_alone(
         40,
     )  # of forty one may lie above, and without the first it is the other
     cell = written(tmp_path, calibration)
-    folder = write_images(tmp_path, "plate", ["calibration/good/7.png"])
+    folder = write_images(tmp_path, "plate", [f"calibration/good/{k}.png" for k in (7, 20)])
     text = write_page(tmp_path, "parts", [cell], [folder]).read_text()
     section = text.split('<section id="calibration">')[1].split("</section>")[0]
     metrics = read_json(cell / "metrics.json")
@@ -298,8 +298,9 @@ def test_the_page_compares_both_thresholds_and_shows_which_image_sets_one_alone(
     assert "40 held-out training images</td>" in section
     assert "is set from calibration images alone, good parts that train nothing" in text
     setting = text.split('<section id="set-by">')[1].split("</section>")[0]
-    assert "calibration/good/7.png, with a score of 50, sets the threshold alone" in setting
-    assert setting.count("<img src=") == 1
+    told = "2 images with the median score 45, look like none of the others and set the threshold"
+    assert f"calibration/good/7.png and calibration/good/20.png, {told} alone." in setting
+    assert setting.count("<img src=") == 2
     assert "held out<br>" not in setting
     (decided,) = read_json(tmp_path / "reports" / "parts_decision.json")["cells"]
     assert decided["set_by"]["fitted_without"] is None

@@ -374,6 +374,27 @@ def test_maps_masks_and_costs_are_shown_where_they_are(tmp_path: Path, plate: li
     assert decided["pixel"]["pixel_auroc"] == 0.9
 
 
+def test_the_image_that_sets_the_threshold_alone_is_named_and_shown(tmp_path: Path):
+    held_out = np.linspace(0, 1, 30)
+    held_out[17] = 9.0
+    scores = np.array([8.0 * label for _, label, _ in PLATE])
+    cell = write_cell(tmp_path, "parts", "plate", ("good", "net"), PLATE, scores, held_out)
+    folder = write_images(tmp_path, "plate", [path for path, *_ in PLATE])
+    Image.new("L", (60, 40)).save(folder / "17.png")
+    file = write_page(tmp_path, "parts", [cell], [folder])
+    section = file.read_text().split('<section id="set-by">')[1].split("</section>")[0]
+    assert (
+        "17.png, with the held-out score 9, looks like none of the others and sets the" in section
+    )
+    numbers = re.findall(r'<td class="number">([^<]*)</td>', section)
+    assert numbers == ["9", "0 %", "0 %", "1", "100 %", "0 %"]
+    assert section.count("<img") == 1
+    report = file.with_name("parts_table.md").read_text()
+    assert "**On plate, the threshold rests on training images that look like none of the" in report
+    details = file.with_name("parts_details.md").read_text()
+    assert re.search(r"17\.png +\| 1 +\| 9: 0 % / 0 % +\| 1: 100 % / 0 % ", details)
+
+
 def test_notes_and_warnings_reach_the_page(tmp_path: Path, plate: list[Path]):
     notes = tmp_path / "results" / "parts" / "plate" / "notes.json"
     write_json(notes, ["3 images are <copies> of others"])

@@ -6,6 +6,7 @@ import numpy as np
 
 from defectbench import records
 from defectbench.errors import job_log
+from defectbench.evaluation.decisive import write_without_odd
 from defectbench.evaluation.held_out_check import check_held_out
 from defectbench.evaluation.scoring import fit_and_score, score_without_odd
 from defectbench.features.feature_file import open_layers
@@ -69,7 +70,7 @@ with (
         without_odd = score_without_odd(
             scorer, X_train, X_test, groups, found.held_out, params.folds, params.seed
         )
-    records.write_without_odd(output.without_odd, kept, without_odd)
+    write_without_odd(output.without_odd, kept, without_odd)
     left_out = np.setdiff1d(np.arange(len(train)), found.left)
     notes = group_notes(named) if params.groups or any(row.group for row in named) else []
     check = check_held_out(X_train, groups, [row.path for row in kept])

@@ -213,41 +213,6 @@ def _columns(file: str | Path, /, **kinds: type) -> Iterator[list[str] | np.ndar
         yield texts if kind is list else np.array(texts, kind)
 
 
-class WithoutOdd(NamedTuple):
-    """What a detector says that was fitted without odd training images.
-
-    Attributes
-    ----------
-    left
-        Rows of the training images that are left.
-    held_out
-        float64, the held-out score of each of them.
-    test
-        float64, of the test images.
-    """
-
-    left: np.ndarray
-    held_out: np.ndarray
-    test: np.ndarray
-
-
-def write_without_odd(path: str | Path, rows: Sequence[IndexRow], found: WithoutOdd | None) -> None:
-    """Store such scores, and which of the training images are odd; null where there are none."""
-    if found is None:
-        write_json(path, None)
-        return
-    odd = np.setdiff1d(np.arange(len(rows)), found.left)
-    write_json(
-        path,
-        {
-            "left_out": [rows[row].path for row in odd],
-            "groups": [rows[row].group for row in found.left],
-            "held_out_scores": found.held_out.tolist(),
-            "test_scores": found.test.tolist(),
-        },
-    )
-
-
 class Metrics(TypedDict):
     """Contents of ``metrics.json``: image-level figures of one detector on one category.
 

@@ -13,9 +13,9 @@ FLAGS = ("above", "below", "useless", "odd", "estimate", "few_good", "few_defect
 """What can speak against a detector, in the order in which it is told.
 
 ``above``, ``below``: the false-positive rate seen is incompatible with what the threshold lets
-expect; ``useless``: F1 does not beat the answer "everything is defective"; ``odd``: good images
-that look like none of the others set the threshold alone; ``estimate``: the good images that set it
-do not support the rate asked for; ``few_good``, ``few_defective``: too few test images to conclude
+expect; ``useless``: F1 does not beat the answer "everything is defective"; ``odd``: the threshold
+rests on good images that look like none of the others; ``estimate``: the good images that set it do
+not support the rate asked for; ``few_good``, ``few_defective``: too few test images to conclude
 from. `reports.flags` has the words for each."""
 
 FEWEST = 10
@@ -163,8 +163,8 @@ def why_estimated(promised: Promise) -> str:
         )
     if promised["estimate"] == ROUGH:
         return (
-            "held-out scores are brought to this detector's scale, which is right on average and "
-            "not for 95 of 100 sets of images"
+            "this detector's held-out scores keep a rate on average over sets of images, and not "
+            "in 95 of 100 of them"
         )
     if not promised["images"]:
         return "there is no held-out image"

@@ -24,9 +24,10 @@ RULES = (AVERAGE, TOLERANCE)
 kept in 95 of 100 of them."""
 
 EACH, MANY, ROUGH, FOLDS = "each", "many", "rough", "folds"
-"""How scores were held out: one image or group at a time; so that they are somewhat higher than
-those of new images, many at a time or of few maps; brought to a scale that is right on average and
-not in every case; in so few folds that they can be on another scale."""
+"""How scores were held out: one image or group at a time; many at a time or of few maps, so that
+they are somewhat higher than those of new images; on a rough scale or dependent on each other, so
+that they keep a rate on average and not in 95 of 100 cases; in so few folds that they can be on
+another scale."""
 
 CALIBRATION = "calibration"
 """That nothing was held out: the images train nothing, so that any detector, however it was fitted,

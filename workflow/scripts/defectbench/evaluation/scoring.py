@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.evaluation.decisive import REFERENCE, decisive
+from defectbench.evaluation.decisive import REFERENCE, WithoutOdd, decisive
 from defectbench.evaluation.held_out import (
     NumberOfFolds,
     folds,
@@ -17,7 +17,6 @@ from defectbench.evaluation.held_out import (
 )
 from defectbench.evaluation.spool import Spool
 from defectbench.map_file import MapFile
-from defectbench.records import WithoutOdd
 from defectbench.scorers.base import Scorer, judge
 from defectbench.scorers.layers import Features, has_maps, number_of_images, take_images
 

@@ -13,7 +13,6 @@ from defectbench.reports.markdown import (
     listed,
     number,
     per_thousand,
-    percent,
     score,
     thousand,
 )
@@ -118,33 +117,30 @@ def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:
 
 
 def who_sets(cell: Mapping[str, Any]) -> str:
-    """Which good images set a cell's threshold alone, and what it would be without them."""
-    found, point = cell["set_by"], cell["honest"]
-    kind = "score" if point["folds"] == CALIBRATION else "held-out score"
-    several = len(found["names"]) > 1
-    it, sets = ("them", "set") if several else ("it", "sets")
-    images = (
-        f", {found['images']} images with a median {kind} of"
-        if found["images"] > 1
-        else f", with a {kind} of"
-    )
-    text = (
-        f"{listed(found['names'])}{images} {score(found['median_score'])}, {sets} the threshold "
-        f"alone. With {it}, {_what_it_does(point)}; without {it}, {_what_it_does(found)}."
-    )
-    if found["fitted_without"]:
-        again = _what_it_does(found["fitted_without"])
-        text += f" Of a detector that was fitted without {it}, too, {again}."
-    return text
+    """Which good images set a cell's threshold alone or look like no other, in a sentence."""
+    found = cell["set_by"]
+    kind = "score" if cell["honest"]["folds"] == CALIBRATION else "held-out score"
+    s = "" if len(found["names"]) > 1 else "s"
+    what = [f"look{s} like none of the others"] * found["odd"]
+    what += [f"set{s} the threshold alone"] * found["alone"]
+    each = f", {found['images']} images with the median" if found["images"] > 1 else ", with the"
+    median = f"{each} {kind} {score(found['median_score'])},"
+    return f"{listed(found['names'])}{median} {' and '.join(what)}."
 
 
-def _what_it_does(point: Mapping[str, Any]) -> str:
-    rates = [
-        f"{percent(point[name])} of the {kind} test images are called defective"
-        for name, kind in (("found_rate", "defective"), ("false_alarm_rate", "good"))
-        if point[name] is not None
-    ]
-    return " and ".join([f"it is {score(point['threshold'])}", *rates])
+def with_and_without(cell: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The threshold with those images and without them; by how it is set, figures of each.
+
+    Returns
+    -------
+    dict
+        Of each ``threshold``, ``found_rate``, ``false_alarm_rate``.
+    """
+    them = "them" if len(cell["set_by"]["names"]) > 1 else "it"
+    points = {f"with {them}": cell["honest"], f"without {them}": cell["set_by"]}
+    if fitted_without := cell["set_by"]["fitted_without"]:
+        points[f"of a detector fitted without {them}, too"] = fitted_without
+    return points
 
 
 def decision_markdown(decision: Mapping[str, Any]) -> str:

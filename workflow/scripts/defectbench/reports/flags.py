@@ -51,8 +51,8 @@ WORDS = {  # in the order of the warnings
         "lower threshold would find more defects",
     ),
     "odd": Words(
-        "set alone by {images} that look like none of the others",
-        "{images} that look like none of the others set the threshold alone",
+        "{images} that look like none of the others",
+        "the threshold rests on {images} that look like none of the others",
     ),
     "estimate": Words(
         "",  # why depends on the rate: see `expected`

@@ -89,6 +89,10 @@ class Scorer(Stored, ABC):
     rough_scale: ClassVar[bool] = False
     """Whether `on_scale_of` is right on average alone, and not for each set of images."""
 
+    dependent_scores: ClassVar[bool] = False
+    """Whether scores of images left out one at a time depend on each other, so that they keep a
+    rate on average and not in 95 of 100 sets of images."""
+
     most_folds: ClassVar[int | None] = None
     """Folds at most, where a fit takes long; None for any number."""
 
