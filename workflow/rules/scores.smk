@@ -4,7 +4,8 @@ in:  index.tsv, features, the dataset's CSV of groups if the config names one
 out: results/{dataset}/{category}/{method}/{backbone}/model.h5, scores.tsv (test images),
      held_out_scores.tsv (every training image that trimming leaves, held out once),
      calibration_scores.tsv (good images that train nothing; without any, no rows),
-     held_out_check.json (what speaks for groups; what trimming left out),
+     held_out_check.json (what speaks for groups of those that set the threshold; what trimming left
+     out),
      without_odd.json (scores by a detector without the images that set the threshold alone),
      maps.h5 (of all three; empty for a detector that does not localize), cost.json
 """

@@ -7,7 +7,7 @@ import numpy as np
 from defectbench import records
 from defectbench.errors import job_log
 from defectbench.evaluation.decisive import write_without_odd
-from defectbench.evaluation.held_out_check import check_held_out
+from defectbench.evaluation.held_out_check import CALIBRATION, check_held_out
 from defectbench.evaluation.scoring import fit_and_score, score_without_odd
 from defectbench.features.feature_file import open_layers
 from defectbench.images.index import (
@@ -73,7 +73,11 @@ with (
     write_without_odd(output.without_odd, kept, without_odd)
     left_out = np.setdiff1d(np.arange(len(train)), found.left)
     notes = group_notes(named) if params.groups or any(row.group for row in named) else []
-    check = check_held_out(X_train, groups, [row.path for row in kept])
+    if calibration:
+        paths, groups = zip(*((row.path, row.group) for row in calibration), strict=True)
+        check = check_held_out(X_calibration, groups, paths, CALIBRATION)
+    else:
+        check = check_held_out(X_train, groups, [row.path for row in kept])
     check["warnings"] += notes
     for warning in check["warnings"]:
         warn(f"{'/'.join(snakemake.wildcards)}: {warning}")
