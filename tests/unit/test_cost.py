@@ -27,6 +27,7 @@ OUTPUTS = (
     "model.h5",
     "scores.tsv",
     "held_out.tsv",
+    "calibration.tsv",
     "check.json",
     "without_odd.json",
     "maps.h5",

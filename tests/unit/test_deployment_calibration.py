@@ -284,10 +284,14 @@ def test_an_empty_folder_and_a_missing_one_are_named(detector: Path, tmp_path: P
         assert line == f"error: {tmp_path / name}: {complaint}"
 
 
-def test_only_a_calibrated_detector_is_replaced(detector: Path, good: Path):
+def test_only_an_earlier_calibration_is_replaced(made: dict, detector: Path, good: Path):
     theirs, among = detector.with_name("theirs.onnx"), good / "new.onnx"
     theirs.write_bytes(b"something else")
+    ranges = made["metadata"]["training_images"]
+    entry = {"folder": "", "images": 40, "parts": 40, "images_sha256": "", "ranges": ranges}
+    exported = changed(made, detector.with_name("exported.onnx"), calibration=entry)
     for output, complaint in (
+        (exported, "is there already, and no calibrated detector"),
         (detector, "is the detector itself"),
         (theirs, "is there already, and no calibrated detector"),
         (among, "lies among the good parts"),

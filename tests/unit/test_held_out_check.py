@@ -6,7 +6,7 @@ from tiles import tile_features
 
 from defectbench.errors import InputError
 from defectbench.evaluation.held_out import folds, held_out
-from defectbench.evaluation.held_out_check import check_held_out
+from defectbench.evaluation.held_out_check import CALIBRATION, check_held_out
 from defectbench.evaluation.thresholds import threshold_at_false_positive_rate
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.pca_fre import PcaFre
@@ -57,6 +57,12 @@ def test_a_single_group_is_cautioned_against():
     X, groups = tile_features(1, tiles=1, exposures=50)
     (warning,) = checked(X, groups)["warnings"]
     assert warning.startswith("all training images are of one group")
+
+
+def test_calibration_images_are_cautioned_against_by_that_name():
+    X, groups = tile_features(1, tiles=20, exposures=3)
+    found = check_held_out(X, [""] * len(groups), [""] * len(groups), CALIBRATION)
+    assert found["warnings"][0].startswith("calibration images lie in clusters")
 
 
 def test_groups_that_leave_too_few_images_are_refused():

@@ -80,7 +80,7 @@ def result(
         method,
         auroc,
         backbone="net",
-        images={"train": 100, "test_good": good, "test_defective": defective},
+        images={"train": 100, "calibration": 0, "test_good": good, "test_defective": defective},
         thresholds={"oracle": 0.5, "honest": 1.0},
         promise=PROMISE | {"threshold": 1.0},
     )
@@ -94,7 +94,7 @@ def result(
             np.full(len(labels), ""),
             scores,
         ),
-        held_out=HeldOutScores([], np.full(100, ""), np.arange(100), held_out()),
+        good=HeldOutScores([], np.full(100, ""), np.arange(100), held_out()),
         cost={"extract_ms_per_image": 1.0, "score_cpu_ms_per_image": milliseconds},
         maps=None,
         replicates={"image_auroc": auroc + noise},

@@ -206,8 +206,11 @@ def test_weights_that_nobody_listed_are_not_taken_for_the_published_ones():
     assert refused == ["dfkde resnet18: the published weights of this backbone are not known here"]
 
 
+TESTED = {"test_good": 5, "test_defective": 9}
+
+
 def test_other_images_are_not_compared_nor_filled_up_with_our_totals():
-    entries = [BOTH[0], BOTH[1] | {"images": {"train": 30, "test_good": 5, "test_defective": 9}}]
+    entries = [BOTH[0], BOTH[1] | {"images": {"train": 30, "calibration": 0} | TESTED}]
     shown = results(entries, ["bottle", "cable"])
     assert tables(details(shown), "bottle")[1][1][4] == "60 / 1 / 3 / 19"
     assert "published (oracle)" not in tables(details(shown), "cable")[1][0]

@@ -10,7 +10,7 @@ from defectbench.deployment.calibration import GoodParts
 from defectbench.deployment.detector import Detector
 from defectbench.deployment.detector_file import read_detector_file
 from defectbench.errors import InputError
-from defectbench.evaluation.promises import AVERAGE, RULES, Asked, Promise
+from defectbench.evaluation.promises import AVERAGE, CALIBRATION, RULES, Asked, Promise
 
 UNCONFIRMED_EXIT, ERROR_EXIT = 1, 2
 
@@ -65,7 +65,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     check_output(output, source, folder)
     before = detector.metadata["threshold"]
     rate = before["false_positive_rate"] if arguments.rate is None else arguments.rate
-    asked = Asked(rate, arguments.rule or before.get("rule", AVERAGE))
+    asked = Asked(rate, arguments.rule or before.get("rule", AVERAGE), CALIBRATION)
     parts = calibration.score_good_parts(detector, folder, arguments.parts_in_folders, threads)
     promised = calibration.set_threshold(parts, asked)
     rows = calibration.largest(parts)
@@ -90,7 +90,7 @@ def check_output(output: Path, source: Path, folder: Path) -> None:
     if not output.exists():
         return
     try:
-        replaceable = "calibration" in read_detector_file(output)[1]
+        replaceable = "history" in read_detector_file(output)[1]
     except (InputError, OSError):
         replaceable = False
     if not replaceable:

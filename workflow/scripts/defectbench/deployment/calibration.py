@@ -11,20 +11,15 @@ import numpy as np
 from defectbench.atomic import atomic_path
 from defectbench.deployment.detector import AHEAD, Decoded, Detector, decoded_image
 from defectbench.deployment.detector_file import FORMAT, read_detector_file, recalibrated
-from defectbench.deployment.drift import (
-    ImageStatistics,
-    image_statistics,
-    same_world,
-    training_ranges,
-)
-from defectbench.deployment.expectations import asked_for, expectation, threshold_table
-from defectbench.deployment.folder import LARGEST_PANEL, images_below, map_picture
+from defectbench.deployment.drift import ImageStatistics, image_statistics, same_world
+from defectbench.deployment.expectations import calibration_entry, threshold_entries
+from defectbench.deployment.folder import LARGEST_PANEL, map_picture
 from defectbench.deployment.proof import prove
 from defectbench.errors import InputError
-from defectbench.evaluation.map_geometry import map_scale
 from defectbench.evaluation.promises import AVERAGE, TOLERANCE, Asked, Promise, promise
 from defectbench.evaluation.rates import LEVEL, beta_quantile
 from defectbench.images.decoding import in_order, load_rgb
+from defectbench.images.layout import images_below
 from defectbench.progress import Progress
 
 LARGEST = 6
@@ -57,8 +52,8 @@ class GoodParts(NamedTuple):
         float32, (n_images, height, width); None if the detector does not localize.
     statistics
         Of the images.
-    digest
-        SHA-256 over their contents at network size.
+    digests
+        SHA-256 of the pixels of each at network size.
     """
 
     files: list[Path]
@@ -67,7 +62,7 @@ class GoodParts(NamedTuple):
     scores: np.ndarray
     maps: np.ndarray | None
     statistics: list[ImageStatistics]
-    digest: str
+    digests: list[str]
 
 
 def score_good_parts(detector: Detector, folder: Path, in_folders: bool, threads: int) -> GoodParts:
@@ -123,7 +118,7 @@ def score_good_parts(detector: Detector, folder: Path, in_folders: bool, threads
         np.array(scores),
         None if maps[0] is None else np.stack(maps),
         statistics,
-        hashlib.sha256("\n".join(sorted(seen)).encode()).hexdigest(),
+        list(seen),
     )
 
 
@@ -228,23 +223,14 @@ def calibrated_metadata(
     detector: Detector, parts: GoodParts, promised: Promise, folder: Path
 ) -> dict[str, Any]:
     """What the detector says of itself with its new threshold; the old one stays in ``history``."""
-    old, groups = detector.metadata, np.array(parts.groups)
+    old = detector.metadata
     kept = {name: old[name] for name in ("threshold", "calibration") if name in old}
-    scale = None if parts.maps is None else map_scale(parts.maps, groups, asked_for(promised))
     return old | {
         "format": FORMAT,
-        "threshold": expectation(promised),
-        "thresholds": threshold_table(parts.scores, groups, promised),
-        "held_out_scores": sorted(parts.scores.tolist()),
-        "map_scale": scale and scale._asdict(),
-        "calibration": {
-            "folder": folder.resolve().name,
-            "images": len(parts.scores),
-            "parts": promised["groups"],
-            "copies": parts.copies,
-            "images_sha256": parts.digest,
-            "ranges": training_ranges(parts.statistics),
-        },
+        **threshold_entries(parts.scores, parts.groups, parts.maps, promised),
+        "calibration": calibration_entry(
+            folder.resolve().name, promised, parts.copies, parts.digests, parts.statistics
+        ),
         "history": [*old.get("history", []), kept | {"sha256": detector.sha256}],
     }
 

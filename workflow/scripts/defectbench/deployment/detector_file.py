@@ -70,8 +70,8 @@ OPTIONAL: dict[str, Any] = {
     },
     "history": [{"threshold": EXPECTATION, "sha256": TEXT}],
 }
-"""Entries of a calibrated detector: the good parts that its threshold comes from, and what it was
-before each calibration, the first one first."""
+"""Entries of a calibrated detector: the good parts that its threshold comes from; and if it was
+calibrated after its export, what it was before each time, the first one first."""
 
 MAP_SCALE = {"typical": NUMBER, "threshold": NUMBER}
 

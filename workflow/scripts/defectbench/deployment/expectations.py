@@ -1,10 +1,13 @@
-"""Thresholds and what they let expect, as a detector carries them."""
+"""Thresholds, what they let expect and what they come from, as a detector carries them."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from defectbench.deployment.drift import ImageStatistics, training_ranges
+from defectbench.evaluation.map_geometry import map_scale
 from defectbench.evaluation.promises import Asked, Promise, most_above, promise
 
 RATES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001)
@@ -14,6 +17,73 @@ RATES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001)
 def asked_for(promised: Promise) -> Asked:
     """What a threshold was set for."""
     return Asked(promised["asked"], promised["rule"], promised["folds"])
+
+
+def threshold_entries(
+    scores: np.ndarray,
+    groups: Sequence[str] | np.ndarray,
+    maps: np.ndarray | None,
+    promised: Promise,
+) -> dict[str, Any]:
+    """The entries of a detector's metadata that good images decide.
+
+    Parameters
+    ----------
+    scores, groups, promised
+        As for `threshold_table`.
+    maps
+        Of the same images: float32, (n_images, rows, columns), in memory or as an HDF5 dataset;
+        None without localization.
+
+    Returns
+    -------
+    dict
+        ``threshold``, ``thresholds``, ``held_out_scores`` and ``map_scale``.
+    """
+    scale = None if maps is None else map_scale(maps, np.asarray(groups, str), asked_for(promised))
+    return {
+        "threshold": expectation(promised),
+        "thresholds": threshold_table(scores, groups, promised),
+        "held_out_scores": sorted(scores.tolist()),
+        "map_scale": scale and scale._asdict(),
+    }
+
+
+def calibration_entry(
+    folder: str,
+    promised: Promise,
+    copies: int,
+    digests: Iterable[str],
+    statistics: Sequence[ImageStatistics],
+) -> dict[str, Any]:
+    """What a detector says of the good parts that its threshold comes from.
+
+    Parameters
+    ----------
+    folder
+        Its name.
+    promised
+        The threshold that they set.
+    copies
+        Number of images that were left out, for they are in there.
+    digests
+        SHA-256 of the pixels of each image at network size.
+    statistics
+        Of each image.
+
+    Returns
+    -------
+    dict
+        ``folder``, ``images``, ``parts``, ``copies``, ``images_sha256`` and ``ranges``.
+    """
+    return {
+        "folder": folder,
+        "images": promised["images"],
+        "parts": promised["groups"],
+        "copies": copies,
+        "images_sha256": hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest(),
+        "ranges": training_ranges(list(statistics)),
+    }
 
 
 def threshold_table(

@@ -18,7 +18,7 @@ from defectbench.deployment.drift import ImageStatistics, image_statistics, same
 from defectbench.errors import InputError
 from defectbench.evaluation.map_geometry import MapScale
 from defectbench.images.decoding import in_order, load_rgb
-from defectbench.images.layout import is_image
+from defectbench.images.layout import images_below
 from defectbench.images.resizing import SQUASH
 from defectbench.progress import Progress
 from defectbench.reports.map_panels import draw_panels
@@ -56,15 +56,6 @@ class Options(NamedTuple):
     rate: float | None = None
     overlays: str = "none"
     skip_scored: bool = False
-
-
-def images_below(folder: Path) -> list[Path]:
-    """Images of a folder and of its subfolders, sorted, without hidden ones."""
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if is_image(path) and path.is_file() and not path.name.startswith(".")
-    ]
 
 
 class FolderScoring:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from defectbench.evaluation.bootstrap import independent_images
-from defectbench.evaluation.promises import FOLDS, ROUGH, Promise
+from defectbench.evaluation.promises import CALIBRATION, FOLDS, ROUGH, Promise
 from defectbench.evaluation.rates import effective_size
 from defectbench.records import Scores
 
@@ -14,9 +14,9 @@ FLAGS = ("above", "below", "useless", "odd", "estimate", "few_good", "few_defect
 
 ``above``, ``below``: the false-positive rate seen is incompatible with what the threshold lets
 expect; ``useless``: F1 does not beat the answer "everything is defective"; ``odd``: the threshold
-rests on training images that look like none of the others; ``estimate``: the held-out images do not
-support the rate asked for; ``few_good``, ``few_defective``: too few test
-images to conclude from. `reports.flags` has the words for each."""
+rests on good images that look like none of the others; ``estimate``: the good images that set it do
+not support the rate asked for; ``few_good``, ``few_defective``: too few test images to conclude
+from. `reports.flags` has the words for each."""
 
 FEWEST = 10
 """Images of a class below which a point figure says too little to be printed."""
@@ -168,11 +168,16 @@ def why_estimated(promised: Promise) -> str:
         )
     if not promised["images"]:
         return "there is no held-out image"
-    kind = "good images" if promised["groups"] == promised["images"] else "groups of good images"
+    calibrated = promised["folds"] == CALIBRATION
+    kind = "calibration images" if calibrated else "good images"
+    if promised["groups"] < promised["images"]:
+        kind = f"groups of {kind}"
+    if not calibrated:
+        kind = f"held-out {kind}"
     if promised["next"] is None:
         return "no number of images supports a false-positive rate of 0"
     return (
-        f"{100 * promised['asked']:.3g} % takes {promised['next']} held-out {kind}; the "
+        f"{100 * promised['asked']:.3g} % takes {promised['next']} {kind}; the "
         f"{promised['groups']} here support {100 / (promised['groups'] + 1):.2g} % on average"
     )
 

@@ -1,6 +1,7 @@
-"""Which held-out images look like no other or set a threshold alone; what it would be without."""
+"""Which good images look like no other or set a threshold alone, and what it would be without."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +9,9 @@ import numpy as np
 from defectbench.evaluation.bootstrap import group_numbers
 from defectbench.evaluation.operating_points import judged
 from defectbench.evaluation.promises import Asked, lowest_threshold, most_above, promise
+from defectbench.images.index import IndexRow
 from defectbench.records import HeldOutScores, Scores
+from defectbench.storage import write_json
 
 REFERENCE = Asked(0.05)
 """For which detectors are fitted without odd images, whatever is asked."""
@@ -40,7 +43,7 @@ class Decisive(NamedTuple):
     Attributes
     ----------
     rows
-        Of the held-out images, ascending: all those of a group, or of up to `MOST_ODD`.
+        Of the good images, ascending: all those of a group, or of up to `MOST_ODD`.
     odd
         Whether they look like none of the others.
     threshold
@@ -101,19 +104,54 @@ def _odd_groups(scores: np.ndarray, numbers: np.ndarray) -> list[int]:
     return []
 
 
+class WithoutOdd(NamedTuple):
+    """What a detector says that was fitted without odd training images.
+
+    Attributes
+    ----------
+    left
+        Rows of the training images that are left.
+    held_out
+        float64, the held-out score of each of them.
+    test
+        float64, of the test images.
+    """
+
+    left: np.ndarray
+    held_out: np.ndarray
+    test: np.ndarray
+
+
+def write_without_odd(path: str | Path, rows: Sequence[IndexRow], found: WithoutOdd | None) -> None:
+    """Store them as ``without_odd.json``, with the odd images; null where there are none."""
+    if found is None:
+        write_json(path, None)
+        return
+    odd = np.setdiff1d(np.arange(len(rows)), found.left)
+    write_json(
+        path,
+        {
+            "left_out": [rows[row].path for row in odd],
+            "groups": [rows[row].group for row in found.left],
+            "held_out_scores": found.held_out.tolist(),
+            "test_scores": found.test.tolist(),
+        },
+    )
+
+
 def decisive_figures(
-    test: Scores, held_out: HeldOutScores, asked: Asked, without: Mapping[str, Any] | None
+    test: Scores, good: HeldOutScores, asked: Asked, without: Mapping[str, Any] | None
 ) -> dict[str, Any] | None:
     """Who sets the honest threshold alone, and what would be found without them.
 
     Parameters
     ----------
-    test, held_out
-        Scores of the test images, and of training images by models without them.
+    test, good
+        Scores of the test images, and of those that set the threshold.
     asked
         What the honest threshold is to keep.
     without
-        Contents of ``without_odd.json``.
+        Contents of ``without_odd.json``; None where the threshold's images train nothing.
 
     Returns
     -------
@@ -124,13 +162,13 @@ def decisive_figures(
         ``false_alarm_rate`` without them; ``fitted_without``: the same three of a detector that
         was fitted without them, None where there is none. None where nothing is worth telling.
     """
-    found = decisive(held_out.scores, held_out.groups, asked)
+    found = decisive(good.scores, good.groups, asked)
     if found is None or (not found.odd and found.stretch < TELLING):
         return None
-    own = found.rows[np.argsort(-held_out.scores[found.rows], kind="stable")]
-    named = [str(held_out.groups[row]) or held_out.paths[row] for row in own]
+    own = found.rows[np.argsort(-good.scores[found.rows], kind="stable")]
+    named = [str(good.groups[row]) or good.paths[row] for row in own]
     fitted_without = None
-    if without and set(without["left_out"]) == {held_out.paths[row] for row in own}:
+    if without and set(without["left_out"]) == {good.paths[row] for row in own}:
         scores = np.array(without["held_out_scores"])
         threshold = promise(scores, without["groups"], asked)["threshold"]
         again = test._replace(scores=np.array(without["test_scores"]))
@@ -140,9 +178,9 @@ def decisive_figures(
         "images": len(own),
         "odd": found.odd,
         "alone": found.stretch >= TELLING,
-        "median_score": float(np.median(held_out.scores[own])),
-        "paths": [held_out.paths[row] for row in own[:SHOWN]],
-        "scores": held_out.scores[own[:SHOWN]].tolist(),
+        "median_score": float(np.median(good.scores[own])),
+        "paths": [good.paths[row] for row in own[:SHOWN]],
+        "scores": good.scores[own[:SHOWN]].tolist(),
         **_judged(test, found.threshold),
         "fitted_without": fitted_without,
     }

@@ -29,6 +29,10 @@ they are somewhat higher than those of new images; on a rough scale or dependent
 that they keep a rate on average and not in 95 of 100 cases; in so few folds that they can be on
 another scale."""
 
+CALIBRATION = "calibration"
+"""That nothing was held out: the images train nothing, so that any detector, however it was fitted,
+scores them as it scores new ones."""
+
 FEW = "few"
 """That there are too few independent images for a rate."""
 
@@ -43,7 +47,7 @@ class Asked(NamedTuple):
     rule
         One of `RULES`.
     folds
-        How the scores were held out, one of `EACH`, `MANY`, `ROUGH`, `FOLDS`.
+        How the scores were held out, one of `EACH`, `MANY`, `ROUGH`, `FOLDS`; or `CALIBRATION`.
     """
 
     rate: float

@@ -1,13 +1,13 @@
-"""A detector fitted on a category: scores and maps of its test images and of held-out ones."""
+"""A detector fitted on a category: scores and maps of its test images and of good ones."""
 
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.evaluation.decisive import REFERENCE, decisive
+from defectbench.evaluation.decisive import REFERENCE, WithoutOdd, decisive
 from defectbench.evaluation.held_out import (
     NumberOfFolds,
     folds,
@@ -16,7 +16,6 @@ from defectbench.evaluation.held_out import (
     rows_left,
 )
 from defectbench.evaluation.spool import Spool
-from defectbench.images.index import IndexRow
 from defectbench.map_file import MapFile
 from defectbench.scorers.base import Scorer, judge
 from defectbench.scorers.layers import Features, has_maps, number_of_images, take_images
@@ -30,8 +29,8 @@ class Scoring(NamedTuple):
 
     Attributes
     ----------
-    scores
-        float64, of the test images.
+    scores, calibration
+        float64, of the test images, and of the calibration images.
     left
         Rows of the training images that trimming leaves; all of them without trimming.
     folds
@@ -43,6 +42,7 @@ class Scoring(NamedTuple):
     """
 
     scores: np.ndarray
+    calibration: np.ndarray
     left: np.ndarray
     folds: list[np.ndarray]
     held_out: np.ndarray
@@ -50,52 +50,26 @@ class Scoring(NamedTuple):
     score_cpu_seconds: float
 
 
-class WithoutOdd(NamedTuple):
-    """What a detector says that was fitted without odd training images.
-
-    Attributes
-    ----------
-    left
-        Rows of the training images that are left.
-    held_out
-        float64, the held-out score of each of them.
-    test
-        float64, of the test images.
-    """
-
-    left: np.ndarray
-    held_out: np.ndarray
-    test: np.ndarray
-
-    def contents(self, rows: Sequence[IndexRow]) -> dict[str, Any]:
-        """For ``without_odd.json``, with the names of the training images."""
-        odd = np.setdiff1d(np.arange(len(rows)), self.left)
-        return {
-            "left_out": [rows[row].path for row in odd],
-            "groups": [rows[row].group for row in self.left],
-            "held_out_scores": self.held_out.tolist(),
-            "test_scores": self.test.tolist(),
-        }
-
-
 def fit_and_score(
     scorer: Scorer,
     X_train: Features,
     X_test: Features,
+    X_calibration: Features,
     groups: Sequence[str],
     trimmed: float,
     n_folds: NumberOfFolds,
     seed: int,
     maps: MapFile,
 ) -> Scoring:
-    """Fit a scorer on all training images, and score test images and held-out training images.
+    """Fit a scorer on all training images; score test, calibration and held-out training images.
 
     Parameters
     ----------
     scorer
         With its parameters; fitted on return.
-    X_train, X_test
-        Features of the training images in the order of their paths, and of the test images.
+    X_train, X_test, X_calibration
+        Features of the training images in the order of their paths, of the test images, and of the
+        calibration images, of which there may be none.
     groups
         Of the training images; '' is a group of its own.
     trimmed
@@ -103,7 +77,7 @@ def fit_and_score(
     n_folds, seed
         Of the folds that are held out.
     maps
-        Takes the maps of the test images, then those of the held-out images, if the detector
+        Takes the maps of the test, the calibration and the held-out images if the detector
         localizes.
 
     Raises
@@ -119,16 +93,16 @@ def fit_and_score(
     split = folds(groups, number_of_folds(n_folds, scorer, groups), seed)
     scorer.fit_for_folds(X_train, split)
     fit_cpu_seconds = time.process_time() - start
-    if scorer.localizes and has_maps(X_train):
-        scores, score_cpu_seconds = _score_and_map(scorer, X_test, maps)
-        held_out_scores = _hold_out_with_maps(scorer, X_train, split, maps)
-    else:
-        start = time.process_time()
-        scores = scorer.anomaly_score(X_test)
-        score_cpu_seconds = time.process_time() - start
+    maps = maps if scorer.localizes and has_maps(X_train) else None
+    scores, score_cpu_seconds = _score(scorer, X_test, "test", maps)
+    calibration, _ = _score(scorer, X_calibration, "calibration", maps)
+    if maps is None:
         held_out_scores = held_out(scorer, X_train, split)
+    else:
+        held_out_scores = _hold_out_with_maps(scorer, X_train, split, maps)
     return Scoring(
         scores,
+        calibration,
         left,
         split,
         held_out_scores,
@@ -177,14 +151,19 @@ def score_without_odd(
         return None
 
 
-def _score_and_map(scorer: Scorer, X: Features, maps: MapFile) -> tuple[np.ndarray, float]:
-    """Scores of the test images, and the processor time of scores and maps, without writing."""
+def _score(
+    scorer: Scorer, X: Features, name: str, maps: MapFile | None
+) -> tuple[np.ndarray, float]:
+    """Scores of images, and the processor time of scores and maps, without writing the latter."""
     scores, seconds = np.empty(number_of_images(X)), 0.0
+    if not len(scores):
+        return scores, seconds
     start = time.process_time()
-    for rows, own, found in judge(scorer, X, maps=True):
+    for rows, own, found in judge(scorer, X, maps=maps is not None):
         seconds += time.process_time() - start
         scores[rows] = own
-        maps.write("test", len(scores), rows[0], found)
+        if maps is not None:
+            maps.write(name, len(scores), rows[0], found)
         start = time.process_time()
     return scores, seconds
 

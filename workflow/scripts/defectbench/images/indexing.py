@@ -176,15 +176,15 @@ def category_notes(
         *_count_notes(folder.name, rows, counts_csv),
         *_size_notes(rows),
         *_mode_notes(rows),
-        *_copy_notes(rows),
+        *copy_notes(rows),
     ]
     return notes + layout.counted(
         layout.foreign_files(folder), "files are no images and are ignored"
     )
 
 
-def _copy_notes(rows: Sequence[IndexRow]) -> Iterator[str]:
-    """Images of equal content: in one split, and in both."""
+def copy_notes(rows: Sequence[IndexRow]) -> Iterator[str]:
+    """Images of equal content: in one split, and in two."""
     originals: dict[tuple[str, str], str] = {}
     for row in rows:
         originals.setdefault((row.split, row.sha256), row.path)
@@ -193,13 +193,18 @@ def _copy_notes(rows: Sequence[IndexRow]) -> Iterator[str]:
         for row in rows
         if (original := originals[row.split, row.sha256]) != row.path
     ]
-    known = [
-        f"{row.path} of {originals['train', row.sha256]}"
-        for row in rows
-        if row.split == "test" and ("train", row.sha256) in originals
-    ]
     yield from layout.counted(twice, "images are copies of others, and count as one with them")
-    yield from layout.counted(known, "test images are copies of training images: remove them")
+    for split, other, what in (
+        ("test", "train", "test images are copies of training images: remove them"),
+        ("calibration", "train", "calibration images are copies of training images, and not new"),
+        ("test", "calibration", "test images are copies of calibration images: remove them"),
+    ):
+        known = [
+            f"{row.path} of {originals[other, row.sha256]}"
+            for row in rows
+            if row.split == split and (other, row.sha256) in originals
+        ]
+        yield from layout.counted(known, what)
 
 
 def _file_notes(checked: Sequence[Checked]) -> Iterator[str]:

@@ -224,8 +224,8 @@ def _in_page(image: Image.Image, side: int) -> dict[str, str | int]:
     return {"source": data_uri(stream.getvalue()), "width": size[0], "height": size[1]}
 
 
-def training_pictures(cell: CellResults, folders: Mapping[str, Path]) -> list[dict[str, Any]]:
-    """Pictures of the training images that set a cell's threshold alone, as far as they are here.
+def setting_pictures(cell: CellResults, folders: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """Pictures of the good images that set a cell's threshold alone, as far as they are here.
 
     Returns
     -------

@@ -86,10 +86,10 @@ def open_category(
         If the test images are not of both kinds: a study then has nothing to show.
     """
     index = join_copies(read_grouped_index(index_file, groups, name))
-    is_train = np.array([row.split == "train" for row in index])
+    splits = np.array([row.split for row in index])
     labels = np.array([row.label for row in index])
     names = np.array([row.group for row in index], str)
-    rows = np.flatnonzero(is_train), np.flatnonzero(~is_train)
+    rows = np.flatnonzero(splits == "train"), np.flatnonzero(splits == "test")
     with open_layers(features_file, features_group, arrays) as (X, made):
         category = Category(X, labels, names, *rows, name)
         images = category.images
