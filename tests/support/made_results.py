@@ -21,6 +21,7 @@ RATES = [0.005, 0.01, 0.02, 0.05, 0.1]
 STRANGE = """<img src=x onerror="document.title='broken'"> & 'quote'"""
 UNICODE = "Шестерня 齿轮"
 CODE = {"code": "0" * 16}
+NOTHING = np.empty(0)
 
 
 class Names(dict):
@@ -67,15 +68,17 @@ def made_metrics(category: str, method: str, auroc: float | None, **other: Any) 
         "method": method,
         "backbone": "resnet18",
         "false_positive_rate": 0.05,
-        "images": {"train": 209, "test_good": 20, "test_defective": 63},
+        "images": {"train": 209, "calibration": 0, "test_good": 20, "test_defective": 63},
         "metrics": figures,
         "intervals": intervals,
         "reasons": {"image_auroc": "no good test image"} if auroc is None else {},
         "thresholds": {"oracle": 1.5, "honest": 1234.5678},
         "promise": PROMISE,
+        "held_out": PROMISE,
         "held_out_images": 209,
         "cautions": [],
         "flags": [],
+        "set_by": None,
         "specification": specification(),
         **other,
     }
@@ -89,6 +92,7 @@ def write_cell(
     images: Sequence[tuple[str, int, str]],
     scores: np.ndarray,
     held_out: np.ndarray,
+    calibration: np.ndarray = NOTHING,
 ) -> Path:
     """Everything of one detector on one category; images are path, label and defect type."""
     folder = root / "results" / dataset / category / detector[0] / detector[1]
@@ -100,16 +104,25 @@ def write_cell(
     write_held_out(
         folder / "held_out_scores.tsv", train, [np.array([k]) for k in range(count)], held_out
     )
+    good = [
+        IndexRow(f"calibration/good/{k}.png", "calibration", 0, "good", "", 8, 8, "L", "")
+        for k in range(len(calibration))
+    ]
+    together = [np.arange(len(good))] if good else []
+    write_held_out(folder / "calibration_scores.tsv", good, together, calibration)
     made = specification(versions={"numpy": np.__version__})
     write_specified(folder / "model.h5", {}, made)
     write_json(folder / "held_out_check.json", {"warnings": []})
     write_json(folder.parents[1] / "notes.json", [])
     write_cost(folder)
-    files = ("model.h5", "scores.tsv", "held_out_scores.tsv")
+    write_json(folder / "without_odd.json", None)
+    names = {"model": "model.h5", "scores": "scores.tsv"}
+    names |= {"held_out": "held_out_scores.tsv", "without_odd": "without_odd.json"}
+    names |= {"calibration": "calibration_scores.tsv"}
     run_script(
         "metrics",
         folder,
-        input=dict(zip(("model", "scores", "held_out"), (folder / f for f in files), strict=True)),
+        input={name: folder / file for name, file in names.items()},
         output={"metrics": folder / "metrics.json", "replicates": folder / "replicates.h5"},
         params={"seed": 42, "false_positive_rate": 0.05, "rule": "average", "code": CODE},
         wildcards={
@@ -212,6 +225,7 @@ def inputs_of(cells: Sequence[Path]) -> dict[str, list[str]]:
         "replicates": (cells, "replicates.h5"),
         "scores": (cells, "scores.tsv"),
         "held_out": (cells, "held_out_scores.tsv"),
+        "calibration": (cells, "calibration_scores.tsv"),
         "held_out_checks": (cells, "held_out_check.json"),
         "costs": (cells, "cost.json"),
         "pixel_metrics": (cells, "pixel_metrics.json"),

@@ -21,6 +21,7 @@ from defectbench.records import (
 )
 from defectbench.reports.flags import cautions
 from defectbench.scorers import scorer_class
+from defectbench.storage import write_json
 
 SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "metrics.py"
 
@@ -33,10 +34,13 @@ def metrics(folder: Path, method: str = "fre", **settings: Any) -> dict:
     ]
     drawn = np.random.default_rng(42).normal(size=100)
     names = {"dataset": "parts", "category": "plate", "method": method, "backbone": "resnet18"}
-    files = {name: str(folder / name) for name in ("model", "scores", "held_out")}
+    inputs = ("model", "scores", "held_out", "calibration", "without_odd")
+    files = {name: str(folder / name) for name in inputs}
+    write_json(files["without_odd"], None)
     write_specified(files["model"], {}, specification(**settings))
     write_scores(files["scores"], rows, drawn)
     write_held_out(files["held_out"], rows, np.arange(100)[:, None], drawn)
+    write_held_out(files["calibration"], [], [], drawn[:0])
     job = SimpleNamespace(
         input=SimpleNamespace(**files),
         output=SimpleNamespace(
@@ -87,7 +91,8 @@ def fold_of_each(n_folds: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("scorer", "n_folds", "found"),
     [
-        ("pca_fre", 100, "each"),
+        ("kernel_pca_fre", 100, "each"),
+        ("pca_fre", 100, "rough"),
         ("pca_fre", 20, "many"),
         ("pca_fre", 19, "folds"),
         ("patchcore", 10, "many"),

@@ -23,7 +23,16 @@ from defectbench.reports.costs import (
 from defectbench.scorers.nearest_neighbour import NearestNeighbour
 from defectbench.storage import read_json, write_arrays, write_json
 
-OUTPUTS = ("model.h5", "scores.tsv", "held_out.tsv", "check.json", "maps.h5", "cost.json")
+OUTPUTS = (
+    "model.h5",
+    "scores.tsv",
+    "held_out.tsv",
+    "calibration.tsv",
+    "check.json",
+    "without_odd.json",
+    "maps.h5",
+    "cost.json",
+)
 
 
 def score_images(folder: Path) -> dict[str, float]:

@@ -225,7 +225,8 @@ def test_notes_tell_what_is_odd_but_usable(category: Path, tmp_path: Path):
         "train good: 16 images, officially 17",
         "1 images are not 48×40, the first is test/good/000.png",
         SQUASHED,
-        "1 images are copies of others: train/good/000.png of test/good/001.png",
+        "1 test images are copies of training images: remove them, the first is "
+        "test/good/001.png of train/good/000.png",
         "1 files are no images and are ignored, the first is train/good/notes.txt",
     ]
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from defectbench.deployment.card import licence_notes, score_unit, threshold_table
+from defectbench.deployment.card import licence_notes, score_unit
+from defectbench.deployment.expectations import threshold_table
 from defectbench.deployment.graphs import GRAPHS
 from defectbench.evaluation.promises import Asked, promise
 from defectbench.records import HeldOutScores
@@ -16,7 +17,7 @@ def held_out(count: int) -> HeldOutScores:
 
 def table(count: int) -> list[dict]:
     own = held_out(count)
-    return threshold_table(own, promise(own.scores, own.groups, Asked(0.05)))
+    return threshold_table(own.scores, own.groups, promise(own.scores, own.groups, Asked(0.05)))
 
 
 def test_thresholds_are_listed_for_the_rates_that_the_images_support():

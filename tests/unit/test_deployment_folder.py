@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from bare import bare_python
 from made_detectors import write_images
 from PIL import Image
 from runs import DEADLINE
@@ -29,17 +30,6 @@ from defectbench.reports.map_panels import draw_panels
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "workflow" / "scripts" / "score_folder.py"
 
-# a Python in which nothing can be imported but what the script may need
-WITHOUT = ["torch", "h5py", "pandas", "snakemake", "sklearn", "scipy", "onnx", "imagecodecs"]
-WITHOUT += ["jinja2", "jsonschema", "matplotlib", "yaml"]
-BARE = f"""
-import runpy, sys
-sys.modules |= dict.fromkeys({WITHOUT!r})
-sys.argv = sys.argv[1:]
-sys.path.insert(0, {str(SCRIPT.parent)!r})
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-
 
 @pytest.fixture
 def new(tmp_path: Path) -> Path:
@@ -48,7 +38,7 @@ def new(tmp_path: Path) -> Path:
 
 
 def command(made: dict, images: Path, *options: str) -> list[str]:
-    return [sys.executable, "-c", BARE, str(SCRIPT), str(made["path"]), str(images), *options]
+    return bare_python(SCRIPT, made["path"], images, *options)
 
 
 def score(made: dict, images: Path, *options: str) -> subprocess.CompletedProcess[str]:

@@ -60,6 +60,14 @@ def test_blocks_of_any_size_give_the_same_rows(
         assert [rows for rows, _ in blocks_of(X)] == [slice(n, n + 3) for n in range(0, 12, 3)]
 
 
+def test_a_third_split_holds_calibration_images(tmp_path: Path):
+    given = arrays(split=["train"] * 3 + ["calibration"] * 3 + ["test"] * 6)
+    _, index = read_feature_file(write(tmp_path / "p.npz", given))
+    assert [row.path for row in index if row.split == "calibration"] == [
+        f"calibration/{number:02}" for number in (3, 4, 5)
+    ]
+
+
 def test_names_and_defect_types_are_kept(tmp_path: Path):
     names = [f"part {letter}" for letter in "lkjihgfedcba"]
     defects = ["good"] * 6 + ["dent"] * 3 + ["scratch"] * 3
@@ -84,6 +92,10 @@ def test_groups_are_kept(tmp_path: Path):
         ({"split": ["train"] * 12}, "expected both train and test"),
         ({"split": ["train"] * 8 + ["val"] * 4}, "expected both train and test"),
         ({"y": [1] * 12}, "a defective image is in train"),
+        (
+            {"split": ["train"] * 4 + ["test"] * 4 + ["calibration"] * 4},
+            "a defective image is in calibration",
+        ),
         ({"X": np.zeros((12, 5, 5))}, "expected numbers, images by dimensions"),
         ({"X": np.full((12, 5), np.nan)}, "row 0 of X is NaN"),
         ({"X": np.full((12, 5), 1e300)}, "row 0 of X is NaN, infinite or too large"),

@@ -1,5 +1,6 @@
 """Groups come from paths or from a table; what names none is refused or told."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from defectbench.images.index import (
     assign_groups,
     group_names,
     group_notes,
+    join_copies,
     read_index,
     write_index,
 )
@@ -87,3 +89,26 @@ def test_groups_survive_storage(tmp_path: Path):
     rows = [row("train/good/1.png", "tile 1"), row("train/good/2.png")]
     write_index(tmp_path / "index.tsv", rows)
     assert read_index(tmp_path / "index.tsv") == rows
+
+
+def joined(*rows: tuple[str, str, str]) -> list[str]:
+    """Groups of images, given their paths, contents and own groups."""
+    named = [replace(row(path, group), sha256=content) for path, content, group in rows]
+    return [each.group for each in join_copies(named)]
+
+
+def test_images_of_equal_content_are_one_group():
+    a, b, c = (f"train/good/{name}.png" for name in "abc")
+    assert joined((a, "1", ""), (b, "2", ""), (c, "3", "")) == ["", "", ""]
+    of_a = f"copies of {a}"
+    assert joined((a, "1", ""), (b, "2", ""), (c, "1", "")) == [of_a, "", of_a]
+
+
+def test_groups_that_share_an_image_are_one():
+    a, b, c, d, e = (f"train/good/{name}.png" for name in "abcde")
+    own = [(a, "1", "t1"), (b, "2", "t2"), (c, "1", "t3"), (d, "2", ""), (e, "4", "t3")]
+    assert joined(*own) == ["t1", "t2", "t1", "t2", "t1"]
+
+
+def test_copies_in_training_and_test_join_nothing():
+    assert joined(("train/good/a.png", "1", ""), ("test/good/a.png", "1", "")) == ["", ""]

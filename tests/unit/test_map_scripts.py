@@ -25,6 +25,7 @@ class Cell:
         self.folder = folder
         self.rows, maps = [], []
         self.preprocessing, self.resolution = {}, "original"
+        self.calibration = range(0)  # numbers of the images that set the threshold
         for number, (defect, width, height) in enumerate(
             [("dent", 40, 30), ("dent", 64, 64), ("good", 50, 20), ("good", 40, 30)]
         ):
@@ -63,6 +64,7 @@ class Cell:
             "maps": "maps.h5",
             "scores": "scores.tsv",
             "held_out": "held_out_scores.tsv",
+            "calibration": "calibration_scores.tsv",
             "metrics": "metrics.json",
             "pixel_metrics": "pixel_metrics.json",
         }
@@ -73,6 +75,9 @@ class Cell:
         write_scores(inputs["scores"], self.rows, np.array([5.0, 0.5, 0.0, 0.0]))
         good = [IndexRow(f"{number:02}", "train", 0, "good") for number in range(40)]
         write_held_out(inputs["held_out"], good, np.arange(40)[:, None], np.zeros(40))
+        calibration = [IndexRow(f"{n:02}", "calibration", 0, "good") for n in self.calibration]
+        together = [np.arange(len(calibration))] if calibration else []
+        write_held_out(inputs["calibration"], calibration, together, np.zeros(len(calibration)))
         write_metrics(inputs["metrics"], {"thresholds": {"honest": 1.0}, "specification": made})
         job = SimpleNamespace(
             input=SimpleNamespace(category=str(self.folder), **inputs),
@@ -119,6 +124,15 @@ def test_images_of_different_sizes_are_measured_at_their_own(cell: Cell):
     assert result["metrics"]["pixel_auroc"] > 0.9
     assert [row["defect"] for row in result["defects"]] == ["dent"]
     assert result["specification"]["scorer"] == "pca_fre"
+
+
+def test_the_pixel_threshold_is_that_of_calibration_images_where_there_are_some(cell: Cell):
+    held_out = cell.evaluate()["pixel_threshold"]
+    cell.calibration = range(30)
+    cell.maps["calibration"] = cell.maps["held_out"][:30] + 5
+    found = cell.evaluate()
+    assert found["pixel_threshold"] == np.nextafter(cell.maps["calibration"].max(), np.inf)
+    assert found["pixel_threshold"] > held_out
 
 
 @pytest.mark.parametrize("resolution", ["original", 32])

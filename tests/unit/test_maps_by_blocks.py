@@ -16,9 +16,9 @@ from defectbench.scorers import base, layers
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.layers import Features, image_blocks, read_images
 
-N_TRAIN, N_TEST = 23, 11
-X = np.random.default_rng(5).normal(size=(N_TRAIN + N_TEST, 3, 6, 5)).astype(np.float32)
-X_TRAIN, X_TEST = X[:N_TRAIN], X[N_TRAIN:]
+N_TRAIN, N_TEST, N_CALIBRATION = 23, 11, 6
+X = np.random.default_rng(5).normal(size=(40, 3, 6, 5)).astype(np.float32)
+X_TRAIN, X_TEST, X_CALIBRATION = np.split(X, np.cumsum([N_TRAIN, N_TEST]))
 MAP_BYTES = 4 * 6 * 5
 
 
@@ -56,7 +56,8 @@ class AboveLowest(Scorer):
 
 def scored(path: Path, scorer: Scorer) -> Scoring:
     with create_maps(path, specification()) as maps:
-        return fit_and_score(scorer, X_TRAIN, X_TEST, [""] * N_TRAIN, 0.0, 4, 42, maps)
+        others = X_TEST, X_CALIBRATION
+        return fit_and_score(scorer, X_TRAIN, *others, [""] * N_TRAIN, 0.0, 4, 42, maps)
 
 
 def set_blocks(features: int, made: int, written: int, patch: pytest.MonkeyPatch) -> None:
@@ -81,6 +82,7 @@ def test_many_blocks_give_the_same_scores_and_the_same_bytes_as_one(
     set_blocks(*sizes, monkeypatch)
     by_blocks = scored(tmp_path / "by_blocks.h5", AboveLowest())
     np.testing.assert_array_equal(by_blocks.scores, at_once.scores)
+    np.testing.assert_array_equal(by_blocks.calibration, at_once.calibration)
     np.testing.assert_array_equal(by_blocks.held_out, at_once.held_out)
     assert (tmp_path / "by_blocks.h5").read_bytes() == (tmp_path / "at_once.h5").read_bytes()
 
@@ -92,6 +94,9 @@ def test_each_map_is_in_its_images_place(tmp_path: Path, monkeypatch: pytest.Mon
         assert made == specification()
         expected = AboveLowest().fit(X_TRAIN).anomaly_map(X_TEST)
         np.testing.assert_array_equal(maps["test"][:], expected, strict=True)
+        expected = AboveLowest().fit(X_TRAIN).anomaly_map(X_CALIBRATION)
+        np.testing.assert_array_equal(maps["calibration"][:], expected, strict=True)
+        np.testing.assert_array_equal(found.calibration, expected.max(axis=(1, 2)))
         for fold in found.folds:
             others = np.setdiff1d(np.arange(N_TRAIN), fold)
             expected = AboveLowest().fit(X_TRAIN[others]).anomaly_map(X_TRAIN[fold])
@@ -100,7 +105,7 @@ def test_each_map_is_in_its_images_place(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_no_more_maps_are_in_memory_than_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     set_blocks(1 << 27, 4, 3, monkeypatch)
-    sizes: dict[str, list[int]] = {"test": [], "held_out": []}
+    sizes: dict[str, list[int]] = {"test": [], "calibration": [], "held_out": []}
     write = MapFile.write
 
     def noted(file: MapFile, name: str, n_images: int, start: int, maps: np.ndarray) -> None:
@@ -109,7 +114,7 @@ def test_no_more_maps_are_in_memory_than_may_be(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(MapFile, "write", noted)
     scored(tmp_path / "maps.h5", AboveLowest())
-    assert sizes == {"test": [4, 4, 3], "held_out": [3] * 7 + [2]}
+    assert sizes == {"test": [4, 4, 3], "calibration": [4, 2], "held_out": [3] * 7 + [2]}
 
 
 def test_only_the_file_of_maps_stays(tmp_path: Path):

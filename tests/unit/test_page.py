@@ -80,7 +80,7 @@ def result(
         method,
         auroc,
         backbone="net",
-        images={"train": 100, "test_good": good, "test_defective": defective},
+        images={"train": 100, "calibration": 0, "test_good": good, "test_defective": defective},
         thresholds={"oracle": 0.5, "honest": 1.0},
         promise=PROMISE | {"threshold": 1.0},
     )
@@ -94,7 +94,7 @@ def result(
             np.full(len(labels), ""),
             scores,
         ),
-        held_out=HeldOutScores([], np.full(100, ""), np.arange(100), held_out()),
+        good=HeldOutScores([], np.full(100, ""), np.arange(100), held_out()),
         cost={"extract_ms_per_image": 1.0, "score_cpu_ms_per_image": milliseconds},
         maps=None,
         replicates={"image_auroc": auroc + noise},
@@ -372,6 +372,27 @@ def test_maps_masks_and_costs_are_shown_where_they_are(tmp_path: Path, plate: li
     assert text.count('<td>good</td><td class="number">0.900</td>') == 1  # pixel AUROC
     decided = read_json(file.with_name("parts_decision.json"))["cells"][0]
     assert decided["pixel"]["pixel_auroc"] == 0.9
+
+
+def test_the_image_that_sets_the_threshold_alone_is_named_and_shown(tmp_path: Path):
+    held_out = np.linspace(0, 1, 30)
+    held_out[17] = 9.0
+    scores = np.array([8.0 * label for _, label, _ in PLATE])
+    cell = write_cell(tmp_path, "parts", "plate", ("good", "net"), PLATE, scores, held_out)
+    folder = write_images(tmp_path, "plate", [path for path, *_ in PLATE])
+    Image.new("L", (60, 40)).save(folder / "17.png")
+    file = write_page(tmp_path, "parts", [cell], [folder])
+    section = file.read_text().split('<section id="set-by">')[1].split("</section>")[0]
+    assert (
+        "17.png, with the held-out score 9, looks like none of the others and sets the" in section
+    )
+    numbers = re.findall(r'<td class="number">([^<]*)</td>', section)
+    assert numbers == ["9", "0 %", "0 %", "1", "100 %", "0 %"]
+    assert section.count("<img") == 1
+    report = file.with_name("parts_table.md").read_text()
+    assert "**On plate, the threshold rests on training images that look like none of the" in report
+    details = file.with_name("parts_details.md").read_text()
+    assert re.search(r"17\.png +\| 1 +\| 9: 0 % / 0 % +\| 1: 100 % / 0 % ", details)
 
 
 def test_notes_and_warnings_reach_the_page(tmp_path: Path, plate: list[Path]):

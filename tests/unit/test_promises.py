@@ -120,7 +120,9 @@ def test_a_scale_that_is_right_on_average_supports_no_tolerance():
     assert average["estimate"] == ""
     assert tolerance["estimate"] == ROUGH
     assert tolerance["threshold"] == of(300, rule="tolerance")["threshold"]
-    assert "right on average and not for 95 of 100" in why_estimated(tolerance)
+    assert "keep a rate on average over sets of images, and not in 95 of 100" in why_estimated(
+        tolerance
+    )
 
 
 @pytest.mark.parametrize(("folds", "at_most"), [(EACH, False), (MANY, True), (FOLDS, False)])

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from defectbench.atomic import atomic_path
 from defectbench.errors import InputError
 from defectbench.storage import (
-    atomic_path,
     open_h5,
     read_arrays,
     read_attributes,
@@ -98,7 +98,7 @@ def test_a_write_that_is_killed_leaves_the_old_file(tmp_path: Path):
     target = tmp_path / "table.md"
     target.write_text("old")
     code = (
-        "import sys; from defectbench.storage import atomic_path\n"
+        "import sys; from defectbench.atomic import atomic_path\n"
         f"with atomic_path({str(target)!r}) as part:\n"
         "    part.write_text('half'); print('writing', flush=True); sys.stdin.read()"
     )

@@ -206,8 +206,11 @@ def test_weights_that_nobody_listed_are_not_taken_for_the_published_ones():
     assert refused == ["dfkde resnet18: the published weights of this backbone are not known here"]
 
 
+TESTED = {"test_good": 5, "test_defective": 9}
+
+
 def test_other_images_are_not_compared_nor_filled_up_with_our_totals():
-    entries = [BOTH[0], BOTH[1] | {"images": {"train": 30, "test_good": 5, "test_defective": 9}}]
+    entries = [BOTH[0], BOTH[1] | {"images": {"train": 30, "calibration": 0} | TESTED}]
     shown = results(entries, ["bottle", "cable"])
     assert tables(details(shown), "bottle")[1][1][4] == "60 / 1 / 3 / 19"
     assert "published (oracle)" not in tables(details(shown), "cable")[1][0]
@@ -296,16 +299,18 @@ def test_thresholds_are_in_the_scores_own_unit():
 
 
 def test_notes_of_the_index_and_of_the_held_out_scores_are_printed(tmp_path: Path):
-    detector = tmp_path / "bottle" / "dfkde" / "resnet18"
-    of_category, of_detector = tmp_path / "bottle" / "notes.json", detector / "held_out_check.json"
+    of_category = tmp_path / "bottle" / "notes.json"
     write_json(of_category, ["2 images are copies of others"])
-    write_json(of_detector, {"warnings": ["near-duplicates"]})
-    notes = notes_by_category([str(of_category)], [str(of_detector)])
+    checks = [tmp_path / "bottle" / name / "net" / "held_out_check.json" for name in ("a", "b")]
+    for check, warnings in zip(checks, (["one"], ["two", "one"]), strict=True):
+        write_json(check, {"warnings": warnings})
+    notes = notes_by_category([str(of_category)], map(str, checks))
     text = report(results(BOTH, ["bottle", "cable"], notes))
     section = text.split("## Worth knowing about the images\n\n")[1].split("\n\n")[0]
     assert section.splitlines() == [
         "- bottle: 2 images are copies of others",
-        "- bottle: dfkde resnet18: near-duplicates",
+        "- bottle: a net, b net: one",
+        "- bottle: b net: two",
     ]
     assert "Worth knowing" not in report(results(BOTH, ["bottle", "cable"], {"bottle": []}))
 

@@ -119,7 +119,7 @@ def test_a_category_takes_one_selection_for_each_fold_of_each_fit(
     monkeypatch.setattr(patch_memory, "greedy_k_centres", counted)
     scorer, settings = union(), ([""] * N_IMAGES, trimmed, 4, 42)
     with create_maps(tmp_path / "maps.h5", specification()) as maps:
-        found = fit_and_score(scorer, X, X[:3], *settings, maps)
+        found = fit_and_score(scorer, X, X[:3], X[:0], *settings, maps)
     assert len(sizes) == selections
     assert max(sizes) <= N_IMAGES // 4 * 20
     kept = X[found.left]

@@ -67,7 +67,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images = [f"parts/plate/train/good/{number:02}.png" for number in range(40)]
     images += [f"castings/ok/{number:02}.png" for number in range(40)] + ["castings/nok/0.png"]
     images += ["parts/plate/test/good/0.png", "parts/plate/test/scratch/0.png"]
-    images += ["folder/bottle/train/good/0.png", "new/0.png", "today/0.png"]
+    images += ["folder/bottle/train/good/0.png", "new/0.png", "today/0.png", "confirmed/0.png"]
     for name in [*images, "folder/resnet18_seed42.pth"]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()

@@ -1,7 +1,7 @@
 """Stage detector: one file that scores new images as the benchmark did; made on demand.
 
-in:  the images, the backbone's weights, model.h5, scores.tsv, held_out_scores.tsv, maps.h5,
-     metrics.json, the lists of licences
+in:  the images, the backbone's weights, model.h5, scores.tsv, held_out_scores.tsv,
+     calibration_scores.tsv, maps.h5, metrics.json, the lists of licences
 out: results/{dataset}/{category}/{method}/{backbone}/detector.onnx, detector_cost.json;
      of all that can be exported: reports/{dataset}_detectors.md
 """
@@ -14,6 +14,7 @@ rule detector:
         model=exportable_model,
         scores=rules.scores.output.scores,
         held_out=rules.scores.output.held_out,
+        calibration=rules.scores.output.calibration,
         maps=rules.scores.output.maps,
         metrics=rules.metrics.output.metrics,
         licences=[str(FACTS / "licences.csv"), str(FACTS / "weights.csv")],
@@ -32,6 +33,7 @@ rule detector:
         runtime=grows(30),
     params:
         source=lookup("datasets/{dataset}/source", within=config),
+        calibration=lookup("datasets/{dataset}/calibration", within=config, default=""),
         code=stage_digest("detector", "deployment.graphs.modules"),
     script:
         "../scripts/detector.py"

@@ -6,6 +6,7 @@ from functools import cache
 from defectbench.config.checks import check_images
 from defectbench.config.plan import (
     all_categories,
+    calibration_folder,
     cells,
     default_datasets,
     exportable_cells,
@@ -39,6 +40,12 @@ def default_reports(wildcards):
 def category_origin(wildcards):
     """What decides a category's images: where they come from, and the content of what is here."""
     return dataset_source(wildcards.dataset, config).origin(wildcards.category, CONTENTS)
+
+
+def calibration_images(wildcards):
+    """Folder of a category's calibration images, and its content; None where there are none."""
+    folder = calibration_folder(config, wildcards.dataset, wildcards.category)
+    return folder and local_origin(folder, CONTENTS)
 
 
 def dataset_groups(wildcards):

@@ -145,7 +145,7 @@ def report_memory(*names):
 def page_memory(wildcards, input, threads):
     """Bytes for the scores that a page shows, and for drawing its pictures one after another."""
     rows = [row for file in input.index for row in memory.read_rows(file)]
-    scores = report_memory("scores", "held_out")(wildcards, input, threads)
+    scores = report_memory("scores", "held_out", "calibration")(wildcards, input, threads)
     return scores + memory.DRAWN_BYTES * memory.largest_pixels(rows)
 
 

@@ -1,6 +1,7 @@
 """Stage metrics: image-level metrics of one detector on one category.
 
-in:  model.h5 (for what made it), scores.tsv, held_out_scores.tsv
+in:  model.h5 (for what made it), scores.tsv, held_out_scores.tsv, calibration_scores.tsv,
+     without_odd.json
 out: results/{dataset}/{category}/{method}/{backbone}/metrics.json, replicates.h5 (bootstrap)
 """
 
@@ -10,6 +11,8 @@ rule metrics:
         model=rules.scores.output.model,
         scores=rules.scores.output.scores,
         held_out=rules.scores.output.held_out,
+        calibration=rules.scores.output.calibration,
+        without_odd=rules.scores.output.without_odd,
     output:
         metrics="results/{dataset}/{category}/{method}/{backbone}/metrics.json",
         replicates="results/{dataset}/{category}/{method}/{backbone}/replicates.h5",

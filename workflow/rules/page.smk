@@ -1,7 +1,7 @@
 """Stage page: the decision, figures and pictures of one dataset in one file.
 
-in:  decision.json; metrics.json, scores.tsv, held_out_scores.tsv, held_out_check.json and cost.json
-     of every category and detector; maps.h5 and pixel_metrics.json of those that localize; index.tsv,
+in:  decision.json; metrics.json, scores.tsv, held_out_scores.tsv, calibration_scores.tsv,
+     held_out_check.json and cost.json of every category and detector; maps.h5 and pixel_metrics.json of those that localize; index.tsv,
      notes.json and images of every category; new_images/ of those that have unlabelled images;
      where the dataset's `studies` says so, its studies; the templates
 out: reports/{dataset}.html
@@ -15,6 +15,7 @@ rule page:
         costs=of_cells("scores", "cost"),
         scores=of_cells("scores", "scores"),
         held_out=of_cells("scores", "held_out"),
+        calibration=of_cells("scores", "calibration"),
         held_out_checks=of_cells("scores", "check"),
         maps=of_cells("scores", "maps", only=localizing_cells),
         pixel_metrics=of_cells("pixel_metrics", "metrics", only=localizing_cells),

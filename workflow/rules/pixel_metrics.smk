@@ -1,6 +1,7 @@
 """Stage pixel metrics: how well the anomaly maps of one detector mark the defects of a category.
 
-in:  index.tsv, the masks it lists, scores.tsv and held_out_scores.tsv (for the groups), maps.h5
+in:  index.tsv, the masks it lists, maps.h5, and for the groups scores.tsv, held_out_scores.tsv and
+     calibration_scores.tsv
 out: results/{dataset}/{category}/{method}/{backbone}/pixel_metrics.json
 """
 
@@ -11,6 +12,7 @@ rule pixel_metrics:
         category=rules.source.output.category,
         scores=rules.scores.output.scores,
         held_out=rules.scores.output.held_out,
+        calibration=rules.scores.output.calibration,
         maps=rules.scores.output.maps,
     output:
         metrics="results/{dataset}/{category}/{method}/{backbone}/pixel_metrics.json",

@@ -3,7 +3,11 @@
 in:  index.tsv, features, the dataset's CSV of groups if the config names one
 out: results/{dataset}/{category}/{method}/{backbone}/model.h5, scores.tsv (test images),
      held_out_scores.tsv (every training image that trimming leaves, held out once),
-     held_out_check.json (what speaks for groups; what trimming left out), maps.h5 (of both; empty for a detector that does not localize), cost.json
+     calibration_scores.tsv (good images that train nothing; without any, no rows),
+     held_out_check.json (what speaks for groups of those that set the threshold; what trimming left
+     out),
+     without_odd.json (scores by a detector without the images that set the threshold alone),
+     maps.h5 (of all three; empty for a detector that does not localize), cost.json
 """
 
 
@@ -17,7 +21,9 @@ rule scores:
         model="results/{dataset}/{category}/{method}/{backbone}/model.h5",
         scores="results/{dataset}/{category}/{method}/{backbone}/scores.tsv",
         held_out="results/{dataset}/{category}/{method}/{backbone}/held_out_scores.tsv",
+        calibration="results/{dataset}/{category}/{method}/{backbone}/calibration_scores.tsv",
         check="results/{dataset}/{category}/{method}/{backbone}/held_out_check.json",
+        without_odd="results/{dataset}/{category}/{method}/{backbone}/without_odd.json",
         maps="results/{dataset}/{category}/{method}/{backbone}/maps.h5",
         cost="results/{dataset}/{category}/{method}/{backbone}/cost.json",
     log:

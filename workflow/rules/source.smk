@@ -1,6 +1,6 @@
 """Stage source: one folder per category in the MVTec layout.
 
-in:  nothing, or what the config names: a folder or an archive
+in:  nothing, or what the config names: a folder or an archive, a folder of calibration images
 out: resources/data/{dataset}/{category}/, links to the images
 """
 
@@ -23,6 +23,7 @@ rule source:
         runtime=240,
     params:
         origin=category_origin,
+        calibration=calibration_images,
         code=source_digest,
     script:
         "../scripts/source.py"

@@ -1,8 +1,8 @@
 """Stage table: which detector of a dataset, which threshold, what slips through; all figures.
 
 in:  of every category and detector metrics.json, replicates.h5, scores.tsv, held_out_scores.tsv,
-     held_out_check.json, cost.json, and pixel_metrics.json if it localizes; notes.json of every
-     category; published figures, if any; the templates
+     calibration_scores.tsv, held_out_check.json, cost.json, and pixel_metrics.json if it localizes;
+     notes.json of every category; published figures, if any; the templates
 out: reports/{dataset}_table.md, _table.csv (the same figures, tidy), _details.md, _decision.json,
      _operating_points.csv; _cost.md, the only one with times
 """
@@ -14,6 +14,7 @@ rule table:
         replicates=of_cells("metrics", "replicates"),
         scores=of_cells("scores", "scores"),
         held_out=of_cells("scores", "held_out"),
+        calibration=of_cells("scores", "calibration"),
         costs=of_cells("scores", "cost"),
         pixel_metrics=of_cells("pixel_metrics", "metrics", only=localizing_cells),
         notes=of_cells("index", "notes"),
@@ -51,7 +52,7 @@ rule table:
         "../../envs/numeric.yaml"
     threads: 1
     resources:
-        mem_mb=asks(memory.PLOTS, report_memory("scores", "held_out", "replicates")),
+        mem_mb=asks(memory.PLOTS, report_memory("scores", "held_out", "calibration", "replicates")),
         runtime=grows(10),
     params:
         categories=dataset_categories,

@@ -20,10 +20,10 @@ from defectbench.config import plan
 from defectbench.config.checks import check_config, check_images
 from defectbench.config.plan import Config
 from defectbench.config.schema import check_schema
-from defectbench.deployment.folder import images_below
 from defectbench.errors import InputError
 from defectbench.images.index import IndexRow, assign_groups, read_index
 from defectbench.images.indexing import examine_category
+from defectbench.images.layout import images_below
 from defectbench.provenance import FACTS
 from defectbench.sources import dataset_source
 from defectbench.sources.base import ImageSource
@@ -87,6 +87,8 @@ def check_dataset(config: Config, dataset: str, problems: list[str]) -> int:
         with collecting(problems):
             found[category], notes = indexed(source, category)
             print("".join(f"  {category}: {note}\n" for note in notes), end="")
+            if count := sum(row.split == "calibration" for row in found[category]):
+                print(f"  {category}: {count} calibration images, which set the thresholds")
     if found:
         rows = [table_row(name, index) for name, index in found.items()]
         print(f"\n{tabulate(rows, HEADER, 'simple', disable_numparse=True)}\n")
@@ -109,7 +111,8 @@ def indexed(source: ImageSource, category: str) -> tuple[list[IndexRow], list[st
     counts = FACTS / f"{source.dataset}_counts.csv"
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, category)
-        source.put(category, folder)
+        calibration = plan.calibration_folder(source.config, source.dataset, category)
+        source.put(category, folder, calibration=calibration)
         bits, counts_csv = source.entry.get("bits"), counts if counts.is_file() else None
         rows, notes = examine_category(folder, bits, counts_csv)
     return assign_groups(rows, source.groups, category) if source.groups else rows, notes

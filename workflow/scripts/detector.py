@@ -4,24 +4,25 @@ from pathlib import Path
 
 import torch
 
+from defectbench.atomic import atomic_path
 from defectbench.deployment.card import Benchmarked, detector_metadata, licence_notes, network_side
 from defectbench.deployment.detector import Detector
 from defectbench.deployment.export import DetectorModule, detector_bytes, graph_sha256, onnx_model
 from defectbench.deployment.graphs import scorer_graph
 from defectbench.deployment.proof import measured_cost, prove
 from defectbench.errors import InputError, job_log
+from defectbench.evaluation.good_images import read_good_images
 from defectbench.features.backbones import load_backbone
 from defectbench.features.taps import Tap
 from defectbench.map_file import open_maps
 from defectbench.provenance import file_sha256, library_versions
 from defectbench.records import (
     Specification,
-    read_held_out,
     read_metrics,
     read_scores,
     read_specified,
 )
-from defectbench.storage import atomic_path, write_json
+from defectbench.storage import write_json
 
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "onnxscript", "pillow", "timm", "torch", "torchvision")
 
@@ -61,8 +62,9 @@ with job_log(snakemake.log[0]), open_maps(snakemake.input.maps) as (maps, _):
         specification,
         read_metrics(given.metrics),
         read_scores(given.scores),
-        read_held_out(given.held_out),
+        read_good_images(given.held_out, given.calibration),
         maps,
+        Path(params.calibration).name,
     )
     model = onnx_model(detector_module(arrays, cell, given.weights))
     weights_sha256 = specification["weights_sha256"]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from defectbench.errors import job_log
 from defectbench.images.index import images_digest, write_index
+from defectbench.images.indexing import copy_notes
 from defectbench.provenance import library_versions
 from defectbench.sources.given_features import blocks_of, open_feature_file
 from defectbench.storage import create_array, create_h5, write_json
@@ -29,6 +30,6 @@ with (
         array = create_array(file, "X", X.shape, "float32")
         for rows, values in blocks_of(X):
             array[rows] = values
-    write_json(snakemake.output.notes, [])
+    write_json(snakemake.output.notes, list(copy_notes(index)))
     write_json(snakemake.output.cost, {"/": 0.0})
     write_index(Path(snakemake.output.index), index)

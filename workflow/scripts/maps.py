@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from defectbench.atomic import atomic_path
 from defectbench.errors import job_log
 from defectbench.evaluation.map_geometry import MapScale
 from defectbench.images.index import read_index
 from defectbench.map_file import open_maps
 from defectbench.records import read_metrics, read_scores
 from defectbench.reports.pictures import Picture, choose_pictures, draw_image, file_names, verdicts
-from defectbench.storage import atomic_path, read_json, write_json
+from defectbench.storage import read_json, write_json
 
 with job_log(snakemake.log[0]), open_maps(snakemake.input.maps) as (stored, _):
     given, folder = snakemake.input, Path(snakemake.output.pictures)

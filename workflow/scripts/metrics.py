@@ -4,23 +4,26 @@ from defectbench import records
 from defectbench.errors import job_log
 from defectbench.evaluation.cautions import approximations
 from defectbench.evaluation.cells import SEPARATOR
+from defectbench.evaluation.good_images import read_good_images
 from defectbench.evaluation.held_out import how_held_out
 from defectbench.evaluation.image_figures import image_figures
 from defectbench.evaluation.promises import Asked
+from defectbench.storage import read_json
 
 with job_log(snakemake.log[0]):
     given, params, names = snakemake.input, snakemake.params, dict(snakemake.wildcards)
     specification = records.with_code(
         records.read_specification(given.model), "evaluation", params.code["code"]
     )
-    held_out = records.read_held_out(given.held_out)
-    folds = how_held_out(specification["scorer"], held_out.folds, held_out.groups)
+    good = read_good_images(given.held_out, given.calibration)
+    folds = how_held_out(specification["scorer"], good.held_out.folds, good.held_out.groups)
     figures, replicates = image_figures(
         records.read_scores(given.scores),
-        held_out,
+        good,
         Asked(params.false_positive_rate, params.rule, folds),
         params.seed,
         names["category"],
+        read_json(given.without_odd),
     )
     method = names["method"].partition(SEPARATOR)[0]  # of several seeds once
     detector = f"{method} {names['backbone']}"

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from defectbench.errors import job_log
+from defectbench.evaluation.good_images import read_good_images
 from defectbench.evaluation.held_out import how_held_out
 from defectbench.evaluation.map_geometry import map_scale
 from defectbench.evaluation.pixel_figures import check_finite, pixel_figures
@@ -11,7 +12,7 @@ from defectbench.evaluation.promises import Asked
 from defectbench.images.index import read_index
 from defectbench.images.resizing import SQUASH
 from defectbench.map_file import open_maps
-from defectbench.records import read_held_out, read_scores, with_code
+from defectbench.records import read_scores, with_code
 from defectbench.storage import write_json
 
 with (
@@ -25,10 +26,10 @@ with (
     test = [replace(row, group=group) for row, group in zip(test, groups, strict=True)]
     for stored in maps.values():
         check_finite(given.maps, stored)
-    held_out = read_held_out(given.held_out).by_path()
-    folds = how_held_out(specification["scorer"], held_out.folds, held_out.groups)
-    asked = Asked(params.false_positive_rate, params.rule, folds)
-    typical, threshold = map_scale(maps.get("held_out"), held_out.groups, asked)
+    good = read_good_images(given.held_out, given.calibration)
+    folds = how_held_out(specification["scorer"], good.held_out.folds, good.held_out.groups)
+    asked = good.asked(Asked(params.false_positive_rate, params.rule, folds))
+    typical, threshold = map_scale(maps.get(good.maps), good.setting.by_path().groups, asked)
     figures = pixel_figures(
         test,
         maps.get("test"),

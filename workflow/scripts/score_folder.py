@@ -104,17 +104,18 @@ def print_summary(summary: dict[str, Any], table: Path) -> None:
     above, (low, high) = world["above"], world["above"]["interval"]
     least, most = above["rate_range"]
     print(
-        f"above the threshold {summary['threshold']:.6g}: {above['share']:.1%} (95 % interval "
-        f"{low:.1%} to {high:.1%}); of good parts {above['rate']:.1%} were asked for"
+        f"above the threshold {summary['threshold']:.6g}, from {summary['threshold_from']}: "
+        f"{above['share']:.1%} (95 % interval {low:.1%} to {high:.1%}); of good parts "
+        f"{above['rate']:.1%} were asked for"
         + (f", {least:.1%} to {most:.1%} are to be expected" if least < most else "")
     )
     test = world["scores"]
     print(
-        "scores against those of held-out good images: Kolmogorov-Smirnov "
+        f"scores against those of {world['compared_with']['scores']}: Kolmogorov-Smirnov "
         f"{test['statistic']:.3f}, p = {test['p_value']:.2g}"
     )
     outside = ", ".join(f"{name} {count}" for name, count in world["outside"].items())
-    print(f"images outside the training images' range: {outside}")
+    print(f"images outside the range of {world['compared_with']['ranges']}: {outside}")
     for difference in world["differences"]:
         print(f"differs: {difference}")
     print(world["advice"])

@@ -1,4 +1,4 @@
-"""Rule `scores`: fit a detector on the training images, score the test images and held-out ones."""
+"""Rule `scores`: fit a detector on the training images, score all others and held-out ones."""
 
 from pathlib import Path
 
@@ -6,9 +6,17 @@ import numpy as np
 
 from defectbench import records
 from defectbench.errors import job_log
-from defectbench.evaluation.scoring import fit_and_score
+from defectbench.evaluation.decisive import write_without_odd
+from defectbench.evaluation.held_out_check import CALIBRATION, check_held_out
+from defectbench.evaluation.scoring import fit_and_score, score_without_odd
 from defectbench.features.feature_file import open_layers
-from defectbench.images.index import dataset_digest, group_notes, read_grouped_index
+from defectbench.images.index import (
+    SPLITS,
+    dataset_digest,
+    group_notes,
+    join_copies,
+    read_grouped_index,
+)
 from defectbench.map_file import create_maps
 from defectbench.progress import warn
 from defectbench.provenance import peak_memory_mb
@@ -23,10 +31,11 @@ with (
     ) as (X, made),
 ):
     given, output, params = snakemake.input, snakemake.output, snakemake.params
-    index = read_grouped_index(given.index, params.groups, snakemake.wildcards.category)
-    train, test = ([row for row in index if row.split == split] for split in ("train", "test"))
-    X_train, X_test = (
-        take_images(X, [row.split == split for row in index]) for split in ("train", "test")
+    named = read_grouped_index(given.index, params.groups, snakemake.wildcards.category)
+    index = join_copies(named)
+    train, calibration, test = ([row for row in index if row.split == split] for split in SPLITS)
+    X_train, X_calibration, X_test = (
+        take_images(X, [row.split == split for row in index]) for split in SPLITS
     )
     del X  # or it would be in memory twice
 
@@ -44,16 +53,32 @@ with (
     specification = records.with_code(made, "scorer", params.code["code"])
     settings = (params.trimmed, params.folds, params.seed)
     with create_maps(output.maps, specification) as maps:
-        found = fit_and_score(scorer, X_train, X_test, groups, *settings, maps)
+        found = fit_and_score(scorer, X_train, X_test, X_calibration, groups, *settings, maps)
 
     fitted = specification | {"analysis": scorer.analysis_}
     records.write_specified(output.model, scorer.to_arrays(), fitted)
     records.write_scores(output.scores, test, found.scores)
     kept = [train[row] for row in found.left]
     records.write_held_out(output.held_out, kept, found.folds, found.held_out)
+    of_calibration = [np.arange(len(calibration))] if calibration else []
+    records.write_held_out(output.calibration, calibration, of_calibration, found.calibration)
+    if params.trimmed:
+        X_train, groups = take_images(X_train, found.left), [row.group for row in kept]
+    without_odd = None
+    if not calibration:  # which set the threshold and train nothing
+        scorer = scorer_class(params.scorer)(**params.parameters)
+        without_odd = score_without_odd(
+            scorer, X_train, X_test, groups, found.held_out, params.folds, params.seed
+        )
+    write_without_odd(output.without_odd, kept, without_odd)
     left_out = np.setdiff1d(np.arange(len(train)), found.left)
-    notes = group_notes(index) if any(row.group for row in kept) or params.groups else []
-    check = found.check | {"warnings": found.check["warnings"] + notes}
+    notes = group_notes(named) if params.groups or any(row.group for row in named) else []
+    if calibration:
+        paths, groups = zip(*((row.path, row.group) for row in calibration), strict=True)
+        check = check_held_out(X_calibration, groups, paths, CALIBRATION)
+    else:
+        check = check_held_out(X_train, groups, [row.path for row in kept])
+    check["warnings"] += notes
     for warning in check["warnings"]:
         warn(f"{'/'.join(snakemake.wildcards)}: {warning}")
     write_json(output.check, check | {"left_out": [train[row].path for row in left_out]})

@@ -9,4 +9,6 @@ with job_log(snakemake.log[0]):
     # the config and not parameters: most of a dataset's entry does not change the images
     source = dataset_source(snakemake.wildcards.dataset, snakemake.config)
     output = Path(snakemake.output.category)
-    source.put(snakemake.wildcards.category, output, snakemake.params.origin)
+    calibration = snakemake.params.calibration
+    folder = Path(calibration["path"]) if calibration else None
+    source.put(snakemake.wildcards.category, output, snakemake.params.origin, folder)

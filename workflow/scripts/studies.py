@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from defectbench.atomic import atomic_path
 from defectbench.errors import InputError, job_log
-from defectbench.storage import atomic_path, write_text
+from defectbench.storage import write_text
 from defectbench.studies.report import plots, studies_report
 from defectbench.studies.results import read_studies
 from defectbench.studies.tables import tidy_studies

@@ -43,7 +43,7 @@ with job_log(snakemake.log[0]):
         }
         for name, detector in detectors.items()
     }
-    counts = image_counts(len(index) - len(test), clean.labels)
+    counts = image_counts(sum(row.split == "train" for row in index), clean.labels)
     write_study(
         snakemake.output.study,
         "robustness",

@@ -1,7 +1,8 @@
-"""``maps.h5``: anomaly maps of a detector's test images and of held-out ones, by blocks of images.
+"""``maps.h5``: anomaly maps of a detector's test images and of good ones, by blocks of images.
 
-It holds ``test`` and ``held_out``, float32, (n_images, rows, columns), and the specification of the
-model that made them. A category's maps can be larger than memory.
+It holds ``test``, ``held_out`` and, where there are such images, ``calibration``, float32,
+(n_images, rows, columns), and the specification of the model that made them. A category's maps can
+be larger than memory.
 """
 
 import contextlib
@@ -34,7 +35,7 @@ class MapFile:
         Parameters
         ----------
         name
-            ``test`` or ``held_out``.
+            ``test``, ``calibration`` or ``held_out``.
         n_images
             Of that name in all.
         start

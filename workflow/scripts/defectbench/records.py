@@ -128,6 +128,9 @@ class Scores(NamedTuple):
 class HeldOutScores(NamedTuple):
     """Rows of ``held_out_scores.tsv``: training images, each scored by a model without it.
 
+    Or those of ``calibration_scores.tsv``: images that train nothing, scored by the model itself,
+    all in one fold.
+
     Attributes
     ----------
     paths
@@ -177,14 +180,14 @@ def write_held_out(
     folds: Sequence[np.ndarray],
     scores: np.ndarray,
 ) -> None:
-    """Store held-out scores of training images, fold by fold.
+    """Store held-out scores of training images, fold by fold, or those of calibration images.
 
     Parameters
     ----------
     rows, scores
-        Of the training images.
+        Of the images.
     folds
-        Rows of each fold.
+        Rows of each fold; without any, the file has no rows.
     """
     write_tsv(
         path,
@@ -198,7 +201,7 @@ def write_held_out(
 
 
 def read_held_out(file: str | Path) -> HeldOutScores:
-    """Held-out scores of training images."""
+    """Scores that `write_held_out` has stored."""
     return HeldOutScores(*_columns(file, path=list, group=str, fold=int, anomaly_score=float))
 
 
@@ -220,13 +223,17 @@ class Metrics(TypedDict):
     false_positive_rate
         The rate asked for.
     images
-        ``train``, ``test_good`` and ``test_defective``: how many.
+        ``train``, ``calibration``, ``test_good`` and ``test_defective``: how many.
     held_out_images
         How many held-out scores there are.
     thresholds
         ``oracle`` and ``honest``; None where there is none.
     promise
-        What the honest one lets expect of new images: an `evaluation.promises.Promise`.
+        What the honest one lets expect of new images: an `evaluation.promises.Promise`; its
+        ``folds`` are ``calibration`` where calibration images set it.
+    held_out
+        An `evaluation.operating_points.operating_point`: the threshold of held-out training images,
+        which is the honest one where there are no calibration images.
     metrics, intervals
         By name: the figure, None where it is not defined, and the ends of its 95 % interval.
     reasons
@@ -235,6 +242,8 @@ class Metrics(TypedDict):
         What the number of images does not allow to conclude, and what in a model or its folds is
         otherwise than its name or the config says, in sentences; what speaks against the detector
         at its honest threshold: names of `evaluation.cautions.FLAGS`.
+    set_by
+        From `evaluation.decisive.decisive_figures`.
     defects
         From `evaluation.image_figures.defect_metrics`.
     worst
@@ -253,11 +262,13 @@ class Metrics(TypedDict):
     held_out_images: int
     thresholds: dict[str, float | None]
     promise: dict[str, Any]
+    held_out: dict[str, Any]
     metrics: dict[str, float | int | None]
     intervals: dict[str, tuple[float, float]]
     reasons: dict[str, str]
     cautions: list[str]
     flags: list[str]
+    set_by: dict[str, Any] | None
     defects: list[dict[str, Any]]
     worst: list[dict[str, Any]]
     specification: Specification

@@ -2,10 +2,8 @@
 
 import contextlib
 import csv
-import glob
 import json
 import re
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from defectbench.atomic import atomic_path
 from defectbench.errors import InputError, is_about_memory
 
 CHUNK_BYTES = 1 << 20
@@ -24,25 +23,6 @@ READING = "synchronously (open|read)|Unable to"
 
 H5_FORMAT = ("v110", "v110")
 """Oldest and newest HDF5 that can read our files; older formats have no checksums of metadata."""
-
-
-@contextlib.contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Temporary file beside `path`, renamed to it when the block ends without an error.
-
-    Who may read it is up to the umask, as for any file that a program opens.
-    """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for left_over in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
-        left_over.unlink(missing_ok=True)  # of a run that was killed
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    part.touch(exist_ok=False)
-    try:
-        yield part
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def create_array(file: h5py.Group, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:

@@ -84,7 +84,7 @@ def _check_dataset(config: Config, name: str) -> None:
 
 
 def check_images(config: Config, dataset: str) -> None:
-    """Refuse local images too few for a detector, and groups that name none of them.
+    """Refuse local images too few for a detector, groups and calibrations that name none of them.
 
     Of a dataset that is asked for: the folders of others need not be there.
 
@@ -97,6 +97,7 @@ def check_images(config: Config, dataset: str) -> None:
     source = dataset_source(dataset, config)
     images = {name: source.images(name) for name in plan.chosen_categories(config, dataset)}
     for category, found in images.items():
+        plan.calibration_folder(config, dataset, category)
         train = sum(split == "train" for split, _ in found)
         if train:  # else not known before a run, or none: stage index says more about that
             _check_number_of_images(config, dataset, category, train)

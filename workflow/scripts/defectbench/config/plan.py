@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from defectbench.deployment.graphs import GRAPHS
 from defectbench.errors import InputError
+from defectbench.images.layout import images_below
 from defectbench.scorers import scorer_class
 from defectbench.sources import dataset_source
 from defectbench.sources.given_features import BACKBONE
@@ -139,16 +140,48 @@ def new_folders(config: Config, dataset: str) -> dict[str, Path]:
     entry, key = config["datasets"][dataset], f"config: datasets.{dataset}.new"
     if "new" not in entry:
         return {}
-    new = Path(entry["new"])
-    if not new.is_dir():
-        raise InputError(f"{key}: {new}: no such folder")
     chosen = chosen_categories(config, dataset)
-    found = {category: new / category for category in chosen if (new / category).is_dir()}
-    if not found and len(all_categories(config, dataset)) == 1:
-        return {chosen[0]: new}
+    folders = {category: _named_folder(config, dataset, "new", category) for category in chosen}
+    found = {category: folder for category, folder in folders.items() if folder.is_dir()}
     if not found:
-        raise InputError(f"{key}: {new} has no folder named like a category: {', '.join(chosen)}")
+        raise InputError(
+            f"{key}: {entry['new']} has no folder named like a category: {', '.join(chosen)}"
+        )
     return found
+
+
+def calibration_folder(config: Config, dataset: str, category: str) -> Path | None:
+    """Folder of a category's calibration images; None of a dataset that names none.
+
+    Raises
+    ------
+    InputError
+        If the dataset names a folder that is not there, or that has no images for the category.
+    """
+    if "calibration" not in config["datasets"][dataset]:
+        return None
+    folder = _named_folder(config, dataset, "calibration", category)
+    if not images_below(folder):
+        raise InputError(
+            f"config: datasets.{dataset}.calibration: {folder}: no images; it is for good parts of "
+            f"{category}"
+        )
+    return folder
+
+
+def _named_folder(config: Config, dataset: str, key: str, category: str) -> Path:
+    """Folder of a category below the one that a key names, or of the only category that one itself.
+
+    Raises
+    ------
+    InputError
+        If the key names a folder that is not there.
+    """
+    named = Path(config["datasets"][dataset][key])
+    if not named.is_dir():
+        raise InputError(f"config: datasets.{dataset}.{key}: {named}: no such folder")
+    alone = len(all_categories(config, dataset)) == 1
+    return named if alone and not (named / category).is_dir() else named / category
 
 
 def new_image_cells(config: Config, dataset: str) -> list[Cell]:

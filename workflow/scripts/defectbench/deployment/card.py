@@ -1,5 +1,6 @@
 """What a detector's file says of itself: thresholds, units, probe, training images, licences."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,17 +10,16 @@ import numpy as np
 from defectbench.deployment.detector import decoded_image, decoded_images, encode_probe
 from defectbench.deployment.detector_file import FORMAT, NAMES
 from defectbench.deployment.drift import image_statistics, training_ranges
+from defectbench.deployment.expectations import calibration_entry, threshold_entries
 from defectbench.deployment.proof import score_tolerance
-from defectbench.evaluation.map_geometry import map_scale
-from defectbench.evaluation.promises import Asked, Promise, most_above, promise
+from defectbench.evaluation.good_images import GoodImages
 from defectbench.provenance import FACTS
-from defectbench.records import HeldOutScores, Metrics, Scores, Specification
+from defectbench.records import Metrics, Scores, Specification
 from defectbench.storage import read_csv
 
 SPECIFIED = ("preprocessing", "bits", "scorer", "parameters", "layers")
 """What the metadata say of the model; all of its specification is their ``provenance``."""
 
-RATES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001)
 UNITS = {
     "kernel_pca_fre": "squared distance in the kernel's feature space, 0 to 1",
     "mahalanobis": "squared Mahalanobis distance, without unit",
@@ -45,19 +45,23 @@ class Benchmarked(NamedTuple):
         Of the model.
     metrics
         Its names, the honest threshold and the false-positive rate that it was set for.
-    test, held_out
-        Scores of test images, and of the training images that trimming left.
+    test, good
+        Scores of test images, and of good ones: of calibration images, and of the training images
+        that trimming left.
     maps
-        ``test`` and ``held_out``: (n_images, rows, columns), in memory or as HDF5 datasets; empty
-        without localization.
+        ``test``, ``held_out``, ``calibration``: (n_images, rows, columns), in memory or as HDF5
+        datasets; empty without localization.
+    calibration
+        Name of the folder of the calibration images; empty for none.
     """
 
     images: Path
     specification: Specification
     metrics: Metrics
     test: Scores
-    held_out: HeldOutScores
+    good: GoodImages
     maps: Mapping[str, np.ndarray]
+    calibration: str = ""
 
     @property
     def test_files(self) -> list[Path]:
@@ -75,12 +79,11 @@ def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dic
     graph_sha256
         From `export.graph_sha256`.
     threads
-        That decode the training images, whose ranges are noted.
+        That decode the good images, whose ranges are noted.
     """
-    specification, scores = cell.specification, cell.held_out.scores
-    promised, good = cell.metrics["promise"], cell.maps.get("held_out")
-    by_path, asked = cell.held_out.by_path(), asked_for(promised)
-    train = [cell.images / path for path in cell.held_out.paths]
+    specification, promised = cell.specification, cell.metrics["promise"]
+    setting, maps = cell.good.setting.by_path(), cell.maps.get(cell.good.maps)
+    train = [cell.images / path for path in cell.good.held_out.paths]
     images = decoded_images(train, specification, threads)
     statistics = [image_statistics(image.pixels, image.size) for image in images]
     probe = int(np.argmin(cell.test.labels))  # the first good image, or the first of all
@@ -91,72 +94,34 @@ def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dic
         "side": network_side(specification["preprocessing"]),
         "graph_sha256": graph_sha256,
         "units": {"score": score_unit(specification["scorer"], len(specification["layers"]))},
-        "threshold": expectation(promised),
-        "thresholds": threshold_table(cell.held_out, promised),
-        "held_out_scores": sorted(scores.tolist()),
+        **threshold_entries(setting.scores, setting.groups, maps, promised),
+        **_calibration(cell, threads),
         "training_images": training_ranges(statistics),
         "probe": {
             "png": encode_probe(decoded_image(cell.test_files[probe], specification).pixels),
             "score": float(cell.test.scores[probe]),
         },
-        "tolerance": score_tolerance(scores),
-        "map_scale": None if good is None else map_scale(good, by_path.groups, asked)._asdict(),
+        "tolerance": score_tolerance(cell.good.held_out.scores),
     }
+
+
+def _calibration(cell: Benchmarked, threads: int) -> dict[str, Any]:
+    """The entry ``calibration`` of a detector whose threshold calibration images set."""
+    if not cell.good.calibrated:
+        return {}
+    digests, statistics = [], []
+    files = [cell.images / path for path in cell.good.calibration.paths]
+    for image in decoded_images(files, cell.specification, threads):
+        digests.append(hashlib.sha256(image.pixels).hexdigest())
+        statistics.append(image_statistics(image.pixels, image.size))
+    # copies are not left out: they are one part
+    entry = calibration_entry(cell.calibration, cell.metrics["promise"], 0, digests, statistics)
+    return {"calibration": entry}
 
 
 def network_side(preprocessing: Mapping[str, Any]) -> int:
     """Side of the squares that the network takes, in pixels."""
     return preprocessing.get("crop", preprocessing["size"])
-
-
-def asked_for(promised: Promise) -> Asked:
-    """What a threshold was set for."""
-    return Asked(promised["asked"], promised["rule"], promised["folds"])
-
-
-def threshold_table(held_out: HeldOutScores, promised: Promise) -> list[dict[str, Any]]:
-    """Thresholds for the asked false-positive rate and for usual ones that the images support.
-
-    Parameters
-    ----------
-    held_out
-        Scores of held-out good images.
-    promised
-        The honest threshold, and what it lets expect.
-
-    Returns
-    -------
-    list of dict
-        From `expectation`, by falling ``false_positive_rate``.
-    """
-    found = {promised["asked"]: promised}
-    for rate in set(RATES) - found.keys():
-        if most_above(promised["groups"], rate, promised["rule"]) >= 0:
-            asked = asked_for(promised)._replace(rate=rate)
-            found[rate] = promise(held_out.scores, held_out.groups, asked)
-    return [expectation(found[rate]) for rate in sorted(found, reverse=True)]
-
-
-def expectation(promised: Promise) -> dict[str, Any]:
-    """A threshold and what it lets expect, for people who have nothing but the detector.
-
-    Returns
-    -------
-    dict
-        ``value``; ``false_positive_rate`` that was asked for; ``rule`` that set it for that rate;
-        ``estimate``: why the rule does not hold, empty if it does; ``expected_rate`` of new good
-        images, on average, or ``at_most``, and ``rate_range`` of this one threshold in 95 of 100
-        cases;
-        ``images``, ``groups``: held-out good images, and how many of them are independent.
-    """
-    names = {
-        "value": "threshold",
-        "false_positive_rate": "asked",
-        "expected_rate": "expected",
-        "rate_range": "range",
-    }
-    same = ("rule", "estimate", "at_most", "images", "groups")
-    return {new: promised[old] for new, old in (names | dict(zip(same, same, strict=True))).items()}
 
 
 def score_unit(scorer: str, n_layers: int) -> str:

@@ -155,7 +155,7 @@ class Detector:
         return Scored(scores, defective, maps[0] if maps else None)
 
     def threshold_at(self, rate: float | None) -> dict[str, Any]:
-        """Threshold for a false-positive rate, from `card.expectation`; None for the export's.
+        """Threshold for a rate, from `expectations.expectation`; None for the detector's own.
 
         Raises
         ------

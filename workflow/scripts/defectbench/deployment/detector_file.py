@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from defectbench.deployment.drift import ImageStatistics
-from defectbench.deployment.model_check import check_model
+from defectbench.deployment.model_check import check_model, fields, message, text
 from defectbench.errors import InputError
+from defectbench.evaluation.promises import AVERAGE, RULES
 from defectbench.images.resizing import ASPECTS, SQUASH
 
 FORMAT = 2
@@ -33,6 +36,7 @@ NAMES = ("dataset", "category", "method", "backbone")
 
 NUMBER, TEXT, COUNT = "number", "text", "whole number"
 EXPECTATION = {"value": NUMBER, "false_positive_rate": NUMBER, "rate_range": [NUMBER]}
+RANGES = {name: [NUMBER] for name in ("images", *ImageStatistics._fields)}
 SHAPE: dict[str, Any] = {
     "format": COUNT,
     **dict.fromkeys(NAMES, TEXT),
@@ -45,7 +49,7 @@ SHAPE: dict[str, Any] = {
     "threshold": EXPECTATION,
     "thresholds": [EXPECTATION],
     "held_out_scores": [NUMBER],
-    "training_images": {name: [NUMBER] for name in ("images", *ImageStatistics._fields)},
+    "training_images": RANGES,
     "probe": {"png": TEXT, "score": NUMBER},
     "tolerance": {"absolute": NUMBER, "relative": NUMBER},
     "proof": {},
@@ -56,12 +60,93 @@ SHAPE: dict[str, Any] = {
 
 Beside them `bits` is None or 9 to 16, and `map_scale` None or as `MAP_SCALE`."""
 
+OPTIONAL: dict[str, Any] = {
+    "calibration": {
+        "folder": TEXT,
+        "images": COUNT,
+        "parts": COUNT,
+        "images_sha256": TEXT,
+        "ranges": RANGES,
+    },
+    "history": [{"threshold": EXPECTATION, "sha256": TEXT}],
+}
+"""Entries of a calibrated detector: the good parts that its threshold comes from; and if it was
+calibrated after its export, what it was before each time, the first one first."""
+
 MAP_SCALE = {"typical": NUMBER, "threshold": NUMBER}
+
+GRAPH, METADATA, INITIALIZER, NAME, DATA_TYPE, RAW_DATA = 7, 14, 5, 8, 2, 9
+"""Numbers of fields: of a model, of its graph, and of a tensor."""
+
+THRESHOLD, DOUBLE = "threshold", 11
+"""Name of the graph's only number that a calibration changes, and ONNX's number of its type."""
 
 
 def sealed(model: bytes) -> bytes:
     """A serialised model with the seal that `read_detector_file` demands."""
     return model + SEAL_HEAD + hashlib.sha256(model).hexdigest().encode()
+
+
+def recalibrated(content: bytes, metadata: Mapping[str, Any]) -> bytes:
+    """A detector's file at another threshold, with other metadata; all else is as it was.
+
+    It is edited where it stands: nothing that needs more than NumPy could write a model.
+
+    Parameters
+    ----------
+    content
+        From `read_detector_file`.
+    metadata
+        With the new ``threshold``; ``graph_sha256`` is made anew.
+
+    Raises
+    ------
+    InputError
+        If the threshold or the metadata are not where an export puts them.
+    """
+    model = bytearray(content[:-SEAL_BYTES])
+    parts = list(fields(memoryview(model)))
+    (graph,) = (message(value) for number, value in parts if number == GRAPH)
+    number, entry = parts[-1]
+    last = _field(number, bytes(message(entry)))
+    if dict(fields(message(entry))).get(1) != KEY.encode() or not model.endswith(last):
+        raise InputError(f"its last metadata entry is not {KEY!r}: export it again")
+    _threshold_bytes(graph)[:] = struct.pack("<d", metadata["threshold"]["value"])
+    metadata = {**metadata, "graph_sha256": hashlib.sha256(graph).hexdigest()}
+    described = json.dumps(metadata, sort_keys=True, allow_nan=False).encode()
+    own = _field(METADATA, _field(1, KEY.encode()) + _field(2, described))
+    return sealed(bytes(memoryview(model)[: -len(last)]) + own)
+
+
+def _threshold_bytes(graph: memoryview) -> memoryview:
+    """Where a graph holds its threshold."""
+    tensors = [
+        dict(fields(message(value))) for number, value in fields(graph) if number == INITIALIZER
+    ]
+    found = [
+        message(tensor[RAW_DATA])
+        for tensor in tensors
+        if text(tensor.get(NAME, memoryview(b""))) == THRESHOLD
+        and tensor.get(DATA_TYPE) == DOUBLE
+        and len(message(tensor.get(RAW_DATA, memoryview(b"")))) == 8
+    ]
+    if len(found) != 1:
+        raise InputError(f"its graph holds no number {THRESHOLD!r}: export it again")
+    return found[0]
+
+
+def _field(number: int, value: bytes) -> bytes:
+    """A field of bytes in Protocol Buffers' wire format."""
+    return bytes([number << 3 | 2]) + _varint(len(value)) + value
+
+
+def _varint(number: int) -> bytes:
+    """A whole number, seven bits a byte, the lowest first."""
+    found = bytearray()
+    while number > 0x7F:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*found, number])
 
 
 def read_detector_file(path: Path) -> tuple[bytes, dict[str, Any], str]:
@@ -119,6 +204,9 @@ def _parse_metadata(text: str | None) -> dict[str, Any]:
     for name, shape in SHAPE.items():
         if name not in metadata or not _fits(metadata[name], shape):
             raise InputError(f"not a detector: its metadata entry {name!r} is missing or wrong")
+    for name, shape in OPTIONAL.items():
+        if name in metadata and not _fits(metadata[name], shape):
+            raise InputError(f"not a detector: its metadata entry {name!r} is wrong")
     _check_ranges(metadata)
     return metadata
 
@@ -148,9 +236,13 @@ def _fits(value: Any, shape: Any) -> bool:
 
 def _check_ranges(metadata: dict[str, Any]) -> None:
     """Refuse values of the right kind with which the code after this could not work."""
-    preprocessing, side = metadata["preprocessing"], metadata["side"]
+    preprocessing, side, threshold = (
+        metadata[name] for name in ("preprocessing", "side", "threshold")
+    )
     sizes = [preprocessing.get("size"), preprocessing.get("crop", side), side]
     bits, scale = (metadata.get(name, "missing") for name in ("bits", "map_scale"))
+    ranges = [metadata["training_images"]]
+    ranges += [metadata["calibration"]["ranges"]] if "calibration" in metadata else []
     sound = (
         all(_fits(size, COUNT) and 1 <= size <= LARGEST_SIDE for size in sizes)
         and (bits is None or (_fits(bits, COUNT) and 9 <= bits <= 16))
@@ -158,8 +250,10 @@ def _check_ranges(metadata: dict[str, Any]) -> None:
         and preprocessing.get("interpolation") in ("bilinear", "lanczos")
         and preprocessing.get("aspect", SQUASH) in ASPECTS
         and len(metadata["held_out_scores"]) > 0
-        and all(len(ends) == 2 for ends in metadata["training_images"].values())
-        and all(len(row["rate_range"]) == 2 for row in metadata["thresholds"])
+        and all(len(ends) == 2 for figures in ranges for ends in figures.values())
+        and all(figures["images"][0] >= 1 for figures in ranges)
+        and all(len(row["rate_range"]) == 2 for row in (threshold, *metadata["thresholds"]))
+        and threshold.get("rule", AVERAGE) in RULES
     )
     if not sound:
         raise InputError("not a detector: its metadata hold a value out of range")

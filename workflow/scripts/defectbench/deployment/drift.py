@@ -46,6 +46,10 @@ def training_ranges(statistics: list[ImageStatistics]) -> dict[str, list[float]]
 SIGNIFICANT = 0.01
 """p-value below which scores are said to differ: of a hundred ordinary days one is named."""
 
+EXPORTED = {"scores": "held-out good images", "ranges": "the training images"}
+CALIBRATED = dict.fromkeys(EXPORTED, "the good parts of the calibration")
+"""What new images are compared with: `same_world`'s ``compared_with``."""
+
 FEWEST = 20
 """Images below which nothing is concluded."""
 
@@ -76,7 +80,7 @@ def same_world(
     statistics: Sequence[ImageStatistics],
     metadata: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Compare new images with the held-out good ones and the training images.
+    """Compare new images with those that the detector's threshold comes from.
 
     Parameters
     ----------
@@ -90,20 +94,23 @@ def same_world(
         Of the new images.
     metadata
         Of the detector: ``held_out_scores`` of good images, and ``training_images``, from
-        `training_ranges`.
+        `training_ranges`; of a calibrated one ``calibration`` with the ``ranges`` of its parts.
 
     Returns
     -------
     dict
         ``above``: count, share, interval, rate and rate_range; ``scores``: statistic and p_value;
-        ``outside``: per figure, the count of images outside the training images' range;
-        ``differences``: sentences, empty if nothing differs; ``advice``.
+        ``outside``: per figure, the count of images outside the range of those compared with;
+        ``differences``: sentences, empty if nothing differs; ``advice``; ``compared_with``: whose
+        ``scores`` and whose ``ranges`` these are.
     """
     total = len(scores)
     share = defective / total
     interval = rate_interval(share, total)
     distance, p_value = kolmogorov_smirnov(scores, metadata["held_out_scores"])
-    outside, ranges = {}, metadata["training_images"]
+    calibration = metadata.get("calibration")
+    outside, ranges = {}, calibration["ranges"] if calibration else metadata["training_images"]
+    compared_with = CALIBRATED if calibration else EXPORTED
     for name, values in zip(ImageStatistics._fields, zip(*statistics, strict=True), strict=True):
         low, high = ranges[name]
         outside[name] = sum(not low <= value <= high for value in values)
@@ -115,11 +122,11 @@ def same_world(
             f"expected at most ({rate:.1%} asked): defects, or another world"
         )
     if p_value < SIGNIFICANT:
-        differences.append("the scores are not distributed as those of held-out good images")
+        differences.append(f"the scores are not distributed as those of {compared_with['scores']}")
     # one of n + 1 exchangeable values is the smallest of all, one the largest
     expected = 2 / (ranges["images"][0] + 1)
     differences += [
-        f"{name}: {number} of {total} images are outside the training images' range"
+        f"{name}: {number} of {total} images are outside the range of {compared_with['ranges']}"
         for name, number in outside.items()
         if rate_interval(number / total, total)[0] > expected
     ]
@@ -135,6 +142,7 @@ def same_world(
         "outside": outside,
         "differences": differences,
         "advice": _advice(total, defective, differences),
+        "compared_with": compared_with,
     }
 
 
@@ -142,8 +150,11 @@ def _advice(total: int, defective: int, differences: list[str]) -> str:
     if total < FEWEST:
         return f"too few images to tell whether anything has changed: {total} of {FEWEST}"
     if not differences:
-        return "nothing speaks against the threshold: the images look like the held-out good ones"
-    recalibrate = "add good images of today to the training images and export the detector again"
+        return "nothing speaks against the threshold: the images look like those that it comes from"
+    recalibrate = (
+        "set the threshold on confirmed good parts of today (make calibrate), or add them to the "
+        "training images and export the detector again"
+    )
     if not defective:
         return (
             "no image reaches the threshold, and a defect might not either: if parts, light or "

@@ -18,7 +18,7 @@ from defectbench.deployment.drift import ImageStatistics, image_statistics, same
 from defectbench.errors import InputError
 from defectbench.evaluation.map_geometry import MapScale
 from defectbench.images.decoding import in_order, load_rgb
-from defectbench.images.layout import is_image
+from defectbench.images.layout import images_below
 from defectbench.images.resizing import SQUASH
 from defectbench.progress import Progress
 from defectbench.reports.map_panels import draw_panels
@@ -56,15 +56,6 @@ class Options(NamedTuple):
     rate: float | None = None
     overlays: str = "none"
     skip_scored: bool = False
-
-
-def images_below(folder: Path) -> list[Path]:
-    """Images of a folder and of its subfolders, sorted, without hidden ones."""
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if is_image(path) and path.is_file() and not path.name.startswith(".")
-    ]
 
 
 class FolderScoring:
@@ -134,11 +125,9 @@ class FolderScoring:
 
     def summary(self) -> dict[str, Any]:
         """What was found, also written to `SUMMARY`."""
-        metadata = self.detector.metadata
         defective = sum(score >= self.threshold for score in self.scores)
         summary = {
-            "detector_sha256": self.detector.sha256,
-            "detector": "/".join(metadata[name] for name in NAMES),
+            **described(self.detector),
             "images": len(self.scores),
             "defective": defective,
             "unreadable": list(self.unreadable),
@@ -146,9 +135,8 @@ class FolderScoring:
             "seconds": round(time.perf_counter() - self._started, 2),
         }
         if self.scores:
-            summary["same_world"] = same_world(
-                self.scores, defective, self.expectation, self.statistics, metadata
-            )
+            seen = self.scores, defective, self.expectation, self.statistics
+            summary["same_world"] = same_world(*seen, self.detector.metadata)
         self._write_summary(summary)
         return summary
 
@@ -217,6 +205,20 @@ class FolderScoring:
     def _write_summary(self, summary: dict[str, Any]) -> None:
         text = json.dumps(summary, indent=2, ensure_ascii=False)
         (self.options.output / SUMMARY).write_text(text + "\n", encoding="utf-8")
+
+
+def described(detector: Detector) -> dict[str, str]:
+    """Which detector it is, and the images that its threshold comes from."""
+    metadata = detector.metadata
+    behind = f"{len(metadata['held_out_scores'])} held-out good images"
+    if calibration := metadata.get("calibration"):
+        counts = f"{calibration['parts']} good parts ({calibration['images']} images)"
+        behind = f"a calibration on {counts} in {calibration['folder']}"
+    return {
+        "detector_sha256": detector.sha256,
+        "detector": "/".join(metadata[name] for name in NAMES),
+        "threshold_from": behind,
+    }
 
 
 def earlier_rows(table: Path) -> list[dict[str, str]]:

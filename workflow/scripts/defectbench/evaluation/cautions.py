@@ -5,17 +5,18 @@ from collections.abc import Mapping
 import numpy as np
 
 from defectbench.evaluation.bootstrap import independent_images
-from defectbench.evaluation.promises import FOLDS, ROUGH, Promise
+from defectbench.evaluation.promises import CALIBRATION, FOLDS, ROUGH, Promise
 from defectbench.evaluation.rates import effective_size
 from defectbench.records import Scores
 
-FLAGS = ("above", "below", "useless", "estimate", "few_good", "few_defective")
+FLAGS = ("above", "below", "useless", "odd", "estimate", "few_good", "few_defective")
 """What can speak against a detector, in the order in which it is told.
 
 ``above``, ``below``: the false-positive rate seen is incompatible with what the threshold lets
-expect; ``useless``: F1 does not beat the answer "everything is defective"; ``estimate``: the
-held-out images do not support the rate asked for; ``few_good``, ``few_defective``: too few test
-images to conclude from. `reports.flags` has the words for each."""
+expect; ``useless``: F1 does not beat the answer "everything is defective"; ``odd``: the threshold
+rests on good images that look like none of the others; ``estimate``: the good images that set it do
+not support the rate asked for; ``few_good``, ``few_defective``: too few test images to conclude
+from. `reports.flags` has the words for each."""
 
 FEWEST = 10
 """Images of a class below which a point figure says too little to be printed."""
@@ -65,6 +66,8 @@ def flags(
     promised: Promise,
     metrics: Mapping[str, float | int | None],
     reasons: Mapping[str, str],
+    *,
+    odd: bool = False,
 ) -> list[str]:
     """What speaks against a detector at its honest threshold.
 
@@ -78,6 +81,8 @@ def flags(
         From `image_metrics.image_metrics`.
     reasons
         From `reasons`.
+    odd
+        See `decisive.Decisive`.
 
     Returns
     -------
@@ -88,6 +93,8 @@ def flags(
     # a figure without a reason is defined
     if "honest_f1" not in reasons and metrics["honest_f1"] <= metrics["trivial_f1"]:
         found.add("useless")
+    if odd:
+        found.add("odd")
     return [name for name in FLAGS if name in found]
 
 
@@ -156,16 +163,21 @@ def why_estimated(promised: Promise) -> str:
         )
     if promised["estimate"] == ROUGH:
         return (
-            "held-out scores are brought to this detector's scale, which is right on average and "
-            "not for 95 of 100 sets of images"
+            "this detector's held-out scores keep a rate on average over sets of images, and not "
+            "in 95 of 100 of them"
         )
     if not promised["images"]:
         return "there is no held-out image"
-    kind = "good images" if promised["groups"] == promised["images"] else "groups of good images"
+    calibrated = promised["folds"] == CALIBRATION
+    kind = "calibration images" if calibrated else "good images"
+    if promised["groups"] < promised["images"]:
+        kind = f"groups of {kind}"
+    if not calibrated:
+        kind = f"held-out {kind}"
     if promised["next"] is None:
         return "no number of images supports a false-positive rate of 0"
     return (
-        f"{100 * promised['asked']:.3g} % takes {promised['next']} held-out {kind}; the "
+        f"{100 * promised['asked']:.3g} % takes {promised['next']} {kind}; the "
         f"{promised['groups']} here support {100 / (promised['groups'] + 1):.2g} % on average"
     )
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from defectbench.evaluation.cautions import FLAGS
+from defectbench.evaluation.good_images import read_good_images
 from defectbench.evaluation.image_metrics import Confusion
-from defectbench.records import HeldOutScores, Scores, read_held_out, read_metrics, read_scores
+from defectbench.records import HeldOutScores, Scores, read_metrics, read_scores
 from defectbench.storage import read_arrays, read_json
 
 SEPARATOR = "@"
@@ -26,8 +27,8 @@ class CellResults:
         Contents of its ``metrics.json``; ``pixels``, if it localizes: of its
         ``pixel_metrics.json``. Of several seeds also ``seeds`` and ``deviations``, see
         `average_seeds`.
-    test, held_out
-        Scores of the test images and of the training images that were held out.
+    test, good
+        Scores of the test images, and of the good images that set the honest threshold.
     cost
         Contents of its ``cost.json``: ``extract_ms_per_image`` by the clock, with decoding, None
         where it was not measured; ``score_cpu_ms_per_image`` and ``fit_cpu_seconds`` of processor
@@ -40,7 +41,7 @@ class CellResults:
 
     metrics: Mapping[str, Any]
     test: Scores
-    held_out: HeldOutScores
+    good: HeldOutScores
     cost: Mapping[str, float | None]
     maps: str | None
     replicates: Mapping[str, np.ndarray]
@@ -88,9 +89,10 @@ def collect_cells(files: Mapping[str, Sequence[str]]) -> list[CellResults]:
     Parameters
     ----------
     files
-        Inputs of the rule. ``metrics``, ``scores``, ``held_out`` and ``costs`` are one of each per
-        cell, in the same order. ``pixel_metrics``, ``maps`` and ``replicates`` are of the cells
-        that have them, where the report shows them; each belongs to the cell in whose folder it is.
+        Inputs of the rule. ``metrics``, ``scores``, ``held_out``, ``calibration`` and ``costs`` are
+        one of each per cell, in the same order. ``pixel_metrics``, ``maps`` and ``replicates`` are
+        of the cells that have them, where the report shows them; each belongs to the cell in whose
+        folder it is.
 
     Returns
     -------
@@ -101,9 +103,9 @@ def collect_cells(files: Mapping[str, Sequence[str]]) -> list[CellResults]:
         {Path(file).parent: file for file in files.get(name, ())}
         for name in ("pixel_metrics", "maps", "replicates")
     )
-    names = ("metrics", "scores", "held_out", "costs")
+    names = ("metrics", "scores", "held_out", "calibration", "costs")
     cells = []
-    for metrics, scores, held_out, cost in zip(*map(files.get, names), strict=True):
+    for metrics, scores, held_out, calibration, cost in zip(*map(files.get, names), strict=True):
         folder = Path(metrics).parent
         found: dict[str, Any] = dict(read_metrics(metrics))
         if folder in pixels:
@@ -112,7 +114,7 @@ def collect_cells(files: Mapping[str, Sequence[str]]) -> list[CellResults]:
             CellResults(
                 found,
                 read_scores(scores),
-                read_held_out(held_out),
+                read_good_images(held_out, calibration).setting,
                 read_json(cost),
                 maps.get(folder),
                 read_arrays(drawn[folder])[0] if folder in drawn else {},

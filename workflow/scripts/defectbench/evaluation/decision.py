@@ -13,6 +13,7 @@ from defectbench.evaluation.operating_points import (
     operating_points,
     together,
 )
+from defectbench.evaluation.promises import CALIBRATION
 
 Difference = tuple[float, float, float]
 
@@ -122,7 +123,8 @@ def decide(
         thresholds, ``costs``,
         ``overall`` (a choice, and what its thresholds do to all test images together),
         ``categories`` (a choice each, with its cell), ``detectors`` in the order of the average,
-        ``cells`` with their operating points.
+        ``cells`` with their operating points, of which ``honest`` is at the threshold in print and
+        ``held_out`` at that of held-out training images.
     """
     figures = [_cell_figures(cell, rates, costs) for cell in cells]
     averages = _averages(tidy, cells)
@@ -170,10 +172,12 @@ def _cell_figures(
         "pixel": dict(cell.pixels.get("metrics", {})),
         "oracle_threshold": thresholds["oracle"],
         "honest": operating_point(cell.test, promised),
+        "set_by": cell.metrics["set_by"],
         "flags": list(cell.metrics["flags"]),
         "cautions": list(cell.metrics["cautions"]),
-        "points": operating_points(cell.test, cell.held_out, rates, promised["folds"]),
-        "cost_point": cost_point(cell.test, cell.held_out, costs) if costs else None,
+        "held_out": cell.metrics["held_out"],
+        "points": operating_points(cell.test, cell.good, rates, promised["folds"]),
+        "cost_point": cost_point(cell.test, cell.good, costs) if costs else None,
     }
 
 
@@ -263,10 +267,12 @@ def cell_of(decision: Mapping[str, Any], category: str, detector: str) -> Mappin
 
 
 def point_table(decision: Mapping[str, Any]) -> pd.DataFrame:
-    """One row per category, detector and operating point, honest, asked or by costs."""
+    """One row per category, detector and operating point: honest, held out, asked or by costs."""
     rows = []
     for cell in decision["cells"]:
         points = [("honest", cell["honest"], " ".join(cell["flags"]))]
+        if cell["honest"]["folds"] == CALIBRATION:  # else it is the honest one
+            points += [("held out", cell["held_out"], "")]
         points += [("asked", point, "") for point in cell["points"]]
         points += [("costs", cell["cost_point"], "")] if cell["cost_point"] else []
         where = {name: cell[name] for name in ("category", "method", "backbone")}

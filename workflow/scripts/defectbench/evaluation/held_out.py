@@ -75,7 +75,9 @@ def how_held_out(scorer: str, fold_of_image: np.ndarray, groups: Sequence[str]) 
         return FOLDS
     if kind.rough_scale:
         return ROUGH
-    return MANY if not alone or (kind.localizes and n_groups < FEW_MAPS) else EACH
+    if not alone or (kind.localizes and n_groups < FEW_MAPS):
+        return MANY
+    return ROUGH if kind.dependent_scores else EACH
 
 
 def folds(groups: Sequence[str], n_folds: int, seed: int) -> list[np.ndarray]:

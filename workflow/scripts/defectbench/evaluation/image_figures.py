@@ -1,11 +1,14 @@
 """All image-level figures of one detector on one category, and of each type of defect."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from defectbench.evaluation.bootstrap import bootstrap_replicates
 from defectbench.evaluation.cautions import cautions, flags, reasons
+from defectbench.evaluation.decisive import decisive_figures
+from defectbench.evaluation.good_images import GoodImages
 from defectbench.evaluation.image_metrics import (
     average_precision,
     image_auroc,
@@ -13,25 +16,33 @@ from defectbench.evaluation.image_metrics import (
     worst_ranked,
 )
 from defectbench.evaluation.intervals import metric_intervals, ranking_intervals
+from defectbench.evaluation.operating_points import operating_point
 from defectbench.evaluation.promises import Asked, promise
 from defectbench.evaluation.rates import Interval, effective_size, rate_interval
 from defectbench.evaluation.thresholds import oracle_threshold
-from defectbench.records import HeldOutScores, Scores
+from defectbench.records import Scores
 
 
 def image_figures(
-    test: Scores, held_out: HeldOutScores, asked: Asked, seed: int, category: str
+    test: Scores,
+    good: GoodImages,
+    asked: Asked,
+    seed: int,
+    category: str,
+    without_odd: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """What ``metrics.json`` says beside names and specification.
 
     Parameters
     ----------
-    test, held_out
-        Scores of the test images, and of training images by models without them.
+    test, good
+        Scores of the test images, and of those that set thresholds.
     asked
-        What the honest threshold is to keep.
+        What a threshold of held-out images is to keep.
     seed, category
         What the resampling depends on.
+    without_odd
+        Contents of ``without_odd.json``, see `decisive.decisive_figures`.
 
     Returns
     -------
@@ -41,27 +52,32 @@ def image_figures(
         From `bootstrap.bootstrap_replicates`.
     """
     labels, scores, groups = test.labels, test.scores, test.groups
-    promised = promise(held_out.scores, held_out.groups, asked)
+    promised = promise(good.setting.scores, good.setting.groups, good.asked(asked))
+    of_held_out = promise(good.held_out.scores, good.held_out.groups, asked)
     honest = promised["threshold"]
     thresholds = {"oracle": oracle_threshold(labels, scores), "honest": honest}
     called = scores >= (np.inf if honest is None else honest)
     metrics = image_metrics(labels, scores, thresholds)
     replicates = bootstrap_replicates(labels, scores, groups, seed, category)
     why = reasons(metrics, labels, thresholds)
+    set_by = decisive_figures(test, good.setting, good.asked(asked), without_odd)
     figures = {
         "images": {
-            "train": len(held_out.scores),
+            "train": len(good.held_out.scores),
+            "calibration": len(good.calibration.scores),
             "test_good": int((labels == 0).sum()),
             "test_defective": int((labels == 1).sum()),
         },
-        "held_out_images": len(held_out.scores),
+        "held_out_images": len(good.held_out.scores),
         "thresholds": thresholds,
         "promise": promised,
+        "held_out": operating_point(test, of_held_out),
         "metrics": metrics,
         "intervals": metric_intervals(metrics, replicates, labels, called, groups),
         "reasons": why,
         "cautions": list(cautions(test, promised).values()),
-        "flags": flags(test, promised, metrics, why),
+        "flags": flags(test, promised, metrics, why, odd=bool(set_by and set_by["odd"])),
+        "set_by": set_by,
         "defects": defect_metrics(test, honest, seed, category),
         "worst": [
             {

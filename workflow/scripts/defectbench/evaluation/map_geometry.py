@@ -48,12 +48,12 @@ def map_blocks(maps: np.ndarray) -> Iterator[np.ndarray]:
         yield maps[start : start + step]
 
 
-def map_scale(held_out_maps: np.ndarray | None, groups: np.ndarray, asked: Asked) -> MapScale:
+def map_scale(good_maps: np.ndarray | None, groups: np.ndarray, asked: Asked) -> MapScale:
     """Scale of a detector, from its maps of good images.
 
     Parameters
     ----------
-    held_out_maps
+    good_maps
         Of defect-free images by models fitted without them, (n_images, rows, columns), in memory
         or as an HDF5 dataset; None of a detector that does not localize.
     groups
@@ -61,12 +61,12 @@ def map_scale(held_out_maps: np.ndarray | None, groups: np.ndarray, asked: Asked
     asked
         What the pixel threshold is to keep.
     """
-    if held_out_maps is None:
+    if good_maps is None:
         return MapScale(None, None)
-    return MapScale(median(held_out_maps), pixel_threshold(held_out_maps, groups, asked))
+    return MapScale(median(good_maps), pixel_threshold(good_maps, groups, asked))
 
 
-def pixel_threshold(held_out_maps: np.ndarray, groups: np.ndarray, asked: Asked) -> float:
+def pixel_threshold(good_maps: np.ndarray, groups: np.ndarray, asked: Asked) -> float:
     """Lowest level that good images reach nowhere, but for the share of them that is asked for.
 
     Defined on images, not on pixels: a good part with one glowing spot is a false alarm, however
@@ -74,10 +74,10 @@ def pixel_threshold(held_out_maps: np.ndarray, groups: np.ndarray, asked: Asked)
 
     Parameters
     ----------
-    held_out_maps, groups, asked
+    good_maps, groups, asked
         As for `map_scale`; of the mark ``map >= threshold``.
     """
-    maxima = [block.max(axis=(1, 2)) for block in map_blocks(held_out_maps)]
+    maxima = [block.max(axis=(1, 2)) for block in map_blocks(good_maps)]
     return promise(np.concatenate(maxima).astype(np.float64), groups, asked)["threshold"]
 
 

@@ -33,21 +33,21 @@ def operating_point(test: Scores, promised: Promise) -> dict[str, Any]:
 
 
 def operating_points(
-    test: Scores, held_out: HeldOutScores, rates: Sequence[float], folds: str
+    test: Scores, good: HeldOutScores, rates: Sequence[float], folds: str
 ) -> list[dict[str, Any]]:
     """`operating_point` of every asked rate, in ascending order, by both rules.
 
     Parameters
     ----------
-    test, held_out
-        Scores of a detector on a category.
+    test, good
+        Scores of a detector on a category: of test images, and of those that set thresholds.
     rates
         Asked false-positive rates.
     folds
         How the latter were held out: see `promises.Asked`.
     """
     return [
-        operating_point(test, promise(held_out.scores, held_out.groups, Asked(rate, rule, folds)))
+        operating_point(test, promise(good.scores, good.groups, Asked(rate, rule, folds)))
         for rate in sorted(set(rates))
         for rule in RULES
     ]
@@ -104,17 +104,17 @@ def together(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def cost_point(
-    test: Scores, held_out: HeldOutScores, costs: Mapping[str, float]
+    test: Scores, good: HeldOutScores, costs: Mapping[str, float]
 ) -> dict[str, Any] | None:
     """The threshold of the smallest expected cost, and what it does.
 
-    False alarms are expected from the held-out good images, escapes from the defective *test*
+    False alarms are expected from good images that train nothing, escapes from the defective *test*
     images, for there are no others: like an oracle, this threshold has seen what it is judged on.
 
     Parameters
     ----------
-    test, held_out
-        Scores of a detector on a category.
+    test, good
+        As for `operating_points`.
     costs
         ``escape`` and ``false_alarm``: cost of one, in any unit. ``defective_share``: the share
         of the parts that are defective, 0 to 1.
@@ -123,18 +123,18 @@ def cost_point(
     -------
     dict or None
         ``threshold``, ``cost_per_1000`` parts, and the figures of `judged`. Of several cheapest
-        thresholds the highest. None unless there are held-out and defective images.
+        thresholds the highest. None unless there are good and defective images.
     """
     defective = np.sort(test.scores[test.labels == 1])
-    good = np.sort(held_out.scores)
-    if not len(defective) or not len(good):
+    passing = np.sort(good.scores)
+    if not len(defective) or not len(passing):
         return None
     # the cost changes only where the threshold passes a score: above that of a defective image
     # there is an escape more, just above that of a good image a false alarm less
-    candidates = np.unique(np.concatenate([defective, np.nextafter(good, np.inf)]))
+    candidates = np.unique(np.concatenate([defective, np.nextafter(passing, np.inf)]))
     candidates = np.append(candidates, np.nextafter(candidates[-1], np.inf))
     escape_rates = np.searchsorted(defective, candidates, "left") / len(defective)
-    alarm_rates = 1 - np.searchsorted(good, candidates, "left") / len(good)
+    alarm_rates = 1 - np.searchsorted(passing, candidates, "left") / len(passing)
     share = costs["defective_share"]
     expected = 1000 * (
         share * costs["escape"] * escape_rates + (1 - share) * costs["false_alarm"] * alarm_rates

@@ -24,9 +24,14 @@ RULES = (AVERAGE, TOLERANCE)
 kept in 95 of 100 of them."""
 
 EACH, MANY, ROUGH, FOLDS = "each", "many", "rough", "folds"
-"""How scores were held out: one image or group at a time; so that they are somewhat higher than
-those of new images, many at a time or of few maps; brought to a scale that is right on average and
-not in every case; in so few folds that they can be on another scale."""
+"""How scores were held out: one image or group at a time; many at a time or of few maps, so that
+they are somewhat higher than those of new images; on a rough scale or dependent on each other, so
+that they keep a rate on average and not in 95 of 100 cases; in so few folds that they can be on
+another scale."""
+
+CALIBRATION = "calibration"
+"""That nothing was held out: the images train nothing, so that any detector, however it was fitted,
+scores them as it scores new ones."""
 
 FEW = "few"
 """That there are too few independent images for a rate."""
@@ -42,7 +47,7 @@ class Asked(NamedTuple):
     rule
         One of `RULES`.
     folds
-        How the scores were held out, one of `EACH`, `MANY`, `ROUGH`, `FOLDS`.
+        How the scores were held out, one of `EACH`, `MANY`, `ROUGH`, `FOLDS`; or `CALIBRATION`.
     """
 
     rate: float
@@ -112,15 +117,11 @@ def promise(scores: np.ndarray, groups: Sequence[str] | np.ndarray, asked: Asked
         What it is to keep.
     """
     numbers = group_numbers(np.asarray(groups, str))
-    sizes = np.bincount(numbers)
-    count = len(sizes)
-    weights = 1 / sizes[numbers]
+    count = int(numbers.max(initial=-1)) + 1
     most = most_above(count, asked.rate, asked.rule)
     found: dict[str, Any] = {"threshold": None, "above": 0.0, "expected": None, "range": None}
-    if len(scores):
-        if asked.rule == TOLERANCE and most >= 0:
-            scores, weights = largest_of_groups(scores, numbers), np.ones(count)
-        threshold, above = just_above(scores, weights, most if most >= 0 else asked.rate * count)
+    if count:
+        threshold, above = lowest_threshold(scores, numbers, asked)
         found = {"threshold": threshold, "above": above} | outlook(above, count)
     return Promise(
         rule=asked.rule,
@@ -133,6 +134,28 @@ def promise(scores: np.ndarray, groups: Sequence[str] | np.ndarray, asked: Asked
         next=fewest(floor(most) + 1, asked.rate, asked.rule),
         **found,
     )
+
+
+def lowest_threshold(scores: np.ndarray, numbers: np.ndarray, asked: Asked) -> tuple[float, float]:
+    """The threshold of a `promise`, and of the groups, how many reach it.
+
+    Parameters
+    ----------
+    scores
+        float64, (n_images,), at least one.
+    numbers
+        Of the images' groups: from `bootstrap.group_numbers`.
+    asked
+        What the threshold is to keep.
+    """
+    sizes = np.bincount(numbers)
+    count, weights = len(sizes), 1 / sizes[numbers]
+    most = most_above(count, asked.rate, asked.rule)
+    if most < 0:
+        most = asked.rate * count
+    elif asked.rule == TOLERANCE:
+        scores, weights = largest_of_groups(scores, numbers), np.ones(count)
+    return just_above(scores, weights, most)
 
 
 def _estimate(asked: Asked, most: float) -> str:

@@ -1,11 +1,13 @@
-"""A detector fitted on a category: scores and maps of its test images and of held-out ones."""
+"""A detector fitted on a category: scores and maps of its test images and of good ones."""
 
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from defectbench.errors import InputError
+from defectbench.evaluation.decisive import REFERENCE, WithoutOdd, decisive
 from defectbench.evaluation.held_out import (
     NumberOfFolds,
     folds,
@@ -13,7 +15,6 @@ from defectbench.evaluation.held_out import (
     number_of_folds,
     rows_left,
 )
-from defectbench.evaluation.held_out_check import check_held_out
 from defectbench.evaluation.spool import Spool
 from defectbench.map_file import MapFile
 from defectbench.scorers.base import Scorer, judge
@@ -28,25 +29,23 @@ class Scoring(NamedTuple):
 
     Attributes
     ----------
-    scores
-        float64, of the test images.
+    scores, calibration
+        float64, of the test images, and of the calibration images.
     left
         Rows of the training images that trimming leaves; all of them without trimming.
     folds
         Rows of `left` that were held out together.
     held_out
         float64, the held-out score of each image of `left`.
-    check
-        From `held_out_check.check_held_out`.
     fit_cpu_seconds, score_cpu_seconds
         Processor time of the fit, trimming included, and of scoring the test images.
     """
 
     scores: np.ndarray
+    calibration: np.ndarray
     left: np.ndarray
     folds: list[np.ndarray]
     held_out: np.ndarray
-    check: dict[str, Any]
     fit_cpu_seconds: float
     score_cpu_seconds: float
 
@@ -55,20 +54,22 @@ def fit_and_score(
     scorer: Scorer,
     X_train: Features,
     X_test: Features,
+    X_calibration: Features,
     groups: Sequence[str],
     trimmed: float,
     n_folds: NumberOfFolds,
     seed: int,
     maps: MapFile,
 ) -> Scoring:
-    """Fit a scorer on all training images, and score test images and held-out training images.
+    """Fit a scorer on all training images; score test, calibration and held-out training images.
 
     Parameters
     ----------
     scorer
         With its parameters; fitted on return.
-    X_train, X_test
-        Features of the training images in the order of their paths, and of the test images.
+    X_train, X_test, X_calibration
+        Features of the training images in the order of their paths, of the test images, and of the
+        calibration images, of which there may be none.
     groups
         Of the training images; '' is a group of its own.
     trimmed
@@ -76,7 +77,7 @@ def fit_and_score(
     n_folds, seed
         Of the folds that are held out.
     maps
-        Takes the maps of the test images, then those of the held-out images, if the detector
+        Takes the maps of the test, the calibration and the held-out images if the detector
         localizes.
 
     Raises
@@ -92,33 +93,77 @@ def fit_and_score(
     split = folds(groups, number_of_folds(n_folds, scorer, groups), seed)
     scorer.fit_for_folds(X_train, split)
     fit_cpu_seconds = time.process_time() - start
-    if scorer.localizes and has_maps(X_train):
-        scores, score_cpu_seconds = _score_and_map(scorer, X_test, maps)
-        held_out_scores = _hold_out_with_maps(scorer, X_train, split, maps)
-    else:
-        start = time.process_time()
-        scores = scorer.anomaly_score(X_test)
-        score_cpu_seconds = time.process_time() - start
+    maps = maps if scorer.localizes and has_maps(X_train) else None
+    scores, score_cpu_seconds = _score(scorer, X_test, "test", maps)
+    calibration, _ = _score(scorer, X_calibration, "calibration", maps)
+    if maps is None:
         held_out_scores = held_out(scorer, X_train, split)
+    else:
+        held_out_scores = _hold_out_with_maps(scorer, X_train, split, maps)
     return Scoring(
         scores,
+        calibration,
         left,
         split,
         held_out_scores,
-        check_held_out(scorer, X_train, groups, held_out_scores, split, seed),
         fit_cpu_seconds,
         score_cpu_seconds,
     )
 
 
-def _score_and_map(scorer: Scorer, X: Features, maps: MapFile) -> tuple[np.ndarray, float]:
-    """Scores of the test images, and the processor time of scores and maps, without writing."""
+def score_without_odd(
+    scorer: Scorer,
+    X_train: Features,
+    X_test: Features,
+    groups: Sequence[str],
+    held_out_scores: np.ndarray,
+    n_folds: NumberOfFolds,
+    seed: int,
+) -> WithoutOdd | None:
+    """Fit and score once more without the images that set a threshold alone and look like no other.
+
+    Which ones they are is asked at `decisive.REFERENCE`, so that another rate fits nothing anew.
+
+    Parameters
+    ----------
+    scorer
+        With its parameters; fitted on return.
+    X_train, X_test, groups, n_folds, seed
+        As for `fit_and_score`.
+    held_out_scores
+        Of the training images.
+
+    Returns
+    -------
+    WithoutOdd or None
+        None where there are none, or too few others.
+    """
+    found = decisive(held_out_scores, groups, REFERENCE)
+    if found is None or not found.odd:
+        return None
+    left = np.setdiff1d(np.arange(len(groups)), found.rows)
+    X, groups = take_images(X_train, left), [groups[row] for row in left]
+    split = folds(groups, number_of_folds(n_folds, scorer, groups), seed)
+    try:
+        scorer.fit_for_folds(X, split)
+        return WithoutOdd(left, held_out(scorer, X, split), scorer.anomaly_score(X_test))
+    except InputError:  # too few for this scorer
+        return None
+
+
+def _score(
+    scorer: Scorer, X: Features, name: str, maps: MapFile | None
+) -> tuple[np.ndarray, float]:
+    """Scores of images, and the processor time of scores and maps, without writing the latter."""
     scores, seconds = np.empty(number_of_images(X)), 0.0
+    if not len(scores):
+        return scores, seconds
     start = time.process_time()
-    for rows, own, found in judge(scorer, X, maps=True):
+    for rows, own, found in judge(scorer, X, maps=maps is not None):
         seconds += time.process_time() - start
         scores[rows] = own
-        maps.write("test", len(scores), rows[0], found)
+        if maps is not None:
+            maps.write(name, len(scores), rows[0], found)
         start = time.process_time()
     return scores, seconds
 

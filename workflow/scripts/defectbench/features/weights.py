@@ -5,10 +5,11 @@ import io
 import shutil
 from pathlib import Path
 
+from defectbench.atomic import atomic_path
 from defectbench.errors import InputError
 from defectbench.provenance import FACTS, file_sha256
 from defectbench.sources.fetching import DOWNLOADS, download
-from defectbench.storage import atomic_path, read_csv
+from defectbench.storage import read_csv
 
 PACKAGE = "package:"
 """In the list of addresses, what stands before the name of a Python package."""

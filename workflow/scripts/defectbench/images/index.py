@@ -3,12 +3,17 @@
 import csv
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from defectbench.errors import InputError
 from defectbench.storage import read_tsv, write_tsv
+
+SPLITS = ("train", "calibration", "test")
+"""Good images to fit on, good ones that train nothing and set thresholds, and those to judge by."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,7 @@ class IndexRow:
     path
         Relative to the category's folder, with forward slashes.
     split
-        ``train`` or ``test``.
+        One of `SPLITS`.
     label
         0 for defect-free, 1 for defective.
     defect
@@ -104,6 +109,30 @@ def read_grouped_index(path: str | Path, groups: Groups, category: str) -> list[
     return assign_groups(index, groups, category) if groups else index
 
 
+def join_copies(rows: Sequence[IndexRow]) -> list[IndexRow]:
+    """Rows in which images of equal content are of one group, for they are one image.
+
+    Groups that share an image are one, too. Copies in several splits join nothing.
+    """
+    names = [(not row.group, row.group or f"copies of {row.path}") for row in rows]
+    contents = [(row.split, row.sha256) for row in rows]
+    while (joined := _lowest(names, _lowest(contents, names))) != names:
+        names = joined
+    sizes = Counter(names)
+    return [
+        replace(row, group=name) if row.group or sizes[alone, name] > 1 else row
+        for row, (alone, name) in zip(rows, names, strict=True)
+    ]
+
+
+def _lowest(keys: Sequence[Any], values: Sequence[Any]) -> list[Any]:
+    """For each key, the lowest value that goes with it anywhere."""
+    lowest: dict[Any, Any] = {}
+    for key, value in zip(keys, values, strict=True):
+        lowest[key] = min(value, lowest.get(key, value))
+    return [lowest[key] for key in keys]
+
+
 def group_names(paths: Sequence[str], groups: Groups, category: str) -> list[str]:
     """Group of each path; empty for none.
 
@@ -135,20 +164,39 @@ def group_names(paths: Sequence[str], groups: Groups, category: str) -> list[str
 
 
 def group_notes(rows: Sequence[IndexRow]) -> list[str]:
-    """What is odd in the groups of a category: images without one, groups in train and test."""
+    """What is odd in the groups of a category: images without one, groups in several splits."""
     notes = []
     without = sum(not row.group for row in rows)
     if without:
         notes.append(f"groups: {without} of {len(rows)} images have none; each counts as its own")
-    train, test = (
-        {row.group for row in rows if row.split == split and row.group}
-        for split in ("train", "test")
+    train, calibration, test = (
+        {row.group for row in rows if row.split == split and row.group} for split in SPLITS
     )
-    if train & test:
-        notes.append(
-            f"groups: {len(train & test)} of {len(train | test)} have images in both train and "
-            "test; the test figures are those of known parts, the threshold is one for new parts"
-        )
+    for one, other, names, meaning in (
+        (
+            train,
+            test,
+            "train and test",
+            "the test figures are those of known parts, the threshold is one for new parts",
+        ),
+        (
+            train,
+            calibration,
+            "train and calibration",
+            "the threshold is one for known parts: calibrate on others",
+        ),
+        (
+            calibration,
+            test,
+            "calibration and test",
+            "the test figures are those of the parts that set the threshold",
+        ),
+    ):
+        if one & other:
+            notes.append(
+                f"groups: {len(one & other)} of {len(one | other)} have images in both {names}; "
+                f"{meaning}"
+            )
     return notes
 
 

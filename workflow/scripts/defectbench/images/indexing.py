@@ -172,20 +172,39 @@ def category_notes(
     counts_csv
         Official image counts of the dataset's categories, if there are any.
     """
-    originals: dict[str, str] = {}
-    for row in rows:
-        originals.setdefault(row.sha256, row.path)
-    copies = [
-        f"{row.path} of {originals[row.sha256]}"
-        for row in rows
-        if row.path != originals[row.sha256]
+    notes = [
+        *_count_notes(folder.name, rows, counts_csv),
+        *_size_notes(rows),
+        *_mode_notes(rows),
+        *copy_notes(rows),
     ]
-    notes = [*_count_notes(folder.name, rows, counts_csv), *_size_notes(rows), *_mode_notes(rows)]
-    if copies:
-        notes.append(f"{len(copies)} images are copies of others: {', '.join(copies[:5])}")
     return notes + layout.counted(
         layout.foreign_files(folder), "files are no images and are ignored"
     )
+
+
+def copy_notes(rows: Sequence[IndexRow]) -> Iterator[str]:
+    """Images of equal content: in one split, and in two."""
+    originals: dict[tuple[str, str], str] = {}
+    for row in rows:
+        originals.setdefault((row.split, row.sha256), row.path)
+    twice = [
+        f"{row.path} of {original}"
+        for row in rows
+        if (original := originals[row.split, row.sha256]) != row.path
+    ]
+    yield from layout.counted(twice, "images are copies of others, and count as one with them")
+    for split, other, what in (
+        ("test", "train", "test images are copies of training images: remove them"),
+        ("calibration", "train", "calibration images are copies of training images, and not new"),
+        ("test", "calibration", "test images are copies of calibration images: remove them"),
+    ):
+        known = [
+            f"{row.path} of {originals[other, row.sha256]}"
+            for row in rows
+            if row.split == split and (other, row.sha256) in originals
+        ]
+        yield from layout.counted(known, what)
 
 
 def _file_notes(checked: Sequence[Checked]) -> Iterator[str]:

@@ -7,9 +7,13 @@ from pathlib import Path
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
 
+CALIBRATION_GOOD = "calibration/good"
+"""Where a category's calibration images lie."""
+
+
 def image_files(folder: Path) -> list[Path]:
-    """Images of a category: those in ``train/good``, then those of every folder of ``test``."""
-    defects = [folder / "train" / "good", *visible(folder / "test")]
+    """Images of a category: those to train, to calibrate, and those of every folder of ``test``."""
+    defects = [folder / "train" / "good", folder / CALIBRATION_GOOD, *visible(folder / "test")]
     return [
         file for defect in defects if defect.is_dir() for file in visible(defect) if is_image(file)
     ]
@@ -23,6 +27,15 @@ def visible(folder: Path) -> list[Path]:
 
 def is_image(file: Path) -> bool:
     return file.suffix.lower() in IMAGE_SUFFIXES
+
+
+def images_below(folder: Path) -> list[Path]:
+    """Images of a folder and of its subfolders, sorted, without hidden ones."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if is_image(path) and path.is_file() and not path.name.startswith(".")
+    ]
 
 
 def foreign_files(folder: Path) -> list[str]:
@@ -47,11 +60,16 @@ def with_users_paths(text: str, folder: Path) -> str:
 
 
 def users_folder(folder: Path) -> Path:
-    """The user's folder that holds all linked files; the category's own without any links."""
+    """The user's folder that holds the linked files of train and test; without any, the category's.
+
+    Calibration images may lie anywhere else.
+    """
     train = folder / "train"
     if train.is_symlink():
         return train.resolve().parent
-    leads_to = [str(link.readlink().parent) for link in _links(folder)]
+    calibration = folder / CALIBRATION_GOOD
+    links = [link for link in _links(folder) if not link.is_relative_to(calibration)]
+    leads_to = [str(link.readlink().parent) for link in links]
     return Path(os.path.commonpath(leads_to)) if leads_to else folder
 
 

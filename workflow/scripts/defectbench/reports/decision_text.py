@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from defectbench.evaluation.decision import cell_of
-from defectbench.evaluation.promises import TOLERANCE
-from defectbench.reports.flags import flag_texts, promised, warnings
+from defectbench.evaluation.promises import CALIBRATION, TOLERANCE
+from defectbench.reports.flags import flag_texts, promised, threshold_images, warnings
 from defectbench.reports.markdown import (
     MISSING,
     bounds,
@@ -116,6 +116,33 @@ def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:
     }[entry["verdict"]]
 
 
+def who_sets(cell: Mapping[str, Any]) -> str:
+    """Which good images set a cell's threshold alone or look like no other, in a sentence."""
+    found = cell["set_by"]
+    kind = "score" if cell["honest"]["folds"] == CALIBRATION else "held-out score"
+    s = "" if len(found["names"]) > 1 else "s"
+    what = [f"look{s} like none of the others"] * found["odd"]
+    what += [f"set{s} the threshold alone"] * found["alone"]
+    each = f", {found['images']} images with the median" if found["images"] > 1 else ", with the"
+    median = f"{each} {kind} {score(found['median_score'])},"
+    return f"{listed(found['names'])}{median} {' and '.join(what)}."
+
+
+def with_and_without(cell: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The threshold with those images and without them; by how it is set, figures of each.
+
+    Returns
+    -------
+    dict
+        Of each ``threshold``, ``found_rate``, ``false_alarm_rate``.
+    """
+    them = "them" if len(cell["set_by"]["names"]) > 1 else "it"
+    points = {f"with {them}": cell["honest"], f"without {them}": cell["set_by"]}
+    if fitted_without := cell["set_by"]["fitted_without"]:
+        points[f"of a detector fitted without {them}, too"] = fitted_without
+    return points
+
+
 def decision_markdown(decision: Mapping[str, Any]) -> str:
     """The decision for the top of a Markdown report: sentences, then one row per category."""
     names = short_names([entry["detector"] for entry in decision["detectors"]])
@@ -137,7 +164,14 @@ def decision_markdown(decision: Mapping[str, Any]) -> str:
         if flags := flag_texts(cell):
             mind[entry["category"]] = flags
     answer = f"**{headline(decision)}** {reason(decision)} {consequence(decision)}".strip()
-    return render("decision.md", answer=answer, warnings=warnings(decision), rows=rows, mind=mind)
+    return render(
+        "decision.md",
+        answer=answer,
+        warnings=warnings(decision),
+        rows=rows,
+        mind=mind,
+        images=threshold_images(cell["honest"] for cell in decision["cells"]),
+    )
 
 
 def closing_lines(reports: Iterable[str | Path]) -> list[str]:

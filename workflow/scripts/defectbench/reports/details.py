@@ -1,10 +1,12 @@
 """Details of each category: defect types, confusion matrices, the images ranked worst."""
 
+from collections.abc import Mapping
 from operator import itemgetter
+from typing import Any
 
 from defectbench.evaluation.cells import detector_name
 from defectbench.reports import markdown
-from defectbench.reports.markdown import score, with_interval
+from defectbench.reports.markdown import percent, score, with_interval
 from defectbench.reports.rendering import render
 from defectbench.reports.results import Metrics, Results
 
@@ -24,6 +26,21 @@ DEFECTS: markdown.Columns = {
         row["called_defective"], row["called_defective_interval"], ".1%"
     ),
 }
+SET_BY: markdown.Columns = {
+    "method": itemgetter("method"),
+    "backbone": itemgetter("backbone"),
+    "set by": lambda row: markdown.listed(row["set_by"]["names"]),
+    "images": lambda row: row["set_by"]["images"],
+    "with them": lambda row: _threshold(
+        row["thresholds"]["honest"],
+        row["metrics"]["honest_recall"],
+        row["metrics"]["honest_false_positive_rate"],
+    ),
+    "without them": lambda row: _threshold(*_three(row["set_by"])),
+    "fitted without them": lambda row: (
+        _threshold(*_three(again)) if (again := row["set_by"]["fitted_without"]) else "–"
+    ),
+}
 WORST: markdown.Columns = {
     "method": itemgetter("method"),
     "backbone": itemgetter("backbone"),
@@ -38,6 +55,7 @@ def details(results: Results) -> str:
     sections = []
     for category, images in results.images.items():
         entries = [entry for entry in results.metrics if entry["category"] == category]
+        set_by = [entry for entry in entries if entry["set_by"]]
         worst = [entry | row for entry in entries for row in entry["worst"]]
         sections.append(
             {
@@ -47,10 +65,19 @@ def details(results: Results) -> str:
                     DEFECTS, [entry | row for entry in entries for row in entry["defects"]]
                 ),
                 "confusions": _confusion_table(results, entries),
+                "set_by": markdown.table_of(SET_BY, set_by) if set_by else "",
                 "worst": markdown.table_of(WORST, worst) if worst else "",
             }
         )
     return render("details.md", results=results, sections=sections)
+
+
+def _three(found: Mapping[str, Any]) -> tuple[float | None, ...]:
+    return tuple(found[name] for name in ("threshold", "found_rate", "false_alarm_rate"))
+
+
+def _threshold(value: float | None, found: float | None, alarms: float | None) -> str:
+    return f"{score(value)}: {percent(found)} / {percent(alarms)}"
 
 
 def _confusion_table(results: Results, entries: Metrics) -> str:

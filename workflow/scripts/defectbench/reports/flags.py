@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 from defectbench.evaluation.cautions import CLASSES, FEWEST, FLAGS, why_estimated
 from defectbench.evaluation.cells import detector_name
 from defectbench.evaluation.decision import cell_of
-from defectbench.evaluation.promises import TOLERANCE
+from defectbench.evaluation.promises import CALIBRATION, TOLERANCE
 from defectbench.reports.markdown import MISSING, listed, percent, percent_range
 
 
 class Words(NamedTuple):
-    """How a flag is told.
+    """How a flag is told; ``{images}`` stands for those that set the threshold.
 
     Attributes
     ----------
@@ -39,25 +39,34 @@ WORDS = {  # in the order of the warnings
     ),
     "above": Words(
         "more false alarms than expected",
-        "the threshold rejects more good parts than its training images let expect",
+        "the threshold rejects more good parts than its {images} let expect",
         "▲",
-        "more good test images are called defective than the threshold's training images let "
-        "expect",
+        "more good test images are called defective than the threshold's {images} let expect",
     ),
     "below": Words(
         "fewer false alarms than expected",
         "",
         "▼",
-        "fewer good test images are called defective than the threshold's training images let "
-        "expect: a lower threshold would find more defects",
+        "fewer good test images are called defective than the threshold's {images} let expect: a "
+        "lower threshold would find more defects",
+    ),
+    "odd": Words(
+        "{images} that look like none of the others",
+        "the threshold rests on {images} that look like none of the others",
     ),
     "estimate": Words(
         "",  # why depends on the rate: see `expected`
-        "the threshold is an estimate: its training images do not support the asked rate",
+        "the threshold is an estimate: its {images} do not support the asked rate",
     ),
     "few_good": TOO_FEW,
     "few_defective": TOO_FEW,
 }
+
+
+def threshold_images(promises: Iterable[Mapping[str, Any]]) -> str:
+    """What the good images are that set thresholds, from what these let expect."""
+    calibrated = {promised["folds"] == CALIBRATION for promised in promises}
+    return listed([f"{('training', 'calibration')[each]} images" for each in sorted(calibrated)])
 
 
 def marks(flags: Iterable[str], names: Sequence[str] = FLAGS) -> str:
@@ -67,13 +76,14 @@ def marks(flags: Iterable[str], names: Sequence[str] = FLAGS) -> str:
 
 def legend(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     """What each mark means that metrics carry, and where it holds."""
-    lines = []
+    holds: dict[str, list[str]] = {}
     for name in FLAGS:
-        holds = [entry for entry in entries if name in entry["flags"]]
-        if WORDS[name].mark and holds:
-            where = "; ".join(f"{detector_name(entry)} on {entry['category']}" for entry in holds)
-            lines.append(f"{WORDS[name].mark} {WORDS[name].legend} ({where})")
-    return lines
+        for entry in entries:
+            if WORDS[name].mark and name in entry["flags"]:
+                meaning = WORDS[name].legend.format(images=threshold_images([entry["promise"]]))
+                where = f"{detector_name(entry)} on {entry['category']}"
+                holds.setdefault(f"{WORDS[name].mark} {meaning}", []).append(where)
+    return [f"{meaning} ({'; '.join(where)})" for meaning, where in holds.items()]
 
 
 def categories_by_text(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -102,10 +112,12 @@ def warnings(decision: Mapping[str, Any]) -> list[str]:
     entries = decision["categories"]
     cells = [cell_of(decision, entry["category"], entry["shown"]) for entry in entries]
     found = categories_by_text(
-        (WORDS[name].warning, cell["category"]) for cell in cells for name in cell["flags"]
+        (WORDS[name].warning.format(images=threshold_images([cell["honest"]])), cell["category"])
+        for name in WORDS
+        for cell in cells
+        if name in cell["flags"] and WORDS[name].warning
     )
-    sentences = dict.fromkeys(words.warning for words in WORDS.values() if words.warning in found)
-    return [f"{_places(found[text], len(entries))}, {text}." for text in filter(None, sentences)]
+    return [f"{_places(places, len(entries))}, {text}." for text, places in found.items()]
 
 
 def _places(categories: Sequence[str], total: int) -> str:
@@ -126,6 +138,9 @@ def flag_texts(cell: Mapping[str, Any]) -> list[str]:
             texts.append(f"{WORDS[name].beside}{stricter} {_rates(point, name)}")
     if "useless" in flags:
         texts.append(WORDS["useless"].beside)
+    if "odd" in flags:
+        who = WORDS["odd"].beside.format(images=threshold_images([point]))
+        texts.append(f"{who}: {', '.join(cell['set_by']['names'])}")
     if "estimate" in flags:
         texts.append(f"the threshold is an estimate: {why_estimated(point)}")
     if few := [name for name in CLASSES if f"few_{name}" in flags]:

@@ -34,9 +34,9 @@ def amount(value: float | None) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def percent(rate: float) -> str:
+def percent(rate: float | None) -> str:
     """A rate in percent, without empty decimals."""
-    return f"{100 * rate:.3g} %"
+    return MISSING if rate is None else f"{100 * rate:.3g} %"
 
 
 def percent_range(limits: Sequence[float]) -> str:

@@ -13,11 +13,12 @@ from markupsafe import Markup
 from defectbench.evaluation.cells import CellResults
 from defectbench.evaluation.decision import cell_of
 from defectbench.evaluation.image_metrics import precision_recall_curve, roc_curve
+from defectbench.evaluation.promises import CALIBRATION
 from defectbench.images.index import IndexRow
 from defectbench.reports import decision_text, figures, flags
 from defectbench.reports.costs import with_costs
 from defectbench.reports.markdown import scope_line
-from defectbench.reports.pictures import gallery
+from defectbench.reports.pictures import gallery, setting_pictures
 from defectbench.reports.rendering import TEMPLATES, render
 from defectbench.reports.verdicts import NewImages
 
@@ -69,6 +70,12 @@ def render_page(
     chosen = {cell.category: cell for cell in cells if cell.detector == wanted[cell.category]}
     costs = {entry["detector"]: entry for entry in with_costs(decision, cells)}
     pictures, left_out = gallery(list(chosen.values()), folders, masks)
+    shown = {name: cell_of(decision, name, cell.detector) for name, cell in chosen.items()}
+    set_by = [
+        (name, shown[name], setting_pictures(cell, folders))
+        for name, cell in chosen.items()
+        if cell.metrics["set_by"]
+    ]
     carried = _with_scores(ranked)
     return render(
         "page.html",
@@ -95,6 +102,9 @@ def render_page(
         ],
         defect_types=sorted({str(defect) for cell in cells for defect in cell.test.defects}),
         pictures=pictures,
+        images=flags.threshold_images(cell["honest"] for cell in decision["cells"]),
+        calibrated=[cell for cell in shown.values() if cell["honest"]["folds"] == CALIBRATION],
+        set_by=set_by,
         left_out=left_out,
         without_scores=len(cells) - len(carried),
         # reversed, so that the first category of each detector counts

@@ -202,10 +202,6 @@ def _picture(
         image = draw_image(folder, path, masked, specification, anomaly_map, scale)
     except InputError:
         return None
-    ratio = min(1.0, SIDE / (max(image.size) if anomaly_map is None else image.height))
-    size = tuple(max(1, round(length * ratio)) for length in image.size)
-    stream = io.BytesIO()
-    image.resize(size, Image.Resampling.LANCZOS).save(stream, "WEBP", quality=70, method=4)
     return {
         "category": cell.category,
         "path": path,
@@ -214,11 +210,37 @@ def _picture(
         "why": pick.why,
         "score": float(test.scores[pick.row]),
         "verdict": verdicts(test, cell.threshold)[pick.row],
-        "source": data_uri(stream.getvalue()),
-        "width": size[0],
-        "height": size[1],
+        **_in_page(image, max(image.size) if anomaly_map is None else image.height),
         "panels": anomaly_map is not None,
     }
+
+
+def _in_page(image: Image.Image, side: int) -> dict[str, str | int]:
+    """``source``, a data URI, ``width`` and ``height``; `side` of its pixels become `SIDE`."""
+    ratio = min(1.0, SIDE / side)
+    size = tuple(max(1, round(length * ratio)) for length in image.size)
+    stream = io.BytesIO()
+    image.resize(size, Image.Resampling.LANCZOS).save(stream, "WEBP", quality=70, method=4)
+    return {"source": data_uri(stream.getvalue()), "width": size[0], "height": size[1]}
+
+
+def setting_pictures(cell: CellResults, folders: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """Pictures of the good images that set a cell's threshold alone, as far as they are here.
+
+    Returns
+    -------
+    list of dict
+        ``path``, ``score``, ``source`` (a data URI), ``width``, ``height``.
+    """
+    found, folder = cell.metrics["set_by"], folders.get(cell.category)
+    shown = []
+    for path, score in zip(found["paths"], found["scores"], strict=True) if folder else ():
+        try:
+            image = load_rgb(folder / path, cell.metrics["specification"]["bits"])
+        except InputError:
+            continue
+        shown.append({"path": path, "score": score, **_in_page(image, max(image.size))})
+    return shown
 
 
 def data_uri(webp: bytes) -> str:

@@ -115,7 +115,7 @@ class Results:
 
 
 def notes_by_category(notes: Iterable[str], checks: Iterable[str]) -> dict[str, list[str]]:
-    """What is worth knowing about each category, each sentence once.
+    """What is worth knowing about each category, each sentence once, with who says it.
 
     Parameters
     ----------
@@ -126,7 +126,11 @@ def notes_by_category(notes: Iterable[str], checks: Iterable[str]) -> dict[str, 
         such a list too, of that detector.
     """
     found = {Path(file).parent.name: read_json(file) for file in notes}
+    who: dict[tuple[str, str], list[str]] = {}
     for file in checks:
         category, method, backbone = Path(file).parts[-4:-1]
-        found[category] += [f"{method} {backbone}: {text}" for text in read_json(file)["warnings"]]
-    return {category: list(dict.fromkeys(texts)) for category, texts in found.items()}
+        for text in read_json(file)["warnings"]:
+            who.setdefault((category, text), []).append(f"{method} {backbone}")
+    for (category, text), detectors in who.items():
+        found[category].append(f"{', '.join(detectors)}: {text}")
+    return found

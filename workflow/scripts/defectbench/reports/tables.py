@@ -8,13 +8,25 @@ import pandas as pd
 
 from defectbench.evaluation.averages import AVERAGE
 from defectbench.evaluation.cells import detector_name
-from defectbench.reports.flags import categories_by_text, cautions, legend, marks, promised_and_next
+from defectbench.reports.flags import (
+    categories_by_text,
+    cautions,
+    legend,
+    marks,
+    promised_and_next,
+    threshold_images,
+)
 from defectbench.reports.markdown import MISSING, bounds, grid, made_of, number, score, table
 from defectbench.reports.published import agreement, identical_confusions, published_texts
 from defectbench.reports.rendering import render
 from defectbench.reports.results import Results
 
-KINDS = {"train": "train", "test_good": "test, good", "test_defective": "test, defective"}
+KINDS = {
+    "train": "train",
+    "calibration": "calibration",
+    "test_good": "test, good",
+    "test_defective": "test, defective",
+}
 PIXEL_METRICS = ("pixel_auroc", "pixel_aupr", "aupro_0.3", "aupro_0.05")
 
 
@@ -39,10 +51,8 @@ def report(results: Results, decision: str = "") -> str:
         seeds=[seed for entry in metrics for seed in entry.get("seeds", ())],
         legend=legend(metrics),
         cautions=cautions(metrics),
-        image_counts=table(
-            ["", *KINDS.values()],
-            [[name, *map(results.images[name].get, KINDS)] for name in results.categories],
-        ),
+        image_counts=_image_counts(results),
+        images=threshold_images(entry["promise"] for entry in metrics),
         figures=partial(figure_texts, results),
         identical_confusions=identical_confusions(results),
         thresholds=_thresholds(results),
@@ -156,6 +166,15 @@ def _missing(results: Results, metrics: Sequence[str]) -> str:
     pairs = zip(found["reason"], found["category"], strict=True)
     reasons = [f"{', '.join(where)}: {text}" for text, where in categories_by_text(pairs).items()]
     return f"{MISSING}: {'; '.join(reasons)}." if reasons else ""
+
+
+def _image_counts(results: Results) -> str:
+    """Number of images of each category; no column of calibration images where there are none."""
+    kinds = dict(KINDS)
+    if not any(images["calibration"] for images in results.images.values()):
+        del kinds["calibration"]
+    rows = [[name, *map(results.images[name].get, kinds)] for name in results.categories]
+    return table(["", *kinds.values()], rows)
 
 
 def _thresholds(results: Results) -> str:

@@ -70,8 +70,8 @@ class Stored:
 class Scorer(Stored, ABC):
     """Anomaly scorer, fitted on features of defect-free images alone.
 
-    The constructor takes keyword-only parameters and only stores them; fitted attributes end in
-    an underscore: arrays, numbers, or lists of arrays with one entry per layer.
+    The constructor stores keyword-only parameters; fitted attributes end in an underscore: arrays,
+    numbers, or lists of arrays with one entry per layer.
     """
 
     parameter_schema: ClassVar[dict[str, dict[str, Any]]]
@@ -88,6 +88,9 @@ class Scorer(Stored, ABC):
 
     rough_scale: ClassVar[bool] = False
     """Whether `on_scale_of` is right on average alone, and not for each set of images."""
+
+    dependent_scores: ClassVar[bool] = False
+    """Whether scores of images left out one by one depend on each other, with the same outcome."""
 
     most_folds: ClassVar[int | None] = None
     """Folds at most, where a fit takes long; None for any number."""
@@ -200,10 +203,9 @@ class Scorer(Stored, ABC):
         return self.anomaly_score(X), self.anomaly_map(X)
 
     def held_out(self, X: Features, folds: Sequence[np.ndarray], *, maps: bool) -> Iterator[Judged]:
-        """What the scorer says of each fold's images after a fit on all others, on its own scale.
+        """What the scorer says of each fold's images after a fit on all others, fold by fold.
 
         Every fold is a fit of its own here; a scorer that can leave images out for less does so.
-        Maps come in the order of the folds.
 
         Parameters
         ----------

@@ -73,6 +73,7 @@ class PcaFre(Scorer):
     }
     fitted = ("mean", "components", "layer_means")
     localizes = True
+    dependent_scores = True  # of two images alike, each lowers what is left of the other
 
     def __init__(
         self, *, variance: float = 0.97, image_score: str = "sum", map_size: int | None = None

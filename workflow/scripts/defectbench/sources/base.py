@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from defectbench.contents import Contents
 from defectbench.errors import InputError
 from defectbench.images.index import OWN, Groups
+from defectbench.images.layout import CALIBRATION_GOOD, images_below
 
 MOST_NAMED = 8
 
@@ -90,11 +91,12 @@ class ImageSource(Source):
 
         train/good/*.png  test/good/*.png  test/{defect}/*.png  ground_truth/{defect}/*_mask.png
 
+    and beside these ``calibration/good/*.png`` where the dataset has calibration images.
     The folder holds links: nothing is ever written into the user's own, and nothing is copied.
     """
 
     gives = "images"
-    optional = Source.optional | {"bits", "groups", "new"}
+    optional = Source.optional | {"bits", "groups", "new", "calibration"}
     checked_before = True
 
     @abstractmethod
@@ -128,14 +130,37 @@ class ImageSource(Source):
             If the images cannot be had.
         """
 
-    def put(self, category: str, output: Path, origin: Any = None) -> None:
-        """Make a category's folder as `lay_out` does, complete or not at all."""
+    def lay_out_calibration(self, category: str, folder: Path, images: Path) -> list[str]:
+        """Link all calibration images below a folder; their places in the category's."""
+        placed = []
+        for file in images_below(images):
+            name = file.relative_to(images).as_posix().replace("/", "__")
+            placed.append(f"{CALIBRATION_GOOD}/{name}")
+            link(folder / placed[-1], file)
+        return placed
+
+    def put(
+        self, category: str, output: Path, origin: Any = None, calibration: Path | None = None
+    ) -> None:
+        """Make a category's folder as `lay_out` does, complete or not at all.
+
+        Parameters
+        ----------
+        category, origin
+            As for `lay_out`.
+        output
+            The folder.
+        calibration
+            Folder of the category's calibration images; None for none.
+        """
         made = output.with_name(f".{output.name}.part")
         if made.exists():  # of a run that was killed
             shutil.rmtree(made)
         made.mkdir(parents=True)
         try:
             self.lay_out(category, made, origin)
+            if calibration is not None:
+                self.lay_out_calibration(category, made, calibration)
             if output.is_dir():
                 shutil.rmtree(output)
             made.rename(output)
@@ -176,6 +201,7 @@ def link(place: Path, file: Path) -> None:
 
 
 def write_groups(folder: Path, groups: Iterable[tuple[str, str]]) -> None:
-    """Store path and group of each image where stage `index` looks for the groups of a source."""
-    with open(folder / OWN, "w", encoding="utf-8", newline="") as stream:
-        csv.writer(stream, lineterminator="\n").writerows([("path", "group"), *groups])
+    """Add path and group of images where stage `index` looks for the groups of a source."""
+    with open(folder / OWN, "a", encoding="utf-8", newline="") as stream:
+        head = [] if stream.tell() else [("path", "group")]
+        csv.writer(stream, lineterminator="\n").writerows([*head, *groups])

@@ -53,8 +53,8 @@ def open_feature_file(path: str | Path) -> Iterator[tuple[Layer, list[IndexRow]]
     """Open and check a feature file.
 
     It holds ``X`` (n_images, n_dimensions), ``y`` (0 defect-free, 1 defective) and ``split``
-    (``train`` or ``test``); optionally ``name``, ``defect`` and ``group`` of each image. Of an HDF5
-    file, ``X`` is read by blocks of images; of an npz file, at once.
+    (``train``, ``test``, ``calibration``); optionally ``name``, ``defect`` and ``group`` of each
+    image. Of an HDF5 file, ``X`` is read by blocks of images; of an npz file, at once.
 
     Yields
     ------
@@ -114,10 +114,13 @@ def _problem(arrays: Arrays) -> str:
             return f"{name} has shape {array.shape}, expected ({len(X)},)"
     if set(y.tolist()) - {0, 1}:
         return f"y holds {sorted(set(y.tolist()))[:5]}, expected 0 and 1"
-    if set(split) != {"train", "test"}:
+    if set(split) - {"calibration"} != {"train", "test"}:
         return f"split holds {sorted(set(split))[:5]}, expected both train and test"
-    if any(label and part == "train" for label, part in zip(y, split, strict=True)):
+    defective = {part for label, part in zip(y, split, strict=True) if label}
+    if "train" in defective:
         return "a defective image is in train; detectors learn from defect-free ones"
+    if "calibration" in defective:
+        return "a defective image is in calibration; thresholds are set on good parts"
     if "name" in arrays and len({*zip(split, _text(arrays["name"]), strict=True)}) < len(X):
         return "name holds a name twice in one split"
     return ""

@@ -175,7 +175,7 @@ class Detector(NamedTuple):
     features_group, layers
         Names of the features that it reads.
     threshold
-        The honest one of the clean images.
+        That of held-out training images, in every study.
     clean_scores
         float64, (n_test_images,): its scores of the clean test images.
     specification
@@ -218,7 +218,7 @@ def read_detector(
         scorer_class(method["scorer"])(**method["parameters"]).from_arrays(arrays),
         method["features_group"],
         method["layers"],
-        read_metrics(metrics)["thresholds"]["honest"],
+        read_metrics(metrics)["held_out"]["threshold"],
         read_scores(scores).scores,
         with_code(specification, "study", digest),
     )

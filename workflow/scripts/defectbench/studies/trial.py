@@ -10,7 +10,7 @@ from defectbench.errors import InputError
 from defectbench.evaluation.held_out import folds, held_out, number_of_folds, rows_left
 from defectbench.evaluation.promises import promise
 from defectbench.features.feature_file import open_layers
-from defectbench.images.index import Groups, read_grouped_index
+from defectbench.images.index import Groups, join_copies, read_grouped_index
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.layers import Features, take_images
 from defectbench.studies.levels import Judged, Verdict
@@ -85,11 +85,11 @@ def open_category(
     InputError
         If the test images are not of both kinds: a study then has nothing to show.
     """
-    index = read_grouped_index(index_file, groups, name)
-    is_train = np.array([row.split == "train" for row in index])
+    index = join_copies(read_grouped_index(index_file, groups, name))
+    splits = np.array([row.split for row in index])
     labels = np.array([row.label for row in index])
     names = np.array([row.group for row in index], str)
-    rows = np.flatnonzero(is_train), np.flatnonzero(~is_train)
+    rows = np.flatnonzero(splits == "train"), np.flatnonzero(splits == "test")
     with open_layers(features_file, features_group, arrays) as (X, made):
         category = Category(X, labels, names, *rows, name)
         images = category.images

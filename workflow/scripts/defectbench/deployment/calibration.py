@@ -1,0 +1,259 @@
+"""A detector's threshold set anew, by confirmed good parts of the line that train nothing."""
+
+import hashlib
+from collections.abc import Mapping
+from math import ceil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from defectbench.atomic import atomic_path
+from defectbench.deployment.detector import AHEAD, Decoded, Detector, decoded_image
+from defectbench.deployment.detector_file import FORMAT, read_detector_file, recalibrated
+from defectbench.deployment.drift import ImageStatistics, image_statistics, same_world
+from defectbench.deployment.expectations import calibration_entry, threshold_entries
+from defectbench.deployment.folder import LARGEST_PANEL, map_picture
+from defectbench.deployment.proof import prove
+from defectbench.errors import InputError
+from defectbench.evaluation.promises import AVERAGE, TOLERANCE, Asked, Promise, promise
+from defectbench.evaluation.rates import LEVEL, beta_quantile
+from defectbench.images.decoding import in_order, load_rgb
+from defectbench.images.layout import images_below
+from defectbench.progress import Progress
+
+LARGEST = 6
+"""Parts with the largest scores, whose pictures are shown."""
+
+FAR = 3
+"""Times as far above the median as the next lower score: a score that far off is suspected.
+
+Simulated: of sets of 40 exchangeable good parts whose scores have an exponential tail, 1.6 % hold
+such a score; of 20 parts 6.6 %, of 100 parts 0.2 %; of 40 with a normal tail 0.03 %."""
+
+NAMED = 5
+"""Unreadable images that one line names; of more it says how many."""
+
+
+class GoodParts(NamedTuple):
+    """What a detector says of parts that somebody has confirmed to be good.
+
+    Attributes
+    ----------
+    files
+        In the order of their names; of images of equal content, the first.
+    copies
+        Number of images that are left out for that.
+    groups
+        Of each image, the part that it shows; '' is a part of its own.
+    scores
+        float64, (n_images,).
+    maps
+        float32, (n_images, height, width); None if the detector does not localize.
+    statistics
+        Of the images.
+    digests
+        SHA-256 of the pixels of each at network size.
+    """
+
+    files: list[Path]
+    copies: int
+    groups: list[str]
+    scores: np.ndarray
+    maps: np.ndarray | None
+    statistics: list[ImageStatistics]
+    digests: list[str]
+
+
+def score_good_parts(detector: Detector, folder: Path, in_folders: bool, threads: int) -> GoodParts:
+    """Score all images of a folder and its subfolders, equal ones once.
+
+    Parameters
+    ----------
+    detector
+        Loaded.
+    folder
+        Of the images.
+    in_folders
+        Whether the images of a subfolder show one part.
+    threads
+        That decode images.
+
+    Raises
+    ------
+    InputError
+        If there are none, or some cannot be read.
+    """
+    files = images_below(folder) if folder.is_dir() else []
+    if not files:
+        found = "no images in this folder" if folder.is_dir() else "no such folder of images"
+        raise InputError(f"{folder}: {found}")
+
+    def decode(path: Path) -> Decoded | InputError:
+        try:
+            return decoded_image(path, detector.metadata)
+        except InputError as error:
+            return error
+
+    progress = Progress(len(files), str(folder))
+    unreadable: dict[str, InputError] = {}
+    seen: dict[str, tuple[Path, float, np.ndarray | None, ImageStatistics]] = {}
+    for path, image in zip(files, in_order(decode, files, threads, AHEAD * threads), strict=True):
+        progress.advance(1)
+        if isinstance(image, InputError):
+            unreadable[path.relative_to(folder).as_posix()] = image
+            continue
+        digest = hashlib.sha256(image.pixels).hexdigest()
+        if digest not in seen:
+            score, anomaly_map = _finite(detector, image)
+            statistics = image_statistics(image.pixels, image.size)
+            seen[digest] = path, score, anomaly_map, statistics
+    if unreadable:
+        raise InputError(f"{folder}: {_complaint(unreadable)}")
+    paths, scores, maps, statistics = (list(each) for each in zip(*seen.values(), strict=True))
+    return GoodParts(
+        paths,
+        len(files) - len(seen),
+        [_part(path, folder) if in_folders else "" for path in paths],
+        np.array(scores),
+        None if maps[0] is None else np.stack(maps),
+        statistics,
+        list(seen),
+    )
+
+
+def _complaint(unreadable: Mapping[str, InputError]) -> str:
+    """Names of unreadable images, and why the first of them is one."""
+    names, why = list(unreadable), next(iter(unreadable.values()))
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"cannot be read: {', '.join(names[:NAMED])}{more}; remove or replace them ({why})"
+
+
+def _finite(detector: Detector, image: Decoded) -> tuple[float, np.ndarray | None]:
+    """Score and map of an image; a damaged network may give neither."""
+    scored = detector.score(image.pixels[None])
+    found = [scored.scores] if scored.maps is None else [scored.scores, scored.maps]
+    if not all(np.isfinite(values).all() for values in found):
+        raise InputError(f"{image.path}: the detector gives no finite score; export it again")
+    return float(scored.scores[0]), None if scored.maps is None else scored.maps[0]
+
+
+def _part(file: Path, folder: Path) -> str:
+    """Subfolder that an image lies in; '' for one that lies in the folder itself."""
+    part, *below = file.relative_to(folder).parts
+    return part if below else ""
+
+
+def set_threshold(parts: GoodParts, asked: Asked) -> Promise:
+    """The threshold that these parts support for a rate.
+
+    Raises
+    ------
+    InputError
+        If they are too few, saying what they do support.
+    """
+    if not 0 < asked.rate < 1:
+        raise InputError(f"a false-positive rate of {asked.rate:g}: give one between 0 and 1")
+    promised = promise(parts.scores, parts.groups, asked)
+    if promised["estimate"]:
+        count = promised["groups"]
+        # rounded up, so that the printed rate is one that they support
+        by_average, by_tolerance = (
+            ceil(1e4 * rate) / 1e4 for rate in (1 / (count + 1), beta_quantile(1, count, LEVEL))
+        )
+        raise InputError(
+            f"{count} good parts are too few for a false-positive rate of {asked.rate:g} by the "
+            f"rule {asked.rule}, which needs {promised['next'] - count} more; they support "
+            f"{by_average:g} by the rule {AVERAGE} and {by_tolerance:g} by the rule {TOLERANCE}"
+        )
+    return promised
+
+
+def largest(parts: GoodParts) -> list[int]:
+    """Rows of the parts with the largest scores, the largest first; of a part, its largest one."""
+    rows: dict[object, int] = {}
+    for row in np.argsort(-parts.scores, kind="stable").tolist():
+        rows.setdefault(parts.groups[row] or row, row)
+    return list(rows.values())
+
+
+def far_off(scores: np.ndarray) -> int:
+    """How many of the parts stand so far off the others that they may be defective.
+
+    The scores above the lowest gap that is so wide, among the `LARGEST` and at most a tenth of
+    all: the fewer parts lie below a gap, the wider it is by chance.
+
+    Parameters
+    ----------
+    scores
+        One of each part, the largest first.
+    """
+    above = scores - np.median(scores)
+    most = min(LARGEST, max(1, len(scores) // 10), len(scores) - 1)
+    return max((k for k in range(1, most + 1) if above[k - 1] > FAR * above[k]), default=0)
+
+
+def draw(detector: Detector, parts: GoodParts, rows: list[int], folder: Path) -> list[Path]:
+    """Pictures of some parts, with their maps if there are some, in a folder of their own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for earlier in folder.glob("[1-9]_*.jpg"):
+        earlier.unlink()
+    pictures = []
+    for place, row in enumerate(rows, start=1):
+        image = decoded_image(parts.files[row], detector.metadata)
+        if parts.maps is None:
+            picture = load_rgb(image.path, detector.metadata["bits"])
+            picture.thumbnail((LARGEST_PANEL, LARGEST_PANEL))
+        else:
+            picture = map_picture(detector, image, parts.maps[row], LARGEST_PANEL)
+        pictures.append(folder / f"{place}_{image.path.stem}.jpg")
+        picture.save(pictures[-1], "JPEG", quality=85)
+    return pictures
+
+
+def differences(detector: Detector, parts: GoodParts) -> list[str]:
+    """How the parts differ from those behind the detector's threshold; see `drift.same_world`."""
+    before = detector.metadata["threshold"]
+    reach = int((parts.scores >= before["value"]).sum())
+    scores = parts.scores.tolist()
+    return same_world(scores, reach, before, parts.statistics, detector.metadata)["differences"]
+
+
+def calibrated_metadata(
+    detector: Detector, parts: GoodParts, promised: Promise, folder: Path
+) -> dict[str, Any]:
+    """What the detector says of itself with its new threshold; the old one stays in ``history``."""
+    old = detector.metadata
+    kept = {name: old[name] for name in ("threshold", "calibration") if name in old}
+    return old | {
+        "format": FORMAT,
+        **threshold_entries(parts.scores, parts.groups, parts.maps, promised),
+        "calibration": calibration_entry(
+            folder.resolve().name, promised, parts.copies, parts.digests, parts.statistics
+        ),
+        "history": [*old.get("history", []), kept | {"sha256": detector.sha256}],
+    }
+
+
+def write_calibrated(
+    source: Path, output: Path, metadata: Mapping[str, Any], parts: GoodParts, threads: int
+) -> dict[str, Any]:
+    """Write a detector with a new threshold, once it has scored the parts as the old one did.
+
+    Returns
+    -------
+    dict
+        From `proof.prove`; it stands in the metadata of the calibration, too.
+    """
+    content, _, _ = read_detector_file(source)
+    calibration = metadata["calibration"]
+    try:
+        with atomic_path(output) as part:
+            part.write_bytes(recalibrated(content, metadata))
+            proof = prove(Detector(part, threads), parts.files, parts.scores, parts.maps, threads)
+            proved = {**metadata, "calibration": calibration | {"proof": proof}}
+            part.write_bytes(recalibrated(content, proved))
+            Detector(part, threads)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    return proof
