@@ -86,3 +86,12 @@ def test_of_a_union_of_selections_auto_means_few_folds():
 
 def test_each_is_each_group():
     assert number_of_folds("each", scorer_class("pca_fre")(), ["a"] * 4 + ["b"] * 3 + [""]) == 3
+
+
+@pytest.mark.parametrize(("images", "number"), [(50, 10), (3, 3)])
+@pytest.mark.parametrize("asked", ["auto", "each"])
+def test_of_a_single_group_blocks_are_held_out(asked: str, images: int, number: int):
+    groups = ["one part"] * images
+    found = number_of_folds(asked, scorer_class("pca_fre")(), groups)
+    assert found == number
+    assert [len(fold) for fold in folds(groups, found, 42)] == [images // number] * number

@@ -38,6 +38,8 @@ def number_of_folds(asked: NumberOfFolds, scorer: Scorer, groups: Sequence[str])
         Each image's group, empty for an image that is a group of its own.
     """
     most = len(_members(groups)[0])
+    if most == 1:  # of a single group, `folds` holds out blocks of neighbours
+        most = min(FEW_FOLDS, len(groups))
     if asked == "each":
         number = most
     elif asked != "auto":
