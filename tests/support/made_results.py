@@ -115,9 +115,9 @@ def write_cell(
     write_json(folder / "held_out_check.json", {"warnings": []})
     write_json(folder.parents[1] / "notes.json", [])
     write_cost(folder)
-    write_json(folder / "without_odd.json", None)
+    write_json(folder / "without_decisive.json", None)
     names = {"model": "model.h5", "scores": "scores.tsv"}
-    names |= {"held_out": "held_out_scores.tsv", "without_odd": "without_odd.json"}
+    names |= {"held_out": "held_out_scores.tsv", "without_decisive": "without_decisive.json"}
     names |= {"calibration": "calibration_scores.tsv"}
     run_script(
         "metrics",

@@ -34,9 +34,9 @@ def metrics(folder: Path, method: str = "fre", **settings: Any) -> dict:
     ]
     drawn = np.random.default_rng(42).normal(size=100)
     names = {"dataset": "parts", "category": "plate", "method": method, "backbone": "resnet18"}
-    inputs = ("model", "scores", "held_out", "calibration", "without_odd")
+    inputs = ("model", "scores", "held_out", "calibration", "without_decisive")
     files = {name: str(folder / name) for name in inputs}
-    write_json(files["without_odd"], None)
+    write_json(files["without_decisive"], None)
     write_specified(files["model"], {}, specification(**settings))
     write_scores(files["scores"], rows, drawn)
     write_held_out(files["held_out"], rows, np.arange(100)[:, None], drawn)

@@ -29,7 +29,7 @@ OUTPUTS = (
     "held_out.tsv",
     "calibration.tsv",
     "check.json",
-    "without_odd.json",
+    "without_decisive.json",
     "maps.h5",
     "cost.json",
 )

@@ -5,7 +5,7 @@ import pytest
 
 from defectbench.evaluation.decisive import decisive, decisive_figures
 from defectbench.evaluation.promises import TOLERANCE, Asked, promise
-from defectbench.evaluation.scoring import score_without_odd
+from defectbench.evaluation.scoring import score_without_decisive
 from defectbench.records import HeldOutScores, Scores
 from defectbench.scorers.pca_fre import PcaFre
 
@@ -90,7 +90,7 @@ def test_figures_say_what_would_be_found_without_them_and_by_a_detector_fitted_w
     groups = ["odd"] * 6 + [""] * 20
     scorer = PcaFre(variance=0.9).fit(X)
     held_out = np.r_[np.full(6, 1e4), random_scores(20)]
-    found = score_without_odd(scorer, X, X_test, groups, held_out, "auto", 42)
+    found = score_without_decisive(scorer, X, X_test, groups, held_out, "auto", 42)
     assert found.left.tolist() == list(range(6, 26))
     np.testing.assert_array_equal(found.test, PcaFre(variance=0.9).fit(X[6:]).anomaly_score(X_test))
     labels = np.repeat([0, 1], 20)
@@ -125,4 +125,18 @@ def test_nothing_is_told_where_the_next_ones_set_nearly_the_same_threshold():
 
 def test_where_nothing_is_odd_nothing_is_fitted_again():
     X = np.random.default_rng(0).normal(size=(40, 5))
-    assert score_without_odd(PcaFre(), X, X, [""] * 40, random_scores(40), "auto", 42) is None
+    assert score_without_decisive(PcaFre(), X, X, [""] * 40, random_scores(40), "auto", 42) is None
+
+
+def test_a_detector_whose_folds_take_long_is_fitted_again_for_odd_images_alone():
+    groups = [f"module{row // 3}" for row in range(30)]
+    scores = np.concatenate([random_scores(27), 4.5 + random_scores(3, 1)])
+    found = decisive(scores, groups, FIVE)
+    assert found.telling
+    assert not found.odd
+    X = np.random.default_rng(0).normal(size=(30, 5))
+    scorer = PcaFre()
+    again = score_without_decisive(scorer, X, X, groups, scores, "auto", 42)
+    assert again.left.tolist() == list(range(27))
+    scorer.few_folds = True
+    assert score_without_decisive(scorer, X, X, groups, scores, "auto", 42) is None

@@ -1,7 +1,7 @@
 """Stage metrics: image-level metrics of one detector on one category.
 
 in:  model.h5 (for what made it), scores.tsv, held_out_scores.tsv, calibration_scores.tsv,
-     without_odd.json
+     without_decisive.json
 out: results/{dataset}/{category}/{method}/{backbone}/metrics.json, replicates.h5 (bootstrap)
 """
 
@@ -12,7 +12,7 @@ rule metrics:
         scores=rules.scores.output.scores,
         held_out=rules.scores.output.held_out,
         calibration=rules.scores.output.calibration,
-        without_odd=rules.scores.output.without_odd,
+        without_decisive=rules.scores.output.without_decisive,
     output:
         metrics="results/{dataset}/{category}/{method}/{backbone}/metrics.json",
         replicates="results/{dataset}/{category}/{method}/{backbone}/replicates.h5",

@@ -6,7 +6,7 @@ out: results/{dataset}/{category}/{method}/{backbone}/model.h5, scores.tsv (test
      calibration_scores.tsv (good images that train nothing; without any, no rows),
      held_out_check.json (what speaks for groups of those that set the threshold; what trimming left
      out),
-     without_odd.json (scores by a detector without the images that set the threshold alone),
+     without_decisive.json (scores by a detector without the images that set the threshold alone),
      maps.h5 (of all three; empty for a detector that does not localize), cost.json
 """
 
@@ -23,7 +23,7 @@ rule scores:
         held_out="results/{dataset}/{category}/{method}/{backbone}/held_out_scores.tsv",
         calibration="results/{dataset}/{category}/{method}/{backbone}/calibration_scores.tsv",
         check="results/{dataset}/{category}/{method}/{backbone}/held_out_check.json",
-        without_odd="results/{dataset}/{category}/{method}/{backbone}/without_odd.json",
+        without_decisive="results/{dataset}/{category}/{method}/{backbone}/without_decisive.json",
         maps="results/{dataset}/{category}/{method}/{backbone}/maps.h5",
         cost="results/{dataset}/{category}/{method}/{backbone}/cost.json",
     log:

@@ -23,7 +23,7 @@ with job_log(snakemake.log[0]):
         Asked(params.false_positive_rate, params.rule, folds),
         params.seed,
         names["category"],
-        read_json(given.without_odd),
+        read_json(given.without_decisive),
     )
     method = names["method"].partition(SEPARATOR)[0]  # of several seeds once
     detector = f"{method} {names['backbone']}"

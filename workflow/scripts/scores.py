@@ -6,9 +6,9 @@ import numpy as np
 
 from defectbench import records
 from defectbench.errors import job_log
-from defectbench.evaluation.decisive import write_without_odd
+from defectbench.evaluation.decisive import write_without_decisive
 from defectbench.evaluation.held_out_check import CALIBRATION, check_held_out
-from defectbench.evaluation.scoring import fit_and_score, score_without_odd
+from defectbench.evaluation.scoring import fit_and_score, score_without_decisive
 from defectbench.features.feature_file import open_layers
 from defectbench.images.index import (
     SPLITS,
@@ -64,13 +64,13 @@ with (
     records.write_held_out(output.calibration, calibration, of_calibration, found.calibration)
     if params.trimmed:
         X_train, groups = take_images(X_train, found.left), [row.group for row in kept]
-    without_odd = None
+    without_decisive = None
     if not calibration:  # which set the threshold and train nothing
         scorer = scorer_class(params.scorer)(**params.parameters)
-        without_odd = score_without_odd(
+        without_decisive = score_without_decisive(
             scorer, X_train, X_test, groups, found.held_out, params.folds, params.seed
         )
-    write_without_odd(output.without_odd, kept, without_odd)
+    write_without_decisive(output.without_decisive, kept, without_decisive)
     left_out = np.setdiff1d(np.arange(len(train)), found.left)
     notes = group_notes(named) if params.groups or any(row.group for row in named) else []
     if calibration:

@@ -57,6 +57,11 @@ class Decisive(NamedTuple):
     threshold: float
     stretch: float
 
+    @property
+    def telling(self) -> bool:
+        """Whether they are worth telling of."""
+        return self.odd or self.stretch >= TELLING
+
 
 def decisive(
     scores: np.ndarray, groups: Sequence[str] | np.ndarray, asked: Asked
@@ -104,8 +109,8 @@ def _odd_groups(scores: np.ndarray, numbers: np.ndarray) -> list[int]:
     return []
 
 
-class WithoutOdd(NamedTuple):
-    """What a detector says that was fitted without odd training images.
+class WithoutDecisive(NamedTuple):
+    """What a detector says that was fitted without the training images that are decisive.
 
     Attributes
     ----------
@@ -122,16 +127,18 @@ class WithoutOdd(NamedTuple):
     test: np.ndarray
 
 
-def write_without_odd(path: str | Path, rows: Sequence[IndexRow], found: WithoutOdd | None) -> None:
-    """Store them as ``without_odd.json``, with the odd images; null where there are none."""
+def write_without_decisive(
+    path: str | Path, rows: Sequence[IndexRow], found: WithoutDecisive | None
+) -> None:
+    """Store them as ``without_decisive.json``, with the images left out; null for none."""
     if found is None:
         write_json(path, None)
         return
-    odd = np.setdiff1d(np.arange(len(rows)), found.left)
+    out = np.setdiff1d(np.arange(len(rows)), found.left)
     write_json(
         path,
         {
-            "left_out": [rows[row].path for row in odd],
+            "left_out": [rows[row].path for row in out],
             "groups": [rows[row].group for row in found.left],
             "held_out_scores": found.held_out.tolist(),
             "test_scores": found.test.tolist(),
@@ -151,7 +158,7 @@ def decisive_figures(
     asked
         What the honest threshold is to keep.
     without
-        Contents of ``without_odd.json``; None where the threshold's images train nothing.
+        Contents of ``without_decisive.json``; None where the threshold's images train nothing.
 
     Returns
     -------
@@ -163,7 +170,7 @@ def decisive_figures(
         was fitted without them, None where there is none. None where nothing is worth telling.
     """
     found = decisive(good.scores, good.groups, asked)
-    if found is None or (not found.odd and found.stretch < TELLING):
+    if found is None or not found.telling:
         return None
     own = found.rows[np.argsort(-good.scores[found.rows], kind="stable")]
     named = [str(good.groups[row]) or good.paths[row] for row in own]

@@ -29,7 +29,7 @@ def image_figures(
     asked: Asked,
     seed: int,
     category: str,
-    without_odd: Mapping[str, Any] | None = None,
+    without_decisive: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """What ``metrics.json`` says beside names and specification.
 
@@ -41,8 +41,8 @@ def image_figures(
         What a threshold of held-out images is to keep.
     seed, category
         What the resampling depends on.
-    without_odd
-        Contents of ``without_odd.json``, see `decisive.decisive_figures`.
+    without_decisive
+        Contents of ``without_decisive.json``, see `decisive.decisive_figures`.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def image_figures(
     metrics = image_metrics(labels, scores, thresholds)
     replicates = bootstrap_replicates(labels, scores, groups, seed, category)
     why = reasons(metrics, labels, thresholds)
-    set_by = decisive_figures(test, good.setting, good.asked(asked), without_odd)
+    set_by = decisive_figures(test, good.setting, good.asked(asked), without_decisive)
     figures = {
         "images": {
             "train": len(good.held_out.scores),

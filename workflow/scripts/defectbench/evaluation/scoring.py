@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.evaluation.decisive import REFERENCE, WithoutOdd, decisive
+from defectbench.evaluation.decisive import REFERENCE, WithoutDecisive, decisive
 from defectbench.evaluation.held_out import (
     NumberOfFolds,
     folds,
@@ -111,7 +111,7 @@ def fit_and_score(
     )
 
 
-def score_without_odd(
+def score_without_decisive(
     scorer: Scorer,
     X_train: Features,
     X_test: Features,
@@ -119,10 +119,11 @@ def score_without_odd(
     held_out_scores: np.ndarray,
     n_folds: NumberOfFolds,
     seed: int,
-) -> WithoutOdd | None:
-    """Fit and score once more without the images that set a threshold alone and look like no other.
+) -> WithoutDecisive | None:
+    """Fit and score once more without the images that set a threshold alone or look like no other.
 
     Which ones they are is asked at `decisive.REFERENCE`, so that another rate fits nothing anew.
+    A scorer whose folds take a fit each does so for images that look like no other alone.
 
     Parameters
     ----------
@@ -135,18 +136,19 @@ def score_without_odd(
 
     Returns
     -------
-    WithoutOdd or None
+    WithoutDecisive or None
         None where there are none, or too few others.
     """
     found = decisive(held_out_scores, groups, REFERENCE)
-    if found is None or not found.odd:
+    slow = scorer.few_folds or scorer.most_folds
+    if found is None or not (found.odd if slow else found.telling):
         return None
     left = np.setdiff1d(np.arange(len(groups)), found.rows)
     X, groups = take_images(X_train, left), [groups[row] for row in left]
     split = folds(groups, number_of_folds(n_folds, scorer, groups), seed)
     try:
         scorer.fit_for_folds(X, split)
-        return WithoutOdd(left, held_out(scorer, X, split), scorer.anomaly_score(X_test))
+        return WithoutDecisive(left, held_out(scorer, X, split), scorer.anomaly_score(X_test))
     except InputError:  # too few for this scorer
         return None
 
