@@ -34,14 +34,14 @@ compare: $(ENV) ## benchmark all detectors on the demo's images
 	snakemake -- reports/elpv_family_table.md
 
 score: $(ENV) ## score new images: make score DETECTOR=detector.onnx IMAGES=folder [OUTPUT=scores]
-	@test -f "$(DETECTOR)" && test -d "$(IMAGES)" || \
+	@test -n "$(DETECTOR)" && test -n "$(IMAGES)" || \
 		{ echo "make score DETECTOR=path/to/detector.onnx IMAGES=folder [OUTPUT=scores]" \
 		"[SCORE='--overlays defective']"; exit 2; }
 	python workflow/scripts/score_folder.py "$(DETECTOR)" "$(IMAGES)" \
 		--output "$(or $(OUTPUT),scores)" $(SCORE)
 
 calibrate: $(ENV) ## set a detector's threshold on good parts: make calibrate DETECTOR=detector.onnx GOOD=folder [RATE=0.01]
-	@test -f "$(DETECTOR)" && test -d "$(GOOD)" || \
+	@test -n "$(DETECTOR)" && test -n "$(GOOD)" || \
 		{ echo "make calibrate DETECTOR=path/to/detector.onnx GOOD=folder [RATE=0.01] [RULE=tolerance]" \
 		"[OUTPUT=new.onnx] [CALIBRATE='--parts-in-folders']"; exit 2; }
 	@python workflow/scripts/calibrate.py "$(DETECTOR)" "$(GOOD)" $(if $(RATE),--rate "$(RATE)") \

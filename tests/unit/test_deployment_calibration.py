@@ -232,7 +232,7 @@ def test_a_defective_part_among_them_is_shown_and_nothing_is_written(detector: P
     run = calibrate(detector, good)
     assert run.returncode == 1
     assert "the largest score stands far off the others" in run.stdout
-    assert run.stderr.endswith("nothing is written; --yes says that all parts are good\n")
+    assert run.stderr.endswith("no detector is written; --yes says that all parts are good\n")
     assert not calibrated(detector).exists()
     pictures = sorted((detector.parent / "detector_calibrated_largest_scores").iterdir())
     assert [picture.name[:2] for picture in pictures] == [f"{place}_" for place in range(1, 7)]
@@ -306,15 +306,23 @@ def test_only_an_earlier_calibration_is_replaced(made: dict, detector: Path, goo
     assert calibrated(detector).read_bytes() != first
 
 
-def test_make_without_its_arguments_shows_them_in_one_line(detector: Path):
+def made_by_make(*given: str) -> subprocess.CompletedProcess[str]:
     command = ["make", "-C", str(ROOT), "--no-print-directory", "calibrate"]
-    for given in ([], [f"DETECTOR={detector}", "GOOD=nowhere"]):
-        run = subprocess.run([*command, *given], capture_output=True, text=True)
+    return subprocess.run([*command, *given], capture_output=True, text=True)
+
+
+def test_make_without_its_arguments_shows_them_in_one_line(detector: Path):
+    for given in ([], [f"DETECTOR={detector}"]):
+        run = made_by_make(*given)
         assert run.returncode == 2
-        assert run.stdout.startswith(
-            "make calibrate DETECTOR=path/to/detector.onnx GOOD=folder [RATE"
-        )
+        assert run.stdout.startswith("make calibrate DETECTOR=path/to/detector.onnx GOOD=folder [R")
         assert run.stdout.count("\n") == 1
+
+
+def test_what_make_is_given_and_is_not_there_is_named(detector: Path):
+    run = made_by_make(f"DETECTOR={detector}", "GOOD=nowhere")
+    assert run.returncode == 2
+    assert run.stderr.startswith("error: nowhere: no such folder of images\n")
 
 
 def test_a_place_that_cannot_be_written_is_named_in_one_line(detector: Path, good: Path):

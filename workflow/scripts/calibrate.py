@@ -73,7 +73,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     suspected = calibration.far_off(parts.scores[rows])
     tell(detector, parts, promised, suspected)
     if not (arguments.yes or confirmed(suspected)):
-        print("nothing is written; --yes says that all parts are good", file=sys.stderr)
+        print("no detector is written; --yes says that all parts are good", file=sys.stderr)
         return UNCONFIRMED_EXIT
     metadata = calibration.calibrated_metadata(detector, parts, promised, folder)
     proof = calibration.write_calibrated(source, output, metadata, parts, threads)

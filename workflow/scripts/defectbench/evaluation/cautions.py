@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from defectbench.evaluation.bootstrap import independent_images
-from defectbench.evaluation.promises import CALIBRATION, FOLDS, ROUGH, Promise
-from defectbench.evaluation.rates import effective_size
+from defectbench.evaluation.promises import CALIBRATION, FOLDS, ROUGH, TOLERANCE, Promise
+from defectbench.evaluation.rates import LEVEL, effective_size
 from defectbench.records import Scores
 
 FLAGS = ("above", "below", "useless", "odd", "estimate", "few_good", "few_defective")
@@ -176,9 +176,13 @@ def why_estimated(promised: Promise) -> str:
         kind = f"held-out {kind}"
     if promised["next"] is None:
         return "no number of images supports a false-positive rate of 0"
+    if promised["rule"] == TOLERANCE:  # the rate that the largest of n scores keeps
+        supported, when = 1 - (1 - LEVEL) ** (1 / promised["groups"]), "in 95 of 100 cases"
+    else:
+        supported, when = 1 / (promised["groups"] + 1), "on average"
     return (
         f"{100 * promised['asked']:.3g} % takes {promised['next']} {kind}; the "
-        f"{promised['groups']} here support {100 / (promised['groups'] + 1):.2g} % on average"
+        f"{promised['groups']} here support {100 * supported:.2g} % {when}"
     )
 
 

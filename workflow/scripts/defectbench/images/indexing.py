@@ -184,7 +184,13 @@ def category_notes(
 
 
 def copy_notes(rows: Sequence[IndexRow]) -> Iterator[str]:
-    """Images of equal content: in one split, and in two."""
+    """Images of equal content: in one split, and in two.
+
+    Raises
+    ------
+    InputError
+        If a calibration image is a training image, which the detector knows.
+    """
     originals: dict[tuple[str, str], str] = {}
     for row in rows:
         originals.setdefault((row.split, row.sha256), row.path)
@@ -194,17 +200,23 @@ def copy_notes(rows: Sequence[IndexRow]) -> Iterator[str]:
         if (original := originals[row.split, row.sha256]) != row.path
     ]
     yield from layout.counted(twice, "images are copies of others, and count as one with them")
-    for split, other, what in (
-        ("test", "train", "test images are copies of training images: remove them"),
-        ("calibration", "train", "calibration images are copies of training images, and not new"),
-        ("test", "calibration", "test images are copies of calibration images: remove them"),
-    ):
-        known = [
+
+    def known(split: str, other: str) -> list[str]:
+        return [
             f"{row.path} of {originals[other, row.sha256]}"
             for row in rows
             if row.split == split and (other, row.sha256) in originals
         ]
-        yield from layout.counted(known, what)
+
+    for problem in layout.counted(
+        known("calibration", "train"),
+        "calibration images are copies of training images, which the detector knows: remove them "
+        "from `calibration`",
+    ):
+        raise InputError(problem)
+    for other, name in (("train", "training"), ("calibration", "calibration")):
+        what = f"test images are copies of {name} images: remove them"
+        yield from layout.counted(known("test", other), what)
 
 
 def _file_notes(checked: Sequence[Checked]) -> Iterator[str]:
