@@ -1,12 +1,12 @@
 """Set a detector's threshold on good parts; needs onnxruntime, NumPy and Pillow alone."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from defectbench.deployment import calibration
 from defectbench.deployment.calibration import GoodParts
+from defectbench.deployment.command_line import parse_with_threads
 from defectbench.deployment.detector import Detector
 from defectbench.deployment.detector_file import read_detector_file
 from defectbench.errors import InputError
@@ -48,13 +48,7 @@ def parsed_arguments() -> argparse.Namespace:
         help="each subfolder holds the images of one part, which count as one",
     )
     parser.add_argument("--yes", action="store_true", help="all parts are good: do not ask")
-    parser.add_argument(
-        "--threads", type=int, default=os.cpu_count() or 1, help="default: one per CPU"
-    )
-    arguments = parser.parse_args()
-    if arguments.threads < 1:
-        parser.error("--threads: at least 1")
-    return arguments
+    return parse_with_threads(parser)
 
 
 def calibrate(arguments: argparse.Namespace) -> int:

@@ -1,12 +1,12 @@
 """Score a folder of images with an exported detector; needs onnxruntime, NumPy and Pillow alone."""
 
 import argparse
-import os
 import signal
 import sys
 from pathlib import Path
 from typing import Any
 
+from defectbench.deployment.command_line import parse_with_threads
 from defectbench.deployment.detector import Detector
 from defectbench.deployment.folder import SCORES, FolderScoring, Options, settled_images
 from defectbench.errors import InputError
@@ -60,13 +60,7 @@ def parsed_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--watch", action="store_true", help="wait for further images until Ctrl-C is pressed"
     )
-    parser.add_argument(
-        "--threads", type=int, default=os.cpu_count() or 1, help="default: one per CPU"
-    )
-    arguments = parser.parse_args()
-    if arguments.threads < 1:
-        parser.error("--threads: at least 1")
-    return arguments
+    return parse_with_threads(parser)
 
 
 def score_once(scoring: FolderScoring) -> None:
