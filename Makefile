@@ -87,8 +87,9 @@ bench-grid: $(ENV) ## time categories × backbones × methods, cold and after ch
 bench-planning: $(ENV) ## time the planning of large grids (dry runs)
 	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/planning.py
 
-bench-coverage: $(ENV) ## simulate how often the intervals hold the truth: reports/coverage.md
-	PYTHONPATH=workflow/scripts python tests/bench/coverage.py
+bench-coverage: $(ENV) ## simulate how often intervals and alarms keep what they promise: BENCH="--parts rates --trials 500"
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=workflow/scripts:tests/bench \
+		python tests/bench/coverage $(BENCH)
 
 bench-pixels: $(ENV) ## time the pixel metrics against a full sort, one thread; peak memory
 	PYTHONPATH=workflow/scripts python tests/bench/pixel_metrics.py

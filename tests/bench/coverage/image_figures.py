@@ -1,16 +1,11 @@
-"""How often 95 % intervals hold the truth: simulated test sets, written to reports/coverage.md.
+"""AUROC, AUPR, their means and differences, and metrics at a threshold, of simulated test sets."""
 
-Run it with ``make bench-coverage``.
-"""
-
-import argparse
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from scipy import optimize, stats
-from tabulate import tabulate
+from simulated import USED, Interval, Intervals, Row, Tally
 
 from defectbench.evaluation import bootstrap
 from defectbench.evaluation.bootstrap import bootstrap_replicates
@@ -24,17 +19,16 @@ from defectbench.evaluation.intervals import (
     ranking_intervals,
     score_interval,
 )
-from defectbench.evaluation.rates import Z, rate_interval
+from defectbench.evaluation.rates import Z
 
-REPORT = Path("reports/coverage.md")
 REPLICATES = 300
+"""Of the bootstrap: fewer than the product draws, so that many test sets can be simulated."""
+
 GRID = (np.arange(20_000) + 0.5) / 20_000
 
 SIZES = ((20, 60), (60, 60), (10, 10))
 AUROCS = (0.76, 0.95, 0.995)
 
-Interval = tuple[float, float]
-Intervals = dict[str, Interval]
 Quantiles = Callable[[np.ndarray], np.ndarray]
 
 
@@ -168,8 +162,8 @@ def ranking_of(test: TestSet, made: Scores, seed: int) -> tuple[Intervals, Inter
             hanley_mcneil_variance(auroc, n_good, n_defective),
             lambda truth: hanley_mcneil_variance(truth, n_good, n_defective),
         ),
-        "used": ours["image_auroc"],
-    }, {"percentile bootstrap": percentiles(replicates["aupr"]), "used": ours["aupr"]}
+        USED: ours["image_auroc"],
+    }, {"percentile bootstrap": percentiles(replicates["aupr"]), USED: ours["aupr"]}
 
 
 def difference_of(test: TestSet, both: tuple[Scores, Scores], seed: int) -> Intervals:
@@ -193,7 +187,7 @@ def difference_of(test: TestSet, both: tuple[Scores, Scores], seed: int) -> Inte
     return {
         "percentile bootstrap": percentiles(aurocs[0] - aurocs[1]),
         "DeLong": (difference - width, difference + width),
-        "used": difference_interval(values, limits, correlation(*aurocs)),
+        USED: difference_interval(values, limits, correlation(*aurocs)),
     }
 
 
@@ -202,44 +196,36 @@ def threshold_metrics_of(test: TestSet, made: Scores, threshold: float) -> dict[
     return confusion_intervals(test.labels, test.scores(made) >= threshold, test.groups)
 
 
-class Tally:
-    """Coverage and mean width of intervals by method."""
-
-    def __init__(self, truth: float) -> None:
-        self.truth = truth
-        self.found: dict[str, list[tuple[bool, float]]] = {}
-
-    def add(self, intervals: Intervals) -> None:
-        """Count one simulated test set."""
-        for method, (low, high) in intervals.items():
-            holds = low - 1e-12 <= self.truth <= high + 1e-12
-            self.found.setdefault(method, []).append((holds, high - low))
-
-    def row(self) -> list[str]:
-        """Per method: coverage and mean width."""
-        means = (np.mean(found, axis=0) for found in self.found.values())
-        return [f"{coverage:.1%} / {width:.3f}" for coverage, width in means]
+def rows(trials: int) -> Iterator[Row]:
+    """Of all figures here."""
+    before = bootstrap.REPLICATES
+    bootstrap.REPLICATES = REPLICATES
+    yield from ranking_rows(trials)
+    yield from difference_rows(trials)
+    yield from average_rows(trials)
+    yield from threshold_rows(trials)
+    bootstrap.REPLICATES = before
 
 
-def ranking_tables(trials: int) -> tuple[list[list[str]], list[list[str]], list[str], list[str]]:
-    """Rows for AUROC and AUPR, and the methods of each."""
-    rows: tuple[list, list] = ([], [])
+def ranking_rows(trials: int) -> Iterator[Row]:
+    """Of AUROC and AUPR."""
     cases = [(name, made) for auroc in AUROCS for name, made in shapes(auroc)]
     for name, made in [*cases, ("no overlap", separate())]:
         for sizes in SIZES:
-            tallies = Tally(made.auroc), Tally(made.aupr(*sizes))
+            tallies = {
+                "image AUROC": Tally(made.auroc),
+                "image AUPR": Tally(made.aupr(*sizes)),
+            }
             for seed in range(trials):
                 found = ranking_of(draw(np.random.default_rng(seed), *sizes), made, seed)
-                for tally, intervals in zip(tallies, found, strict=True):
+                for tally, intervals in zip(tallies.values(), found, strict=True):
                     tally.add(intervals)
-            for table, tally in zip(rows, tallies, strict=True):
-                table.append([f"{tally.truth:.3f}", name, "{} / {}".format(*sizes), *tally.row()])
-    return *rows, *(list(tally.found) for tally in tallies)
+            for figure, tally in tallies.items():
+                yield from tally.rows(figure, f"{tally.truth:.3f}, {name}, {_images(sizes)}")
 
 
-def difference_table(trials: int) -> tuple[list[list[str]], list[str]]:
-    """Rows for differences of two detectors."""
-    rows = []
+def difference_rows(trials: int) -> Iterator[Row]:
+    """Of the differences of two detectors."""
     pairs = [(0.76, 0.80), (0.90, 0.95), (0.98, 0.99), (0.995, 0.995)]
     cases = [
         (name, (first, second))
@@ -254,76 +240,57 @@ def difference_table(trials: int) -> tuple[list[list[str]], list[str]]:
                 test = draw(np.random.default_rng(seed), *sizes, correlated=correlated)
                 tally.add(difference_of(test, both, seed))
             truths = " against ".join(f"{made.auroc:.3f}" for made in both)
-            sizes_in_words = "{} / {}".format(*sizes)
-            rows.append([truths, name, sizes_in_words, str(correlated), *tally.row()])
-    return rows, list(tally.found)
+            case = f"{truths}, {name}, {_images(sizes)}, correlation {correlated}"
+            yield from tally.rows("difference in image AUROC on the same images", case)
 
 
-def group_table(trials: int) -> tuple[list[list[str]], list[str]]:
-    """Rows for an AUROC and rates where six images each show one part."""
-    rows = []
-    for auroc in AUROCS:
-        for name, made in list(shapes(auroc))[:2]:
-            for n_groups in (10, 20):
-                threshold = float(made.good(np.array([0.9]))[0])
-                tallies = Tally(made.auroc), Tally(0.1)
-                for seed in range(trials):
-                    rng = np.random.default_rng(seed)
-                    test = draw(rng, 6 * n_groups, 6 * n_groups, group_size=6, alike=0.8)
-                    alone = test._replace(groups=np.full(len(test.labels), ""))
-                    by_image = ranking_of(alone, made, seed)[0]["used"]
-                    by_group = ranking_of(test, made, seed)[0]["used"]
-                    tallies[0].add({"as if independent": by_image, "used": by_group})
-                    of_rate = [
-                        threshold_metrics_of(each, made, threshold)["false_positive_rate"]
-                        for each in (alone, test)
-                    ]
-                    tallies[1].add(dict(zip(("as if independent", "used"), of_rate, strict=True)))
-                start = [f"{made.auroc:.3f}", name, f"{n_groups} / {n_groups}"]
-                rows.append([*start, *tallies[0].row(), *tallies[1].row()])
-    return rows, [f"{of}, {m}" for of in ("AUROC", "false positives") for m in tallies[0].found]
-
-
-def threshold_table(trials: int) -> tuple[list[list[str]], list[str]]:
-    """Rows for metrics at a threshold that 5 % of the good images exceed."""
-    rows = []
-    for auroc in AUROCS:
-        for name, made in shapes(auroc):
-            threshold = float(made.good(np.array([0.95]))[0])
-            recall = float((made.defective(GRID) >= threshold).mean())
-            for n_good, n_defective in SIZES:
-                called = n_defective * recall + n_good * 0.05
-                truths = {
-                    "recall": recall,
-                    "false_positive_rate": 0.05,
-                    "f1": 2 * n_defective * recall / (called + n_defective),
-                    "balanced_accuracy": (1 + recall - 0.05) / 2,
-                }
-                tallies = {metric: Tally(truth) for metric, truth in truths.items()}
-                for seed in range(trials):
-                    test = draw(np.random.default_rng(seed), n_good, n_defective)
-                    for metric, found in threshold_metrics_of(test, made, threshold).items():
-                        tallies[metric].add({"used": found})
-                row = [cell for tally in tallies.values() for cell in tally.row()]
-                rows.append([f"{auroc}", name, f"{n_good} / {n_defective}", *row])
-    return rows, [metric.replace("_", " ") for metric in tallies]
-
-
-def average_table(trials: int) -> tuple[list[list[str]], list[str]]:
-    """Rows for the mean AUROC of several categories, half of them nearly perfect."""
-    rows = []
+def average_rows(trials: int) -> Iterator[Row]:
+    """Of the mean AUROC over several categories, half of them nearly perfect."""
     for n_categories in (2, 15):
         for easy in (0.95, 0.995):
             for sizes in SIZES[:2]:
                 both = [[made for _, made in shapes(auroc)] for auroc in (0.76, easy)]
                 made = [both[k % 2][k % 3] for k in range(n_categories)]
                 tally = Tally(float(np.mean([each.auroc for each in made])))
-                for seed in range(trials // 4):
+                for seed in range(trials):
                     rng = np.random.default_rng(seed)
                     tally.add(average_of([draw(rng, *sizes) for _ in made], made, seed))
-                truth = f"{tally.truth:.3f}"
-                rows.append([truth, n_categories, "{} / {}".format(*sizes), *tally.row()])
-    return rows, list(tally.found)
+                case = f"{n_categories} categories, {tally.truth:.3f}, {_images(sizes)} each"
+                yield from tally.rows("mean image AUROC over categories", case)
+
+
+def threshold_rows(trials: int) -> Iterator[Row]:
+    """Of metrics at a threshold that 5 % of the good images exceed."""
+    for auroc in AUROCS:
+        for name, made in shapes(auroc):
+            threshold = float(made.good(np.array([0.95]))[0])
+            recall = float((made.defective(GRID) >= threshold).mean())
+            for sizes in SIZES:
+                n_good, n_defective = sizes
+                called = n_defective * recall + n_good * 0.05
+                truths = {
+                    "f1": 2 * n_defective * recall / (called + n_defective),
+                    "balanced_accuracy": (1 + recall - 0.05) / 2,
+                }
+                tallies = {metric: Tally(truth) for metric, truth in truths.items()}
+                for seed in range(trials):
+                    test = draw(np.random.default_rng(seed), *sizes)
+                    found = threshold_metrics_of(test, made, threshold)
+                    for metric, tally in tallies.items():
+                        tally.add({USED: found[metric]})
+                for metric, tally in tallies.items():
+                    case = f"AUROC {auroc}, {name}, {_images(sizes)}"
+                    yield from tally.rows(FIGURES_AT_THRESHOLD[metric], case)
+
+
+FIGURES_AT_THRESHOLD = {
+    "f1": "F1 at the honest threshold",
+    "balanced_accuracy": "balanced accuracy at the honest threshold",
+}
+
+
+def _images(sizes: tuple[int, int]) -> str:
+    return "{} good and {} defective".format(*sizes)
 
 
 def average_of(tests: list[TestSet], made: list[Scores], seed: int) -> Intervals:
@@ -341,77 +308,5 @@ def average_of(tests: list[TestSet], made: list[Scores], seed: int) -> Intervals
         replicates.append(drawn["image_auroc"])
     return {
         "percentile bootstrap": percentiles(np.mean(replicates, axis=0)),
-        "used": mean_interval(values, limits),
+        USED: mean_interval(values, limits),
     }
-
-
-def rate_table() -> tuple[list[list[str]], list[str]]:
-    """Rows for single rates, exact: every outcome with its probability."""
-    rows = []
-    for truth in (0.01, 0.05, 0.2, 0.5):
-        for n in (10, 20, 60, 300):
-            hits = np.arange(n + 1)
-            chance = stats.binom.pmf(hits, n, truth)
-            rate = hits / n
-            width = Z * (rate * (1 - rate) / n) ** 0.5
-            limits = {
-                "normal approximation": (rate - width, rate + width),
-                "used": tuple(np.array([rate_interval(each, n) for each in rate]).T),
-            }
-            cells = [
-                f"{chance[(low <= truth) & (truth <= high)].sum():.1%} / "
-                f"{(chance * (high - low)).sum():.3f}"
-                for low, high in limits.values()
-            ]
-            rows.append([truth, n, *cells])
-    return rows, list(limits)
-
-
-def report(trials: int) -> str:
-    """The whole report."""
-    auroc, aupr, auroc_methods, aupr_methods = ranking_tables(trials)
-    usual = ["truth", "scores", "good / defective"]
-    differences, difference_methods = difference_table(trials)
-    groups, group_methods = group_table(trials)
-    thresholds, threshold_names = threshold_table(trials)
-    averages, average_methods = average_table(trials)
-    rates, rate_methods = rate_table()
-    tables = {
-        "Image AUROC": ([*usual, *auroc_methods], auroc),
-        "Image AUPR": ([*usual, *aupr_methods], aupr),
-        "Difference in image AUROC of two detectors on the same images": (
-            [*usual, "correlation per image", *difference_methods],
-            differences,
-        ),
-        "Mean AUROC over categories": (
-            ["truth", "categories", "good / defective", *average_methods],
-            averages,
-        ),
-        "Images in groups of six": (["AUROC", "scores", "groups", *group_methods], groups),
-        "At a threshold set beforehand": (
-            ["AUROC", "scores", "good / defective", *threshold_names],
-            thresholds,
-        ),
-        "A single rate (exact)": (["truth", "images", *rate_methods], rates),
-    }
-    sections = [
-        "# Coverage of the intervals",
-        f"Made by `make bench-coverage`. {trials:,} simulated test sets per row (a quarter of "
-        f"that for the means), {REPLICATES} bootstrap replicates each. Every cell: how often the "
-        "95 % interval holds the truth / its mean width. *Used* is what the reports print. "
-        "Scores: binormal; skewed, log-normal ones shifted; a type missed, a share of the defects "
-        "scores like good images and the others far above; no overlap at all, where every "
-        "ranking is perfect. Images of a group correlate at 0.8.",
-    ]
-    for title, (header, rows) in tables.items():
-        text = tabulate(rows, header, tablefmt="github", disable_numparse=True)
-        sections += [f"## {title}", text]
-    return "\n\n".join(sections) + "\n"
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=500)
-    bootstrap.REPLICATES = REPLICATES
-    REPORT.write_text(report(parser.parse_args().trials), encoding="utf-8")
-    print(REPORT.read_text(encoding="utf-8"))

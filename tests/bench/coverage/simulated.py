@@ -1,0 +1,73 @@
+"""What a simulated promise is told by: one row per figure, case and method."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+Interval = tuple[float, float]
+Intervals = Mapping[str, Interval | None]
+
+USED = "used"
+"""The method of what is printed; the others are there to compare it with."""
+
+ROUNDING = 1e-12
+
+
+class Row(NamedTuple):
+    """How often a promise was kept.
+
+    Attributes
+    ----------
+    figure
+        What is promised, in the words of the page.
+    case
+        What was simulated.
+    method
+        How the interval was made: `USED`, or another one's name.
+    promised, kept
+        Share of the simulations in which it is to hold, and did; of those that print a number.
+    width
+        Mean width of the interval; NaN for what has none.
+    told
+        Share of the simulations that print a number at all, and not "too few to tell".
+    simulations
+        Their number; 0 where the shares are exact.
+    """
+
+    figure: str
+    case: str
+    method: str
+    promised: float
+    kept: float
+    width: float
+    told: float
+    simulations: int
+
+
+class Tally:
+    """Counts, by method, how often intervals hold a truth."""
+
+    def __init__(self, truth: float) -> None:
+        self.truth = truth
+        self.found: dict[str, list[Interval | None]] = {}
+
+    def add(self, intervals: Intervals) -> None:
+        """Count one simulated set of images; None where no number is printed."""
+        for method, interval in intervals.items():
+            self.found.setdefault(method, []).append(interval)
+
+    def rows(self, figure: str, case: str, promised: float = 0.95) -> list[Row]:
+        """A row per method."""
+        return [
+            self._row(figure, case, method, promised, found) for method, found in self.found.items()
+        ]
+
+    def _row(
+        self, figure: str, case: str, method: str, promised: float, found: list[Interval | None]
+    ) -> Row:
+        told = [interval for interval in found if interval is not None]
+        kept = [low - ROUNDING <= self.truth <= high + ROUNDING for low, high in told]
+        widths = [high - low for low, high in told]
+        means = [float(np.mean(each)) if each else float("nan") for each in (kept, widths)]
+        return Row(figure, case, method, promised, *means, len(told) / len(found), len(found))
