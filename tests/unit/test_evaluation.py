@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import betabinom, binomtest, norm
+from scipy.stats import betabinom, norm
 from sklearn.metrics import (
     average_precision_score,
     balanced_accuracy_score,
@@ -36,7 +36,6 @@ from defectbench.evaluation.intervals import (
     ranking_intervals,
 )
 from defectbench.evaluation.promises import Asked, Promise, promise
-from defectbench.evaluation.rates import effective_size, rate_interval
 from defectbench.evaluation.thresholds import (
     oracle_threshold,
     threshold_at_false_positive_rate,
@@ -291,25 +290,6 @@ def test_the_interval_of_an_auroc_follows_the_variance_but_not_below_what_is_exp
         assert abs(0.9 - end) == pytest.approx(1.959964 * variance**0.5, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("hits", "of"),
-    [(0, 20), (1, 20), (20, 20), (7, 60), (60, 60), (0, 1), (7, 300), (150, 3000)],
-)
-def test_the_interval_of_a_rate_is_clopper_and_pearsons(hits: int, of: int):
-    expected = binomtest(hits, of).proportion_ci(method="exact")
-    assert rate_interval(hits / of, of) == pytest.approx(tuple(expected), abs=1e-9)
-
-
-def test_images_in_groups_count_as_what_they_are_worth():
-    groups = np.repeat(["a", "b", "c", "d", "e", "f"], 6)
-    together = np.repeat([True, False, False, False, True, False], 6)
-    assert 1 <= effective_size(together, groups) < 6
-    assert effective_size(np.zeros(36, bool), groups) == 6
-    assert effective_size(together, np.full(36, "")) == 36
-    scattered = np.tile([True, False, False, False, True, False], 6)
-    assert effective_size(scattered, groups) > 6
-
-
 def test_groups_widen_every_interval():
     rng = np.random.default_rng(42)
     groups = np.repeat(np.arange(40).astype(str), 6)
@@ -426,6 +406,9 @@ def test_figures_of_few_images_are_given_a_reason():
     assert "honest_true_positives" not in why
 
 
+BETTER = {"honest_balanced_accuracy": (0.6, 0.8)}
+
+
 @pytest.mark.parametrize(
     ("good", "called", "flag"),
     [(60, 0, []), (60, 5, []), (60, 7, []), (60, 12, ["above"]), (60, 60, ["above"])],
@@ -435,26 +418,46 @@ def test_a_rate_other_than_the_threshold_lets_expect_is_flagged(
 ):
     labels = np.repeat([0, 1], [good, 60])
     test = scored(labels, (np.arange(good + 60) < called).astype(float))
-    better = {"honest_f1": 0.7, "trivial_f1": 0.6}
     # 2 of 59 held-out scores lie above it: between 1.1 and 11.7 % of new images may do so, too
     expected = promised(59) | {"above": 2.0, "expected": 0.05}
-    assert flags(test, expected, better, {}) == flag
-    assert flags(test, expected | {"threshold": None}, better, {}) == []
+    assert flags(test, expected, BETTER, {}) == flag
+    assert flags(test, expected | {"threshold": None}, BETTER, {}) == []
 
 
 def test_a_threshold_stricter_than_it_lets_expect_is_flagged():
     labels = np.repeat([0, 1], [300, 60])
-    better = {"honest_f1": 0.7, "trivial_f1": 0.6}
     expected = promised(300) | {"above": 14.0, "expected": 0.05}
-    assert flags(scored(labels, labels * 0.5), expected, better, {}) == ["below"]
+    assert flags(scored(labels, labels * 0.5), expected, BETTER, {}) == ["below"]
 
 
-def test_a_detector_that_beats_no_trivial_answer_is_flagged_unless_the_figure_is_not_printed():
+def test_a_threshold_that_promises_at_most_a_rate_is_not_too_strict():
+    labels = np.repeat([0, 1], [300, 60])
+    expected = promised(300) | {"above": 14.0, "expected": 0.05, "at_most": True}
+    assert flags(scored(labels, labels * 0.5), expected, BETTER, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("alarms", "found", "useless"), [(0, 47, False), (18, 63, True), (2, 8, True), (19, 0, True)]
+)
+def test_a_threshold_is_useless_unless_it_clearly_finds_more_than_it_rejects(
+    alarms: int, found: int, useless: bool
+):
+    labels = np.repeat([0, 1], [20, 63])
+    called = np.concatenate([np.arange(20) < alarms, np.arange(63) < found])
+    intervals = {
+        f"honest_{name}": ends
+        for name, ends in confusion_intervals(labels, called, alone(labels)).items()
+    }
+    expected = promised(18) | {"threshold": None}
+    assert ("useless" in flags(scored(labels), expected, intervals, {})) is useless
+
+
+def test_a_threshold_is_not_called_useless_by_a_figure_that_is_not_printed():
     test, expected = scored(np.repeat([0, 1], 9)), promised(9)
-    beaten = {"honest_f1": 0.6, "trivial_f1": 0.6}
     few = ["estimate", "few_good", "few_defective"]
-    assert flags(test, expected, beaten, {}) == ["useless", *few]
-    assert flags(test, expected, beaten, {"honest_f1": "too few"}) == few
+    poor = {"honest_balanced_accuracy": (0.5, 0.8)}
+    assert flags(test, expected, poor, {}) == ["useless", *few]
+    assert flags(test, expected, poor, {"honest_balanced_accuracy": "too few"}) == few
 
 
 @pytest.mark.parametrize(("of", "a", "b"), [(1, 1, 9), (60, 3, 57), (500, 1.4, 8.6)])

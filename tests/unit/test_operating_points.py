@@ -18,7 +18,6 @@ from defectbench.evaluation.operating_points import (
     cost_point,
     judged,
     operating_points,
-    together,
 )
 from defectbench.evaluation.rates import rate_interval
 from defectbench.records import HeldOutScores, Scores
@@ -103,15 +102,6 @@ def test_without_held_out_images_there_is_no_threshold(sample):
     assert point["threshold"] is point["found"] is point["against_promise"] is None
     assert point["images"] == 0
     assert cost_point(sample, nothing, COSTS) is None
-
-
-def test_the_figures_of_several_categories_are_those_of_all_their_images(sample):
-    point = point_at(sample, TRAIN, 0.05)
-    nothing = point_at(scored(np.zeros(9, int), np.zeros(9)), held_out(np.empty(0)), 0.05)
-    both = together([point, point, nothing])
-    assert both["escape_rate"] == pytest.approx(point["escape_rate"])
-    assert both["escape_rate_interval"] == rate_interval(both["escape_rate"], 80)
-    assert together([nothing])["escape_rate"] is None
 
 
 COSTS = {"escape": 100.0, "false_alarm": 1.0, "defective_share": 0.02}

@@ -236,7 +236,7 @@ def test_every_flag_of_a_cell_has_words():
     cell = {"flags": flags, "honest": point | {"false_alarm_rate": 0.425}}
     assert flag_texts(cell) == [
         "more false alarms than expected (0.28–34 % expected, 42.5 % seen)",
-        "no better than calling every part defective",
+        "not clearly better than rejecting parts at random",
         "the threshold is an estimate: 5 % takes 19 held-out good images; the 9 here support 10 % "
         "on average",
         "fewer than 10 independent good and defective test images",

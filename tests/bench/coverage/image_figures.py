@@ -14,10 +14,8 @@ from defectbench.evaluation.intervals import (
     confusion_intervals,
     correlation,
     difference_interval,
-    hanley_mcneil_variance,
     mean_interval,
     ranking_intervals,
-    score_interval,
 )
 from defectbench.evaluation.rates import Z
 
@@ -152,16 +150,10 @@ def ranking_of(test: TestSet, made: Scores, seed: int) -> tuple[Intervals, Inter
     }
     replicates = bootstrap_replicates(labels, scores, test.groups, seed, "")
     ours = ranking_intervals(metrics, replicates, labels, test.groups)
-    n_good, n_defective = int((labels == 0).sum()), int((labels == 1).sum())
     auroc = metrics["image_auroc"]
     return {
         "percentile bootstrap": percentiles(replicates["image_auroc"]),
         "DeLong, logit": delong_on_logits(auroc, labels, scores),
-        "Newcombe 5": score_interval(
-            auroc,
-            hanley_mcneil_variance(auroc, n_good, n_defective),
-            lambda truth: hanley_mcneil_variance(truth, n_good, n_defective),
-        ),
         USED: ours["image_auroc"],
     }, {"percentile bootstrap": percentiles(replicates["aupr"]), USED: ours["aupr"]}
 

@@ -6,17 +6,17 @@ import numpy as np
 
 from defectbench.evaluation.bootstrap import independent_images
 from defectbench.evaluation.promises import CALIBRATION, FOLDS, ROUGH, TOLERANCE, Promise
-from defectbench.evaluation.rates import LEVEL, effective_size
+from defectbench.evaluation.rates import LEVEL, Interval, effective_size
 from defectbench.records import Scores
 
 FLAGS = ("above", "below", "useless", "odd", "estimate", "few_good", "few_defective")
 """What can speak against a detector, in the order in which it is told.
 
 ``above``, ``below``: the false-positive rate seen is incompatible with what the threshold lets
-expect; ``useless``: F1 does not beat the answer "everything is defective"; ``odd``: the threshold
-rests on good images that look like none of the others; ``estimate``: the good images that set it do
-not support the rate asked for; ``few_good``, ``few_defective``: too few test images to conclude
-from. `reports.flags` has the words for each."""
+expect; ``useless``: the share of defects found is not clearly above that of good images rejected;
+``odd``: the threshold rests on good images that look like none of the others; ``estimate``: the
+good images that set it do not support the rate asked for; ``few_good``, ``few_defective``: too few
+test images to conclude from. `reports.flags` has the words for each."""
 
 FEWEST = 10
 """Images of a class below which a point figure says too little to be printed."""
@@ -64,7 +64,7 @@ def reasons(
 def flags(
     test: Scores,
     promised: Promise,
-    metrics: Mapping[str, float | int | None],
+    intervals: Mapping[str, Interval],
     reasons: Mapping[str, str],
     *,
     odd: bool = False,
@@ -77,8 +77,8 @@ def flags(
         Scores of the detector on a category.
     promised
         What the honest threshold lets expect.
-    metrics
-        From `image_metrics.image_metrics`.
+    intervals
+        From `intervals.metric_intervals`.
     reasons
         From `reasons`.
     odd
@@ -90,8 +90,10 @@ def flags(
         Those of `FLAGS` that hold.
     """
     found = {against_promise(test, promised), *cautions(test, promised)}
-    # a figure without a reason is defined
-    if "honest_f1" not in reasons and metrics["honest_f1"] <= metrics["trivial_f1"]:
+    # balanced accuracy is ½ where as large a share of the good images is called defective as of
+    # the defective ones, whatever the numbers of both; without a reason it is defined
+    accuracy = "honest_balanced_accuracy"
+    if accuracy not in reasons and intervals[accuracy][0] <= 0.5:
         found.add("useless")
     if odd:
         found.add("odd")
@@ -114,7 +116,8 @@ def against_promise(test: Scores, promised: Promise) -> str | None:
     str or None
         ``above`` or ``below`` by an exact test, two-sided, 5 %, of the number of test images that
         reach the threshold: beta-binomial, as the rate itself has a beta distribution. Images in
-        groups count as their `rates.effective_size`.
+        groups count as their `rates.effective_size`. Of a rate that is promised to be *at most*
+        so high, none is ``below``.
     """
     good = test.labels == 0
     if promised["threshold"] is None or not good.any():
@@ -127,7 +130,9 @@ def against_promise(test: Scores, promised: Promise) -> str | None:
     p_value = probabilities[probabilities <= probabilities[hits] * (1 + 1e-7)].sum()
     if p_value >= SIGNIFICANCE:
         return None
-    return "above" if rate > promised["expected"] else "below"
+    if rate > promised["expected"]:
+        return "above"
+    return None if promised["at_most"] else "below"
 
 
 def cautions(test: Scores, promised: Promise) -> dict[str, str]:

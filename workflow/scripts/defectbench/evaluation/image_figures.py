@@ -18,7 +18,7 @@ from defectbench.evaluation.image_metrics import (
 from defectbench.evaluation.intervals import metric_intervals, ranking_intervals
 from defectbench.evaluation.operating_points import operating_point
 from defectbench.evaluation.promises import Asked, promise
-from defectbench.evaluation.rates import Interval, effective_size, rate_interval
+from defectbench.evaluation.rates import Interval, share_interval
 from defectbench.evaluation.thresholds import oracle_threshold
 from defectbench.records import Scores
 
@@ -60,6 +60,7 @@ def image_figures(
     metrics = image_metrics(labels, scores, thresholds)
     replicates = bootstrap_replicates(labels, scores, groups, seed, category)
     why = reasons(metrics, labels, thresholds)
+    intervals = metric_intervals(metrics, replicates, labels, called, groups)
     set_by = decisive_figures(test, good.setting, good.asked(asked), without_decisive)
     figures = {
         "images": {
@@ -73,10 +74,10 @@ def image_figures(
         "promise": promised,
         "held_out": operating_point(test, of_held_out),
         "metrics": metrics,
-        "intervals": metric_intervals(metrics, replicates, labels, called, groups),
+        "intervals": intervals,
         "reasons": why,
         "cautions": list(cautions(test, promised).values()),
-        "flags": flags(test, promised, metrics, why, odd=bool(set_by and set_by["odd"])),
+        "flags": flags(test, promised, intervals, why, odd=bool(set_by and set_by["odd"])),
         "set_by": set_by,
         "defects": defect_metrics(test, honest, seed, category),
         "worst": [
@@ -153,5 +154,4 @@ def _share(
     if threshold is None:
         return None, None
     called = scores >= threshold
-    share = float(called.mean())
-    return share, rate_interval(share, effective_size(called, groups))
+    return float(called.mean()), share_interval(called, groups)

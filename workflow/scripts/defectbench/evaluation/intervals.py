@@ -4,30 +4,36 @@
 """
 
 from collections.abc import Callable, Sequence
-from math import atan2, cos, pi, sin
+from math import atan2, cos, inf, pi, sin
 
 import numpy as np
 
 from defectbench.evaluation.bootstrap import bootstrap_variance, independent_images
-from defectbench.evaluation.rates import LEVEL, Interval, Z, effective_size, rate_interval, root
+from defectbench.evaluation.rates import LEVEL, Interval, Z, root, share_interval
 
 LEAST = 0.75
-"""Lower bound on the bootstrap's variance, as a fraction of the one that theory expects.
+LEAST_OF_AUPR = 1.25
+"""Lower bounds on the bootstrap's variance, as a fraction of the one that theory expects.
 
-A bootstrap of few images underestimates the variance. The bound is chosen by simulation: a smaller
-one loses coverage where scores are skewed, a larger one widens all intervals."""
+A bootstrap of few images underestimates the variance. The bounds are chosen by simulation: smaller
+ones lose coverage where scores are skewed, larger ones widen all intervals."""
 
 EDGE = 1e-9
 """How near to 0 or 1 a figure counts as being there."""
 
 
 def score_interval(
-    value: float, variance: float, variance_at: Callable[[float], float]
+    value: float,
+    variance: float,
+    variance_at: Callable[[float], float],
+    least: float = LEAST,
 ) -> Interval:
     """All truths that an estimate does not contradict: a score interval.
 
     A truth is in it where the estimate lies within 1.96 standard deviations *of that truth*, which
-    change with it: near 0 and 1 they are small, and the interval is skewed as it should be.
+    change with it: near 0 and 1 they are small, and the interval is skewed as it should be. They
+    are not taken to be smaller than those of the data: where a single image moves the estimate
+    far, a truth nearer to 1 is not ruled out because most samples would lack that image.
 
     Parameters
     ----------
@@ -37,13 +43,15 @@ def score_interval(
         Of the estimate, from the data.
     variance_at
         Variance expected of the estimate, by the truth; 0 at 0 and 1. It is scaled to `variance`,
-        but not below `LEAST`, and taken as it is at 0 and 1, where the data show none.
+        and taken as it is at 0 and 1, where the data show none.
+    least
+        Lower bound on that scale.
     """
     at_edge = not EDGE < value < 1 - EDGE
-    scale = 1.0 if at_edge else max(LEAST, variance / variance_at(value))
+    scale, own = (1.0, 0.0) if at_edge else (max(least, variance / variance_at(value)), variance)
 
     def excess(truth: float) -> float:
-        return (value - truth) ** 2 - Z**2 * scale * variance_at(truth)
+        return (value - truth) ** 2 - Z**2 * max(scale * variance_at(truth), own)
 
     low, high = 0.0, 1.0
     if value > EDGE and excess(EDGE) > 0:
@@ -90,7 +98,9 @@ def aupr_interval(aupr: float, variance: float, n_defective: int) -> Interval:
     Its variance changes with the truth as that of a share of the defective images does (Boyd, Eng
     and Page, ECML 2013), and has the size that the bootstrap found.
     """
-    return score_interval(aupr, variance, lambda truth: truth * (1 - truth) / n_defective)
+    return score_interval(
+        aupr, variance, lambda truth: truth * (1 - truth) / n_defective, LEAST_OF_AUPR
+    )
 
 
 def monotone_interval(
@@ -112,9 +122,34 @@ def monotone_interval(
     return value - below**0.5, value + above**0.5
 
 
-def mean_interval(values: Sequence[float], limits: Sequence[Interval]) -> Interval:
-    """Interval of the mean of independent estimates."""
-    return monotone_interval(lambda *each: float(np.mean(each)), list(values), limits)
+def mean_interval(
+    values: Sequence[float], limits: Sequence[Interval], weights: Sequence[float] | None = None
+) -> Interval:
+    """Interval of the mean of independent estimates, which may have weights."""
+    return monotone_interval(
+        lambda *each: float(np.average(each, weights=weights)), list(values), limits
+    )
+
+
+def ratio_interval(values: tuple[float, float], limits: tuple[Interval, Interval]) -> Interval:
+    """Interval of the first estimate over the second, both independent and not negative.
+
+    Donner and Zou, Statistical Methods in Medical Research 21, 2012: the limits of a ratio that
+    follow from those of both by MOVER. Infinite where the second may be 0.
+    """
+    (first, second), ((low_1, high_1), (low_2, high_2)) = values, limits
+
+    def root_of(limit_1: float, limit_2: float) -> float:
+        own = limit_1 * (2 * first - limit_1) * limit_2 * (2 * second - limit_2)
+        return max((first * second) ** 2 - own, 0.0) ** 0.5
+
+    # both as the formula has them, the lower one with its root in the denominator: the second
+    # estimate may be 0
+    below = first * second + root_of(low_1, high_2)
+    low = low_1 * (2 * first - low_1) / below if low_1 > 0 else 0.0
+    above = low_2 * (2 * second - low_2)
+    high = (first * second + root_of(high_1, low_2)) / above if above > 0 else inf
+    return low, high
 
 
 def difference_interval(
@@ -179,8 +214,7 @@ def confusion_intervals(
     for label in set(labels.tolist()):
         called = predicted[labels == label]
         rates[label] = float(called.mean())
-        of = effective_size(called, groups[labels == label])
-        found[names[label]] = rate_interval(rates[label], of)
+        found[names[label]] = share_interval(called, groups[labels == label])
     if len(rates) < 2:
         return found
     ratio = (labels == 0).sum() / (labels == 1).sum()

@@ -7,8 +7,9 @@ import numpy as np
 
 from defectbench.evaluation.cautions import against_promise
 from defectbench.evaluation.image_metrics import confusion_at
+from defectbench.evaluation.intervals import mean_interval
 from defectbench.evaluation.promises import RULES, Asked, Promise, promise
-from defectbench.evaluation.rates import effective_size, rate_interval
+from defectbench.evaluation.rates import share_interval
 from defectbench.records import HeldOutScores, Scores
 
 
@@ -54,19 +55,19 @@ def operating_points(
 
 
 def judged(test: Scores, threshold: float | None) -> dict[str, Any]:
-    """Counts and rates of the test images at a threshold, with exact 95 % intervals.
+    """Counts and rates of the test images at a threshold, with 95 % intervals.
 
     Returns
     -------
     dict
         ``found``, ``escapes``, ``false_alarms``, ``passed``: counts; ``found_rate`` among the
         defective images, ``escape_rate`` = 1 - ``found_rate``, ``false_alarm_rate`` among the
-        good ones; ``…_interval`` of each rate, and ``…_of``, the `intervals.effective_size` it
-        rests on. None where there is no threshold or no image of the class.
+        good ones; ``…_interval`` of each rate. None where there is no threshold or no image of
+        the class.
     """
     names = ("found_rate", "escape_rate", "false_alarm_rate")
     figures: dict[str, Any] = dict.fromkeys(("found", "escapes", "false_alarms", "passed"))
-    figures |= {f"{name}{part}": None for name in names for part in ("", "_interval", "_of")}
+    figures |= {f"{name}{part}": None for name in names for part in ("", "_interval")}
     if threshold is None:
         return figures
     confusion = confusion_at(test.labels, test.scores, threshold)
@@ -75,8 +76,8 @@ def judged(test: Scores, threshold: float | None) -> dict[str, Any]:
     for name, label, hits in zip(names, (1, 1, 0), (called, ~called, called), strict=True):
         own = test.labels == label
         if own.any():
-            rate, of = float(hits[own].mean()), effective_size(hits[own], test.groups[own])
-            figures |= {name: rate, f"{name}_of": of, f"{name}_interval": rate_interval(rate, of)}
+            figures[name] = float(hits[own].mean())
+            figures[f"{name}_interval"] = share_interval(hits[own], test.groups[own])
     return figures
 
 
@@ -95,11 +96,10 @@ def together(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         ("false_alarm_rate", "false_alarms", "passed"),
     ):
         known = [point for point in points if point[name] is not None]
-        counted = sum(point[hits] for point in known)
-        images = counted + sum(point[misses] for point in known)
-        of = sum(point[f"{name}_of"] for point in known)
-        figures[name] = counted / images if images else None
-        figures[f"{name}_interval"] = rate_interval(counted / images, of) if images else None
+        images = [point[hits] + point[misses] for point in known]
+        rates, limits = ([point[key] for point in known] for key in (name, f"{name}_interval"))
+        figures[name] = float(np.average(rates, weights=images)) if known else None
+        figures[f"{name}_interval"] = mean_interval(rates, limits, images) if known else None
     return figures
 
 

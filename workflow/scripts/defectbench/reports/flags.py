@@ -32,10 +32,12 @@ class Words(NamedTuple):
 TOO_FEW = Words("", "there are too few independent test images to judge")
 WORDS = {  # in the order of the warnings
     "useless": Words(
-        "no better than calling every part defective",
-        "the threshold serves no better (by F1) than calling every part defective",
+        "not clearly better than rejecting parts at random",
+        "the share of defective parts that the threshold finds is not clearly above that of good "
+        "parts that it rejects: it may do no better than rejecting parts at random",
         "✗",
-        "F1 at the honest threshold is no better than calling everything defective",
+        "the share of defects found at the honest threshold is not clearly above that of good "
+        "images rejected",
     ),
     "above": Words(
         "more false alarms than expected",
