@@ -13,7 +13,7 @@ from defectbench.evaluation.held_out import held_out
 from defectbench.scorers import scorer_class
 
 DETECTORS = [("fre", "resnet18"), ("dfkde", "resnet18"), ("fre", "resnet50")]
-COSTS = {"escape": 100, "false_alarm": 1, "defective_share": 0.01}
+COSTS = {"escape": 100, "false_alarm": 1}
 
 
 @pytest.fixture(scope="session")

@@ -211,7 +211,12 @@ def run_table(
         root,
         input=inputs_of(cells) | {"published": []},
         output=files,
-        params={"rates": RATES, "costs": costs, "categories": categories},
+        params={
+            "rates": RATES,
+            "costs": costs,
+            "defective_share": 0.01 if costs else None,
+            "categories": categories,
+        },
         wildcards={"dataset": dataset},
     )
     return files["decision"]

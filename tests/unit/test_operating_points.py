@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from defectbench.evaluation.bootstrap import independent_images
-from defectbench.evaluation.decision import choose, preference
+from defectbench.evaluation.choice import choose, preference
 from defectbench.evaluation.image_metrics import (
     average_precision,
     confusion_at,
@@ -17,6 +17,7 @@ from defectbench.evaluation.image_metrics import (
 from defectbench.evaluation.operating_points import (
     cost_point,
     judged,
+    mean_point,
     operating_points,
 )
 from defectbench.evaluation.rates import rate_interval
@@ -101,15 +102,16 @@ def test_without_held_out_images_there_is_no_threshold(sample):
     point = point_at(sample, nothing, 0.05)
     assert point["threshold"] is point["found"] is point["against_promise"] is None
     assert point["images"] == 0
-    assert cost_point(sample, nothing, COSTS) is None
+    assert cost_point(sample, nothing, COSTS, SHARE) is None
 
 
-COSTS = {"escape": 100.0, "false_alarm": 1.0, "defective_share": 0.02}
+COSTS = {"escape": 100.0, "false_alarm": 1.0}
+SHARE = 0.02
 
 
 def test_the_cost_threshold_is_the_cheapest_of_all_thresholds(sample):
     labels, scores = sample.labels, sample.scores
-    point = cost_point(sample, TRAIN, COSTS)
+    point = cost_point(sample, TRAIN, COSTS, SHARE)
 
     def cost(threshold: float) -> float:
         escapes = (scores[labels == 1] < threshold).mean()
@@ -122,9 +124,26 @@ def test_the_cost_threshold_is_the_cheapest_of_all_thresholds(sample):
     assert point["escapes"] == judged(sample, point["threshold"])["escapes"]
 
 
+def test_the_cost_threshold_has_no_interval_from_the_defects_that_chose_it(sample):
+    point = cost_point(sample, TRAIN, COSTS, SHARE)
+    assert point["found_rate_interval"] is point["escape_rate_interval"] is None
+    assert point["false_alarm_rate_interval"]
+
+
+def test_of_several_seeds_escapes_are_means_and_the_threshold_is_the_first(sample):
+    points = [point_at(sample, TRAIN, rate) for rate in (0.05, 0.2)]
+    mean = mean_point(points)
+    for name in ("escapes", "escape_rate", "false_alarm_rate"):
+        assert mean[name] == pytest.approx((points[0][name] + points[1][name]) / 2)
+    lows = [point["escape_rate_interval"][0] for point in points]
+    assert mean["escape_rate_interval"][0] == pytest.approx(sum(lows) / 2)
+    assert mean["threshold"] == points[0]["threshold"]
+    assert mean_point(points[:1]) == points[0]
+
+
 def test_dear_escapes_lower_the_threshold_and_dear_false_alarms_raise_it(sample):
     thresholds = [
-        cost_point(sample, TRAIN, COSTS | {"escape": escape, "false_alarm": alarm})["threshold"]
+        cost_point(sample, TRAIN, {"escape": escape, "false_alarm": alarm}, SHARE)["threshold"]
         for escape, alarm in ((1000, 1), (100, 1), (1, 100))
     ]
     assert thresholds == sorted(thresholds)
@@ -133,7 +152,7 @@ def test_dear_escapes_lower_the_threshold_and_dear_false_alarms_raise_it(sample)
 
 def test_where_no_escape_costs_anything_nothing_is_called_defective(sample):
     free = {"escape": 0.0, "false_alarm": 1.0, "defective_share": 0.5}
-    assert cost_point(sample, TRAIN, free)["found"] == 0
+    assert cost_point(sample, TRAIN, free, SHARE)["found"] == 0
 
 
 def test_the_areas_under_the_drawn_curves_are_the_metrics(sample):

@@ -101,7 +101,9 @@ def result(
     )
 
 
-def decision_of(*cells: CellResults, costs: dict | None = None) -> dict:
+def decision_of(
+    *cells: CellResults, costs: dict | None = None, defective_share: float | None = None
+) -> dict:
     metrics = [cell.metrics for cell in cells]
     return decide(
         list(dict.fromkeys(cell.category for cell in cells)),
@@ -110,6 +112,7 @@ def decision_of(*cells: CellResults, costs: dict | None = None) -> dict:
         paired_differences(cells),
         RATES,
         costs,
+        defective_share,
     )
 
 
@@ -253,11 +256,13 @@ def test_a_backbone_is_named_only_where_a_method_has_several():
 
 
 def test_the_csv_has_every_operating_point_with_its_interval():
-    costs = {"escape": 10, "false_alarm": 1, "defective_share": 0.1}
-    decision = decision_of(result("a", "plate", SCORES, 0.95), costs=costs)
+    costs = {"escape": 10, "false_alarm": 1}
+    decision = decision_of(result("a", "plate", SCORES, 0.95), costs=costs, defective_share=0.1)
     table = point_table(decision)
     assert list(table["kind"]) == ["honest", *["asked"] * 2 * len(RATES), "costs"]
-    assert (table["found_rate_low"] <= table["found_rate"]).all()
+    chosen_by_defects = table["kind"] == "costs"
+    assert table["found_rate_low"].isna().tolist() == chosen_by_defects.tolist()
+    assert (table["found_rate_low"] <= table["found_rate"])[~chosen_by_defects].all()
     assert table["cost_per_1000"].notna().sum() == 1
 
 

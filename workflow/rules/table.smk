@@ -58,6 +58,7 @@ rule table:
         categories=dataset_categories,
         rates=config["operating_points"],
         costs=config.get("costs"),
+        defective_share=config.get("defective_share"),
         code=stage_digest("table"),
     script:
         "../scripts/table.py"

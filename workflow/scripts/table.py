@@ -30,7 +30,13 @@ with job_log(snakemake.log[0]):
         remarks(publication, published),
     )
     decision = decide(
-        params.categories, cells, results.tidy, results.differences, params.rates, params.costs
+        params.categories,
+        cells,
+        results.tidy,
+        results.differences,
+        params.rates,
+        params.costs,
+        params.defective_share,
     )
     write_json(output.decision, decision)
     write_text(output.points, point_table(decision).to_csv(index=False, lineterminator="\n"))

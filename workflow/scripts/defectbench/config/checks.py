@@ -25,6 +25,11 @@ def check_config(config: Config) -> None:
     InputError
         Naming the key's path and the allowed values.
     """
+    if "costs" in config and "defective_share" not in config:
+        raise InputError(
+            "config: costs: what mistakes cost depends on the share of defective parts; add it beside "
+            "this key, such as defective_share: 0.01"
+        )
     for name, preprocessing in config["preprocessings"].items():
         if preprocessing.get("crop", 1) > preprocessing["size"]:
             raise InputError(f"config: preprocessings.{name}.crop: larger than size")

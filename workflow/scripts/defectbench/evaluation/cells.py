@@ -37,6 +37,8 @@ class CellResults:
         Its ``maps.h5``; None for none.
     replicates
         Bootstrap replicates of its figures, by metric.
+    of_seeds
+        Of several seeds the cell of each; see `seeds`.
     """
 
     metrics: Mapping[str, Any]
@@ -45,6 +47,12 @@ class CellResults:
     cost: Mapping[str, float | None]
     maps: str | None
     replicates: Mapping[str, np.ndarray]
+    of_seeds: Sequence["CellResults"] = ()
+
+    @property
+    def seeds(self) -> Sequence["CellResults"]:
+        """The cell of each seed; this one if there is a single one."""
+        return self.of_seeds or (self,)
 
     @property
     def pixels(self) -> Mapping[str, Any]:
@@ -129,11 +137,12 @@ def average_seeds(cells: Sequence[CellResults]) -> list[CellResults]:
     Returns
     -------
     list of CellResults
-        The metrics of several seeds have ``seeds``, the list, and ``deviations``, the standard
-        deviation of each figure over them; their intervals reach from the mean lower to the mean
-        upper limit. A flag stands if it does with any seed. Replicates are means over the seeds,
-        which are resampled alike. What is no figure (scores, thresholds, counts, defect types,
-        worst images, costs) is that of the first seed.
+        The metrics of several seeds have ``seeds``, the list, ``deviations``, the standard
+        deviation of each figure over them, and ``threshold_range``, the lowest and the highest
+        honest threshold; their intervals reach from the mean lower to the mean upper limit. A
+        flag stands if it does with any seed. Replicates are means over the seeds, which are
+        resampled alike. What is no figure (scores, thresholds, counts, defect types, worst
+        images, costs) is that of the first seed.
     """
     found: dict[tuple[str, str, str], list[CellResults]] = {}
     for cell in cells:
@@ -155,6 +164,7 @@ def _mean_cell(method: str, cells: Sequence[CellResults]) -> CellResults:
         **_mean_figures(entries),
         "method": method,
         "seeds": seeds,
+        "threshold_range": _range([cell.threshold for cell in cells]),
         "reasons": {key: text for entry in entries for key, text in entry["reasons"].items()},
         "cautions": list(dict.fromkeys(text for entry in entries for text in entry["cautions"])),
         "flags": [flag for flag in FLAGS if flag in raised],
@@ -166,7 +176,12 @@ def _mean_cell(method: str, cells: Sequence[CellResults]) -> CellResults:
         name: np.mean([cell.replicates[name] for cell in cells], axis=0)
         for name in first.replicates
     }
-    return replace(first, metrics=metrics, replicates=means)
+    return replace(first, metrics=metrics, replicates=means, of_seeds=tuple(cells))
+
+
+def _range(values: Sequence[float | None]) -> list[float] | None:
+    """The lowest and the highest value; None where one is missing."""
+    return None if None in values else [min(values), max(values)]
 
 
 def _mean_figures(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

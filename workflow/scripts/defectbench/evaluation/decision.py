@@ -1,94 +1,22 @@
 """Which detector to take, which threshold, what slips through: the decision as data."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from defectbench.evaluation.averages import AVERAGE
 from defectbench.evaluation.cells import CellResults
+from defectbench.evaluation.choice import Difference, choose, preference
 from defectbench.evaluation.operating_points import (
     cost_point,
+    mean_point,
     operating_point,
     operating_points,
     together,
 )
+from defectbench.evaluation.prevalence import on_the_line, shown_by_test_parts
 from defectbench.evaluation.promises import CALIBRATION
-
-Difference = tuple[float, float, float]
-
-
-class Choice(NamedTuple):
-    """A recommendation.
-
-    Attributes
-    ----------
-    verdict
-        ``clear``: better than every other; ``tied``: no clear difference to some; ``only``: there
-        is no other; ``chance``: none ranks better than guessing; ``none``: nothing was measured.
-    recommended
-        None for the last two.
-    tied
-        All detectors without a clear difference to the best one, that one included, best first.
-    runner_up
-        The second in AUROC, None if there is none.
-    difference
-        Best minus runner-up in AUROC, with its 95 % interval.
-    """
-
-    verdict: str
-    recommended: str | None
-    tied: list[str]
-    runner_up: str | None
-    difference: Difference | None
-
-
-def choose(
-    auroc: Mapping[str, tuple[float, float | None]],
-    differences: Mapping[tuple[str, str], Difference],
-    prefer: Mapping[str, Any],
-) -> Choice:
-    """The detector with the best AUROC, or the preferred one of those it does not clearly beat.
-
-    Parameters
-    ----------
-    auroc
-        AUROC of each detector and the lower end of its 95 % interval, None for none.
-    differences
-        First minus second in AUROC, low, high (95 %, paired), by the names of both, in either
-        order. A pair that is missing counts as no clear difference.
-    prefer
-        By detector, what tied ones are ordered by, the smallest first.
-    """
-    ranked = sorted(auroc, key=lambda name: -auroc[name][0])
-    if not ranked:
-        return Choice("none", None, [], None, None)
-    best, others = ranked[0], ranked[1:]
-    runner_up = others[0] if others else None
-    difference = differences.get((best, runner_up))
-    tied = [best, *(name for name in others if not _clear(differences.get((best, name))))]
-    low = auroc[best][1]
-    if low is not None and low <= 0.5:
-        return Choice("chance", None, tied, runner_up, difference)
-    if len(tied) > 1:
-        return Choice("tied", min(tied, key=prefer.__getitem__), tied, runner_up, difference)
-    return Choice("clear" if others else "only", best, tied, runner_up, difference)
-
-
-def preference(balanced_accuracy: Mapping[str, float | None]) -> dict[str, float]:
-    """What orders detectors that AUROC does not tell apart, the smallest first.
-
-    The one with the fewest errors of both kinds at its honest threshold (balanced accuracy) comes
-    first. Times do not decide: they differ from run to run, and the answer must not.
-    """
-    return {
-        name: 1.0 if accuracy is None else 1 - accuracy
-        for name, accuracy in balanced_accuracy.items()
-    }
-
-
-def _clear(difference: Difference | None) -> bool:
-    return difference is not None and difference[1] > 0
 
 
 def decide(
@@ -98,6 +26,7 @@ def decide(
     differences: pd.DataFrame,
     rates: Sequence[float],
     costs: Mapping[str, float] | None,
+    defective_share: float | None,
 ) -> dict[str, Any]:
     """Everything that the decision says, as plain data.
 
@@ -113,20 +42,21 @@ def decide(
         From `averages.tidy_results` and `averages.paired_differences`.
     rates
         Asked false-positive rates of the operating points.
-    costs
-        See `operating_points.cost_point`; None for none.
+    costs, defective_share
+        See `operating_points.cost_point`; None for none. The costs need the share.
 
     Returns
     -------
     dict
         ``covers`` (the ``categories`` of the run, ``of`` how many), ``asked`` rate, ``rule`` of the
-        thresholds, ``costs``,
-        ``overall`` (a choice, and what its thresholds do to all test images together),
+        thresholds, ``costs``, ``defective_share``,
+        ``overall`` (a choice, what its thresholds do to all test images together, and on the
+        ``line``, see `prevalence.on_the_line`),
         ``categories`` (a choice each, with its cell), ``detectors`` in the order of the average,
         ``cells`` with their operating points, of which ``honest`` is at the threshold in print and
         ``held_out`` at that of held-out training images.
     """
-    figures = [_cell_figures(cell, rates, costs) for cell in cells]
+    figures = [_cell_figures(cell, rates, costs, defective_share) for cell in cells]
     averages = _averages(tidy, cells)
     accuracy = {name: entry["balanced_accuracy"] for name, entry in averages.items()}
     # a mean over fewer categories is of other images, so it cannot be compared with the others
@@ -136,13 +66,14 @@ def decide(
     chosen = overall["recommended"]
     covered = list(dict.fromkeys(entry["category"] for entry in figures))
     taken = chosen or (overall["tied"] or list(averages))[0]
-    points = [entry["honest"] for entry in figures if entry["detector"] == taken]
+    both = together([entry["honest"] for entry in figures if entry["detector"] == taken])
     return {
         "covers": {"categories": covered, "of": len(categories)},
         "asked": cells[0].metrics["promise"]["asked"],
         "rule": cells[0].metrics["promise"]["rule"],
         "costs": dict(costs) if costs else None,
-        "overall": overall | {"shown": taken, **together(points)},
+        "defective_share": defective_share,
+        "overall": overall | {"shown": taken, **both, "line": on_the_line(both, defective_share)},
         "categories": [
             _category(category, figures, _pairs(differences, category), chosen)
             for category in covered
@@ -153,11 +84,24 @@ def decide(
 
 
 def _cell_figures(
-    cell: CellResults, rates: Sequence[float], costs: Mapping[str, float] | None
+    cell: CellResults,
+    rates: Sequence[float],
+    costs: Mapping[str, float] | None,
+    defective_share: float | None,
 ) -> dict[str, Any]:
     promised, thresholds = cell.metrics["promise"], cell.metrics["thresholds"]
     metrics, reason = cell.metrics["metrics"], cell.metrics["reasons"].get("image_auroc")
     low, high = cell.metrics["intervals"].get("image_auroc", (None, None))
+    honest = mean_point(
+        [operating_point(each.test, each.metrics["promise"]) for each in cell.seeds]
+    )
+    by_seed = [
+        operating_points(each.test, each.good, rates, promised["folds"]) for each in cell.seeds
+    ]
+    by_cost = [
+        cost_point(each.test, each.good, costs, defective_share) if costs else None
+        for each in cell.seeds
+    ]
     return {
         "category": cell.category,
         "detector": cell.detector,
@@ -171,13 +115,16 @@ def _cell_figures(
         "balanced_accuracy": metrics["honest_balanced_accuracy"],
         "pixel": dict(cell.pixels.get("metrics", {})),
         "oracle_threshold": thresholds["oracle"],
-        "honest": operating_point(cell.test, promised),
+        "honest": honest,
+        "threshold_range": cell.metrics.get("threshold_range"),
+        "line": on_the_line(honest, defective_share),
+        "test_parts": shown_by_test_parts(cell.test),
         "set_by": cell.metrics["set_by"],
         "flags": list(cell.metrics["flags"]),
         "cautions": list(cell.metrics["cautions"]),
         "held_out": cell.metrics["held_out"],
-        "points": operating_points(cell.test, cell.good, rates, promised["folds"]),
-        "cost_point": cost_point(cell.test, cell.good, costs) if costs else None,
+        "points": [mean_point(points) for points in zip(*by_seed, strict=True)],
+        "cost_point": None if None in by_cost else mean_point(by_cost),
     }
 
 

@@ -12,6 +12,10 @@ from defectbench.evaluation.promises import RULES, Asked, Promise, promise
 from defectbench.evaluation.rates import share_interval
 from defectbench.records import HeldOutScores, Scores
 
+RATES = ("found_rate", "escape_rate", "false_alarm_rate")
+COUNTS = ("found", "escapes", "false_alarms", "passed")
+FIGURES = (*COUNTS, *RATES, *(f"{name}_interval" for name in RATES))
+
 
 def operating_point(test: Scores, promised: Promise) -> dict[str, Any]:
     """What a threshold does that was set without labels.
@@ -65,20 +69,45 @@ def judged(test: Scores, threshold: float | None) -> dict[str, Any]:
         good ones; ``…_interval`` of each rate. None where there is no threshold or no image of
         the class.
     """
-    names = ("found_rate", "escape_rate", "false_alarm_rate")
-    figures: dict[str, Any] = dict.fromkeys(("found", "escapes", "false_alarms", "passed"))
-    figures |= {f"{name}{part}": None for name in names for part in ("", "_interval")}
+    figures: dict[str, Any] = dict.fromkeys(FIGURES)
     if threshold is None:
         return figures
     confusion = confusion_at(test.labels, test.scores, threshold)
     figures |= zip(("found", "false_alarms", "escapes", "passed"), confusion, strict=True)
     called = test.scores >= threshold
-    for name, label, hits in zip(names, (1, 1, 0), (called, ~called, called), strict=True):
+    for name, label, hits in zip(RATES, (1, 1, 0), (called, ~called, called), strict=True):
         own = test.labels == label
         if own.any():
             figures[name] = float(hits[own].mean())
             figures[f"{name}_interval"] = share_interval(hits[own], test.groups[own])
     return figures
+
+
+def mean_point(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the thresholds of several seeds do: the mean of counts, rates and limits.
+
+    Parameters
+    ----------
+    points
+        Of one detector, one for each seed, with the figures of `judged`.
+
+    Returns
+    -------
+    dict
+        All else, the threshold among it, is the first seed's; what speaks against one speaks
+        against all.
+    """
+    first = points[0]
+    if len(points) == 1:
+        return dict(first)
+    means = {
+        name: None
+        if any(point[name] is None for point in points)
+        else np.mean([point[name] for point in points], axis=0).tolist()
+        for name in FIGURES
+    }
+    against = [point["against_promise"] for point in points if point.get("against_promise")]
+    return {**first, **means} | ({"against_promise": against[0]} if against else {})
 
 
 def together(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -104,7 +133,7 @@ def together(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def cost_point(
-    test: Scores, good: HeldOutScores, costs: Mapping[str, float]
+    test: Scores, good: HeldOutScores, costs: Mapping[str, float], defective_share: float
 ) -> dict[str, Any] | None:
     """The threshold of the smallest expected cost, and what it does.
 
@@ -116,14 +145,16 @@ def cost_point(
     test, good
         As for `operating_points`.
     costs
-        ``escape`` and ``false_alarm``: cost of one, in any unit. ``defective_share``: the share
-        of the parts that are defective, 0 to 1.
+        ``escape`` and ``false_alarm``: cost of one, in any unit.
+    defective_share
+        Share of the parts that are defective, 0 to 1.
 
     Returns
     -------
     dict or None
         ``threshold``, ``cost_per_1000`` parts, and the figures of `judged`. Of several cheapest
-        thresholds the highest. None unless there are good and defective images.
+        thresholds the highest. Shares of the defective images have no interval: they chose the
+        threshold. None unless there are good and defective images.
     """
     defective = np.sort(test.scores[test.labels == 1])
     passing = np.sort(good.scores)
@@ -135,14 +166,15 @@ def cost_point(
     candidates = np.append(candidates, np.nextafter(candidates[-1], np.inf))
     escape_rates = np.searchsorted(defective, candidates, "left") / len(defective)
     alarm_rates = 1 - np.searchsorted(passing, candidates, "left") / len(passing)
-    share = costs["defective_share"]
-    expected = 1000 * (
-        share * costs["escape"] * escape_rates + (1 - share) * costs["false_alarm"] * alarm_rates
-    )
+    of_escapes = defective_share * costs["escape"]
+    of_alarms = (1 - defective_share) * costs["false_alarm"]
+    expected = 1000 * (of_escapes * escape_rates + of_alarms * alarm_rates)
     cheapest = int(np.flatnonzero(expected == expected.min())[-1])
     threshold = float(candidates[cheapest])
     return {
         "threshold": threshold,
         "cost_per_1000": float(expected[cheapest]),
         **judged(test, threshold),
+        "found_rate_interval": None,
+        "escape_rate_interval": None,
     }

@@ -18,29 +18,31 @@ WANTED = (0.01, 0.001)
 """Rates of mistakes that people ask for, at most; the page says how many test parts show them."""
 
 
-def on_the_line(point: Mapping[str, Any], share: float) -> dict[str, float | Interval] | None:
+def on_the_line(
+    point: Mapping[str, Any], share: float | None
+) -> dict[str, float | Interval | None] | None:
     """What a threshold does to parts of which a share is defective.
 
     Parameters
     ----------
     point
-        With the figures of `operating_points.judged`.
+        With ``escape_rate``, ``false_alarm_rate`` and the ``…_interval`` of both.
     share
-        Of the parts that is defective, above 0 and below 1.
+        Of the parts that is defective, above 0 and below 1; None if nobody says.
 
     Returns
     -------
     dict or None
         ``rejected_rate`` of all parts; ``defective_rate`` of those rejected, None where none is;
         ``escape_rate`` of all parts that are defective and pass; ``…_interval`` of each, 95 %.
-        None without a threshold or without test images of both kinds.
+        None without a share, a threshold, or test images of both kinds.
     """
-    found, alarms = point["found_rate"], point["false_alarm_rate"]
-    if found is None or alarms is None:
+    escapes, alarms = point["escape_rate"], point["false_alarm_rate"]
+    if share is None or escapes is None or alarms is None:
         return None
-    limits = point["found_rate_interval"], point["false_alarm_rate_interval"]
-    if None in limits:
-        return None
+    found = 1 - escapes
+    fewest_escapes, most_escapes = point["escape_rate_interval"]
+    limits = (1 - most_escapes, 1 - fewest_escapes), point["false_alarm_rate_interval"]
     # a share of the rejected parts follows from how many good ones come to a defective one
     odds = (1 - share) / share
     fewest, most = ratio_interval((alarms, found), limits[::-1])
@@ -50,8 +52,8 @@ def on_the_line(point: Mapping[str, Any], share: float) -> dict[str, float | Int
         "rejected_rate_interval": mean_interval([found, alarms], limits, [share, 1 - share]),
         "defective_rate": share * found / rejected if rejected else None,
         "defective_rate_interval": (1 / (1 + odds * most), 1 / (1 + odds * fewest)),
-        "escape_rate": share * point["escape_rate"],
-        "escape_rate_interval": tuple(share * end for end in point["escape_rate_interval"]),
+        "escape_rate": share * escapes,
+        "escape_rate_interval": (share * fewest_escapes, share * most_escapes),
     }
 
 

@@ -13,8 +13,11 @@ from defectbench.reports.markdown import (
     listed,
     number,
     per_thousand,
+    percent,
     score,
+    share,
     thousand,
+    threshold,
 )
 from defectbench.reports.rendering import render
 from defectbench.storage import read_json
@@ -91,7 +94,20 @@ def consequence(decision: Mapping[str, Any]) -> str:
         )
     if not parts:
         return ""
-    return f"At its honest thresholds, {', and '.join(parts)}."
+    return f"At its honest thresholds, {', and '.join(parts)}. {on_the_line(decision)}".strip()
+
+
+def on_the_line(decision: Mapping[str, Any]) -> str:
+    """What the thresholds do on a line with the given share of defective parts; empty without."""
+    line = decision["overall"]["line"]
+    if line is None:
+        return ""
+    rejected = per_thousand(line, "rejected_rate")
+    really = share(line["defective_rate"], line["defective_rate_interval"])
+    return (
+        f"Where {percent(decision['defective_share'])} of the parts are defective, {rejected} of "
+        f"1,000 parts are rejected, and of those {really} are really defective."
+    )
 
 
 def asked(decision: Mapping[str, Any]) -> str:
@@ -155,7 +171,7 @@ def decision_markdown(decision: Mapping[str, Any]) -> str:
                 entry["category"],
                 entry["recommended"] or MISSING,
                 category_verdict(entry, names),
-                score(point["threshold"]),
+                threshold(point["threshold"], cell["threshold_range"]),
                 promised(point),
                 per_thousand(point, "escape_rate"),
                 per_thousand(point, "false_alarm_rate"),

@@ -27,6 +27,13 @@ def score(value: float | None) -> str:
     return MISSING if value is None or value != value else f"{value:.6g}"
 
 
+def threshold(value: float | None, over_seeds: Limits) -> str:
+    """A threshold in the unit of the score; of several seeds, the first one's and their range."""
+    if over_seeds is None:
+        return score(value)
+    return f"{score(value)} (seeds: {score(over_seeds[0])}–{score(over_seeds[1])})"
+
+
 def amount(value: float | None) -> str:
     """A time, a size or a sum to three digits, or a dash."""
     if value is None:
@@ -79,10 +86,11 @@ def per_thousand(point: Mapping[str, Any], rate: str) -> str:
 
 
 def share(rate: float | None, limits: Limits) -> str:
-    """A rate in percent, with its interval."""
-    if rate is None or limits is None:
+    """A rate in percent, with its interval if it has one."""
+    if rate is None:
         return MISSING
-    return f"{100 * rate:.1f} % ({bounds([100 * limit for limit in limits], '.1f')})"
+    text = f"{100 * rate:.1f} %"
+    return f"{text} ({bounds([100 * limit for limit in limits], '.1f')})" if limits else text
 
 
 def counts(row: pd.Series) -> str:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from defectbench.evaluation.cells import CellResults
 from defectbench.evaluation.decision import cell_of
 from defectbench.evaluation.image_metrics import precision_recall_curve, roc_curve
+from defectbench.evaluation.prevalence import WANTED, parts_to_show
 from defectbench.evaluation.promises import CALIBRATION
 from defectbench.images.index import IndexRow
 from defectbench.reports import decision_text, figures, flags
@@ -88,6 +89,8 @@ def render_page(
         words=decision_text,
         flags=flags,
         cell_of=partial(cell_of, decision),
+        wanted_rates=WANTED,
+        parts_to_show=parts_to_show,
         chosen=chosen,
         ranking=figures.ranking_figure(decision["detectors"], look),
         heat=heat_table(decision, detectors),

@@ -16,7 +16,7 @@ from defectbench.reports.flags import (
     promised_and_next,
     threshold_images,
 )
-from defectbench.reports.markdown import MISSING, bounds, grid, made_of, number, score, table
+from defectbench.reports.markdown import MISSING, bounds, grid, made_of, number, table, threshold
 from defectbench.reports.published import agreement, identical_confusions, published_texts
 from defectbench.reports.rendering import render
 from defectbench.reports.results import Results
@@ -179,10 +179,16 @@ def _image_counts(results: Results) -> str:
 
 def _thresholds(results: Results) -> str:
     """The honest threshold of each detector in the unit of its scores."""
-    columns = {}
-    for detector in results.detectors:
-        values = results.figures("honest_threshold", detector)["value"].loc[results.categories]
-        columns[_named(results, detector)] = list(map(score, values))
+    cells = {(detector_name(each), each["category"]): each for each in results.metrics}
+    columns = {
+        _named(results, detector): [
+            threshold(each["thresholds"]["honest"], each.get("threshold_range"))
+            if (each := cells.get((detector, name)))
+            else MISSING
+            for name in results.categories
+        ]
+        for detector in results.detectors
+    }
     return grid(results.categories, columns)
 
 
