@@ -28,11 +28,13 @@ from defectbench.evaluation.image_metrics import (
 )
 from defectbench.evaluation.intervals import (
     auroc_interval,
-    confusion_intervals,
     difference_interval,
     mean_interval,
-    metric_intervals,
     monotone_interval,
+)
+from defectbench.evaluation.metric_intervals import (
+    confusion_intervals,
+    metric_intervals,
     ranking_intervals,
 )
 from defectbench.evaluation.promises import Asked, Promise, promise

@@ -10,13 +10,8 @@ from simulated import USED, Interval, Intervals, Row, Tally
 from defectbench.evaluation import bootstrap
 from defectbench.evaluation.bootstrap import bootstrap_replicates
 from defectbench.evaluation.image_metrics import average_precision, image_auroc
-from defectbench.evaluation.intervals import (
-    confusion_intervals,
-    correlation,
-    difference_interval,
-    mean_interval,
-    ranking_intervals,
-)
+from defectbench.evaluation.intervals import correlation, difference_interval, mean_interval
+from defectbench.evaluation.metric_intervals import confusion_intervals, ranking_intervals
 from defectbench.evaluation.rates import Z
 
 REPLICATES = 300
@@ -24,7 +19,7 @@ REPLICATES = 300
 
 GRID = (np.arange(20_000) + 0.5) / 20_000
 
-SIZES = ((20, 60), (60, 60), (10, 10))
+SIZES = ((20, 60), (60, 60), (10, 10), (60, 5))
 AUROCS = (0.76, 0.95, 0.995)
 
 Quantiles = Callable[[np.ndarray], np.ndarray]

@@ -15,7 +15,7 @@ from simulated import USED, Interval, Row, Tally
 
 from defectbench.evaluation import rates as product
 from defectbench.evaluation.cautions import against_promise
-from defectbench.evaluation.intervals import confusion_intervals
+from defectbench.evaluation.metric_intervals import confusion_intervals
 from defectbench.evaluation.operating_points import judged, together
 from defectbench.evaluation.prevalence import on_the_line
 from defectbench.evaluation.promises import Asked, promise

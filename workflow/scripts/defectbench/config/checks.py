@@ -27,8 +27,8 @@ def check_config(config: Config) -> None:
     """
     if "costs" in config and "defective_share" not in config:
         raise InputError(
-            "config: costs: what mistakes cost depends on the share of defective parts; add it beside "
-            "this key, such as defective_share: 0.01"
+            "config: costs: what mistakes cost depends on the share of defective parts; add it, "
+            "such as defective_share: 0.01"
         )
     for name, preprocessing in config["preprocessings"].items():
         if preprocessing.get("crop", 1) > preprocessing["size"]:

@@ -78,7 +78,7 @@ def flags(
     promised
         What the honest threshold lets expect.
     intervals
-        From `intervals.metric_intervals`.
+        From `metric_intervals.metric_intervals`.
     reasons
         From `reasons`.
     odd

@@ -15,7 +15,7 @@ from defectbench.evaluation.image_metrics import (
     image_metrics,
     worst_ranked,
 )
-from defectbench.evaluation.intervals import metric_intervals, ranking_intervals
+from defectbench.evaluation.metric_intervals import metric_intervals, ranking_intervals
 from defectbench.evaluation.operating_points import operating_point
 from defectbench.evaluation.promises import Asked, promise
 from defectbench.evaluation.rates import Interval, share_interval

@@ -8,8 +8,7 @@ from math import atan2, cos, inf, pi, sin
 
 import numpy as np
 
-from defectbench.evaluation.bootstrap import bootstrap_variance, independent_images
-from defectbench.evaluation.rates import LEVEL, Interval, Z, root, share_interval
+from defectbench.evaluation.rates import LEVEL, Interval, Z, root
 
 LEAST = 0.75
 LEAST_OF_AUPR = 1.25
@@ -17,6 +16,9 @@ LEAST_OF_AUPR = 1.25
 
 A bootstrap of few images underestimates the variance. The bounds are chosen by simulation: smaller
 ones lose coverage where scores are skewed, larger ones widen all intervals."""
+
+FEW = 10
+"""Images of a class below which no shape of the scores is supposed."""
 
 EDGE = 1e-9
 """How near to 0 or 1 a figure counts as being there."""
@@ -76,7 +78,10 @@ def auroc_interval(auroc: float, variance: float, n_good: int, n_defective: int)
     """Score interval of an AUROC; of a perfect one, from a lower bound to 1.
 
     Newcombe's interval, but with the variance found in the data in place of Hanley and McNeil's,
-    which supposes one shape of the score distributions.
+    which supposes one shape of the score distributions. Few units cannot show another shape: of
+    fewer than `FEW` in a class, the variance takes the place of theirs that no shape exceeds
+    (Birnbaum and Klose, Annals of Mathematical Statistics 28, 1957). A single one rules out
+    nothing.
 
     Parameters
     ----------
@@ -87,17 +92,30 @@ def auroc_interval(auroc: float, variance: float, n_good: int, n_defective: int)
     n_good, n_defective
         Number of independent units of each class: images, or groups of them.
     """
+    units = min(n_good, n_defective)
+    if units == 1:
+        return 0.0, 1.0
+    if units < FEW:
+        return score_interval(auroc, variance, lambda truth: truth * (1 - truth) / units)
     return score_interval(
         auroc, variance, lambda truth: hanley_mcneil_variance(truth, n_good, n_defective)
     )
 
 
-def aupr_interval(aupr: float, variance: float, n_defective: int) -> Interval:
+def aupr_interval(aupr: float, variance: float, n_good: int, n_defective: int) -> Interval:
     """Score interval of an average precision.
 
     Its variance changes with the truth as that of a share of the defective images does (Boyd, Eng
-    and Page, ECML 2013), and has the size that the bootstrap found.
+    and Page, ECML 2013), and has the size that the bootstrap found. A single unit of a class rules
+    out nothing.
+
+    Parameters
+    ----------
+    aupr, variance, n_good, n_defective
+        As for `auroc_interval`.
     """
+    if min(n_good, n_defective) == 1:
+        return 0.0, 1.0
     return score_interval(
         aupr, variance, lambda truth: truth * (1 - truth) / n_defective, LEAST_OF_AUPR
     )
@@ -190,100 +208,3 @@ def correlation(first: np.ndarray, second: np.ndarray) -> float:
     if first.std() == 0 or second.std() == 0:
         return 0.0
     return float(np.corrcoef(first, second)[0, 1])
-
-
-def confusion_intervals(
-    labels: np.ndarray, predicted: np.ndarray, groups: np.ndarray
-) -> dict[str, Interval]:
-    """Intervals of the metrics at a threshold that was not chosen on these images.
-
-    Parameters
-    ----------
-    labels, groups
-        Of the images.
-    predicted
-        bool, (n_images,): which images are called defective.
-
-    Returns
-    -------
-    dict of str to (float, float)
-        By name, those of the metrics that are defined.
-    """
-    names = {1: "recall", 0: "false_positive_rate"}
-    rates, found = {}, {}
-    for label in set(labels.tolist()):
-        called = predicted[labels == label]
-        rates[label] = float(called.mean())
-        found[names[label]] = share_interval(called, groups[labels == label])
-    if len(rates) < 2:
-        return found
-    ratio = (labels == 0).sum() / (labels == 1).sum()
-
-    def f1(recall: float, false_positive_rate: float) -> float:
-        return 2 * recall / (recall + ratio * false_positive_rate + 1)
-
-    def balanced_accuracy(recall: float, false_positive_rate: float) -> float:
-        return (1 + recall - false_positive_rate) / 2
-
-    limits = [found["recall"], found["false_positive_rate"]]
-    for function in (f1, balanced_accuracy):
-        low, high = monotone_interval(function, [rates[1], rates[0]], limits)
-        found[function.__name__] = max(low, 0.0), min(high, 1.0)  # added distances may overshoot
-    return found
-
-
-def metric_intervals(
-    metrics: dict[str, float | int | None],
-    replicates: dict[str, np.ndarray],
-    labels: np.ndarray,
-    predicted: np.ndarray,
-    groups: np.ndarray,
-) -> dict[str, Interval]:
-    """Intervals of all metrics that have one, by name.
-
-    Metrics at the oracle threshold have none: it is chosen on the very images that it is judged
-    on.
-
-    Parameters
-    ----------
-    metrics
-        From `image_metrics.image_metrics`.
-    replicates
-        From `bootstrap.bootstrap_replicates`.
-    labels, predicted, groups
-        Of the test images; `predicted` at the honest threshold.
-    """
-    found = confusion_intervals(labels, predicted, groups)
-    of_honest = {f"honest_{name}": interval for name, interval in found.items()}
-    defined = {name: each for name, each in of_honest.items() if metrics[name] is not None}
-    return ranking_intervals(metrics, replicates, labels, groups) | defined
-
-
-def ranking_intervals(
-    metrics: dict[str, float | int | None],
-    replicates: dict[str, np.ndarray],
-    labels: np.ndarray,
-    groups: np.ndarray,
-) -> dict[str, Interval]:
-    """Intervals of AUROC and AUPR; empty where they are not defined.
-
-    Parameters
-    ----------
-    metrics
-        Both by name.
-    replicates
-        Theirs, from `bootstrap.bootstrap_replicates`.
-    labels, groups
-        Of the images.
-    """
-    if not replicates:
-        return {}
-    n_good, n_defective = (independent_images(groups[labels == label]) for label in (0, 1))
-    variances = {
-        name: bootstrap_variance(array, labels, groups) for name, array in replicates.items()
-    }
-    auroc, aupr = metrics["image_auroc"], metrics["aupr"]
-    return {
-        "image_auroc": auroc_interval(auroc, variances["image_auroc"], n_good, n_defective),
-        "aupr": aupr_interval(aupr, variances["aupr"], n_defective),
-    }

@@ -94,7 +94,9 @@ def consequence(decision: Mapping[str, Any]) -> str:
         )
     if not parts:
         return ""
-    return f"At its honest thresholds, {', and '.join(parts)}. {on_the_line(decision)}".strip()
+    several = "over all test images together, " if len(decision["categories"]) > 1 else ""
+    told = f"At its honest thresholds, {several}{', and '.join(parts)}."
+    return f"{told} {on_the_line(decision)}".strip()
 
 
 def on_the_line(decision: Mapping[str, Any]) -> str:
