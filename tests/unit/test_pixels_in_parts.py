@@ -15,7 +15,14 @@ from scipy import ndimage
 
 from defectbench.errors import InputError
 from defectbench.evaluation import map_geometry, pixel_figures, pixel_ranks
-from defectbench.evaluation.pixel_intervals import LevelCurves, curve_intervals, curve_levels
+from defectbench.evaluation.bootstrap import group_numbers
+from defectbench.evaluation.pixel_intervals import (
+    LevelCurves,
+    background_costs,
+    curve_levels,
+    curve_replicates,
+    replicate_intervals,
+)
 from defectbench.evaluation.pixel_metrics import CURVE_RATES, LIMITS, pixel_metrics, pro_curve
 from defectbench.evaluation.pixel_ranks import RankedPixels, collect_pixels, rank_pixels
 from defectbench.evaluation.promises import Asked
@@ -82,7 +89,9 @@ class WholeArrays:
 
     def intervals(self, groups: np.ndarray) -> dict[str, tuple[float, float]]:
         curves = self.level_curves(curve_levels(self, self.ranked()))
-        return curve_intervals(curves, groups, SEED, CATEGORY, LIMITS)
+        replicates = curve_replicates(curves, groups, SEED, CATEGORY, LIMITS)
+        costs = background_costs(curves, group_numbers(groups), LIMITS)
+        return replicate_intervals(replicates, costs, curves.defective, groups, SEED, LIMITS)
 
     def at(self, threshold: float) -> dict[str, float]:
         n_images, n_regions = len(self.background), len(self.region_size)

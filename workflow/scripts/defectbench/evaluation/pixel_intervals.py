@@ -3,8 +3,7 @@
 `tests/bench/coverage/pixels.py` measures how often they hold the truth: reports/coverage.md.
 """
 
-import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -22,6 +21,8 @@ LEVELS = 1000
 """Levels per criterion; between two neighbouring levels a resample's curve is taken as straight."""
 
 BLOCK = 200
+
+TAIL = (1 - LEVEL) / 2
 
 FEWEST = 2
 """Independent images of a class below which there is no interval: no resampling varies one."""
@@ -70,27 +71,58 @@ def pixel_intervals(
     curves = LevelCurves(pixels, curve_levels(pixels, ranked))
     of_levels = curves.metrics(np.ones((1, len(pixels.background))), limits)
     error = float(max(abs(of_levels[name][0] - exact[name]) for name in exact))
-    if smaller_class(curves.defective.astype(int), groups) < FEWEST:
-        return {}, error
-    return curve_intervals(curves, groups, seed, category, limits), error
+    replicates = curve_replicates(curves, groups, seed, category, limits)
+    costs = background_costs(curves, group_numbers(groups), limits)
+    return replicate_intervals(replicates, costs, curves.defective, groups, seed, limits), error
 
 
-def curve_intervals(
+def curve_replicates(
     curves: "LevelCurves", groups: np.ndarray, seed: int, category: str, limits: Sequence[float]
-) -> dict[str, Interval]:
-    """The intervals of `pixel_intervals`, of classes of at least `FEWEST` independent images."""
+) -> dict[str, np.ndarray]:
+    """Metrics of the resampled test sets, by name: float64, (n_resamples,)."""
     drawn = resamples(curves.defective.astype(int), groups, seed, category, BLOCK)
     blocks = [curves.metrics(times, limits) for times in drawn]
-    replicates = {name: np.concatenate([each[name] for each in blocks]) for name in blocks[0]}
-    n_defective, n = independent_images(groups[curves.defective]), independent_images(groups)
-    n_drawn = len(replicates["pixel_auroc"])
-    rng = np.random.default_rng([seed, zlib.crc32(category.encode()), 1])  # not as in `resamples`
-    defect, background = rng.beta(1, n_defective, n_drawn), rng.beta(1, n, n_drawn)
-    costs = background_costs(curves, group_numbers(groups), limits)
-    return {
+    return {name: np.concatenate([each[name] for each in blocks]) for name in blocks[0]}
+
+
+def replicate_intervals(
+    replicates: Mapping[str, np.ndarray],
+    costs: Mapping[str, float],
+    defective: np.ndarray,
+    groups: np.ndarray,
+    seed: int,
+    limits: Sequence[float],
+) -> dict[str, Interval]:
+    """The `unseen_interval` of each metric; none of a class of fewer than `FEWEST` images.
+
+    Of n images at most a share of 1 - 0.025 ** (1 / n) is unlike all that were seen, with the
+    certainty of one end of an interval. Background that all lies above the defects fills the
+    false-positive rates of an AUPRO to a limit below that share: its lower limit is 0.
+
+    Parameters
+    ----------
+    replicates, costs
+        From `curve_replicates` and `background_costs`.
+    defective, groups
+        Of the images; bool and str, (n_images,).
+    seed
+        Of the weights of the unseen.
+    limits
+        As for `pixel_metrics.pixel_metrics`.
+    """
+    if smaller_class(defective.astype(int), groups) < FEWEST:
+        return {}
+    rng = np.random.default_rng(seed)
+    shape = replicates["pixel_auroc"].shape
+    n = independent_images(groups)
+    defect = rng.beta(1, independent_images(groups[defective]), shape)
+    background = rng.beta(1, n, shape)
+    found = {
         name: unseen_interval(own, defect, WORSE * costs[name] * background)
         for name, own in replicates.items()
     }
+    filled = [f"aupro_{limit:g}" for limit in limits if limit < 1 - TAIL ** (1 / n)]
+    return found | {name: (0.0, found[name][1]) for name in filled}
 
 
 def unseen_interval(replicates: np.ndarray, defect: np.ndarray, cost: np.ndarray) -> Interval:
@@ -113,9 +145,8 @@ def unseen_interval(replicates: np.ndarray, defect: np.ndarray, cost: np.ndarray
         What the background of an image not seen takes from the metric, (n_resamples,). It has no
         worst case short of a metric of 0, so that the worst one seen stands for it.
     """
-    tail = (1 - LEVEL) / 2
-    low = np.quantile(replicates * (1 - defect) - cost, tail)
-    high = np.quantile(replicates * (1 - defect) + defect, 1 - tail)
+    low = np.quantile(replicates * (1 - defect) - cost, TAIL)
+    high = np.quantile(replicates * (1 - defect) + defect, 1 - TAIL)
     return max(float(low), 0.0), min(float(high), 1.0)
 
 
