@@ -91,7 +91,7 @@ class WholeArrays:
         curves = self.level_curves(curve_levels(self, self.ranked()))
         replicates = curve_replicates(curves, groups, SEED, CATEGORY, LIMITS)
         costs = background_costs(curves, group_numbers(groups), LIMITS)
-        return replicate_intervals(replicates, costs, curves.defective, groups, SEED, LIMITS)
+        return replicate_intervals(replicates, costs, curves.defective, groups, SEED)
 
     def at(self, threshold: float) -> dict[str, float]:
         n_images, n_regions = len(self.background), len(self.region_size)

@@ -1,6 +1,7 @@
 """Pixel AUROC, pixel average precision and AUPRO of simulated anomaly maps."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -25,8 +26,8 @@ REPLICATES, LEVELS = 200, 50
 SIDE = 16
 """Of a map, in pixels."""
 
-MANY = 8000
-"""Images that the truth is measured on: a hundred times as many as a test set has."""
+MANY = 16_000
+"""Images that the truth is measured on: two hundred times as many as a test set has."""
 
 FIGURES = {
     "pixel_auroc": "pixel AUROC",
@@ -81,12 +82,12 @@ KINDS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], Effects]] = {
 
 CASES = (
     (Sizes(20, 60), tuple(KINDS)),
-    (Sizes(10, 10), tuple(KINDS)),
-    (Sizes(60, 60), ("skewed", "1 image in 20 hot")),
-    (Sizes(12, 30), ("skewed", "1 image in 20 hot")),
+    (Sizes(10, 10), ("usual", "skewed", "nearly perfect", "perfect", "1 defect in 20 missed")),
+    (Sizes(60, 60), ("skewed",)),
+    (Sizes(12, 30), ("1 image in 20 hot",)),
     (Sizes(3, 20), ("skewed", "1 image in 20 hot")),
-    (Sizes(20, 3), ("usual", "skewed", "nearly perfect", "1 defect in 20 missed")),
-    (Sizes(80, 80, 8), ("usual", "good images differ", "1 defect in 20 missed")),
+    (Sizes(20, 3), ("usual", "nearly perfect", "1 defect in 20 missed")),
+    (Sizes(80, 80, 8), ("good images differ", "1 defect in 20 missed")),
     (Sizes(20, 1), ("usual",)),
 )
 """Numbers of images, and the kinds of maps that they are simulated with."""
@@ -136,9 +137,9 @@ def draw(rng: np.random.Generator, kind: str, sizes: Sizes, alike: float = 0.9) 
     return TestSet(collect_pixels(zip(maps, masks, strict=True)), groups)
 
 
-def truths(kind: str, sizes: Sizes) -> dict[str, float | None]:
-    """Metrics of very many images in the same proportion."""
-    share = sizes.good / (sizes.good + sizes.defective)
+@cache
+def truths(kind: str, share: float) -> dict[str, float | None]:
+    """Metrics of very many images, of which a share is good."""
     of = Sizes(round(MANY * share), MANY - round(MANY * share))
     return pixel_metrics(rank_pixels(draw(np.random.default_rng(0), kind, of).pixels))
 
@@ -152,7 +153,7 @@ def intervals_of(test: TestSet, seed: int) -> dict[str, dict[str, Interval]]:
         "percentile bootstrap": {
             name: tuple(np.quantile(own, [0.025, 0.975])) for name, own in replicates.items()
         },
-        USED: replicate_intervals(replicates, costs, curves.defective, test.groups, seed, LIMITS),
+        USED: replicate_intervals(replicates, costs, curves.defective, test.groups, seed),
     }
 
 
@@ -168,7 +169,8 @@ def rows(trials: int) -> Iterator[Row]:
 
 def case_rows(kind: str, sizes: Sizes, trials: int) -> Iterator[Row]:
     """Of one kind of maps and number of images."""
-    tallies = {name: Tally(truth) for name, truth in truths(kind, sizes).items()}
+    share = sizes.good / (sizes.good + sizes.defective)
+    tallies = {name: Tally(truth) for name, truth in truths(kind, share).items()}
     for seed in range(trials):
         found = intervals_of(draw(np.random.default_rng([seed, 1]), kind, sizes), seed)
         for name, tally in tallies.items():

@@ -28,10 +28,16 @@ FEWEST = 2
 """Independent images of a class below which there is no interval: no resampling varies one."""
 
 WORSE = 2.0
-"""How many times as much as the worst background seen an unseen one may cost.
+"""How many times as much as the worst background seen an unseen one may take from a metric.
 
 Chosen by simulation: with 1, average precision loses coverage where a few images are much hotter
 than the others, and no larger one is needed."""
+
+HOT = 0.05
+"""Share of an unseen background that may lie above all defects, even if none was seen to.
+
+Chosen likewise: with 0, AUPRO to 0.05 loses coverage where a hot image in twenty is missing among
+some 25 images."""
 
 
 def pixel_intervals(
@@ -73,7 +79,7 @@ def pixel_intervals(
     error = float(max(abs(of_levels[name][0] - exact[name]) for name in exact))
     replicates = curve_replicates(curves, groups, seed, category, limits)
     costs = background_costs(curves, group_numbers(groups), limits)
-    return replicate_intervals(replicates, costs, curves.defective, groups, seed, limits), error
+    return replicate_intervals(replicates, costs, curves.defective, groups, seed), error
 
 
 def curve_replicates(
@@ -91,13 +97,8 @@ def replicate_intervals(
     defective: np.ndarray,
     groups: np.ndarray,
     seed: int,
-    limits: Sequence[float],
 ) -> dict[str, Interval]:
     """The `unseen_interval` of each metric; none of a class of fewer than `FEWEST` images.
-
-    Of n images at most a share of 1 - 0.025 ** (1 / n) is unlike all that were seen, with the
-    certainty of one end of an interval. Background that all lies above the defects fills the
-    false-positive rates of an AUPRO to a limit below that share: its lower limit is 0.
 
     Parameters
     ----------
@@ -107,22 +108,17 @@ def replicate_intervals(
         Of the images; bool and str, (n_images,).
     seed
         Of the weights of the unseen.
-    limits
-        As for `pixel_metrics.pixel_metrics`.
     """
     if smaller_class(defective.astype(int), groups) < FEWEST:
         return {}
     rng = np.random.default_rng(seed)
     shape = replicates["pixel_auroc"].shape
-    n = independent_images(groups)
     defect = rng.beta(1, independent_images(groups[defective]), shape)
-    background = rng.beta(1, n, shape)
-    found = {
-        name: unseen_interval(own, defect, WORSE * costs[name] * background)
+    background = rng.beta(1, independent_images(groups), shape)
+    return {
+        name: unseen_interval(own, defect, costs[name] * background)
         for name, own in replicates.items()
     }
-    filled = [f"aupro_{limit:g}" for limit in limits if limit < 1 - TAIL ** (1 / n)]
-    return found | {name: (0.0, found[name][1]) for name in filled}
 
 
 def unseen_interval(replicates: np.ndarray, defect: np.ndarray, cost: np.ndarray) -> Interval:
@@ -153,10 +149,10 @@ def unseen_interval(replicates: np.ndarray, defect: np.ndarray, cost: np.ndarray
 def background_costs(
     curves: "LevelCurves", numbers: np.ndarray, limits: Sequence[float]
 ) -> dict[str, float]:
-    """What the worst background takes from each metric, per unit of its weight among all.
+    """What the background of an image not seen may take from each metric, per unit of its weight.
 
-    That is, how far the metric falls where one group's background counts twice, times the groups
-    that there are then; at least 0.
+    The worst one seen is that of the group that lowers the metric most where its background counts
+    twice: by a part of 1 / (groups + 1) of what it takes per unit of weight.
 
     Parameters
     ----------
@@ -170,11 +166,13 @@ def background_costs(
     n_groups = int(numbers.max()) + 1
     exact = curves.metrics(np.ones((1, len(numbers))), limits)
     costs = dict.fromkeys(exact, 0.0)
+    for limit in limits:  # what fills a part of the rates up to the limit takes that part
+        costs[f"aupro_{limit:g}"] = HOT / limit * float(exact[f"aupro_{limit:g}"][0])
     for start in range(0, n_groups, BLOCK):
         twice = 1.0 + (numbers == np.arange(start, min(start + BLOCK, n_groups))[:, None])
         for name, values in curves.metrics(np.ones_like(twice), limits, twice).items():
-            falls = float(exact[name][0] - values.min())
-            costs[name] = max(costs[name], (n_groups + 1) * falls)
+            taken = (n_groups + 1) * float(exact[name][0] - values.min())
+            costs[name] = max(costs[name], WORSE * taken)
     return costs
 
 
