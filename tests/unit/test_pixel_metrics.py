@@ -8,8 +8,15 @@ import torch
 from PIL import Image
 
 from defectbench.errors import InputError
+from defectbench.evaluation.bootstrap import group_numbers
 from defectbench.evaluation.map_geometry import pixel_threshold
-from defectbench.evaluation.pixel_intervals import LevelCurves, curve_levels, pixel_intervals
+from defectbench.evaluation.pixel_intervals import (
+    LevelCurves,
+    background_costs,
+    curve_levels,
+    pixel_intervals,
+    unseen_interval,
+)
 from defectbench.evaluation.pixel_metrics import (
     defect_pixel_metrics,
     figures_at,
@@ -193,6 +200,14 @@ def test_replicates_are_the_metrics_of_the_resampled_images() -> None:
     )
 
 
+@pytest.fixture
+def small_bootstrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As much of it as a test needs."""
+    monkeypatch.setattr("defectbench.evaluation.bootstrap.REPLICATES", 500)
+    monkeypatch.setattr("defectbench.evaluation.pixel_intervals.LEVELS", 300)
+
+
+@pytest.mark.usefixtures("small_bootstrap")
 def test_intervals_hold_the_metrics_and_come_out_the_same_again() -> None:
     pixels = collect_pixels(noisy_images([0, 0, 0, 1, 2, 3, 1.5, 0.5, 2.5, 0.7]))
     ranked = rank_pixels(pixels)
@@ -204,6 +219,7 @@ def test_intervals_hold_the_metrics_and_come_out_the_same_again() -> None:
     assert intervals != pixel_intervals(pixels, ranked, exact, ALONE[:10], 43, "plate")[0]
 
 
+@pytest.mark.usefixtures("small_bootstrap")
 @pytest.mark.parametrize("shifts", [[0, 1, 2], [0, 0, 1]])
 def test_a_class_of_one_image_carries_no_interval(shifts: list[float]) -> None:
     pixels = collect_pixels(noisy_images(shifts))
@@ -212,17 +228,55 @@ def test_a_class_of_one_image_carries_no_interval(shifts: list[float]) -> None:
     assert pixel_intervals(pixels, ranked, exact, ALONE[:3], 42, "plate")[0] == {}
 
 
+def intervals_of(images: ImageSet, groups: np.ndarray) -> dict[str, tuple[float, float]]:
+    pixels = collect_pixels(images)
+    ranked = rank_pixels(pixels)
+    return pixel_intervals(pixels, ranked, pixel_metrics(ranked), groups, 42, "plate")[0]
+
+
+@pytest.mark.usefixtures("small_bootstrap")
 def test_further_exposures_of_the_same_parts_narrow_no_interval() -> None:
     parts = noisy_images([0, 0, 0, 0, 1, 2, 0.5, 1.5])
-    widths = []
-    for exposures in (1, 8):
-        pixels = collect_pixels(parts * exposures)
-        groups = np.array([f"part{k}" for k in range(len(parts))] * exposures)
-        ranked = rank_pixels(pixels)
-        exact = pixel_metrics(ranked)
-        intervals, _ = pixel_intervals(pixels, ranked, exact, groups, 42, "plate")
-        widths.append(np.diff(intervals["pixel_auroc"])[0])
-    assert widths[1] == pytest.approx(widths[0], rel=0.02)
+    once = intervals_of(parts, ALONE[:8])
+    of_exposures = np.array([f"part{k}" for k in range(8)] * 8)
+    grouped = intervals_of(parts * 8, of_exposures)
+    for name, interval in grouped.items():
+        assert interval == pytest.approx(once[name], abs=0.01), name
+    ungrouped = intervals_of(parts * 8, np.full(64, ""))
+    assert np.diff(ungrouped["pixel_auroc"]) < 0.5 * np.diff(grouped["pixel_auroc"])
+
+
+@pytest.mark.usefixtures("small_bootstrap")
+@pytest.mark.parametrize("count", [3, 10, 60])
+def test_of_perfect_maps_the_lower_limit_is_that_of_clopper_and_pearson(count: int) -> None:
+    # every one of `count` hits: Clopper and Pearson, Biometrika 26, 1934
+    mask = np.eye(4, dtype=bool)
+    images = [(np.zeros((4, 4)), None)] * 20 + [(mask.astype(float), mask)] * count
+    low, high = intervals_of(images, np.full(20 + count, ""))["pixel_auroc"]
+    assert low == pytest.approx(0.025 ** (1 / count), rel=0.1)
+    assert high == 1
+
+
+def test_a_hot_good_image_lowers_what_other_images_may_do() -> None:
+    images = noisy_images([0] * 10 + [3] * 10)
+    hot = [(images[0][0] + 4, None), *images[1:]]
+    groups = np.full(20, "")
+    costs = []
+    for of_images in (images, hot):
+        pixels = collect_pixels(of_images)
+        curves = LevelCurves(pixels, curve_levels(pixels, rank_pixels(pixels)))
+        costs.append(background_costs(curves, group_numbers(groups), (0.3,)))
+    # above all defects lie all pixels of the hot image, hardly any of the others, and 5 % at least
+    assert costs[0]["aupro_0.3"] == pytest.approx(0.05 / 0.3, rel=0.05)
+    assert costs[1]["pixel_auroc"] > 10 * costs[0]["pixel_auroc"]
+    assert costs[1]["aupro_0.3"] > 5 * costs[0]["aupro_0.3"]
+
+
+def test_an_unseen_image_widens_the_percentiles_by_its_weight_and_its_cost() -> None:
+    replicates = np.full(1001, 0.8)
+    weights = np.linspace(0, 1, 1001)
+    assert unseen_interval(replicates, weights, np.zeros(1001)) == pytest.approx((0.02, 0.995))
+    assert unseen_interval(replicates, 0 * weights, weights) == pytest.approx((0, 0.8))
 
 
 @pytest.mark.parametrize("size", [(900, 900), (64, 48), (7, 5), (16, 12), (3, 100)])
