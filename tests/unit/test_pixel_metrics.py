@@ -266,10 +266,10 @@ def test_a_hot_good_image_lowers_what_other_images_may_do() -> None:
         pixels = collect_pixels(of_images)
         curves = LevelCurves(pixels, curve_levels(pixels, rank_pixels(pixels)))
         costs.append(background_costs(curves, group_numbers(groups), (0.3,)))
-    # above all defects lie all pixels of the hot image, hardly any of the others, and 5 % at least
-    assert costs[0]["aupro_0.3"] == pytest.approx(0.05 / 0.3, rel=0.05)
+    # above all defects lie all pixels of the hot image, hardly any of the others, and 10 % at least
+    assert costs[0]["aupro_0.3"] == pytest.approx(0.1 / 0.3, rel=0.05)
     assert costs[1]["pixel_auroc"] > 10 * costs[0]["pixel_auroc"]
-    assert costs[1]["aupro_0.3"] > 5 * costs[0]["aupro_0.3"]
+    assert costs[1]["aupro_0.3"] > 3 * costs[0]["aupro_0.3"]
 
 
 def test_an_unseen_image_widens_the_percentiles_by_its_weight_and_its_cost() -> None:

@@ -33,11 +33,11 @@ WORSE = 2.0
 Chosen by simulation: with 1, average precision loses coverage where a few images are much hotter
 than the others, and no larger one is needed."""
 
-HOT = 0.05
+HOT = 0.1
 """Share of an unseen background that may lie above all defects, even if none was seen to.
 
-Chosen likewise: with 0, AUPRO to 0.05 loses coverage where a hot image in twenty is missing among
-some 25 images."""
+Chosen likewise: with half as much, AUPRO to 0.05 holds in 91 of 100 simulations of 12 good and 30
+defective images where one image in twenty is hot, and those seen need not show one."""
 
 
 def pixel_intervals(
