@@ -9,7 +9,6 @@ from PIL import Image
 
 from defectbench.errors import InputError
 from defectbench.evaluation.map_geometry import pixel_threshold
-from defectbench.evaluation.pixel_intervals import LevelCurves, curve_levels, pixel_intervals
 from defectbench.evaluation.pixel_metrics import (
     defect_pixel_metrics,
     figures_at,
@@ -163,66 +162,6 @@ def test_a_defect_type_is_measured_with_the_good_images_alone() -> None:
         "regions": len(dents.region_size),
         **pixel_metrics(rank_pixels(dents)),
     }
-
-
-ALONE = np.full(10, "")
-"""Groups of images that are each a group of their own."""
-
-
-def noisy_images(shifts: list[float]) -> ImageSet:
-    """Normal noise of 64×64; where the shift is not 0, a region of that much higher scores."""
-    rng = np.random.default_rng(6)
-    mask = np.zeros((64, 64), bool)
-    mask[20:40, 10:30] = mask[50:53, 50:53] = True
-    noise = rng.normal(0, 1, (len(shifts), 64, 64))
-    return [
-        (m + shift * mask, mask if shift else None) for m, shift in zip(noise, shifts, strict=True)
-    ]
-
-
-def test_replicates_are_the_metrics_of_the_resampled_images() -> None:
-    images = noisy_images([0, 0, 0, 1, 2, 0.5, 3])
-    pixels = collect_pixels(images)
-    curves = LevelCurves(pixels, curve_levels(pixels, rank_pixels(pixels)))
-    times = np.array([2, 0, 1, 3, 0, 1, 0])
-    repeated = [image for image, n in zip(images, times, strict=True) for _ in range(n)]
-    expected = pixel_metrics(rank_pixels(collect_pixels(repeated)))
-    replicates = curves.metrics(times[None], (0.3, 0.05))
-    assert {name: values[0] for name, values in replicates.items()} == pytest.approx(
-        expected, abs=1e-3
-    )
-
-
-def test_intervals_hold_the_metrics_and_come_out_the_same_again() -> None:
-    pixels = collect_pixels(noisy_images([0, 0, 0, 1, 2, 3, 1.5, 0.5, 2.5, 0.7]))
-    ranked = rank_pixels(pixels)
-    exact = pixel_metrics(ranked)
-    intervals, error = pixel_intervals(pixels, ranked, exact, ALONE[:10], 42, "plate")
-    assert 0 < error < 1e-3
-    assert all(low < exact[name] < high for name, (low, high) in intervals.items())
-    assert (intervals, error) == pixel_intervals(pixels, ranked, exact, ALONE[:10], 42, "plate")
-    assert intervals != pixel_intervals(pixels, ranked, exact, ALONE[:10], 43, "plate")[0]
-
-
-@pytest.mark.parametrize("shifts", [[0, 1, 2], [0, 0, 1]])
-def test_a_class_of_one_image_carries_no_interval(shifts: list[float]) -> None:
-    pixels = collect_pixels(noisy_images(shifts))
-    ranked = rank_pixels(pixels)
-    exact = pixel_metrics(ranked)
-    assert pixel_intervals(pixels, ranked, exact, ALONE[:3], 42, "plate")[0] == {}
-
-
-def test_further_exposures_of_the_same_parts_narrow_no_interval() -> None:
-    parts = noisy_images([0, 0, 0, 0, 1, 2, 0.5, 1.5])
-    widths = []
-    for exposures in (1, 8):
-        pixels = collect_pixels(parts * exposures)
-        groups = np.array([f"part{k}" for k in range(len(parts))] * exposures)
-        ranked = rank_pixels(pixels)
-        exact = pixel_metrics(ranked)
-        intervals, _ = pixel_intervals(pixels, ranked, exact, groups, 42, "plate")
-        widths.append(np.diff(intervals["pixel_auroc"])[0])
-    assert widths[1] == pytest.approx(widths[0], rel=0.02)
 
 
 @pytest.mark.parametrize("size", [(900, 900), (64, 48), (7, 5), (16, 12), (3, 100)])

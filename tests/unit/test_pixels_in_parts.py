@@ -15,9 +15,14 @@ from scipy import ndimage
 
 from defectbench.errors import InputError
 from defectbench.evaluation import map_geometry, pixel_figures, pixel_ranks
-from defectbench.evaluation.bootstrap import resamples
-from defectbench.evaluation.intervals import percentile_interval
-from defectbench.evaluation.pixel_intervals import LevelCurves, curve_levels
+from defectbench.evaluation.bootstrap import group_numbers
+from defectbench.evaluation.pixel_intervals import (
+    LevelCurves,
+    background_costs,
+    curve_levels,
+    curve_replicates,
+    replicate_intervals,
+)
 from defectbench.evaluation.pixel_metrics import CURVE_RATES, LIMITS, pixel_metrics, pro_curve
 from defectbench.evaluation.pixel_ranks import RankedPixels, collect_pixels, rank_pixels
 from defectbench.evaluation.promises import Asked
@@ -84,12 +89,9 @@ class WholeArrays:
 
     def intervals(self, groups: np.ndarray) -> dict[str, tuple[float, float]]:
         curves = self.level_curves(curve_levels(self, self.ranked()))
-        drawn = resamples(curves.defective.astype(int), groups, SEED, CATEGORY, 200)
-        blocks = [curves.metrics(times, LIMITS) for times in drawn]
-        return {
-            name: percentile_interval(np.concatenate([block[name] for block in blocks]))
-            for name in blocks[0]
-        }
+        replicates = curve_replicates(curves, groups, SEED, CATEGORY, LIMITS)
+        costs = background_costs(curves, group_numbers(groups), LIMITS)
+        return replicate_intervals(replicates, costs, curves.defective, groups, SEED)
 
     def at(self, threshold: float) -> dict[str, float]:
         n_images, n_regions = len(self.background), len(self.region_size)

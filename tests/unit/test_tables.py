@@ -369,7 +369,12 @@ PIXELS = {
         "aupro_0.05": 0.8,
         "honest_pixel_false_positive_rate": 0.01,
     },
-    "intervals": {"pixel_auroc": [0.97, 0.99]},
+    "intervals": {
+        "pixel_auroc": [0.97, 0.99],
+        "pixel_aupr": [0.5, 0.7],
+        "aupro_0.3": [0.9, 0.98],
+        "aupro_0.05": [0.7, 0.9],
+    },
     "specification": specification(code={"pixel metrics": "a7" * 8}),
 }
 NO_MASKS = PIXELS | {
@@ -387,9 +392,13 @@ def test_pixel_metrics_stand_beside_the_image_metrics():
     assert rows(text, "Pixel AUROC")[0] == ["", "fre resnet18"]
     expected = ["0.980 (of 1; 0.970–0.990)", "0.980 (0.970–0.990)", "–"]
     assert column(text, "Pixel AUROC") == expected
-    assert column(text, "AUPRO to 0.3") == ["0.950 (of 1)", "0.950", "–"]
-    assert column(text, "AUPRO to 0.05") == ["0.800 (of 1)", "0.800", "–"]
-    assert column(text, "Pixel average precision") == ["0.600 (of 1)", "0.600", "–"]
+    for title, expected in (
+        ("AUPRO to 0.3", "0.950 (0.900–0.980)"),
+        ("AUPRO to 0.05", "0.800 (0.700–0.900)"),
+        ("Pixel average precision", "0.600 (0.500–0.700)"),
+    ):
+        assert column(text, title) == [expected.replace("(", "(of 1; "), expected, "–"]
+    assert "oo few to tell" not in text
     assert "–: cable: no defective image has a mask." in text
     assert "resolution: 256×256." in text
     assert "Without maps: dfkde resnet18." in text
@@ -397,6 +406,18 @@ def test_pixel_metrics_stand_beside_the_image_metrics():
     tidy = shown.tidy.set_index(["category", "metric"])
     assert tidy.loc[("bottle", "pixel_threshold"), "value"] == 3.5
     assert tidy.loc[("cable", "aupro_0.3"), "reason"] == "no defective image has a mask"
+
+
+def test_a_pixel_figure_of_too_few_images_says_so_in_place_of_its_interval():
+    maps = [metrics("bottle", "fre", 0.9) | {"pixels": PIXELS}]
+    maps.append(metrics("cable", "fre", 0.9) | {"pixels": PIXELS | {"intervals": {}}})
+    text = report(results(maps, ["bottle", "cable"]))
+    assert column(text, "Pixel AUROC") == [
+        "0.980 (too few to tell)",
+        "0.980 (0.970–0.990)",
+        "0.980 (too few to tell)",
+    ]
+    assert "*Too few to tell*: a class has one independent image" in text
 
 
 def seeded(seed: int, auroc: float, pixel_auroc: float) -> dict:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import image_figures
 import pandas as pd
+import pixels
 import rates
 from simulated import USED, Row
 
@@ -22,6 +23,7 @@ TIDY = REPORT.with_suffix(".csv")
 PARTS: dict[str, Callable[[int], Iterator[Row]]] = {
     "images": image_figures.rows,
     "rates": rates.rows,
+    "pixels": pixels.rows,
 }
 """By the name of a part: its rows, from the number of simulations for each."""
 

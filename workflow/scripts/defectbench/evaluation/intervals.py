@@ -8,7 +8,7 @@ from math import atan2, cos, inf, pi, sin
 
 import numpy as np
 
-from defectbench.evaluation.rates import LEVEL, Interval, Z, root
+from defectbench.evaluation.rates import Interval, Z, root
 
 LEAST = 0.75
 LEAST_OF_AUPR = 1.25
@@ -195,12 +195,6 @@ def difference_interval(
     extremes += [pi / 2, atan2(-correlation, own)]
     errors = [error(angle + turn) for angle in extremes for turn in (0, pi)]
     return first - second - max(errors), first - second - min(errors)
-
-
-def percentile_interval(replicates: np.ndarray) -> Interval:
-    """Central interval that holds 95 % of the replicates, for metrics that have no better one."""
-    low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:

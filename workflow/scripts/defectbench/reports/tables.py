@@ -28,6 +28,8 @@ KINDS = {
     "test_defective": "test, defective",
 }
 PIXEL_METRICS = ("pixel_auroc", "pixel_aupr", "aupro_0.3", "aupro_0.05")
+TOO_FEW = "too few to tell"
+"""In place of the interval of a pixel metric that has none."""
 
 
 def report(results: Results, decision: str = "") -> str:
@@ -41,7 +43,7 @@ def report(results: Results, decision: str = "") -> str:
     metrics = results.metrics
     specifications = [entry["specification"] for entry in metrics]
     resolutions = [entry["pixels"]["resolution"] for entry in results.with_maps]
-    figures = results.tidy.query("metric in @PIXEL_METRICS")["value"]
+    figures = results.tidy.query("metric in @PIXEL_METRICS")
     return render(
         "table.md",
         results=results,
@@ -58,7 +60,8 @@ def report(results: Results, decision: str = "") -> str:
         thresholds=_thresholds(results),
         promises=_promises(results),
         rule=results.metrics[0]["promise"]["rule"],
-        no_masks=figures.isna().all() and _missing(results, PIXEL_METRICS),
+        no_masks=figures["value"].isna().all() and _missing(results, PIXEL_METRICS),
+        too_few=TOO_FEW if (figures["value"].notna() & figures["low"].isna()).any() else "",
         resolutions=["each image's own" if r == "original" else f"{r}×{r}" for r in resolutions],
         without_maps=[name for name in results.detectors if name not in results.localizing],
         differences=_differences(results),
@@ -96,6 +99,7 @@ def figure_texts(
     detectors = results.localizing if metric in PIXEL_METRICS else results.detectors
     found = {detector: results.figures(metric, detector) for detector in detectors}
     bold = _largest(found) if best else {}
+    unbounded = TOO_FEW if metric in PIXEL_METRICS else ""
     columns, published = {}, {}
     if trivial:
         values = results.figures(trivial, results.detectors[0])["value"]
@@ -103,7 +107,7 @@ def figure_texts(
     for detector, figures in found.items():
         flags = {entry["category"]: entry["flags"] for entry in results.entries(detector)}
         columns[_named(results, detector)] = [
-            _text(figures.loc[name], len(results.images), (detector, name) in bold)
+            _text(figures.loc[name], len(results.images), (detector, name) in bold, unbounded)
             + f" {marks(flags.get(name, ()), marked)}".rstrip()
             for name in figures.index
         ]
@@ -122,14 +126,19 @@ def _matrix(results: Results, columns: Mapping[str, Sequence[str]]) -> str:
     return grid([results.average_title, *results.categories], columns)
 
 
-def _text(figure: pd.Series, categories: int, bold: bool) -> str:
-    """A figure, its deviation over seeds, its interval, and what it averages if not all."""
+def _text(figure: pd.Series, categories: int, bold: bool, unbounded: str) -> str:
+    """A figure, its deviation over seeds, its interval, and what it averages if not all.
+
+    Where a figure has no interval, `unbounded` takes its place.
+    """
     value = MISSING if _is_missing(figure) else number(figure["value"])
     remarks = []
     if figure.name == AVERAGE and value != MISSING and figure["categories"] != categories:
         remarks.append(f"of {figure['categories']:.0f}")
     if pd.notna(figure["low"]):
         remarks.append(bounds((figure["low"], figure["high"])))
+    elif unbounded and value != MISSING:
+        remarks.append(unbounded)
     text = f"**{value}**" if bold else value
     if value != MISSING and pd.notna(figure["deviation"]):
         text += f" ± {number(figure['deviation'])}"
