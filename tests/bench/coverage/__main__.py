@@ -38,7 +38,7 @@ width. *Used* is what is printed, the others are what it was chosen over."""
 
 def summary(rows: pd.DataFrame) -> str:
     """Of each figure the worst case and all of them, as printed."""
-    used = rows[rows["method"] == USED]
+    used = rows[(rows["method"] == USED) & (rows["told"] > 0)]
     lines = []
     for (part, figure), own in used.groupby(["part", "figure"], sort=False):
         worst = own.loc[(own["kept"] - own["promised"]).idxmin()]
@@ -64,16 +64,17 @@ def _simulations(counts: pd.Series) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
+def _shown(row: Row) -> str:
+    """How often a promise was kept, the mean width, and how often a number is told if not always."""
+    if not row.told:
+        return "too few to tell"
+    width = "" if pd.isna(row.width) else f" / {row.width:.3f}"
+    return f"{100 * row.kept:.1f}{width}" + f" ({100 * row.told:.0f} told)" * (row.told < 1)
+
+
 def table(own: pd.DataFrame) -> str:
     """Cases of a figure, the methods side by side."""
-    cells = own.assign(
-        shown=[
-            f"{100 * row.kept:.1f}"
-            + ("" if pd.isna(row.width) else f" / {row.width:.3f}")
-            + ("" if row.told == 1 else f" ({100 * row.told:.0f} told)")
-            for row in own.itertuples()
-        ]
-    )
+    cells = own.assign(shown=[_shown(row) for row in own.itertuples()])
     order = {"index": own["case"].unique(), "columns": own["method"].unique()}
     wide = cells.pivot(index="case", columns="method", values="shown").reindex(**order)
     wide = wide.fillna(MISSING).reset_index()
