@@ -65,7 +65,7 @@ def _simulations(counts: pd.Series) -> str:
 
 
 def _shown(row: Row) -> str:
-    """How often a promise was kept, the mean width, and how often a number is told if not always."""
+    """How often a promise was kept, the mean width, and how often a number is told at all."""
     if not row.told:
         return "too few to tell"
     width = "" if pd.isna(row.width) else f" / {row.width:.3f}"
