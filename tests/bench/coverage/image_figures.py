@@ -14,7 +14,7 @@ from defectbench.evaluation.intervals import correlation, difference_interval, m
 from defectbench.evaluation.metric_intervals import confusion_intervals, ranking_intervals
 from defectbench.evaluation.rates import Z
 
-REPLICATES = 300
+REPLICATES = 200
 """Of the bootstrap: fewer than the product draws, so that many test sets can be simulated."""
 
 GRID = (np.arange(20_000) + 0.5) / 20_000
