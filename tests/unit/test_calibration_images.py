@@ -206,7 +206,7 @@ def test_an_estimate_of_few_folds_becomes_a_promise():
 def test_too_few_of_them_are_an_estimate_and_say_how_many_it_takes():
     _, found = figures(100, 30, Asked(0.05, TOLERANCE))
     (caution,) = (text for text in found["cautions"] if "estimate" in text)
-    assert "5 % takes 59 calibration images; the 30 here support" in caution
+    assert "5 % takes 59 calibration images; a threshold above all 30 here would keep" in caution
 
 
 def test_without_any_there_are_no_rows_and_readers_cope(tmp_path: Path):

@@ -380,8 +380,8 @@ def test_small_samples_are_cautioned_against():
     assert found.keys() == {"few_good", "estimate"}
     assert found["few_good"] == "only 9 good test images: too few to conclude from"
     assert found["estimate"] == (
-        "the honest threshold is an estimate: 5 % takes 19 held-out good images; the 18 here "
-        "support 5.3 % on average"
+        "the honest threshold is an estimate: 5 % takes 19 held-out good images; a threshold "
+        "above all 18 here would keep 5.3 % on average"
     )
     enough = scored(np.repeat([0, 1], 10))
     assert cautions(enough, promised(19)) == {}

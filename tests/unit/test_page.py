@@ -211,7 +211,8 @@ def test_the_markdown_starts_with_the_answer_and_has_a_row_per_category():
 def test_an_operating_point_says_how_many_images_its_promise_needs():
     few = promise(np.arange(40.0), [""] * 40, Asked(0.01))
     assert point_flags(few | {"against_promise": "above"}) == [
-        "1 % takes 99 held-out good images; the 40 here support 2.4 % on average",
+        "1 % takes 99 held-out good images; a threshold above all 40 here would keep 2.4 % on "
+        "average",
         "more false alarms than expected",
     ]
     enough = promise(np.arange(100.0), [""] * 100, Asked(0.01))
@@ -240,7 +241,8 @@ def test_every_flag_of_a_cell_has_words():
     assert flag_texts(cell) == [
         "more false alarms than expected (0.28–34 % expected, 42.5 % seen)",
         "not clearly better than rejecting parts at random",
-        "the threshold is an estimate: 5 % takes 19 held-out good images; the 9 here support 10 % "
+        "the threshold is an estimate: 5 % takes 19 held-out good images; a threshold above all 9 "
+        "here would keep 10 % "
         "on average",
         "fewer than 10 independent good and defective test images",
     ]

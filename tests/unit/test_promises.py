@@ -158,6 +158,6 @@ def test_new_images_of_new_groups_reach_the_threshold_no_more_often_than_asked()
 
 def test_too_few_images_say_what_they_support_by_the_rule_that_is_asked():
     average, tolerance = (why_estimated(of(12, rule=rule)) for rule in ("average", "tolerance"))
-    assert average.endswith("the 12 here support 7.7 % on average")
+    assert average.endswith("a threshold above all 12 here would keep 7.7 % on average")
     # the largest of 12 scores is reached by at most 22 % of new images, in 95 of 100 sets
-    assert tolerance.endswith("the 12 here support 22 % in 95 of 100 cases")
+    assert tolerance.endswith("a threshold above all 12 here would keep 22 % in 95 of 100 cases")

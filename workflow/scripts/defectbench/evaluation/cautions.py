@@ -186,8 +186,8 @@ def why_estimated(promised: Promise) -> str:
     else:
         supported, when = 1 / (promised["groups"] + 1), "on average"
     return (
-        f"{100 * promised['asked']:.3g} % takes {promised['next']} {kind}; the "
-        f"{promised['groups']} here support {100 * supported:.2g} % {when}"
+        f"{100 * promised['asked']:.3g} % takes {promised['next']} {kind}; a threshold above all "
+        f"{promised['groups']} here would keep {100 * supported:.2g} % {when}"
     )
 
 
