@@ -391,7 +391,7 @@ def test_images_of_one_group_count_as_one_in_cautions():
     test = scored(np.repeat([0, 1], 30), groups=np.repeat(np.arange(12).astype(str), 5))
     found = cautions(test, promised(np.repeat(np.arange(18).astype(str), 6)))
     assert found["few_good"] == "only 6 groups of good images: too few to conclude from"
-    assert "19 held-out groups of good images; the 18 here" in found["estimate"]
+    assert "19 held-out groups of good images; a threshold above all 18" in found["estimate"]
 
 
 def test_a_rate_of_0_is_an_estimate_whatever_the_number_of_images():
