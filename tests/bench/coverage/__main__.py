@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import drift
 import image_figures
 import pandas as pd
 from simulated import USED, Row
@@ -18,7 +19,10 @@ from defectbench.reports.markdown import MISSING
 REPORT = Path("reports/coverage.md")
 TIDY = REPORT.with_suffix(".csv")
 
-PARTS: dict[str, Callable[[int], Iterator[Row]]] = {"images": image_figures.rows}
+PARTS: dict[str, Callable[[int], Iterator[Row]]] = {
+    "images": image_figures.rows,
+    "drift": drift.rows,
+}
 """By the name of a part: its rows, from the number of simulations for each."""
 
 WORDS = """# What is promised, and how often it holds

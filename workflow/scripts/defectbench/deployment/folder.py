@@ -14,7 +14,8 @@ from PIL import Image
 
 from defectbench.deployment.detector import AHEAD, Decoded, Detector, decoded_image
 from defectbench.deployment.detector_file import NAMES
-from defectbench.deployment.drift import ImageStatistics, image_statistics, same_world
+from defectbench.deployment.drift import same_world
+from defectbench.deployment.photographs import ImageStatistics, image_statistics
 from defectbench.errors import InputError
 from defectbench.evaluation.map_geometry import MapScale
 from defectbench.images.decoding import in_order, load_rgb
@@ -91,11 +92,14 @@ class FolderScoring:
         self.scores: list[float] = []
         self.statistics: list[ImageStatistics] = []
         self.unreadable: dict[str, str] = {}  # by name, why
+        self.left: list[dict[str, str]] = []  # rows of an earlier run that stay
         self.stopped = False  # set it, and scoring and watching end with the images at hand
         self._started = time.perf_counter()
-        options.output.mkdir(parents=True, exist_ok=True)
         self._table = options.output / SCORES
-        self._done = self._begin()
+        self._earlier = earlier_rows(self._table)
+        self.left = self._rows_that_stay()
+        self._done = {row["path"] for row in self.left}
+        self._begun = False
 
     def new_images(self) -> list[Path]:
         """Images that have not been scored, sorted."""
@@ -107,7 +111,8 @@ class FolderScoring:
         ]
 
     def score(self, files: list[Path]) -> None:
-        """Score files; each gets its line at once."""
+        """Score files; each gets its line at once. Before the first call nothing is written."""
+        self._begin()
         progress = Progress(len(files), str(self.options.images))
         wanted = itertools.takewhile(lambda _: not self.stopped, files)
         threads = self.options.threads
@@ -124,7 +129,7 @@ class FolderScoring:
             progress.advance(1)
 
     def summary(self) -> dict[str, Any]:
-        """What was found, also written to `SUMMARY`."""
+        """What was found in the images that were scored, also written to `SUMMARY`."""
         defective = sum(score >= self.threshold for score in self.scores)
         summary = {
             **described(self.detector),
@@ -135,7 +140,7 @@ class FolderScoring:
             "seconds": round(time.perf_counter() - self._started, 2),
         }
         if self.scores:
-            seen = self.scores, defective, self.expectation, self.statistics
+            seen = self.scores, self.expectation, self.statistics
             summary["same_world"] = same_world(*seen, self.detector.metadata)
         self._write_summary(summary)
         return summary
@@ -170,19 +175,24 @@ class FolderScoring:
     def _overlay(self, name: str) -> Path:
         return self.options.output / OVERLAYS / f"{name}.jpg"
 
-    def _begin(self) -> set[str]:
-        """Begin or go on with the table; names of the images whose lines stay in it."""
-        earlier, left = earlier_rows(self._table), []
-        if self.options.skip_scored and self._table.is_file():
-            self._check_made_alike(earlier)
-            left = rows_that_hold(earlier, self._table, self.options.images)
-        stay = {row["path"] for row in left}
-        gone = {row.get("path", "") for row in earlier} - stay
+    def _rows_that_stay(self) -> list[dict[str, str]]:
+        """Of an earlier table, the rows of images that are not scored again."""
+        if not (self.options.skip_scored and self._table.is_file()):
+            return []
+        self._check_made_alike(self._earlier)
+        return rows_that_hold(self._earlier, self._table, self.options.images)
+
+    def _begin(self) -> None:
+        """Begin the table, or go on with it."""
+        if self._begun:
+            return
+        self._begun = True
+        self.options.output.mkdir(parents=True, exist_ok=True)
+        gone = {row.get("path", "") for row in self._earlier} - self._done
         remove_overlays(self.options.output / OVERLAYS, gone)
         self._table.unlink(missing_ok=True)
-        self._append(COLUMNS, *(row.values() for row in left))
+        self._append(COLUMNS, *(row.values() for row in self.left))
         self._write_summary({"detector_sha256": self.detector.sha256})  # should the run be killed
-        return stay
 
     def _check_made_alike(self, rows: list[dict[str, str]]) -> None:
         """Refuse to go on with a table of another detector or threshold."""
