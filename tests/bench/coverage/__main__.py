@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import drift
+import drift_report
 import image_figures
 import pandas as pd
 from simulated import USED, Row
@@ -21,7 +21,7 @@ TIDY = REPORT.with_suffix(".csv")
 
 PARTS: dict[str, Callable[[int], Iterator[Row]]] = {
     "images": image_figures.rows,
-    "drift": drift.rows,
+    "drift": drift_report.rows,
 }
 """By the name of a part: its rows, from the number of simulations for each."""
 
