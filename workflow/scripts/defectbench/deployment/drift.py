@@ -143,7 +143,7 @@ def _above(
 ) -> dict[str, Any]:
     """How many images reach the threshold, and whether good ones may."""
     count = int((scores >= expectation["value"]).sum())
-    reach = (held_out >= expectation["value"]).mean() * both.known["independent"]
+    reach = float((held_out >= expectation["value"]).mean()) * both.known["independent"]
     a, b = reach + 1, both.known["independent"] - reach
     share = count / both.total
     return {
