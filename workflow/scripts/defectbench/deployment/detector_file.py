@@ -226,18 +226,23 @@ def _complete_thresholds(metadata: dict[str, Any]) -> None:
 
 def _complete_statistics(metadata: dict[str, Any]) -> None:
     """Give figures of formats 1 and 2, which are ranges, the shape of today's."""
-    threshold, calibration = metadata.get("threshold"), metadata.get("calibration")
+    calibration = metadata.get("calibration")
     if isinstance(calibration, dict):
         calibration["statistics"] = calibration.pop("ranges", None)
     for owner, name in ((metadata, "training_images"), (calibration, "statistics")):
         ranges = owner.get(name) if isinstance(owner, dict) else None
-        count = ranges.get("images") if isinstance(ranges, dict) else None
-        if isinstance(count, list) and len(count) == 2 and isinstance(threshold, dict):
-            # format 1 knows no groups; those of format 2 are taken to be of one size
-            share = [threshold.get(key, 1) for key in ("groups", "images")]
-            if not all(_fits(each, COUNT) and each > 0 for each in (*share, count[0])):
-                continue
-            ranges |= {"images": count[0], "independent": count[0] * share[0] / share[1]}
+        if isinstance(ranges, dict) and _fits(ranges.get("images"), [COUNT]) and ranges["images"]:
+            count = ranges["images"][0]
+            ranges |= {"images": count, "independent": count * _share_independent(metadata)}
+
+
+def _share_independent(metadata: dict[str, Any]) -> float:
+    """Of a detector of an older format; groups are taken to be of one size, format 1 has none."""
+    counts = {"images": COUNT, "groups": COUNT}
+    threshold = metadata.get("threshold")
+    if not _fits(threshold, counts) or threshold["images"] < 1:
+        return 1.0
+    return threshold["groups"] / threshold["images"]
 
 
 def _fits(value: Any, shape: Any) -> bool:
