@@ -5,7 +5,7 @@ product's rule, images.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -13,19 +13,16 @@ import numpy as np
 from scipy.special import betaincinv
 from simulated import USED, Row
 
-from defectbench.deployment import drift
 from defectbench.deployment.drift import ALARMS, same_world
 from defectbench.deployment.expectations import expectation
 from defectbench.deployment.photographs import ImageStatistics, photographed
+from defectbench.evaluation import promises, rates
 from defectbench.evaluation.promises import CALIBRATION, FOLDS, MANY, TOLERANCE, Asked, promise
 from defectbench.evaluation.two_samples import kolmogorov_smirnov
 
 TRAINED = (20, 59, 100, 300)
 DAYS = (50, 200, 1000)
 MODULES = 13
-ALIKE = 0.5
-"""Share of the variance of scores and light that images of a module have in common."""
-
 MEANS = np.array([137.3, 3.44])
 SPREAD = np.array([0.0097, 0.0373])
 TOGETHER = 0.63
@@ -34,10 +31,10 @@ good training images of MVTec AD's bottle at 300 by 300 pixels, as `image_statis
 
 
 class Images(NamedTuple):
-    """Scores, figures and groups of images."""
+    """Scores, figures (n_images, 4) and groups of images."""
 
     scores: np.ndarray
-    statistics: list[ImageStatistics]
+    statistics: np.ndarray
     groups: np.ndarray
 
 
@@ -50,8 +47,9 @@ class World(NamedTuple):
         From standard normal values to scores.
     sizes
         Smallest and largest width.
-    modules
-        Whether a detector's images come from 13 modules, and those of a day from as large ones.
+    alike
+        Share of the variance of scores and light that images of a module have in common. If there
+        is one, a detector's images come from 13 modules, and those of a day from as large ones.
     asked
         What the threshold is to keep.
     folds
@@ -63,7 +61,7 @@ class World(NamedTuple):
 
     shape: Callable[[np.ndarray], np.ndarray] = np.asarray
     sizes: tuple[int, int] = (300, 300)
-    modules: bool = False
+    alike: float = 0
     asked: Asked = Asked(0.05)
     folds: int = 0
     spread: float = 1
@@ -71,15 +69,14 @@ class World(NamedTuple):
     def images(self, rng: np.random.Generator, total: int, sizes: Sequence[int] = ()) -> Images:
         """Images in modules of these sizes; each its own for none."""
         groups = np.repeat(np.arange(len(sizes)), sizes)[:total] if len(sizes) else np.arange(total)
-        alike = ALIKE if self.modules else 0
         shared = rng.normal(size=(3, groups.max() + 1))[:, groups]
-        latent = alike**0.5 * shared + (1 - alike) ** 0.5 * rng.normal(size=(3, total))
+        latent = self.alike**0.5 * shared + (1 - self.alike) ** 0.5 * rng.normal(size=(3, total))
         latent[2] = TOGETHER * latent[1] + (1 - TOGETHER**2) ** 0.5 * latent[2]
         light = MEANS[:, None] * (1 + self.spread * SPREAD[:, None] * latent[1:])
         widths = rng.integers(self.sizes[0], self.sizes[1], total, endpoint=True)
-        figures = zip(*light.tolist(), widths.tolist(), [300] * total, strict=True)
-        names = groups.astype(str) if self.modules else np.full(total, "")
-        return Images(self.shape(latent[0]), [ImageStatistics(*each) for each in figures], names)
+        figures = np.column_stack([*light, widths, np.full(total, 300)])
+        names = groups.astype(str) if self.alike else np.full(total, "")
+        return Images(self.shape(latent[0]), figures, names)
 
 
 def module_sizes(rng: np.random.Generator, total: int) -> np.ndarray:
@@ -95,11 +92,11 @@ class Detector:
 
     def __init__(self, world: World, rng: np.random.Generator, total: int) -> None:
         self.world, self.rng = world, rng
-        self.sizes = module_sizes(rng, total) if world.modules else np.ones(0, int)
+        self.sizes = module_sizes(rng, total) if world.alike else np.ones(0, int)
         images = world.images(rng, total, self.sizes)
         if world.folds:
             self.features = features(rng, total)
-            images = images._replace(scores=held_out(self.features, world.folds))
+            images = images._replace(scores=held_out(self.features, min(world.folds, total)))
         promised = promise(images.scores, images.groups, world.asked)
         self.expectation = expectation(promised)
         known = photographed(images.statistics, images.groups)
@@ -111,7 +108,7 @@ class Detector:
     def day(self, total: int) -> Images:
         """New images of the same world; of modules, as large as those that the detector knows."""
         sizes: np.ndarray = np.ones(0, int)
-        if self.world.modules:
+        if self.world.alike:
             sizes = self.rng.choice(self.sizes, size=total)  # more than needed: the rest is cut
         images = self.world.images(self.rng, total, sizes)
         if self.world.folds:
@@ -127,6 +124,7 @@ class Detector:
 
 
 DIMENSIONS = 20
+SHRINKAGE = 0.05 * np.eye(DIMENSIONS)
 
 
 def features(rng: np.random.Generator, total: int) -> np.ndarray:
@@ -136,18 +134,22 @@ def features(rng: np.random.Generator, total: int) -> np.ndarray:
 
 def distances(train: np.ndarray, new: np.ndarray) -> np.ndarray:
     """Squared Mahalanobis distances, with a shrunken covariance."""
-    covariance = np.cov(train.T) + 0.05 * np.eye(DIMENSIONS)
+    covariance = np.cov(train.T) + SHRINKAGE
     offsets = new - train.mean(axis=0)
     return (offsets * np.linalg.solve(covariance, offsets.T).T).sum(axis=1)
 
 
 def held_out(train: np.ndarray, folds: int) -> np.ndarray:
-    """Distances of training images, each by a model without its fold."""
-    found = np.empty(len(train))
-    for fold in range(min(folds, len(train))):
-        own = np.arange(len(train)) % folds == fold
-        found[own] = distances(train[~own], train[own])
-    return found
+    """Distances of training images, each by a model without its fold; all models at once."""
+    fold = np.arange(len(train)) % folds
+    member = np.eye(folds)[fold].T
+    rest = len(train) - member.sum(axis=1)
+    means = (train.sum(axis=0) - member @ train) / rest[:, None]
+    own = np.einsum("kn,ni,nj->kij", member, train, train, optimize=True)
+    squares = train.T @ train - own - rest[:, None, None] * np.einsum("ki,kj->kij", means, means)
+    inverse = np.linalg.inv(squares / (rest - 1)[:, None, None] + SHRINKAGE)
+    offsets = train - means[fold]
+    return np.einsum("ni,nij,nj->n", offsets, inverse[fold], offsets, optimize=True)
 
 
 def before(
@@ -159,7 +161,7 @@ def before(
         found.append("above")
     if kolmogorov_smirnov(day.scores, known_scores)[1] < 0.01:
         found.append("scores")
-    for name, values in zip(ImageStatistics._fields, np.array(day.statistics).T, strict=True):
+    for name, values in zip(ImageStatistics._fields, day.statistics.T, strict=True):
         outside = (values < known[name][0]) | (values > known[name][-1])
         if low_end(outside.sum(), total) > 2 / (known["images"] + 1):
             found.append(name)
@@ -178,11 +180,11 @@ WORLDS = {
     "1 % asked, by the tolerance": World(asked=Asked(0.01, TOLERANCE)),
     "skewed scores, images of many sizes": World(shape=np.exp, sizes=(280, 320)),
     "scores that are whole numbers": World(shape=lambda z: np.round(2 * z)),
-    "13 modules": World(modules=True),
+    "13 modules": World(alike=0.5),
     "13 modules, skewed scores, by the tolerance": World(
-        shape=np.exp, modules=True, asked=Asked(0.05, TOLERANCE)
+        shape=np.exp, alike=0.5, asked=Asked(0.05, TOLERANCE)
     ),
-    "calibrated on 13 parts": World(modules=True, asked=Asked(0.05, folds=CALIBRATION)),
+    "calibrated on 13 parts": World(alike=0.95, asked=Asked(0.05, folds=CALIBRATION)),
     "fitted, one held out at a time": World(folds=10**6),
     "fitted, 20 folds": World(folds=20, asked=Asked(0.05, folds=MANY)),
     "fitted, 5 folds": World(folds=5, asked=Asked(0.05, folds=FOLDS)),
@@ -191,14 +193,19 @@ WORLDS = {
 
 def rows(trials: int) -> Iterator[Row]:
     """Of days without a change."""
-    with without_interval():
+    with quick_quantiles():
         for name in WORLDS:
             yield from unchanged_rows(name, trials)
 
 
-def without_interval() -> AbstractContextManager[Any]:
-    """Leave out an interval that is printed, decides nothing and takes most of the time."""
-    return patch.object(drift, "rate_interval", return_value=(0.0, 1.0))
+@contextmanager
+def quick_quantiles() -> Iterator[None]:
+    """SciPy's quantiles of the beta distribution: the product's own take most of the time."""
+    with (
+        patch.object(promises, "beta_quantile", betaincinv),
+        patch.object(rates, "beta_quantile", betaincinv),
+    ):
+        yield
 
 
 def unchanged_rows(name: str, trials: int) -> Iterator[Row]:

@@ -111,7 +111,7 @@ def same_world(
     held_out = np.asarray(metadata["held_out_scores"])
     above = _above(np.asarray(scores), held_out, expectation, both)
     distance, p_value = kolmogorov_smirnov(scores, held_out, both.sizes)
-    columns = dict(zip(ImageStatistics._fields, zip(*statistics, strict=True), strict=True))
+    columns = dict(zip(ImageStatistics._fields, np.asarray(statistics).T, strict=True))
     light = {
         name: _light(columns[name], known[name], both)
         for name in LIGHT
@@ -177,7 +177,7 @@ def _score_sentences(
     return [f"the scores are not distributed as those of {behind}"]
 
 
-def _light(values: Sequence[float], known: Sequence[float], both: _Both) -> dict[str, Any]:
+def _light(values: np.ndarray, known: Sequence[float], both: _Both) -> dict[str, Any]:
     distance, p_value = kolmogorov_smirnov(values, known, both.sizes)
     means = [float(np.mean(values)), float(np.mean(known))]
     return {"statistic": distance, "p_value": p_value, "means": means}
@@ -193,11 +193,11 @@ def _light_sentences(light: Mapping[str, Mapping[str, Any]], behind: str) -> lis
     return found
 
 
-def _outside(name: str, values: Sequence[float], known: Sequence[float]) -> int:
+def _outside(name: str, values: np.ndarray, known: Sequence[float]) -> int:
     """How many values lie outside of the range of those known."""
     margin = LIGHTER if name in LIGHT else 0
-    low, high = min(known) * (1 - margin), max(known) * (1 + margin)
-    return sum(not low <= value <= high for value in values)
+    low, high = known[0] * (1 - margin), known[-1] * (1 + margin)
+    return int(((values < low) | (values > high)).sum())
 
 
 def _outside_sentences(outside: Mapping[str, int], both: _Both) -> list[str]:
@@ -205,7 +205,7 @@ def _outside_sentences(outside: Mapping[str, int], both: _Both) -> list[str]:
     for name, count in outside.items():
         known = both.known[name]
         # of images that were all of one size, any other size is a change and no chance
-        constant = name not in LIGHT and min(known) == max(known)
+        constant = name not in LIGHT and known[0] == known[-1]
         large = count >= OUTSIDE * both.total
         unlikely = both.tail(count, 2, both.known["independent"] - 1) < SIGNIFICANT
         if count and (constant or (large and unlikely)):
