@@ -51,7 +51,7 @@ def compare(
 
 @pytest.mark.parametrize("total", [50, 1000])
 def test_days_like_the_others_raise_no_alarm(total: int):
-    named = [compare(total, seed=seed)["differences"] for seed in range(40)]
+    named = [compare(total, seed=seed)["differences"] for seed in range(20)]
     assert sum(map(bool, named)) <= 1
 
 
@@ -66,6 +66,30 @@ def test_a_real_difference_in_scores_that_is_too_small_to_matter_is_not_named():
     world = compare(10_000, shift=0.3)
     assert world["scores"]["p_value"] < 0.0001
     assert not world["differences"]
+
+
+def test_of_many_images_a_share_above_the_threshold_is_named_from_twice_the_expected_one():
+    metadata = {
+        "held_out_scores": np.arange(4_000) / 4_000,
+        "training_images": photographed(photographs(np.random.default_rng(1), 4_000), [""] * 4_000),
+    }
+    expectation = {"value": 0.95, "false_positive_rate": 0.05, "rate_range": [0.047, 0.053]}
+    new = photographs(np.random.default_rng(2), 4_000)
+    for share, named in ((0.09, 0), (0.11, 1)):
+        scores = np.where(np.arange(4_000) < share * 4_000, 0.96, np.arange(4_000) / 4_220)
+        world = same_world(scores, expectation, new, metadata)
+        assert world["above"]["p_value"] < 1e-9
+        assert len(world["differences"]) == named
+
+
+@pytest.mark.parametrize(("share", "named"), [(0.04, 0), (0.06, 1)])
+def test_images_outside_of_a_range_are_named_from_one_in_twenty(share: float, named: int):
+    rng = np.random.default_rng(42)
+    metadata, new = known(rng), photographs(rng, 5000)
+    dark = round(share * 5000)
+    new[:dark] = photographs(rng, dark, brightness=70)
+    found = same_world(rng.normal(size=5000), threshold(metadata), new, metadata)["differences"]
+    assert len(found) == named
 
 
 def test_scores_on_the_scale_of_few_folds_are_not_compared():

@@ -92,12 +92,11 @@ class FolderScoring:
         self.scores: list[float] = []
         self.statistics: list[ImageStatistics] = []
         self.unreadable: dict[str, str] = {}  # by name, why
-        self.left: list[dict[str, str]] = []  # rows of an earlier run that stay
         self.stopped = False  # set it, and scoring and watching end with the images at hand
         self._started = time.perf_counter()
         self._table = options.output / SCORES
         self._earlier = earlier_rows(self._table)
-        self.left = self._rows_that_stay()
+        self.left = self._rows_that_stay()  # of an earlier run
         self._done = {row["path"] for row in self.left}
         self._begun = False
 
@@ -179,7 +178,7 @@ class FolderScoring:
         """Of an earlier table, the rows of images that are not scored again."""
         if not (self.options.skip_scored and self._table.is_file()):
             return []
-        self._check_made_alike(self._earlier)
+        check_made_alike(self._table, self._earlier, self.detector.sha256, self.threshold)
         return rows_that_hold(self._earlier, self._table, self.options.images)
 
     def _begin(self) -> None:
@@ -193,20 +192,6 @@ class FolderScoring:
         self._table.unlink(missing_ok=True)
         self._append(COLUMNS, *(row.values() for row in self.left))
         self._write_summary({"detector_sha256": self.detector.sha256})  # should the run be killed
-
-    def _check_made_alike(self, rows: list[dict[str, str]]) -> None:
-        """Refuse to go on with a table of another detector or threshold."""
-        try:
-            summary = (self.options.output / SUMMARY).read_text(encoding="utf-8")
-            same = json.loads(summary)["detector_sha256"] == self.detector.sha256
-        except (OSError, ValueError, KeyError):
-            same = False
-        others = {row.get("threshold") for row in rows} - {repr(self.threshold)}
-        if others or not same:
-            how = f"at the threshold {others.pop()}" if same else "by another detector"
-            raise InputError(
-                f"{self._table}: scored {how}; score into another folder, or without --skip-scored"
-            )
 
     def _append(self, *rows: Iterable[Any]) -> None:
         with open(self._table, "a", encoding="utf-8", newline="") as stream:
@@ -236,6 +221,23 @@ def earlier_rows(table: Path) -> list[dict[str, str]]:
     text = table.read_bytes().decode(errors="replace") if table.is_file() else ""
     whole = text[: text.rfind("\n") + 1]  # a run that was killed may leave half a line
     return list(csv.DictReader(io.StringIO(whole)))
+
+
+def check_made_alike(
+    table: Path, rows: Sequence[dict[str, str]], sha256: str, threshold: float
+) -> None:
+    """Refuse to go on with a table of another detector or threshold."""
+    try:
+        summary = json.loads((table.parent / SUMMARY).read_text(encoding="utf-8"))
+        same = summary["detector_sha256"] == sha256
+    except (OSError, ValueError, KeyError):
+        same = False
+    others = {row.get("threshold") for row in rows} - {repr(threshold)}
+    if others or not same:
+        how = f"at the threshold {others.pop()}" if same else "by another detector"
+        raise InputError(
+            f"{table}: scored {how}; score into another folder, or without --skip-scored"
+        )
 
 
 def rows_that_hold(
