@@ -80,11 +80,9 @@ class World(NamedTuple):
 
 
 def module_sizes(rng: np.random.Generator, total: int) -> np.ndarray:
-    """Of 13 modules, the largest about four times the smallest."""
+    """Of 13 modules of unequal sizes, one image at least."""
     shares = rng.uniform(0.4, 1.6, MODULES)
-    sizes = np.maximum(np.round(total * shares / shares.sum()).astype(int), 1)
-    sizes[np.argmax(sizes)] += total - sizes.sum()
-    return sizes
+    return 1 + rng.multinomial(total - MODULES, shares / shares.sum())
 
 
 class Detector:
