@@ -75,9 +75,9 @@ def noticed(trials: int) -> dict[tuple[str, str, int, int, str], float]:
                     day = detector.day(total)
                     for change in changes_of(name):
                         altered = CHANGES[change](day)
-                        for method, named in detector.differences(altered).items():
+                        for method, differs in detector.differs(altered).items():
                             key = name, change, trained, total, method
-                            found[key] = found.get(key, 0) + bool(named) / trials
+                            found[key] = found.get(key, 0) + bool(differs) / trials
     return found
 
 
@@ -92,13 +92,14 @@ sizes."""
 ALARM_WORDS = """## Days without a change
 
 Share of {trials:,} days that name a difference, before → now, in the worst of {worlds} worlds
-(reports/coverage.csv has each); {promised:.0%} at most is promised."""
+(reports/coverage.csv has each); {promised:.0%} at most is promised. Days with too few images to
+tell are left out."""
 
 CHANGE_WORDS = """## Days until a change is noticed
 
 On average, by the number of new images a day, before → now; each from {trials} simulated days. *–*:
-on none of them. A change that alters only the light leaves the scores as they were, and the other
-way round."""
+on none of them, also where the images are too few to tell. A change that alters only the light
+leaves the scores as they were, and the other way round."""
 
 
 def report(unchanged: Sequence[Row], changed: Mapping[tuple, float]) -> str:
@@ -121,7 +122,7 @@ def alarm_table(unchanged: Sequence[Row]) -> str:
     def worst(trained: int, total: int, method: str) -> str:
         end = f", {trained} training images, {total} new ones"
         own = [row for row in unchanged if row.case.endswith(end) and row.method == method]
-        return f"{1 - min(row.kept for row in own):.1%}"
+        return f"{1 - np.nanmin([row.kept for row in own]):.1%}"
 
     lines = []
     for trained in drift.TRAINED:
