@@ -77,8 +77,8 @@ def test_the_exported_detector_carries_their_threshold_and_says_so(calibrated: P
     assert metadata["held_out_scores"] == sorted(scores.tolist())
     entry = metadata["calibration"]
     assert (entry["folder"], entry["images"], entry["parts"]) == ("confirmed", 20, 20)
-    assert entry["ranges"]["images"] == [20, 20]
-    assert metadata["training_images"]["images"] == [16, 16]
+    assert entry["statistics"]["images"] == 20
+    assert metadata["training_images"]["images"] == 16
     pixels = read_json(calibrated / CELL / "pixel_metrics.json")
     assert metadata["map_scale"]["threshold"] == pixels["pixel_threshold"]
     assert "history" not in metadata

@@ -149,7 +149,7 @@ def test_a_second_calibration_keeps_both_steps(detector: Path, good: Path):
     second = calibrated(detector).with_name("second.onnx")
     run = calibrate(calibrated(detector), good, "--rate", "0.1", "--output", str(second))
     assert run.returncode == 0, run.stderr
-    assert "behind the old threshold:\n  no difference was found" in run.stdout
+    assert "behind the old threshold:\n  nothing speaks against the threshold" in run.stdout
     exported, once = Detector(second, 1).metadata["history"]
     assert exported["threshold"] == Detector(detector, 1).metadata["threshold"]
     assert once["threshold"] == first.metadata["threshold"]
@@ -287,8 +287,8 @@ def test_an_empty_folder_and_a_missing_one_are_named(detector: Path, tmp_path: P
 def test_only_an_earlier_calibration_is_replaced(made: dict, detector: Path, good: Path):
     theirs, among = detector.with_name("theirs.onnx"), good / "new.onnx"
     theirs.write_bytes(b"something else")
-    ranges = made["metadata"]["training_images"]
-    entry = {"folder": "", "images": 40, "parts": 40, "images_sha256": "", "ranges": ranges}
+    images = made["metadata"]["training_images"]
+    entry = {"folder": "", "images": 40, "parts": 40, "images_sha256": "", "statistics": images}
     exported = changed(made, detector.with_name("exported.onnx"), calibration=entry)
     for output, complaint in (
         (exported, "is there already, and no calibrated detector"),
@@ -349,10 +349,11 @@ def test_a_rate_that_is_none_is_refused(detector: Path, good: Path, rate: str):
 @pytest.mark.parametrize(
     ("entry", "damage"),
     [
-        ("calibration", lambda c: c | {"ranges": {}}),
+        ("calibration", lambda c: c | {"statistics": {}}),
         ("calibration", lambda c: c | {"parts": "40"}),
-        ("calibration", lambda c: c | {"ranges": c["ranges"] | {"images": [-1, -1]}}),
-        ("calibration", lambda c: c | {"ranges": c["ranges"] | {"width": [40]}}),
+        ("calibration", lambda c: c | {"statistics": c["statistics"] | {"images": -1}}),
+        ("calibration", lambda c: c | {"statistics": c["statistics"] | {"width": []}}),
+        ("calibration", lambda c: c | {"statistics": c["statistics"] | {"independent": 41}}),
         ("calibration", lambda c: None),
         ("history", lambda h: {}),
         ("history", lambda h: [{"sha256": ""}]),
@@ -371,7 +372,7 @@ def test_damaged_metadata_of_a_calibration_are_refused(
             "images": 40,
             "parts": 40,
             "images_sha256": "",
-            "ranges": made["metadata"]["training_images"],
+            "statistics": made["metadata"]["training_images"],
         },
     }
     Detector(changed(made, tmp_path / "d.onnx", **sound), 1)

@@ -205,7 +205,7 @@ def test_a_probe_of_another_size_is_refused(made: dict, tmp_path: Path):
 @pytest.mark.parametrize(
     "metadata",
     [
-        {"format": 3},
+        {"format": 4},
         {"side": 10**9},
         {"side": "24"},
         {"preprocessing": {"interpolation": "nearest", "size": SIDE}},
@@ -234,6 +234,27 @@ def test_a_detector_of_the_first_format_is_read(made: dict, tmp_path: Path):
     path = changed(made, tmp_path / "d.onnx", format=1, threshold=threshold, thresholds=rows)
     found = Detector(path, 1).threshold_at(0.05)
     assert (found["value"], found["rate_range"]) == (value, [0.05, 0.05])
+
+
+def test_of_a_detector_of_the_second_format_the_ranges_and_the_number_of_groups_are_read(
+    made: dict, tmp_path: Path
+):
+    metadata = made["metadata"]
+    ranges = {
+        name: [values[0], values[-1]] if isinstance(values, list) else [40, 40]
+        for name, values in metadata["training_images"].items()
+    }
+    threshold = metadata["threshold"] | {"images": 40, "groups": 8}
+    calibration = {"folder": "", "images": 40, "parts": 8, "images_sha256": "", "ranges": ranges}
+    older = {"training_images": ranges, "threshold": threshold, "calibration": calibration}
+    read = Detector(changed(made, tmp_path / "d.onnx", format=2, **older), 1).metadata
+    expected = ranges | {"images": 40, "independent": 8}
+    assert read["training_images"] == read["calibration"]["statistics"] == expected
+
+
+@pytest.mark.parametrize("ranges", [None, [], {"images": [40]}, {"images": ["40", 1]}], ids=str)
+def test_damaged_ranges_of_the_second_format_are_refused(made: dict, tmp_path: Path, ranges):
+    refusal(changed(made, tmp_path / "d.onnx", format=2, training_images=ranges))
 
 
 def test_metadata_that_are_no_json_are_refused(made: dict, tmp_path: Path):

@@ -143,6 +143,7 @@ def test_an_empty_folder_and_a_missing_one_are_named(made: dict, tmp_path: Path)
         run = score(made, tmp_path / name)
         assert run.returncode == 2
         assert run.stderr == f"error: {tmp_path / name}: {complaint}\n"
+        assert not (tmp_path / "out").exists()
 
 
 def test_a_damaged_detector_ends_in_one_line(made: dict, new: Path, tmp_path: Path):
@@ -167,7 +168,15 @@ def test_scored_images_are_left_alone_and_new_ones_added(made: dict, new: Path):
     after = (new.parent / "out" / "scores.csv").read_bytes()
     assert after.startswith(before)
     assert len(table(new)) == 40
-    assert score(made, new, "--skip-scored").stdout.startswith("0 images in")
+
+
+def test_with_nothing_new_what_was_found_stays(made: dict, new: Path):
+    score(made, new, "--overlays", "all")
+    out = new.parent / "out"
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    run = score(made, new, "--skip-scored")
+    assert (run.returncode, run.stdout) == (0, f"no new images in {new}: {out} is left as it was\n")
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 def test_an_image_replaced_under_its_name_is_scored_again(made: dict, new: Path):

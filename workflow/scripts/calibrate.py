@@ -122,7 +122,7 @@ def tell(detector: Detector, parts: GoodParts, promised: Promise, suspected: int
         f"average, {least:.2%} to {most:.2%} with these parts"
     )
     print("compared with the images behind the old threshold:")
-    for difference in calibration.differences(detector, parts) or ["no difference was found"]:
+    for difference in calibration.differences(detector, parts):
         print(f"  {difference}")
     if suspected:
         which = "largest score stands" if suspected == 1 else f"{suspected} largest scores stand"

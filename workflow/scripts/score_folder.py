@@ -28,6 +28,9 @@ def main() -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return ERROR_EXIT
+    if not (scoring.scores or scoring.unreadable):
+        print(f"no new images in {arguments.images}: {arguments.output} is left as it was")
+        return 0
     print_summary(scoring.summary(), arguments.output / SCORES)
     for reason in scoring.unreadable.values():
         print(f"unreadable: {reason}", file=sys.stderr)
@@ -66,9 +69,10 @@ def parsed_arguments() -> argparse.Namespace:
 def score_once(scoring: FolderScoring) -> None:
     """Score what is there."""
     files = scoring.new_images()
-    if not files and not scoring.options.skip_scored:
+    if not (files or scoring.left):
         raise InputError(f"{scoring.options.images}: no images in this folder")
-    scoring.score(files)
+    if files:
+        scoring.score(files)
 
 
 def watch(scoring: FolderScoring) -> None:
@@ -110,6 +114,12 @@ def print_summary(summary: dict[str, Any], table: Path) -> None:
     )
     outside = ", ".join(f"{name} {count}" for name, count in world["outside"].items())
     print(f"images outside the range of {world['compared_with']['ranges']}: {outside}")
+    for name, each in world["light"].items():
+        new, before = each["means"]
+        print(
+            f"mean {name} {new:.4g}, before {before:.4g}: Kolmogorov-Smirnov "
+            f"{each['statistic']:.3f}, p = {each['p_value']:.2g}"
+        )
     for difference in world["differences"]:
         print(f"differs: {difference}")
     print(world["advice"])

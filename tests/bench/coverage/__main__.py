@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import drift_report
 import image_figures
 import pandas as pd
 import pixels
@@ -24,6 +25,7 @@ PARTS: dict[str, Callable[[int], Iterator[Row]]] = {
     "images": image_figures.rows,
     "rates": rates.rows,
     "pixels": pixels.rows,
+    "drift": drift_report.rows,
 }
 """By the name of a part: its rows, from the number of simulations for each."""
 

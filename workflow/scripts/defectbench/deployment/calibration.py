@@ -11,13 +11,15 @@ import numpy as np
 from defectbench.atomic import atomic_path
 from defectbench.deployment.detector import AHEAD, Decoded, Detector, decoded_image
 from defectbench.deployment.detector_file import FORMAT, read_detector_file, recalibrated
-from defectbench.deployment.drift import ImageStatistics, image_statistics, same_world
+from defectbench.deployment.drift import same_world
 from defectbench.deployment.expectations import calibration_entry, threshold_entries
 from defectbench.deployment.folder import LARGEST_PANEL, map_picture
+from defectbench.deployment.photographs import ImageStatistics, image_statistics, photographed
 from defectbench.deployment.proof import prove
 from defectbench.errors import InputError
 from defectbench.evaluation.promises import AVERAGE, TOLERANCE, Asked, Promise, promise
 from defectbench.evaluation.rates import LEVEL, beta_quantile
+from defectbench.evaluation.two_samples import independent_size
 from defectbench.images.decoding import in_order, load_rgb
 from defectbench.images.layout import images_below
 from defectbench.progress import Progress
@@ -212,11 +214,11 @@ def draw(detector: Detector, parts: GoodParts, rows: list[int], folder: Path) ->
 
 
 def differences(detector: Detector, parts: GoodParts) -> list[str]:
-    """How the parts differ from those behind the detector's threshold; see `drift.same_world`."""
-    before = detector.metadata["threshold"]
-    reach = int((parts.scores >= before["value"]).sum())
-    scores = parts.scores.tolist()
-    return same_world(scores, reach, before, parts.statistics, detector.metadata)["differences"]
+    """How the parts differ from those behind the detector's threshold, or that they do not."""
+    metadata, scores = detector.metadata, parts.scores.tolist()
+    alike = len(scores) / independent_size(parts.groups)
+    world = same_world(scores, metadata["threshold"], parts.statistics, metadata, alike)
+    return world["differences"] or [world["advice"]]
 
 
 def calibrated_metadata(
@@ -229,7 +231,11 @@ def calibrated_metadata(
         "format": FORMAT,
         **threshold_entries(parts.scores, parts.groups, parts.maps, promised),
         "calibration": calibration_entry(
-            folder.resolve().name, promised, parts.copies, parts.digests, parts.statistics
+            folder.resolve().name,
+            promised,
+            parts.copies,
+            parts.digests,
+            photographed(parts.statistics, parts.groups),
         ),
         "history": [*old.get("history", []), kept | {"sha256": detector.sha256}],
     }

@@ -9,8 +9,8 @@ import numpy as np
 
 from defectbench.deployment.detector import decoded_image, decoded_images, encode_probe
 from defectbench.deployment.detector_file import FORMAT, NAMES
-from defectbench.deployment.drift import image_statistics, training_ranges
 from defectbench.deployment.expectations import calibration_entry, threshold_entries
+from defectbench.deployment.photographs import image_statistics, photographed
 from defectbench.deployment.proof import score_tolerance
 from defectbench.evaluation.good_images import GoodImages
 from defectbench.provenance import FACTS
@@ -79,7 +79,7 @@ def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dic
     graph_sha256
         From `export.graph_sha256`.
     threads
-        That decode the good images, whose ranges are noted.
+        That decode the good images, whose figures are noted.
     """
     specification, promised = cell.specification, cell.metrics["promise"]
     setting, maps = cell.good.setting.by_path(), cell.maps.get(cell.good.maps)
@@ -96,7 +96,7 @@ def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dic
         "units": {"score": score_unit(specification["scorer"], len(specification["layers"]))},
         **threshold_entries(setting.scores, setting.groups, maps, promised),
         **_calibration(cell, threads),
-        "training_images": training_ranges(statistics),
+        "training_images": photographed(statistics, cell.good.held_out.groups),
         "probe": {
             "png": encode_probe(decoded_image(cell.test_files[probe], specification).pixels),
             "score": float(cell.test.scores[probe]),
@@ -110,13 +110,15 @@ def _calibration(cell: Benchmarked, threads: int) -> dict[str, Any]:
     if not cell.good.calibrated:
         return {}
     digests, statistics = [], []
-    files = [cell.images / path for path in cell.good.calibration.paths]
+    calibration = cell.good.calibration
+    files = [cell.images / path for path in calibration.paths]
     for image in decoded_images(files, cell.specification, threads):
         digests.append(hashlib.sha256(image.pixels).hexdigest())
         statistics.append(image_statistics(image.pixels, image.size))
     # copies are not left out: they are one part
-    entry = calibration_entry(cell.calibration, cell.metrics["promise"], 0, digests, statistics)
-    return {"calibration": entry}
+    images = photographed(statistics, calibration.groups)
+    promised = cell.metrics["promise"]
+    return {"calibration": calibration_entry(cell.calibration, promised, 0, digests, images)}
 
 
 def network_side(preprocessing: Mapping[str, Any]) -> int:

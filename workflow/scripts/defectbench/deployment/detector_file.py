@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from defectbench.deployment.drift import ImageStatistics
 from defectbench.deployment.model_check import check_model, fields, message, text
+from defectbench.deployment.photographs import ImageStatistics
 from defectbench.errors import InputError
 from defectbench.evaluation.promises import AVERAGE, RULES
 from defectbench.images.resizing import ASPECTS, SQUASH
 
-FORMAT = 2
-FORMATS = (1, FORMAT)
-"""That are read: the first has no more of a threshold than its value and the rate asked for."""
+FORMAT = 3
+FORMATS = (1, 2, FORMAT)
+"""That are read: the first has no more of a threshold than its value and the rate asked for; both
+before this one have no more of an image's figures than their range."""
 
 KEY = "defectbench"
 """Of the model's metadata entry that holds ours, as JSON."""
@@ -36,7 +37,8 @@ NAMES = ("dataset", "category", "method", "backbone")
 
 NUMBER, TEXT, COUNT = "number", "text", "whole number"
 EXPECTATION = {"value": NUMBER, "false_positive_rate": NUMBER, "rate_range": [NUMBER]}
-RANGES = {name: [NUMBER] for name in ("images", *ImageStatistics._fields)}
+STATISTICS = {"images": COUNT, "independent": NUMBER}
+STATISTICS |= {name: [NUMBER] for name in ImageStatistics._fields}
 SHAPE: dict[str, Any] = {
     "format": COUNT,
     **dict.fromkeys(NAMES, TEXT),
@@ -49,7 +51,7 @@ SHAPE: dict[str, Any] = {
     "threshold": EXPECTATION,
     "thresholds": [EXPECTATION],
     "held_out_scores": [NUMBER],
-    "training_images": RANGES,
+    "training_images": STATISTICS,
     "probe": {"png": TEXT, "score": NUMBER},
     "tolerance": {"absolute": NUMBER, "relative": NUMBER},
     "proof": {},
@@ -66,7 +68,7 @@ OPTIONAL: dict[str, Any] = {
         "images": COUNT,
         "parts": COUNT,
         "images_sha256": TEXT,
-        "ranges": RANGES,
+        "statistics": STATISTICS,
     },
     "history": [{"threshold": EXPECTATION, "sha256": TEXT}],
 }
@@ -200,7 +202,9 @@ def _parse_metadata(text: str | None) -> dict[str, Any]:
         known = " or ".join(map(str, FORMATS))
         raise InputError(f"not a detector of format {known}, which is all this version reads")
     if metadata["format"] == 1:
-        _bring_up_to_date(metadata)
+        _complete_thresholds(metadata)
+    if metadata["format"] < FORMAT:
+        _complete_statistics(metadata)
     for name, shape in SHAPE.items():
         if name not in metadata or not _fits(metadata[name], shape):
             raise InputError(f"not a detector: its metadata entry {name!r} is missing or wrong")
@@ -211,13 +215,34 @@ def _parse_metadata(text: str | None) -> dict[str, Any]:
     return metadata
 
 
-def _bring_up_to_date(metadata: dict[str, Any]) -> None:
+def _complete_thresholds(metadata: dict[str, Any]) -> None:
     """Give thresholds of format 1, which know the rate asked for alone, the shape of today's."""
     rows, threshold = metadata.get("thresholds"), metadata.get("threshold")
     for row in [threshold, *(rows if isinstance(rows, list) else [])]:
         if isinstance(row, dict) and "false_positive_rate" in row:
             row["rate_range"] = [row["false_positive_rate"]] * 2
             row.setdefault("value", row.get("threshold"))
+
+
+def _complete_statistics(metadata: dict[str, Any]) -> None:
+    """Give figures of formats 1 and 2, which are ranges, the shape of today's."""
+    calibration = metadata.get("calibration")
+    if isinstance(calibration, dict):
+        calibration["statistics"] = calibration.pop("ranges", None)
+    for owner, name in ((metadata, "training_images"), (calibration, "statistics")):
+        ranges = owner.get(name) if isinstance(owner, dict) else None
+        if isinstance(ranges, dict) and _fits(ranges.get("images"), [COUNT]) and ranges["images"]:
+            count = ranges["images"][0]
+            ranges |= {"images": count, "independent": count * _share_independent(metadata)}
+
+
+def _share_independent(metadata: dict[str, Any]) -> float:
+    """Of a detector of an older format; groups are taken to be of one size, format 1 has none."""
+    counts = {"images": COUNT, "groups": COUNT}
+    threshold = metadata.get("threshold")
+    if not _fits(threshold, counts) or threshold["images"] < 1:
+        return 1.0
+    return threshold["groups"] / threshold["images"]
 
 
 def _fits(value: Any, shape: Any) -> bool:
@@ -241,8 +266,8 @@ def _check_ranges(metadata: dict[str, Any]) -> None:
     )
     sizes = [preprocessing.get("size"), preprocessing.get("crop", side), side]
     bits, scale = (metadata.get(name, "missing") for name in ("bits", "map_scale"))
-    ranges = [metadata["training_images"]]
-    ranges += [metadata["calibration"]["ranges"]] if "calibration" in metadata else []
+    statistics = [metadata["training_images"]]
+    statistics += [metadata["calibration"]["statistics"]] if "calibration" in metadata else []
     sound = (
         all(_fits(size, COUNT) and 1 <= size <= LARGEST_SIDE for size in sizes)
         and (bits is None or (_fits(bits, COUNT) and 9 <= bits <= 16))
@@ -250,8 +275,8 @@ def _check_ranges(metadata: dict[str, Any]) -> None:
         and preprocessing.get("interpolation") in ("bilinear", "lanczos")
         and preprocessing.get("aspect", SQUASH) in ASPECTS
         and len(metadata["held_out_scores"]) > 0
-        and all(len(ends) == 2 for figures in ranges for ends in figures.values())
-        and all(figures["images"][0] >= 1 for figures in ranges)
+        and all(figures[name] for figures in statistics for name in ImageStatistics._fields)
+        and all(1 <= figures["independent"] <= figures["images"] for figures in statistics)
         and all(len(row["rate_range"]) == 2 for row in (threshold, *metadata["thresholds"]))
         and threshold.get("rule", AVERAGE) in RULES
     )

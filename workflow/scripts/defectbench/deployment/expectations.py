@@ -1,12 +1,11 @@
 """Thresholds, what they let expect and what they come from, as a detector carries them."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from defectbench.deployment.drift import ImageStatistics, training_ranges
 from defectbench.evaluation.map_geometry import map_scale
 from defectbench.evaluation.promises import Asked, Promise, most_above, promise
 
@@ -54,7 +53,7 @@ def calibration_entry(
     promised: Promise,
     copies: int,
     digests: Iterable[str],
-    statistics: Sequence[ImageStatistics],
+    statistics: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What a detector says of the good parts that its threshold comes from.
 
@@ -69,12 +68,12 @@ def calibration_entry(
     digests
         SHA-256 of the pixels of each image at network size.
     statistics
-        Of each image.
+        Of the images, from `photographs.photographed`.
 
     Returns
     -------
     dict
-        ``folder``, ``images``, ``parts``, ``copies``, ``images_sha256`` and ``ranges``.
+        ``folder``, ``images``, ``parts``, ``copies``, ``images_sha256`` and ``statistics``.
     """
     return {
         "folder": folder,
@@ -82,7 +81,7 @@ def calibration_entry(
         "parts": promised["groups"],
         "copies": copies,
         "images_sha256": hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest(),
-        "ranges": training_ranges(list(statistics)),
+        "statistics": dict(statistics),
     }
 
 

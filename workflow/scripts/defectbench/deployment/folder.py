@@ -14,7 +14,8 @@ from PIL import Image
 
 from defectbench.deployment.detector import AHEAD, Decoded, Detector, decoded_image
 from defectbench.deployment.detector_file import NAMES
-from defectbench.deployment.drift import ImageStatistics, image_statistics, same_world
+from defectbench.deployment.drift import same_world
+from defectbench.deployment.photographs import ImageStatistics, image_statistics
 from defectbench.errors import InputError
 from defectbench.evaluation.map_geometry import MapScale
 from defectbench.images.decoding import in_order, load_rgb
@@ -93,9 +94,11 @@ class FolderScoring:
         self.unreadable: dict[str, str] = {}  # by name, why
         self.stopped = False  # set it, and scoring and watching end with the images at hand
         self._started = time.perf_counter()
-        options.output.mkdir(parents=True, exist_ok=True)
         self._table = options.output / SCORES
-        self._done = self._begin()
+        self._earlier = earlier_rows(self._table)
+        self.left = self._rows_that_stay()  # of an earlier run
+        self._done = {row["path"] for row in self.left}
+        self._begun = False
 
     def new_images(self) -> list[Path]:
         """Images that have not been scored, sorted."""
@@ -107,7 +110,8 @@ class FolderScoring:
         ]
 
     def score(self, files: list[Path]) -> None:
-        """Score files; each gets its line at once."""
+        """Score files; each gets its line at once. Before the first call nothing is written."""
+        self._begin()
         progress = Progress(len(files), str(self.options.images))
         wanted = itertools.takewhile(lambda _: not self.stopped, files)
         threads = self.options.threads
@@ -124,7 +128,7 @@ class FolderScoring:
             progress.advance(1)
 
     def summary(self) -> dict[str, Any]:
-        """What was found, also written to `SUMMARY`."""
+        """What was found in the images that were scored, also written to `SUMMARY`."""
         defective = sum(score >= self.threshold for score in self.scores)
         summary = {
             **described(self.detector),
@@ -135,7 +139,7 @@ class FolderScoring:
             "seconds": round(time.perf_counter() - self._started, 2),
         }
         if self.scores:
-            seen = self.scores, defective, self.expectation, self.statistics
+            seen = self.scores, self.expectation, self.statistics
             summary["same_world"] = same_world(*seen, self.detector.metadata)
         self._write_summary(summary)
         return summary
@@ -170,33 +174,24 @@ class FolderScoring:
     def _overlay(self, name: str) -> Path:
         return self.options.output / OVERLAYS / f"{name}.jpg"
 
-    def _begin(self) -> set[str]:
-        """Begin or go on with the table; names of the images whose lines stay in it."""
-        earlier, left = earlier_rows(self._table), []
-        if self.options.skip_scored and self._table.is_file():
-            self._check_made_alike(earlier)
-            left = rows_that_hold(earlier, self._table, self.options.images)
-        stay = {row["path"] for row in left}
-        gone = {row.get("path", "") for row in earlier} - stay
+    def _rows_that_stay(self) -> list[dict[str, str]]:
+        """Of an earlier table, the rows of images that are not scored again."""
+        if not (self.options.skip_scored and self._table.is_file()):
+            return []
+        check_made_alike(self._table, self._earlier, self.detector.sha256, self.threshold)
+        return rows_that_hold(self._earlier, self._table, self.options.images)
+
+    def _begin(self) -> None:
+        """Begin the table, or go on with it."""
+        if self._begun:
+            return
+        self._begun = True
+        self.options.output.mkdir(parents=True, exist_ok=True)
+        gone = {row.get("path", "") for row in self._earlier} - self._done
         remove_overlays(self.options.output / OVERLAYS, gone)
         self._table.unlink(missing_ok=True)
-        self._append(COLUMNS, *(row.values() for row in left))
+        self._append(COLUMNS, *(row.values() for row in self.left))
         self._write_summary({"detector_sha256": self.detector.sha256})  # should the run be killed
-        return stay
-
-    def _check_made_alike(self, rows: list[dict[str, str]]) -> None:
-        """Refuse to go on with a table of another detector or threshold."""
-        try:
-            summary = (self.options.output / SUMMARY).read_text(encoding="utf-8")
-            same = json.loads(summary)["detector_sha256"] == self.detector.sha256
-        except (OSError, ValueError, KeyError):
-            same = False
-        others = {row.get("threshold") for row in rows} - {repr(self.threshold)}
-        if others or not same:
-            how = f"at the threshold {others.pop()}" if same else "by another detector"
-            raise InputError(
-                f"{self._table}: scored {how}; score into another folder, or without --skip-scored"
-            )
 
     def _append(self, *rows: Iterable[Any]) -> None:
         with open(self._table, "a", encoding="utf-8", newline="") as stream:
@@ -226,6 +221,23 @@ def earlier_rows(table: Path) -> list[dict[str, str]]:
     text = table.read_bytes().decode(errors="replace") if table.is_file() else ""
     whole = text[: text.rfind("\n") + 1]  # a run that was killed may leave half a line
     return list(csv.DictReader(io.StringIO(whole)))
+
+
+def check_made_alike(
+    table: Path, rows: Sequence[dict[str, str]], sha256: str, threshold: float
+) -> None:
+    """Refuse to go on with a table of another detector or threshold."""
+    try:
+        summary = json.loads((table.parent / SUMMARY).read_text(encoding="utf-8"))
+        same = summary["detector_sha256"] == sha256
+    except (OSError, ValueError, KeyError):
+        same = False
+    others = {row.get("threshold") for row in rows} - {repr(threshold)}
+    if others or not same:
+        how = f"at the threshold {others.pop()}" if same else "by another detector"
+        raise InputError(
+            f"{table}: scored {how}; score into another folder, or without --skip-scored"
+        )
 
 
 def rows_that_hold(
