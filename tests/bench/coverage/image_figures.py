@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from rates import group_sizes
 from scipy import optimize, stats
 from simulated import USED, Interval, Intervals, Row, Tally
 
@@ -93,20 +94,25 @@ def draw(
     rng: np.random.Generator,
     n_good: int,
     n_defective: int,
-    group_size: int = 1,
-    alike: float = 0,
     correlated: float = 0.8,
 ) -> TestSet:
-    """Test set of two detectors, `correlated` per image; images of a group are `alike`."""
+    """Test set of two detectors, `correlated` per image."""
     n = n_good + n_defective
-    groups = np.arange(n) // group_size
-    shared = rng.normal(size=(2, 1, groups.max() + 1))[:, :, groups]
-    own = rng.normal(size=(2, 2, n))
-    per_image = alike**0.5 * shared + (1 - alike) ** 0.5 * own[:, :1]
-    latent = correlated**0.5 * per_image[0] + (1 - correlated) ** 0.5 * own[1]
-    names = groups.astype(str) if group_size > 1 else np.full(n, "")
+    own = rng.normal(size=(3, n))
+    latent = correlated**0.5 * own[0] + (1 - correlated) ** 0.5 * own[1:]
     labels = np.repeat([0, 1], [n_good, n_defective])
-    return TestSet(labels, names, stats.norm.cdf(latent))
+    return TestSet(labels, np.full(n, ""), stats.norm.cdf(latent))
+
+
+def draw_groups(
+    rng: np.random.Generator, sizes: tuple[np.ndarray, np.ndarray], alike: float
+) -> TestSet:
+    """Test set of one detector: groups of good and of defective images, `alike` within a group."""
+    groups = np.repeat(np.arange(sum(map(len, sizes))), np.concatenate(sizes))
+    shared, own = rng.normal(size=groups.max() + 1)[groups], rng.normal(size=len(groups))
+    latent = alike**0.5 * shared + (1 - alike) ** 0.5 * own
+    labels = np.repeat([0, 1], [each.sum() for each in sizes])
+    return TestSet(labels, groups.astype(str), stats.norm.cdf(latent)[None])
 
 
 def percentiles(replicates: np.ndarray) -> Interval:
@@ -188,6 +194,7 @@ def rows(trials: int) -> Iterator[Row]:
     before = bootstrap.REPLICATES
     bootstrap.REPLICATES = REPLICATES
     yield from ranking_rows(trials)
+    yield from group_rows(trials)
     yield from difference_rows(trials)
     yield from average_rows(trials)
     yield from threshold_rows(trials)
@@ -209,6 +216,27 @@ def ranking_rows(trials: int) -> Iterator[Row]:
                     tally.add(intervals)
             for figure, tally in tallies.items():
                 yield from tally.rows(figure, f"{tally.truth:.3f}, {name}, {_images(sizes)}")
+
+
+def group_rows(trials: int) -> Iterator[Row]:
+    """Of AUROC and AUPR of images in groups of unequal size."""
+    cases = [(name, made) for auroc in AUROCS for name, made in list(shapes(auroc))[:2]]
+    for name, made in [*cases, ("no overlap", separate())]:
+        for n_groups in (9, 13, 20):
+            sizes = group_sizes(n_groups, 12), group_sizes(n_groups, 12)[::-1]
+            images = tuple(int(each.sum()) for each in sizes)
+            tallies = {"image AUROC": Tally(made.auroc), "image AUPR": Tally(made.aupr(*images))}
+            for seed in range(trials):
+                test = draw_groups(np.random.default_rng(seed), sizes, 0.8)
+                alone = test._replace(groups=np.full(len(test.labels), ""))
+                found = [ranking_of(each, made, seed) for each in (test, alone)]
+                for tally, (of_groups, of_images) in zip(
+                    tallies.values(), zip(*found, strict=True), strict=True
+                ):
+                    tally.add({"as if independent": of_images[USED], USED: of_groups[USED]})
+            for figure, tally in tallies.items():
+                case = f"{tally.truth:.3f}, {name}, {n_groups} groups of 1 to 12 of each kind"
+                yield from tally.rows(f"{figure}, images in groups", case)
 
 
 def difference_rows(trials: int) -> Iterator[Row]:
