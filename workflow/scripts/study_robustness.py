@@ -43,7 +43,7 @@ with job_log(snakemake.log[0]):
         }
         for name, detector in detectors.items()
     }
-    counts = image_counts(sum(row.split == "train" for row in index), clean.labels)
+    counts = image_counts(sum(row.split == "train" for row in index), images)
     write_study(
         snakemake.output.study,
         "robustness",

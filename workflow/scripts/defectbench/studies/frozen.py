@@ -140,29 +140,32 @@ def frozen_and_reset(
     if (images.labels == 0).sum() < HALVES:
         reason = "a single good test image: none is left to set the threshold on"
         return [*points, missing_level(reset, len(scores), reason)]
-    verdict = _set_anew(images, scores, settings)
-    return [*points, level(reset, len(scores), [verdict], settings.seed)]
+    verdict, set_on = _set_anew(images, scores, settings)
+    again = level(reset, len(scores), [verdict], settings.seed)
+    again["repeats"][0]["set_on"] = set_on
+    return [*points, again]
 
 
-def _set_anew(images: Judged, scores: np.ndarray, settings: Settings) -> Verdict:
-    """What a threshold set on good images of the same kind says.
+def _set_anew(images: Judged, scores: np.ndarray, settings: Settings) -> tuple[Verdict, int]:
+    """What a threshold set on good images of the same kind says, and on how many it is set.
 
     They have to be good images that the detector was not fitted on and that do not judge it: one
     half of the good test images sets the threshold for the other half, and the other way round;
     groups are whole. A defective image counts 0, ½ or 1, by how many of the two thresholds it
-    reaches; the threshold stated is their mean.
+    reaches; the threshold stated is their mean. Of images in groups, the number is that of groups.
     """
     good, defective = np.flatnonzero(images.labels == 0), images.labels == 1
     called = np.zeros(len(scores))
-    thresholds = []
+    promises = []
     halves = folds(images.groups[good].tolist(), HALVES, settings.seed)
     for judged in halves:
         others = np.delete(good, judged)
-        at = promise(scores[others], images.groups[others], settings.asked)["threshold"]
-        thresholds.append(at)
+        promises.append(promise(scores[others], images.groups[others], settings.asked))
+        at = promises[-1]["threshold"]
         called[good[judged]] = scores[good[judged]] >= at
         called[defective] += (scores[defective] >= at) / len(halves)
-    return Verdict(images, scores, called, float(np.mean(thresholds)))
+    threshold = float(np.mean([each["threshold"] for each in promises]))
+    return Verdict(images, scores, called, threshold), min(each["groups"] for each in promises)
 
 
 class Detector(NamedTuple):
