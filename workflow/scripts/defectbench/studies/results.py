@@ -12,6 +12,9 @@ from defectbench.storage import read_json, write_json
 FIGURES = ("image_auroc", "false_positive_rate", "recall")
 """Figures of a point; the last two at the honest threshold."""
 
+ALL = "all"
+"""The training size that takes all images that there are."""
+
 CLEAN = "clean"
 """The perturbation of test images that are as they were taken."""
 

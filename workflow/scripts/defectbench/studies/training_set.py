@@ -16,10 +16,8 @@ from defectbench.evaluation.held_out import trim
 from defectbench.progress import Progress
 from defectbench.scorers.base import Scorer
 from defectbench.studies.levels import level
-from defectbench.studies.results import Level, Settings, Variant, missing_level
+from defectbench.studies.results import ALL, Level, Settings, Variant, missing_level
 from defectbench.studies.trial import Category, Trial, trial
-
-ALL = "all"
 
 MOST_MOVED = 2 / 3
 """Share of the defective test images that may leave the test set: the others have to judge."""
