@@ -1,17 +1,18 @@
-"""Points, differences and sentences of the studies, of detectors fitted on drawn images."""
+"""Points of the studies: detectors fitted on drawn images, and thresholds set anew."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from image_figures import GRID, REPLICATES, Scores, TestSet, draw, separate, shapes
+from image_figures import GRID, Scores, TestSet, draw, separate, shapes
 from scipy import stats
 from simulated import USED, Interval, Row, Tally
 
-from defectbench.evaluation import bootstrap
+from defectbench.evaluation.bootstrap import group_numbers
 from defectbench.evaluation.intervals import auroc_interval
-from defectbench.evaluation.promises import most_above, promise
+from defectbench.evaluation.promises import lowest_threshold
 from defectbench.evaluation.rates import effective_size, rate_interval
+from defectbench.studies.frozen import frozen_and_reset
 from defectbench.studies.levels import Judged, Verdict, level
 from defectbench.studies.results import FIGURES, Level, Settings
 from defectbench.studies.training_set import nested_subsets
@@ -28,13 +29,13 @@ class Line(NamedTuple):
     made
         Scores of good and defective images by the usual detector.
     spread
-        Standard deviation of the shift that the draw of the training images gives defective ones.
+        Standard deviation of the shift that a draw of `size` images gives to defective ones.
     pool, size, repeats
         Training images that there are; how many a draw takes; draws.
     tests
         Good and defective test images.
     group
-        Images of a part, which are alike by `alike`; in training and in test.
+        Images of a part, which are alike by `alike`, in training and in test.
     """
 
     made: Scores
@@ -46,73 +47,94 @@ class Line(NamedTuple):
     group: int = 1
     alike: float = 0.0
 
+    @property
+    def share(self) -> float:
+        """Of the images that there are, how large a part a draw takes."""
+        return self.size / self.pool
 
-def verdicts_of(line: Line, rng: np.random.Generator) -> list[Verdict]:
-    """Each draw's, all on the same test images, which are new in each simulation."""
-    test = draw(rng, *line.tests, group_size=line.group, alike=line.alike)
-    parts = np.arange(line.pool) // line.group
-    groups = parts.astype(str) if line.group > 1 else np.full(line.pool, "")
-    effects = rng.normal(size=parts.max() + 1)
-    latent = np.sqrt(line.alike) * rng.normal(size=parts.max() + 1)[parts]
-    latent += np.sqrt(1 - line.alike) * rng.normal(size=line.pool)
-    held_out = line.made.good(stats.norm.cdf(latent))
-    found = []
-    for repeat in range(line.repeats):
-        (rows,) = nested_subsets(groups, [line.size], [int(rng.integers(1 << 30)), repeat])
-        drawn = np.unique(parts[rows])
-        shift = line.spread * effects[drawn].mean() * len(drawn) ** 0.5
-        found.append(verdict_of(line, test, shift, held_out[rows], groups[rows]))
-    return found
+    def __str__(self) -> str:
+        parts = f" in parts of {self.group}" if self.group > 1 else ""
+        drawn = f"{self.repeats} draws of {self.size} of {self.pool} images{parts}"
+        return drawn + ", {} good and {} defective test images".format(*self.tests)
 
 
-def verdict_of(
-    line: Line, test: TestSet, shift: float, held_out: np.ndarray, groups: np.ndarray
-) -> Verdict:
-    """Of one detector, whose threshold is that of its own training images."""
-    threshold = promise(held_out, groups, SETTINGS.asked)["threshold"]
+class Pool(NamedTuple):
+    """Training images that there are: held-out scores, parts, and each part's pull."""
+
+    scores: np.ndarray
+    parts: np.ndarray
+    groups: np.ndarray
+    pulls: np.ndarray
+
+    def threshold(self, rows: np.ndarray) -> float:
+        """Set on some of them."""
+        numbers = group_numbers(self.groups[rows])
+        return lowest_threshold(self.scores[rows], numbers, SETTINGS.asked)[0]
+
+
+def pool_of(line: Line, size: int, rng: np.random.Generator) -> Pool:
+    """So many new training images."""
+    parts = np.arange(size) // line.group
+    n = int(parts.max()) + 1
+    latent = line.alike**0.5 * rng.normal(size=n)[parts]
+    latent += (1 - line.alike) ** 0.5 * rng.normal(size=size)
+    groups = parts.astype(str) if line.group > 1 else np.full(size, "")
+    pulls = line.spread * (line.size / line.group) ** 0.5 * rng.normal(size=n)
+    return Pool(line.made.good(stats.norm.cdf(latent)), parts, groups, pulls)
+
+
+def verdict_of(line: Line, test: TestSet, pool: Pool, rows: np.ndarray) -> Verdict:
+    """Of a detector that is fitted on some images, whose pull defective scores follow."""
+    shift = pool.pulls[np.unique(pool.parts[rows])].mean()
     scores = test.scores(line.made) + shift * test.labels
+    threshold = pool.threshold(rows)
     judged = Judged(test.labels, test.groups, "simulated")
     return Verdict(judged, scores, scores >= threshold, threshold)
 
 
+def verdicts_of(line: Line, rng: np.random.Generator) -> list[Verdict]:
+    """Each draw's, all on the same test images; all images are new in each simulation."""
+    test = draw(rng, *line.tests, group_size=line.group, alike=line.alike)
+    pool = pool_of(line, line.pool, rng)
+    seed = int(rng.integers(1 << 30))
+    return [
+        verdict_of(line, test, pool, nested_subsets(pool.groups, [line.size], [seed, r])[0])
+        for r in range(line.repeats)
+    ]
+
+
 def truths(line: Line) -> dict[str, float]:
-    """Mean figures of all draws from all the line's images, on all of its test images."""
+    """Mean figures over draws from all images of the line, on all of its test images."""
     rng = np.random.default_rng(0)
-    n = 20_000
-    shifts = line.spread * rng.normal(size=n)
+    shifts = line.spread * rng.normal(size=20_000)
     good, defective = np.sort(line.made.good(GRID)), np.sort(line.made.defective(GRID))
-    beaten = np.searchsorted(good, rng.choice(defective, n) + shifts) / len(good)
-    thresholds = np.array([drawn_threshold(line, rng) for _ in range(4000)])
+    below = [
+        np.searchsorted(good, rng.choice(defective, len(shifts)) + shifts, side)
+        for side in ("left", "right")
+    ]
+    few = 4000
+    pools = [pool_of(line, line.size, rng) for _ in range(few)]
+    thresholds = np.array([pool.threshold(np.arange(line.size)) for pool in pools])
     rates = 1 - np.searchsorted(good, thresholds) / len(good)
-    recalls = 1 - np.searchsorted(defective, thresholds - shifts[:4000]) / len(good)
-    figures = float(beaten.mean()), float(rates.mean()), float(recalls.mean())
-    return dict(zip(FIGURES, figures, strict=True))
-
-
-def drawn_threshold(line: Line, rng: np.random.Generator) -> float:
-    """The threshold of new training images."""
-    parts = np.arange(line.size) // line.group
-    latent = np.sqrt(line.alike) * rng.normal(size=parts.max() + 1)[parts]
-    latent += np.sqrt(1 - line.alike) * rng.normal(size=line.size)
-    held_out = line.made.good(stats.norm.cdf(latent))
-    groups = parts.astype(str) if line.group > 1 else np.full(line.size, "")
-    return promise(held_out, groups, SETTINGS.asked)["threshold"]
+    recalls = 1 - np.searchsorted(defective, thresholds - shifts[:few]) / len(defective)
+    figures = np.mean(below) / len(good), rates.mean(), recalls.mean()
+    return dict(zip(FIGURES, map(float, figures), strict=True))
 
 
 def before(found: Level, verdicts: Sequence[Verdict]) -> dict[str, Interval]:
-    """Intervals for which draws counted as if they were of other images, and many."""
+    """The intervals when draws counted as if each were of images of its own, and many."""
     ranking = found["ranking"]
-    values = {name: np.array([each[name] for each in found["repeats"]]) for name in FIGURES}
     added = {
-        name: own.var(ddof=1) / len(own) if len(own) > 1 else 0.0 for name, own in values.items()
+        name: np.var([each[name] for each in found["repeats"]], ddof=1) / len(verdicts)
+        for name in FIGURES
     }
     variance = ranking["variance"] + added["image_auroc"]
     intervals = {"image_auroc": auroc_interval(found["image_auroc"], variance, *ranking["units"])}
     for label, name in enumerate(FIGURES[1:]):
         sizes = []
-        for each in verdicts:
-            own = each.images.labels == label
-            sizes.append(effective_size(each.called[own], each.images.groups[own]))
+        for images, _, called, _ in verdicts:
+            own = images.labels == label
+            sizes.append(effective_size(called[own], images.groups[own]))
         mean, of = found[name], min(sizes)
         if 0 < mean < 1:
             of = mean * (1 - mean) / (mean * (1 - mean) / of + added[name])
@@ -122,40 +144,50 @@ def before(found: Level, verdicts: Sequence[Verdict]) -> dict[str, Interval]:
 
 def lines() -> Iterator[tuple[str, Line]]:
     """All cases of a mean over draws."""
-    for auroc in (0.8, 0.95):
-        for name, made in shapes(auroc):
-            for repeats in (3, 5):
-                yield f"AUROC {auroc}, {name}", Line(made, 0.5, 80, 20, repeats, (20, 60))
     for name, made in shapes(0.9):
-        yield f"AUROC 0.9, {name}", Line(made, 0.5, 80, 20, 3, (10, 10))
-        yield f"AUROC 0.9, {name}", Line(made, 0.5, 80, 50, 5, (200, 200))
-        yield f"AUROC 0.9, {name}", Line(made, 1.0, 80, 40, 5, (60, 60))
-        yield f"AUROC 0.9, {name}, parts", Line(made, 0.5, 96, 48, 5, (40, 40), 4, 0.7)
+        title = f"AUROC 0.9, {name}"
+        yield title, Line(made, 0.5, 80, 20, 3, (20, 60))
+        yield title, Line(made, 0.5, 80, 20, 5, (20, 60))
+        yield title, Line(made, 0.5, 80, 20, 3, (10, 10))
+        yield title, Line(made, 0.5, 80, 50, 5, (200, 200))
+        yield title, Line(made, 0.5, 96, 48, 5, (40, 40), 4, 0.7)
+    for name, made in shapes(0.98):
+        yield f"AUROC 0.98, {name}", Line(made, 0.5, 80, 40, 3, (60, 60))
     yield "no overlap", Line(separate(), 0.1, 80, 20, 3, (20, 60))
 
 
 def point_rows(trials: int) -> Iterator[Row]:
-    """Of a point's three figures."""
+    """Of the figures of a mean over draws."""
     for name, line in lines():
-        truth = truths(line)
-        tallies = {figure: Tally(truth[figure]) for figure in FIGURES}
+        tallies = {figure: Tally(truth) for figure, truth in truths(line).items()}
         for seed in range(trials):
             verdicts = verdicts_of(line, np.random.default_rng(seed))
-            found = level({}, line.size, verdicts, seed, line.size / line.pool)
+            found = level({}, line.size, verdicts, seed, line.share)
             old = before(found, verdicts)
             for figure, tally in tallies.items():
                 tally.add({"before": old[figure], USED: found["intervals"][figure]})
-        case = (
-            f"{name}, {line.size} of {line.pool} images, {line.repeats} draws, "
-            "{} good and {} defective test images".format(*line.tests)
-        )
         for figure, tally in tallies.items():
-            yield from tally.rows(f"{NAMES[figure]} of a study's mean over draws", case)
+            yield from tally.rows(f"{NAMES[figure]} of other draws", f"{name}, {line}")
 
 
-def rows(trials: int) -> Iterator[Row]:
-    """Of all promises of the studies."""
-    replicates = bootstrap.REPLICATES
-    bootstrap.REPLICATES = REPLICATES
-    yield from point_rows(trials)
-    bootstrap.REPLICATES = replicates
+def reset_rows(trials: int) -> Iterator[Row]:
+    """Of a threshold set anew on half of the good test images."""
+    for auroc in (0.9, 0.98):
+        for name, made in shapes(auroc):
+            for tests in ((20, 60), (40, 60), (60, 200), (200, 200)):
+                half = Line(made, 0, tests[0] // 2, tests[0] // 2, 1, tests)
+                truth = truths(half)
+                tallies = {figure: Tally(truth[figure]) for figure in FIGURES[1:]}
+                for seed in range(trials):
+                    test = draw(np.random.default_rng(seed), *tests)
+                    judged = Judged(test.labels, test.groups, "simulated")
+                    settings = SETTINGS._replace(seed=seed)
+                    _, reset = frozen_and_reset({}, judged, test.scores(made), 0, settings)
+                    for figure, tally in tallies.items():
+                        tally.add(
+                            {"before": rate_interval(reset[figure], tests[figure == "recall"])}
+                            | {USED: reset["intervals"][figure]}
+                        )
+                for figure, tally in tallies.items():
+                    case = "AUROC {}, {}, {} good and {} defective".format(auroc, name, *tests)
+                    yield from tally.rows(f"{NAMES[figure]} with a threshold set anew", case)

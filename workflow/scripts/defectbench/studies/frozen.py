@@ -6,14 +6,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.evaluation.held_out import folds
-from defectbench.evaluation.promises import promise
 from defectbench.records import Specification, read_metrics, read_scores, read_specified, with_code
 from defectbench.scorers import scorer_class
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.layers import take_images
 from defectbench.studies.levels import Judged, Verdict, level
 from defectbench.studies.perturbed_features import Perturbation
+from defectbench.studies.reset import HALVES, reset_level
 from defectbench.studies.results import CLEAN, Level, Settings, Variant, missing_level
 from defectbench.studies.trial import Category, trial
 
@@ -111,9 +110,6 @@ def _of_groups(
     return rows[np.isin(there, groups)]
 
 
-HALVES = 2
-
-
 def frozen_and_reset(
     varied: Mapping[str, Any],
     images: Judged,
@@ -140,32 +136,7 @@ def frozen_and_reset(
     if (images.labels == 0).sum() < HALVES:
         reason = "a single good test image: none is left to set the threshold on"
         return [*points, missing_level(reset, len(scores), reason)]
-    verdict, set_on = _set_anew(images, scores, settings)
-    again = level(reset, len(scores), [verdict], settings.seed)
-    again["repeats"][0]["set_on"] = set_on
-    return [*points, again]
-
-
-def _set_anew(images: Judged, scores: np.ndarray, settings: Settings) -> tuple[Verdict, int]:
-    """What a threshold set on good images of the same kind says, and on how many it is set.
-
-    They have to be good images that the detector was not fitted on and that do not judge it: one
-    half of the good test images sets the threshold for the other half, and the other way round;
-    groups are whole. A defective image counts 0, ½ or 1, by how many of the two thresholds it
-    reaches; the threshold stated is their mean. Of images in groups, the number is that of groups.
-    """
-    good, defective = np.flatnonzero(images.labels == 0), images.labels == 1
-    called = np.zeros(len(scores))
-    promises = []
-    halves = folds(images.groups[good].tolist(), HALVES, settings.seed)
-    for judged in halves:
-        others = np.delete(good, judged)
-        promises.append(promise(scores[others], images.groups[others], settings.asked))
-        at = promises[-1]["threshold"]
-        called[good[judged]] = scores[good[judged]] >= at
-        called[defective] += (scores[defective] >= at) / len(halves)
-    threshold = float(np.mean([each["threshold"] for each in promises]))
-    return Verdict(images, scores, called, threshold), min(each["groups"] for each in promises)
+    return [*points, reset_level(reset, images, scores, settings)]
 
 
 class Detector(NamedTuple):
