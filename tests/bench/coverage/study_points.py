@@ -10,7 +10,7 @@ from simulated import USED, Interval, Row, Tally
 
 from defectbench.evaluation.bootstrap import group_numbers
 from defectbench.evaluation.intervals import auroc_interval
-from defectbench.evaluation.promises import lowest_threshold
+from defectbench.evaluation.promises import Promise, lowest_threshold, promise
 from defectbench.evaluation.rates import effective_size, rate_interval
 from defectbench.studies.frozen import frozen_and_reset
 from defectbench.studies.levels import Judged, Verdict, level
@@ -66,8 +66,12 @@ class Pool(NamedTuple):
     groups: np.ndarray
     pulls: np.ndarray
 
+    def promised(self, rows: np.ndarray) -> Promise:
+        """Of the threshold that is set on some of them."""
+        return promise(self.scores[rows], self.groups[rows], SETTINGS.asked)
+
     def threshold(self, rows: np.ndarray) -> float:
-        """Set on some of them."""
+        """The same threshold, without what it promises."""
         numbers = group_numbers(self.groups[rows])
         return lowest_threshold(self.scores[rows], numbers, SETTINGS.asked)[0]
 
@@ -87,9 +91,10 @@ def verdict_of(line: Line, test: TestSet, pool: Pool, rows: np.ndarray) -> Verdi
     """Of a detector that is fitted on some images, whose pull defective scores follow."""
     shift = pool.pulls[np.unique(pool.parts[rows])].mean()
     scores = test.scores(line.made) + shift * test.labels
-    threshold = pool.threshold(rows)
+    promised = pool.promised(rows)
+    called = scores >= promised["threshold"]
     judged = Judged(test.labels, test.groups, "simulated")
-    return Verdict(judged, scores, scores >= threshold, threshold)
+    return Verdict(judged, scores, called, promised["threshold"], promised)
 
 
 def verdicts_of(line: Line, rng: np.random.Generator) -> list[Verdict]:
@@ -132,7 +137,7 @@ def before(found: Level, verdicts: Sequence[Verdict]) -> dict[str, Interval]:
     intervals = {"image_auroc": auroc_interval(found["image_auroc"], variance, *ranking["units"])}
     for label, name in enumerate(FIGURES[1:]):
         sizes = []
-        for images, _, called, _ in verdicts:
+        for images, _, called, *_ in verdicts:
             own = images.labels == label
             sizes.append(effective_size(called[own], images.groups[own]))
         mean, of = found[name], min(sizes)
@@ -149,7 +154,7 @@ def lines() -> Iterator[tuple[str, Line]]:
         yield title, Line(made, 0.5, 80, 20, 3, (20, 60))
         yield title, Line(made, 0.5, 80, 20, 5, (20, 60))
         yield title, Line(made, 0.5, 80, 20, 3, (10, 10))
-        yield title, Line(made, 0.5, 80, 50, 5, (200, 200))
+        yield title, Line(made, 0.5, 80, 50, 3, (200, 200))
         yield title, Line(made, 0.5, 96, 48, 5, (40, 40), 4, 0.7)
     for name, made in shapes(0.98):
         yield f"AUROC 0.98, {name}", Line(made, 0.5, 80, 40, 3, (60, 60))

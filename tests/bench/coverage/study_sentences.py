@@ -109,7 +109,7 @@ def truths_of_auroc(line: Line) -> float:
     return float(np.searchsorted(good, rng.choice(defective, 20_000) + shifts).mean() / len(good))
 
 
-SIZES = ("are enough", "more than you have")
+SIZES = ("images are enough", "more than you have")
 
 
 def size_rows(trials: int) -> Iterator[Row]:
@@ -153,7 +153,7 @@ def ranking_rows(trials: int) -> Iterator[Row]:
                 yield claim_row(claim, f"{name}, {line}", answers)
 
 
-LIGHTS = ("holds for", "stop the line")
+LIGHTS = (": the frozen threshold holds", "stop the line")
 
 
 def light_rows(trials: int) -> Iterator[Row]:
@@ -165,7 +165,9 @@ def light_rows(trials: int) -> Iterator[Row]:
                 answers.append("\n".join(_lights(count, group, rate, np.random.default_rng(seed))))
             claim = Claim(f"“{wrong}” where it is not so", wrong, LIGHTS)
             parts = f" in parts of {group}" if group > 1 else ""
-            yield claim_row(claim, f"{rate:.1%} in three lights, {count} good images{parts}", answers)
+            yield claim_row(
+                claim, f"{rate:.1%} in three lights, {count} good images{parts}", answers
+            )
 
 
 def _lights(count: int, group: int, rate: float, rng: np.random.Generator) -> list[str]:

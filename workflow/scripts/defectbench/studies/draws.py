@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import stdtrit
 
+from defectbench.evaluation.promises import Promise
 from defectbench.evaluation.rates import LEVEL, Z
 
 
@@ -52,3 +53,31 @@ def draws_covariance(first: Sequence[float], second: Sequence[float], share: flo
         return 0.0
     few = float(stdtrit(count - 1, (1 + LEVEL) / 2)) / Z
     return few**2 * seen * (1 / count + share / (1 - share))
+
+
+def least_rate_variance(promised: Promise, draws: int, share: float) -> float:
+    """Variance of a mean false-positive rate over draws, as far as the thresholds' choice goes.
+
+    The rate of a threshold that k of n held-out scores reach has the distribution
+    Beta(k + 1, n - k), see `evaluation.promises`. It is skewed: the rates of a few draws are often
+    all low, and then say little of how much others may differ.
+
+    Parameters
+    ----------
+    promised
+        Of one of the draws.
+    draws
+        Their number.
+    share
+        As for `draws_covariance`.
+
+    Returns
+    -------
+    float
+        0 of a single draw.
+    """
+    if draws < 2:
+        return 0.0
+    a, b = promised["above"] + 1, promised["groups"] - promised["above"]
+    of_one = a * b / ((a + b) ** 2 * (a + b + 1))
+    return of_one * (share + (1 - share) / draws)

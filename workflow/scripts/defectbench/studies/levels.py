@@ -13,8 +13,9 @@ from defectbench.evaluation.bootstrap import (
 )
 from defectbench.evaluation.image_metrics import image_auroc
 from defectbench.evaluation.intervals import auroc_interval
+from defectbench.evaluation.promises import Promise
 from defectbench.evaluation.rates import Interval, effective_size, rate_interval
-from defectbench.studies.draws import draws_variance
+from defectbench.studies.draws import draws_variance, least_rate_variance
 from defectbench.studies.results import FIGURES, Level, Ranking
 
 
@@ -47,12 +48,15 @@ class Verdict(NamedTuple):
         (n_images,): whether each is called defective; a share where several thresholds say.
     threshold
         The threshold, or the mean of several.
+    promised
+        What the threshold promises; None where it was not set on a draw.
     """
 
     images: Judged
     scores: np.ndarray
     called: np.ndarray
     threshold: float
+    promised: Promise | None = None
 
 
 def level(
@@ -67,7 +71,8 @@ def level(
     The interval holds the figure that detectors of other draws have on other test images, on
     average: the variance of a mean is that of the test images (the bootstrap's for AUROC, the
     binomial one for rates; the mean over the repeats, which share test images, so that averaging
-    takes nothing from it) plus `draws.draws_variance`. Of a single draw the second is unknown:
+    takes nothing from it) plus `draws.draws_variance`, of false alarms at least
+    `draws.least_rate_variance`. Of a single draw the second is unknown:
     the interval is then that of this one detector.
 
     Parameters
@@ -162,11 +167,14 @@ def auroc_parts(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> n
 def _rate_limits(verdicts: Sequence[Verdict], label: int, share: float) -> Interval:
     """Interval of the mean share of images of a label that are called defective."""
     values, sizes = [], []
-    for images, _, called, _ in verdicts:
+    for images, _, called, *_ in verdicts:
         own = images.labels == label
         values.append(float(called[own].mean()))
         sizes.append(effective_size(called[own], images.groups[own]))
     mean, of = float(np.mean(values)), min(sizes)
     if 0 < mean < 1:  # as many images as would have the draws' variance, too
-        of = mean * (1 - mean) / (mean * (1 - mean) / of + draws_variance(values, share))
+        added = draws_variance(values, share)
+        if label == 0 and (promised := verdicts[0].promised):
+            added = max(added, least_rate_variance(promised, len(values), share))
+        of = mean * (1 - mean) / (mean * (1 - mean) / of + added)
     return rate_interval(mean, of)

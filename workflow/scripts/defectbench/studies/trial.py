@@ -159,7 +159,8 @@ def trial(
     count = number_of_folds(settings.folds, scorer, groups)
     split = folds(groups, count, settings.seed)
     held_out_scores = held_out(scorer.fit_for_folds(X, split), X, split)
-    threshold = promise(held_out_scores, groups, settings.asked)["threshold"]
+    promised = promise(held_out_scores, groups, settings.asked)
+    threshold = promised["threshold"]
     scores = scorer.anomaly_score(take_images(category.X, judged_on))
-    verdict = Verdict(category.judged(judged_on), scores, scores >= threshold, threshold)
+    verdict = Verdict(category.judged(judged_on), scores, scores >= threshold, threshold, promised)
     return Trial(rows, judged_on, held_out_scores, verdict)
