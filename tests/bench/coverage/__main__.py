@@ -10,6 +10,7 @@ from pathlib import Path
 
 import image_figures
 import pandas as pd
+import study_sentences
 from simulated import USED, Row
 
 from defectbench.reports import markdown
@@ -18,7 +19,10 @@ from defectbench.reports.markdown import MISSING
 REPORT = Path("reports/coverage.md")
 TIDY = REPORT.with_suffix(".csv")
 
-PARTS: dict[str, Callable[[int], Iterator[Row]]] = {"images": image_figures.rows}
+PARTS: dict[str, Callable[[int], Iterator[Row]]] = {
+    "images": image_figures.rows,
+    "studies": study_sentences.rows,
+}
 """By the name of a part: its rows, from the number of simulations for each."""
 
 WORDS = """# What is promised, and how often it holds

@@ -13,9 +13,10 @@ from defectbench.evaluation.intervals import auroc_interval
 from defectbench.evaluation.promises import Promise, lowest_threshold, promise
 from defectbench.evaluation.rates import effective_size, rate_interval
 from defectbench.studies.frozen import frozen_and_reset
-from defectbench.studies.levels import Judged, Verdict, level
+from defectbench.studies.levels import level
 from defectbench.studies.results import FIGURES, Level, Settings
 from defectbench.studies.training_set import nested_subsets
+from defectbench.studies.verdicts import Judged, Verdict
 
 SETTINGS = Settings(0.05, "average", 5, 42)
 NAMES = dict(zip(FIGURES, ("AUROC", "false alarms", "share found"), strict=True))
@@ -175,24 +176,31 @@ def point_rows(trials: int) -> Iterator[Row]:
             yield from tally.rows(f"{NAMES[figure]} of other draws", f"{name}, {line}")
 
 
-def reset_rows(trials: int) -> Iterator[Row]:
-    """Of a threshold set anew on half of the good test images."""
+def reset_cases() -> Iterator[tuple[str, Line]]:
+    """Thresholds set on half of the good test images; of parts, in groups of four."""
     for auroc in (0.9, 0.98):
         for name, made in shapes(auroc):
-            for tests in ((20, 60), (40, 60), (60, 200), (200, 200)):
-                half = Line(made, 0, tests[0] // 2, tests[0] // 2, 1, tests)
-                truth = truths(half)
-                tallies = {figure: Tally(truth[figure]) for figure in FIGURES[1:]}
-                for seed in range(trials):
-                    test = draw(np.random.default_rng(seed), *tests)
-                    judged = Judged(test.labels, test.groups, "simulated")
-                    settings = SETTINGS._replace(seed=seed)
-                    _, reset = frozen_and_reset({}, judged, test.scores(made), 0, settings)
-                    for figure, tally in tallies.items():
-                        tally.add(
-                            {"before": rate_interval(reset[figure], tests[figure == "recall"])}
-                            | {USED: reset["intervals"][figure]}
-                        )
-                for figure, tally in tallies.items():
-                    case = "AUROC {}, {}, {} good and {} defective".format(auroc, name, *tests)
-                    yield from tally.rows(f"{NAMES[figure]} with a threshold set anew", case)
+            for tests in ((20, 60), (60, 200), (200, 200)):
+                half = tests[0] // 2
+                yield f"AUROC {auroc}, {name}", Line(made, 0, half, half, 1, tests)
+            yield f"AUROC {auroc}, {name}", Line(made, 0, 96, 96, 1, (192, 96), 4, 0.5)
+
+
+def reset_rows(trials: int) -> Iterator[Row]:
+    """Of a threshold set anew on half of the good test images."""
+    for name, line in reset_cases():
+        truth = truths(line)
+        tallies = {figure: Tally(truth[figure]) for figure in FIGURES[1:]}
+        for seed in range(trials):
+            rng = np.random.default_rng(seed)
+            test = draw(rng, *line.tests, group_size=line.group, alike=line.alike)
+            judged = Judged(test.labels, test.groups, "simulated")
+            settings = SETTINGS._replace(seed=seed)
+            _, reset = frozen_and_reset({}, judged, test.scores(line.made), 0, settings)
+            for label, (figure, tally) in enumerate(tallies.items()):
+                old = rate_interval(reset[figure], line.tests[label])
+                tally.add({"before": old, USED: reset["intervals"][figure]})
+        for figure, tally in tallies.items():
+            parts = f" in parts of {line.group}" if line.group > 1 else ""
+            case = "{}, {} good and {} defective{}".format(name, *line.tests, parts)
+            yield from tally.rows(f"{NAMES[figure]} with a threshold set anew", case)

@@ -10,11 +10,12 @@ from defectbench.records import Specification, read_metrics, read_scores, read_s
 from defectbench.scorers import scorer_class
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.layers import take_images
-from defectbench.studies.levels import Judged, Verdict, level
+from defectbench.studies.levels import level
 from defectbench.studies.perturbed_features import Perturbation
 from defectbench.studies.reset import HALVES, reset_level
 from defectbench.studies.results import CLEAN, Level, Settings, Variant, missing_level
 from defectbench.studies.trial import Category, trial
+from defectbench.studies.verdicts import Judged, Verdict
 
 MOST_NAMED = 5
 """Groups that an error names."""

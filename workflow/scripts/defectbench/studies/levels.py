@@ -1,7 +1,7 @@
 """Figures of a point of a study with their intervals, from what a threshold called defective."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,50 +13,11 @@ from defectbench.evaluation.bootstrap import (
 )
 from defectbench.evaluation.image_metrics import image_auroc
 from defectbench.evaluation.intervals import auroc_interval
-from defectbench.evaluation.promises import Promise
 from defectbench.evaluation.rates import Interval, effective_size, rate_interval
 from defectbench.studies.draws import draws_variance, least_rate_variance
 from defectbench.studies.results import FIGURES, Level, Ranking
-
-
-class Judged(NamedTuple):
-    """Test images of one category that judge a detector.
-
-    Attributes
-    ----------
-    labels, groups
-        (n_images,): 1 for defective; str, '' for a group of its own.
-    category
-        Its name, on which the draws of the bootstrap depend.
-    """
-
-    labels: np.ndarray
-    groups: np.ndarray
-    category: str
-
-
-class Verdict(NamedTuple):
-    """What a detector with a threshold says of test images.
-
-    Attributes
-    ----------
-    images
-        The test images.
-    scores
-        float64, (n_images,).
-    called
-        (n_images,): whether each is called defective; a share where several thresholds say.
-    threshold
-        The threshold, or the mean of several.
-    promised
-        What the threshold promises; None where it was not set on a draw.
-    """
-
-    images: Judged
-    scores: np.ndarray
-    called: np.ndarray
-    threshold: float
-    promised: Promise | None = None
+from defectbench.studies.threshold_error import found_within, widened
+from defectbench.studies.verdicts import Verdict
 
 
 def level(
@@ -99,7 +60,7 @@ def level(
         "intervals": {
             "image_auroc": auroc_limits(values["image_auroc"], ranking, share),
             "false_positive_rate": _rate_limits(verdicts, 0, share),
-            "recall": _rate_limits(verdicts, 1, share),
+            "recall": _recall_limits(verdicts, share),
         },
         "ranking": ranking,
         "repeats": repeats,
@@ -178,3 +139,17 @@ def _rate_limits(verdicts: Sequence[Verdict], label: int, share: float) -> Inter
             added = max(added, least_rate_variance(promised, len(values), share))
         of = mean * (1 - mean) / (mean * (1 - mean) / of + added)
     return rate_interval(mean, of)
+
+
+def _recall_limits(verdicts: Sequence[Verdict], share: float) -> Interval:
+    """Interval of the mean share found, of several draws with the error of their thresholds.
+
+    Draws from the same images may all lack, or all have, the few good images that would set
+    another threshold: what they differ by does not tell.
+    """
+    limits = _rate_limits(verdicts, 1, share)
+    if len(verdicts) < 2 or any(each.promised is None for each in verdicts):
+        return limits
+    value = np.mean([each.called[each.images.labels == 1].mean() for each in verdicts])
+    least, most = np.mean([found_within(each) for each in verdicts], axis=0)
+    return widened(float(value), limits, (float(least), float(most)))

@@ -14,8 +14,8 @@ from defectbench.features.feature_file import open_layers
 from defectbench.images.index import Groups, join_copies, read_grouped_index
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.layers import Features, take_images
-from defectbench.studies.levels import Judged, Verdict
 from defectbench.studies.results import Settings
+from defectbench.studies.verdicts import Judged, Verdict
 
 
 class Category(NamedTuple):
