@@ -1,5 +1,7 @@
 """The study of training size from features to intervals, by detectors that are really fitted."""
 
+import contextlib
+import io
 from collections.abc import Iterator
 
 import numpy as np
@@ -62,7 +64,10 @@ def feature_rows(trials: int) -> Iterator[Row]:
             for seed in range(trials):
                 made = category(np.random.default_rng(seed), POOL, *tests)
                 settings = SETTINGS._replace(seed=seed)
-                (found,) = training_set_levels("training_size", scorer, made, block, settings, "")
+                with contextlib.redirect_stderr(io.StringIO()):  # no line of progress for each
+                    (found,) = training_set_levels(
+                        "training_size", scorer, made, block, settings, ""
+                    )
                 for figure, tally in tallies.items():
                     tally.add({USED: found["intervals"][figure]})
             for figure, tally in tallies.items():

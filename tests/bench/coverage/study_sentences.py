@@ -1,5 +1,6 @@
 """Sentences of the studies where what they say is wrong, by little: how often they say it."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from study_points import (
     verdicts_of,
 )
 
-from defectbench.evaluation import bootstrap
+from defectbench.evaluation import bootstrap, rates
 from defectbench.studies.answers import robustness_answers
 from defectbench.studies.frozen import frozen_and_reset
 from defectbench.studies.levels import level
@@ -206,10 +207,11 @@ def _lights(count: int, group: int, rate: float, rng: np.random.Generator) -> li
 
 def rows(trials: int) -> Iterator[Row]:
     """Of all promises of the studies."""
-    replicates = bootstrap.REPLICATES
+    replicates, quantile = bootstrap.REPLICATES, rates.beta_quantile
     bootstrap.REPLICATES = REPLICATES
+    rates.beta_quantile = functools.cache(quantile)  # most are asked for again and again
     for found in (point_rows, feature_rows, reset_rows):
         yield from found(trials)
     for found in (rate_rows, size_rows, ranking_rows, light_rows):
         yield from found(trials)
-    bootstrap.REPLICATES = replicates
+    bootstrap.REPLICATES, rates.beta_quantile = replicates, quantile
