@@ -9,7 +9,7 @@ from defectbench.studies.levels import auroc_parts, level
 from defectbench.studies.paired import difference
 from defectbench.studies.reset import reset_level
 from defectbench.studies.results import Settings
-from defectbench.studies.threshold_error import threshold_limits, widened
+from defectbench.studies.threshold_error import rate_limits, threshold_limits, widened
 from defectbench.studies.verdicts import Judged, Verdict
 
 SETTINGS = Settings(0.05, "average", 5, 42)
@@ -102,24 +102,44 @@ def test_detectors_that_err_on_the_same_images_differ_clearly_by_little():
     assert other.high - other.low > high - low
 
 
+def limits_at(rate: float, scores: np.ndarray, groups: list[str], *, whole: bool = False):
+    (found,) = threshold_limits(scores, groups, [(rate, rate)], whole=whole)
+    return found
+
+
 def test_a_threshold_is_known_as_well_as_the_share_that_reaches_it():
-    scores = np.arange(200.0)
-    low, high = threshold_limits(scores, [""] * 200, 0.05, "average")
+    low, high = limits_at(0.05, np.arange(200.0), [""] * 200)
     assert low < 190 < high
     # the exact interval of 3 of 200 ends below 5 %, that of 4 above; 16 of 200 is the most
     assert (200 - low, 199 - high) == (16, 3)
 
 
 def test_few_good_images_leave_open_how_high_a_threshold_may_be():
-    assert threshold_limits(np.arange(40.0), [""] * 40, 0.05, "average")[1] == np.inf
+    assert limits_at(0.05, np.arange(40.0), [""] * 40)[1] == np.inf
 
 
 def test_by_the_tolerance_the_largest_score_of_each_group_counts():
     groups = [f"part{row // 4}" for row in range(800)]
     scores = np.tile([0.0, 0, 0, 1], 200) * np.arange(800)
-    assert threshold_limits(scores, groups, 0.05, "tolerance") == threshold_limits(
-        scores[3::4], [""] * 200, 0.05, "average"
-    )
+    of_largest = limits_at(0.05, scores[3::4], [""] * 200)
+    assert limits_at(0.05, scores, groups, whole=True) == of_largest
+
+
+def test_rates_are_those_that_thresholds_of_so_many_images_have():
+    rates = np.random.default_rng(0).beta(2, 38, 200_000)
+    alone = promise(np.arange(39.0), [""] * 39, Asked(0.05))
+    least, most = rate_limits(alone, 0.3)
+    assert least == most == pytest.approx(np.quantile(rates, 0.3), rel=0.02)
+
+
+def test_images_of_groups_leave_open_how_many_of_them_count():
+    groups = [f"part{row // 4}" for row in range(240)]
+    # of 19 groups none may lie above; of 76 images that have nothing in common, as well
+    least, most = rate_limits(promise(np.arange(76.0), groups[:76], Asked(0.05)), 0.5)
+    assert (least, most) == pytest.approx((1 - 0.5 ** (1 / 76), 1 - 0.5 ** (1 / 19)))
+    # by the tolerance, 60 groups are 60 of what counts
+    least, most = rate_limits(promise(np.arange(240.0), groups, Asked(0.05, "tolerance")), 0.5)
+    assert least == most == pytest.approx(1 - 0.5 ** (1 / 60))
 
 
 def test_errors_of_images_and_threshold_add_up_as_squares():
@@ -145,7 +165,11 @@ def test_a_threshold_set_anew_keeps_its_rule(rule: str, rate: float):
 
 def test_the_share_found_is_as_open_as_the_threshold_that_good_images_set():
     rng = np.random.default_rng(6)
-    labels = np.repeat([0, 1], [40, 200])
-    images = Judged(labels, np.full(240, ""), "plate")
-    few = reset_level({}, images, rng.normal(size=240) + 2 * labels, SETTINGS)
-    assert few["intervals"]["recall"][0] < 0.1  # how far up good scores go, 40 do not show
+    widths = []
+    for good in (40, 400):
+        labels = np.repeat([0, 1], [good, 200])
+        images = Judged(labels, np.full(good + 200, ""), "plate")
+        scores = rng.normal(size=good + 200) + 2 * labels
+        widths.append(np.ptp(reset_level({}, images, scores, SETTINGS)["intervals"]["recall"]))
+    # 200 defective images alone would leave 0.14 open; how far up good scores go, 40 do not show
+    assert widths[0] > 0.5 > 0.25 > widths[1] > 0.14

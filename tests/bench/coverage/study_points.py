@@ -153,12 +153,12 @@ def lines() -> Iterator[tuple[str, Line]]:
     for name, made in shapes(0.9):
         title = f"AUROC 0.9, {name}"
         yield title, Line(made, 0.5, 80, 20, 3, (20, 60))
-        yield title, Line(made, 0.5, 80, 20, 5, (20, 60))
         yield title, Line(made, 0.5, 80, 20, 3, (10, 10))
         yield title, Line(made, 0.5, 80, 50, 3, (200, 200))
         yield title, Line(made, 0.5, 96, 48, 5, (40, 40), 4, 0.7)
     for name, made in shapes(0.98):
         yield f"AUROC 0.98, {name}", Line(made, 0.5, 80, 40, 3, (60, 60))
+        yield f"AUROC 0.98, {name}", Line(made, 0.5, 80, 20, 5, (20, 60))
     yield "no overlap", Line(separate(), 0.1, 80, 20, 3, (20, 60))
 
 
