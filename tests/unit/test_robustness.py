@@ -11,9 +11,9 @@ from defectbench.features.feature_file import Pass, Tap
 from defectbench.provenance import file_sha256
 from defectbench.storage import open_h5
 from defectbench.studies.frozen import frozen_and_reset
-from defectbench.studies.levels import Judged
 from defectbench.studies.perturbed_features import Perturbation, perturbed_features
 from defectbench.studies.results import Settings
+from defectbench.studies.verdicts import Judged
 
 SETTINGS = Settings(0.05, "average", 5, 42)
 VARIED = {"perturbation": "brightness", "level": -20}

@@ -8,10 +8,10 @@ from defectbench.features.feature_file import Pass
 from defectbench.images.index import read_index
 from defectbench.records import read_scores
 from defectbench.studies.frozen import perturbed_scores, read_detector, robustness_levels
-from defectbench.studies.levels import Judged
 from defectbench.studies.perturbed_features import Perturbation, perturbed_features
 from defectbench.studies.results import Settings, write_study
 from defectbench.studies.trial import image_counts
+from defectbench.studies.verdicts import Judged
 
 with job_log(snakemake.log[0]):
     given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
@@ -43,7 +43,7 @@ with job_log(snakemake.log[0]):
         }
         for name, detector in detectors.items()
     }
-    counts = image_counts(sum(row.split == "train" for row in index), clean.labels)
+    counts = image_counts(sum(row.split == "train" for row in index), images)
     write_study(
         snakemake.output.study,
         "robustness",

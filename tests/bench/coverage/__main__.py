@@ -13,6 +13,7 @@ import image_figures
 import pandas as pd
 import pixels
 import rates
+import study_sentences
 from simulated import USED, Row
 
 from defectbench.reports import markdown
@@ -26,6 +27,7 @@ PARTS: dict[str, Callable[[int], Iterator[Row]]] = {
     "rates": rates.rows,
     "pixels": pixels.rows,
     "drift": drift_report.rows,
+    "studies": study_sentences.rows,
 }
 """By the name of a part: its rows, from the number of simulations for each."""
 

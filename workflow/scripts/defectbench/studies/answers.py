@@ -1,102 +1,21 @@
 """The studies' answers in words, by category: what was asked, as far as the images can tell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from defectbench.studies.perturbed_features import unit
+from defectbench.studies.paired import difference
+from defectbench.studies.phrases import PHRASES, TOO_FEW, Names, changes, severity, shown
 from defectbench.studies.results import CLEAN, Level, Result, Variant, measured
-
-POINT = 0.01
-"""A point of AUROC: less is no difference worth a photograph."""
+from defectbench.studies.size_answers import training_size_answers
 
 STOPS = 2.0
-"""A threshold has failed where false alarms are so many times what was asked for, or of clean
-images, whichever is more."""
+"""A threshold has failed where false alarms are more than so many times what was asked for."""
 
 NOTHING = 0.05
 """Share found below which a detector is blind."""
 
-PHRASES = {
-    "image_auroc": ("AUROC", ".3f"),
-    "false_positive_rate": ("false alarms", ".1%"),
-    "recall": ("the share found", ".0%"),
-}
-"""What a figure is called in an answer, and with how many digits it stands there."""
-
-Names = Mapping[str, str]
-
-
-def training_size_answers(results: Sequence[Result], names: Names) -> list[str]:
-    """By detector the smallest number within one point of all, and whether the threshold keeps its
-    promise; whether the ranking of detectors turns around."""
-    category = results[0]["category"]
-    return [
-        *(f"{category}, {names[each['detector']]}: {_smallest_number(each)}" for each in results),
-        *(f"{category}: {line}" for line in _ranking_turns(results, names)),
-    ]
-
-
-def _smallest_number(result: Result) -> str:
-    levels = measured(result)
-    if len(levels) < 2:
-        return "fewer than two sizes could be measured; no answer."
-    last, before = levels[-1], levels[-2]
-    # from the right: a small number that was lucky does not count where a larger one is worse
-    enough = len(levels) - 1
-    while enough and levels[enough - 1]["image_auroc"] >= last["image_auroc"] - POINT:
-        enough -= 1
-    low, high = last["intervals"]["image_auroc"]
-    width = f"the interval of all is {low:.3f} to {high:.3f}"
-    first = levels[enough]
-    if first is last:
-        gain = 100 * (last["image_auroc"] - before["image_auroc"])
-        text = (
-            f"more than you have ({last['images']:.0f}): from {before['images']:.0f} images on "
-            f"the last step still gained {gain:.1f} points, to {last['image_auroc']:.3f}"
-        )
-    else:
-        text = (
-            f"the smallest number within one point of all is {first['images']:.0f} "
-            f"({first['image_auroc']:.3f}, all {last['images']:.0f}: {last['image_auroc']:.3f})"
-        )
-    return f"{text}; {width}. {_promise(levels, result['false_positive_rate'])}"
-
-
-def _promise(levels: Sequence[Level], asked: float) -> str:
-    """From which number on the threshold keeps the false-positive rate that was asked for."""
-    kept = len(levels)
-    while kept and levels[kept - 1]["false_positive_rate"] <= asked:
-        kept -= 1
-    first = levels[min(kept, len(levels) - 1)]
-    low, high = first["intervals"]["false_positive_rate"]
-    found = f"{first['false_positive_rate']:.1%}, interval {low:.1%} to {high:.1%}"
-    if kept == len(levels):
-        return f"The threshold misses the {asked:.0%} asked for even with all of them ({found})."
-    return (
-        f"The threshold keeps the {asked:.0%} asked for from {first['images']:.0f} images on "
-        f"({found})."
-    )
-
-
-def _ranking_turns(results: Sequence[Result], names: Names) -> list[str]:
-    """Whether the best detector at the smallest common size is another than with all images."""
-    levels = [{level["level"]: level for level in measured(result)} for result in results]
-    common = [size for size in levels[0] if all(size in own for own in levels)]
-    if len(results) < 2 or len(common) < 2:
-        return []
-    few, many = common[0], common[-1]
-    best = [
-        max(range(len(results)), key=lambda n, at=at: levels[n][at]["image_auroc"])
-        for at in (few, many)
-    ]
-    images = levels[best[0]][few]["images"]
-    first, last = (names[results[number]["detector"]] for number in best)
-    if first == last:
-        return [f"{first} ranks first with {images:.0f} images, as with {many}."]
-    return [f"the ranking turns: with {images:.0f} images {first} is first, with {many} {last}."]
-
 
 def contamination_answers(results: Sequence[Result], names: Names) -> list[str]:
-    """By detector its figures at the largest share, and with the remedy."""
+    """By detector its figures at the largest share, with the remedy, and what the remedy costs."""
     return [f"{each['category']}, {names[each['detector']]}: {_spoiled(each)}" for each in results]
 
 
@@ -105,39 +24,72 @@ def _spoiled(result: Result) -> str:
     if len(plain) < 2 or plain[0]["level"]:
         return "no clean and no contaminated point to compare; no answer."
     clean, worst = plain[0], plain[-1]
-    changes = _changes(clean, worst, "image_auroc", "recall", "false_positive_rate")
-    text = f"with {worst['level']:.0%} bad images {changes}"
+    figures = ("image_auroc", "recall", "false_positive_rate")
+    text = f"with {worst['level']:.0%} bad images {changes(clean, worst, *figures)}"
+    trimming = f"trimming {result['settings']['trimmed']:.0%}"
     for remedy in measured(result, variant=Variant.TRIMMED, level=worst["level"]):
+        text += f"; {trimming} brings {_brought(remedy, figures)}"
+    for remedy in measured(result, variant=Variant.TRIMMED, level=clean["level"]):
         text += (
-            f"; trimming {result['settings']['trimmed']:.0%} brings AUROC to "
-            f"{remedy['image_auroc']:.3f}, the share found to {remedy['recall']:.0%} and false "
-            f"alarms to {remedy['false_positive_rate']:.1%}"
+            f"; where no image is bad, {trimming} has a price: {changes(clean, remedy, *figures)}"
         )
     return f"{text}."
 
 
+def _brought(level: Level, figures: Sequence[str]) -> str:
+    """What a remedy brings figures to."""
+    return ", ".join(f"{PHRASES[figure][0]} to {shown(level, figure)}" for figure in figures)
+
+
 def robustness_answers(results: Sequence[Result], names: Names) -> list[str]:
     """By perturbation the detectors whose false alarms stop the line, where, and what setting the
-    threshold anew gives back; and those whose threshold holds."""
+    threshold anew gives back; those whose threshold holds; and those of which neither is sure."""
     category = results[0]["category"]
-    lines = [f"{category}: {line}" for line in _blind(results, names)]
-    perturbations = (level["perturbation"] for result in results for level in result["levels"])
+    stopped = [each for each in results if _stops(_clean(each), each)]
+    lines = [
+        f"{category}: {line}" for line in (*_stopped_clean(stopped, names), *_blind(results, names))
+    ]
+    going = [each for each in results if each not in stopped]
+    perturbations = (level["perturbation"] for each in results for level in each["levels"])
     for perturbation in dict.fromkeys(name for name in perturbations if name != CLEAN):
-        where, holding = f"{category}, {perturbation}", []
-        for result in results:
-            if stopped := _stopped(result, perturbation):
-                lines.append(f"{where}, {names[result['detector']]}: {stopped}")
-            else:
-                holding.append(result)
-        if holding:
-            lines.append(f"{where}: {_holding(holding, perturbation, names)}")
+        lines += [
+            f"{category}, {perturbation}{line}" for line in _changed(going, perturbation, names)
+        ]
     return lines
+
+
+def _clean(result: Result) -> Level:
+    (clean,) = measured(result, variant=Variant.FROZEN, perturbation=CLEAN)
+    return clean
+
+
+def _limit(result: Result) -> float:
+    """Share of false alarms above which the line stops."""
+    return STOPS * result["false_positive_rate"]
+
+
+def _stops(level: Level, result: Result) -> bool:
+    """Whether false alarms stop the line for sure."""
+    return level["intervals"]["false_positive_rate"][0] > _limit(result)
+
+
+def _holds(level: Level, result: Result) -> bool:
+    """Whether they do not, for sure."""
+    return level["intervals"]["false_positive_rate"][1] <= _limit(result)
+
+
+def _stopped_clean(results: Sequence[Result], names: Names) -> list[str]:
+    return [
+        f"false alarms of {names[each['detector']]} stop the line on clean images already: "
+        f"{shown(_clean(each), 'false_positive_rate')}."
+        for each in results
+    ]
 
 
 def _blind(results: Sequence[Result], names: Names) -> list[str]:
     """Detectors that find next to nothing on clean images: that they raise no alarm says little."""
     found = [
-        f"{names[result['detector']]} ({frozen['recall']:.1%}; {reset['recall']:.0%} with a "
+        f"{names[result['detector']]} ({shown(frozen, 'recall')}; {shown(reset, 'recall')} with a "
         "threshold set on good test images)"
         for result in results
         for frozen in measured(result, variant=Variant.FROZEN, perturbation=CLEAN)
@@ -147,50 +99,66 @@ def _blind(results: Sequence[Result], names: Names) -> list[str]:
     if not found:
         return []
     return [
-        "the frozen threshold finds next to nothing on clean images already, so that few false "
-        f"alarms are no merit: {', '.join(found)}."
+        "the frozen threshold found next to nothing of these clean images already, so that few "
+        f"false alarms are no merit: {', '.join(found)}."
     ]
 
 
-def _stopped(result: Result, perturbation: str) -> str:
-    """Where false alarms stop the line; empty where they do not."""
-    (clean,) = measured(result, variant=Variant.FROZEN, perturbation=CLEAN)
-    limit = STOPS * max(result["false_positive_rate"], clean["false_positive_rate"])
-    over = [
-        level
-        for level in measured(result, variant=Variant.FROZEN, perturbation=perturbation)
-        if level["false_positive_rate"] > limit
-    ]
-    if not over:
-        return ""
-    first = min(over, key=lambda level: abs(level["level"]))
-    return (
-        f"false alarms stop the line at {_severity(first)}: {first['false_positive_rate']:.0%} "
-        f"instead of {clean['false_positive_rate']:.1%}, AUROC {first['image_auroc']:.3f} instead "
-        f"of {clean['image_auroc']:.3f}{_set_anew(result, first)}."
-    )
-
-
-def _holding(results: Sequence[Result], perturbation: str, names: Names) -> str:
-    """False alarms and lost AUROC of the detectors whose threshold holds, at most."""
-    losses, rates = [], []
+def _changed(results: Sequence[Result], perturbation: str, names: Names) -> list[str]:
+    """What becomes of a line whose images change in one way."""
+    lines: list[str] = []
+    holding: list[tuple[Result, list[Level]]] = []
+    unsure: list[tuple[Result, list[Level]]] = []
     for result in results:
-        (clean,) = measured(result, variant=Variant.FROZEN, perturbation=CLEAN)
-        for level in measured(result, variant=Variant.FROZEN, perturbation=perturbation):
-            loss = clean["image_auroc"] - level["image_auroc"]
-            losses.append((loss, names[result["detector"]], level))
-            rates.append(level["false_positive_rate"])
-    loss, name, level = max(losses, key=lambda each: each[0])
-    lost = f"AUROC loses {100 * loss:.1f} points at most ({name} at {_severity(level)})"
+        levels = measured(result, variant=Variant.FROZEN, perturbation=perturbation)
+        over = [level for level in levels if _stops(level, result)]
+        if over:
+            first = min(over, key=lambda level: abs(level["level"]))
+            lines.append(f", {names[result['detector']]}: {_stopped(result, first)}")
+        elif all(_holds(level, result) for level in levels):
+            holding.append((result, levels))
+        else:
+            unsure.append((result, levels))
+    lines += [f": {_holding(holding, names)}"] if holding else []
+    return lines + ([f": {_unsure(unsure, names)}"] if unsure else [])
+
+
+def _stopped(result: Result, level: Level) -> str:
+    clean = _clean(result)
     return (
-        f"the frozen threshold holds for {', '.join(names[each['detector']] for each in results)}, "
-        f"with false alarms of {max(rates):.1%} at most; "
-        f"{lost if loss > 0 else 'AUROC loses nothing'}."
+        f"false alarms stop the line at {severity(level)}: {shown(level, 'false_positive_rate')} "
+        f"instead of {shown(clean, 'false_positive_rate')}, AUROC {shown(level, 'image_auroc')} "
+        f"instead of {shown(clean, 'image_auroc')}{_set_anew(result, level)}."
     )
 
 
-def _severity(level: Level) -> str:
-    return f"{level['level']:g} {unit(level['perturbation']).split(',')[0]}"
+def _holding(results: Sequence[tuple[Result, Sequence[Level]]], names: Names) -> str:
+    """False alarms and lost AUROC of the detectors whose threshold holds, at most."""
+    detectors = ", ".join(names[result["detector"]] for result, _ in results)
+    losses = [
+        (difference(_clean(result), level, share=0), names[result["detector"]], level)
+        for result, levels in results
+        for level in levels
+    ]
+    loss, name, level = max(losses, key=lambda each: each[0].value)
+    lost = f"AUROC loses at most {loss} ({name} at {severity(level)})"
+    return (
+        f"the frozen threshold holds for {detectors}: false alarms are "
+        f"{shown(_worst(results), 'false_positive_rate')} at most, on these images "
+        f"{lost if loss.value > 0 else 'AUROC loses nothing'}."
+    )
+
+
+def _unsure(results: Sequence[tuple[Result, Sequence[Level]]], names: Names) -> str:
+    detectors = ", ".join(names[result["detector"]] for result, _ in results)
+    found = shown(_worst(results), "false_positive_rate")
+    return f"{TOO_FEW} whether the frozen threshold holds for {detectors} (false alarms {found})."
+
+
+def _worst(results: Sequence[tuple[Result, Sequence[Level]]]) -> Level:
+    """The point of the most false alarms."""
+    points = [level for _, levels in results for level in levels]
+    return max(points, key=lambda level: level["intervals"]["false_positive_rate"][::-1])
 
 
 def across_answers(results: Sequence[Result], names: Names) -> list[str]:
@@ -198,22 +166,12 @@ def across_answers(results: Sequence[Result], names: Names) -> list[str]:
     lines = []
     for result in results:
         for train in dict.fromkeys(level["train"] for level in result["levels"]):
-            shown = measured(result, variant=Variant.FROZEN, train=train)
-            for there in shown[1:]:  # the detector's own test images come first
-                changes = _changes(shown[0], there, "image_auroc", "false_positive_rate", "recall")
+            points = measured(result, variant=Variant.FROZEN, train=train)
+            for there in points[1:]:  # the detector's own test images come first
+                figures = changes(points[0], there, "image_auroc", "false_positive_rate", "recall")
                 where = f"from {train} to {there['level']}, {names[result['detector']]}"
-                lines.append(f"{where}: {changes}{_set_anew(result, there)}.")
+                lines.append(f"{where}: {figures}{_set_anew(result, there)}.")
     return lines
-
-
-def _changes(before: Level, after: Level, *figures: str) -> str:
-    """What becomes of figures: "AUROC goes from 0.900 to 0.800, false alarms from …"."""
-    parts = []
-    for figure in figures:
-        name, digits = PHRASES[figure]
-        goes = "" if parts else " goes"
-        parts.append(f"{name}{goes} from {before[figure]:{digits}} to {after[figure]:{digits}}")
-    return ", ".join(parts)
 
 
 def _set_anew(result: Result, frozen: Level) -> str:
@@ -221,8 +179,8 @@ def _set_anew(result: Result, frozen: Level) -> str:
     same = {key: frozen.get(key) for key in ("train", "perturbation", "level")}
     for reset in measured(result, variant=Variant.RESET, **same):
         return (
-            f"; a threshold set anew there gives {reset['false_positive_rate']:.1%} and finds "
-            f"{reset['recall']:.0%}"
+            f"; a threshold set anew there gives {shown(reset, 'false_positive_rate')} and finds "
+            f"{shown(reset, 'recall')}"
         )
     return ""
 

@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.evaluation.held_out import folds
-from defectbench.evaluation.promises import promise
 from defectbench.records import Specification, read_metrics, read_scores, read_specified, with_code
 from defectbench.scorers import scorer_class
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.layers import take_images
-from defectbench.studies.levels import Judged, Verdict, level
+from defectbench.studies.levels import level
 from defectbench.studies.perturbed_features import Perturbation
+from defectbench.studies.reset import HALVES, reset_level
 from defectbench.studies.results import CLEAN, Level, Settings, Variant, missing_level
 from defectbench.studies.trial import Category, trial
+from defectbench.studies.verdicts import Judged, Verdict
 
 MOST_NAMED = 5
 """Groups that an error names."""
@@ -111,9 +111,6 @@ def _of_groups(
     return rows[np.isin(there, groups)]
 
 
-HALVES = 2
-
-
 def frozen_and_reset(
     varied: Mapping[str, Any],
     images: Judged,
@@ -140,29 +137,7 @@ def frozen_and_reset(
     if (images.labels == 0).sum() < HALVES:
         reason = "a single good test image: none is left to set the threshold on"
         return [*points, missing_level(reset, len(scores), reason)]
-    verdict = _set_anew(images, scores, settings)
-    return [*points, level(reset, len(scores), [verdict], settings.seed)]
-
-
-def _set_anew(images: Judged, scores: np.ndarray, settings: Settings) -> Verdict:
-    """What a threshold set on good images of the same kind says.
-
-    They have to be good images that the detector was not fitted on and that do not judge it: one
-    half of the good test images sets the threshold for the other half, and the other way round;
-    groups are whole. A defective image counts 0, ½ or 1, by how many of the two thresholds it
-    reaches; the threshold stated is their mean.
-    """
-    good, defective = np.flatnonzero(images.labels == 0), images.labels == 1
-    called = np.zeros(len(scores))
-    thresholds = []
-    halves = folds(images.groups[good].tolist(), HALVES, settings.seed)
-    for judged in halves:
-        others = np.delete(good, judged)
-        at = promise(scores[others], images.groups[others], settings.asked)["threshold"]
-        thresholds.append(at)
-        called[good[judged]] = scores[good[judged]] >= at
-        called[defective] += (scores[defective] >= at) / len(halves)
-    return Verdict(images, scores, called, float(np.mean(thresholds)))
+    return [*points, reset_level(reset, images, scores, settings)]
 
 
 class Detector(NamedTuple):

@@ -12,6 +12,9 @@ from defectbench.storage import read_json, write_json
 FIGURES = ("image_auroc", "false_positive_rate", "recall")
 """Figures of a point; the last two at the honest threshold."""
 
+ALL = "all"
+"""The training size that takes all images that there are."""
+
 CLEAN = "clean"
 """The perturbation of test images that are as they were taken."""
 
@@ -23,6 +26,24 @@ class Variant(StrEnum):
     TRIMMED = "trimmed"
     FROZEN = "frozen"
     RESET = "reset"
+
+
+class Ranking(TypedDict):
+    """What the test images leave open of a point's AUROC.
+
+    Attributes
+    ----------
+    variance
+        Over other test images.
+    units
+        Independent good and defective images.
+    parts
+        `levels.auroc_parts`, the mean over the repeats; empty where test images differ among them.
+    """
+
+    variance: float
+    units: list[int]
+    parts: list[float]
 
 
 class Level(TypedDict):
@@ -39,12 +60,19 @@ class Level(TypedDict):
     images
         Training images, the mean of the repeats; of changed or other test images, how many there
         are.
+    groups
+        Independent ones of the training images, the mean of the repeats: those of a group are one.
+    share
+        Of the images that there are to draw from, how large a part a repeat takes.
     image_auroc, false_positive_rate, recall
         Means of the repeats; None where they could not be measured.
     intervals
         By the figure's name: ends of its 95 % interval.
+    ranking
+        What differences between points need beside the figures.
     repeats
-        Figures and threshold of each repeat.
+        Figures and threshold of each repeat; of a threshold set anew also ``set_on``, the
+        independent good images that it rests on.
     reason
         Why there are no figures; empty where there are.
     """
@@ -54,10 +82,13 @@ class Level(TypedDict):
     variant: NotRequired[Variant]
     level: float | int | str
     images: float
+    groups: NotRequired[float]
+    share: NotRequired[float]
     image_auroc: float | None
     false_positive_rate: float | None
     recall: float | None
     intervals: dict[str, Interval]
+    ranking: NotRequired[Ranking]
     repeats: list[dict[str, Any]]
     reason: str
 

@@ -7,8 +7,7 @@ import pandas as pd
 
 from defectbench.evaluation.promises import fewest
 from defectbench.reports.markdown import MISSING
-from defectbench.studies.frozen import HALVES
-from defectbench.studies.results import CLEAN, FIGURES, Level, Result, Variant
+from defectbench.studies.results import ALL, CLEAN, FIGURES, Level, Result, Variant, measured
 
 VARIED = ("perturbation", "train", "level", "variant")
 """Keys of a point that say what was varied, as far as a study has them."""
@@ -61,17 +60,27 @@ def missing_points(results: Sequence[Result]) -> str:
 def images_line(result: Result) -> str:
     """How many images there are, and whether they can carry a threshold set anew."""
     counts, rate = result["images"], result["false_positive_rate"]
+    kinds = ("train", "test_good", "test_defective")
+    train, good, defective = (_images(counts, kind) for kind in kinds)
     line = (
-        f"{counts['train']} defect-free images to train, {counts['test_good']} good and "
-        f"{counts['test_defective']} defective ones to test."
+        f"{train} defect-free images to train, {good} good and {defective} defective ones to test."
     )
-    half, needed = counts["test_good"] // HALVES, fewest(0, rate, result["rule"])
-    if result["study"] == "robustness" and needed and half < needed:
+    anew = measured(result, variant=Variant.RESET)
+    set_on = min((level["repeats"][0]["set_on"] for level in anew), default=None)
+    needed = fewest(0, rate, result["rule"])
+    if set_on is not None and needed and set_on < needed:
         line += (
-            f" A threshold set anew rests on {half} good images and is an estimate: {rate:.0%} "
-            f"takes {needed}."
+            f" A threshold set anew rests on as few as {set_on} independent good images and is an "
+            f"estimate: {rate:.0%} takes {needed}."
         )
     return line
+
+
+def _images(counts: Mapping[str, int], kind: str) -> str:
+    """How many images there are of a kind, and in how many groups where they are in groups."""
+    images = counts[kind]
+    groups = counts.get(f"{kind}_groups", images)
+    return f"{images}" if groups == images else f"{images} (in {groups} groups)"
 
 
 def tidy_studies(studies: Mapping[str, Sequence[Result]]) -> pd.DataFrame:
@@ -85,6 +94,7 @@ def tidy_studies(studies: Mapping[str, Sequence[Result]]) -> pd.DataFrame:
                     **{key: result[key] for key in ("category", "method", "backbone")},
                     **{key: level.get(key, "") for key in VARIED},
                     "images": level["images"],
+                    "groups": level.get("groups"),
                     "repeats": len(level["repeats"]),
                 }
                 for name in FIGURES:
@@ -100,19 +110,32 @@ def _table(
     found: Mapping[str, Mapping[str, Level]],
     text: Callable[[Level], str],
 ) -> StudyTable:
-    """A table; points state the mean number of images where it is not the one asked for."""
-    titles = []
-    for point in points:
-        levels = [own[point] for own in found.values() if not own[point]["reason"]]
-        # shares and severities have a variant; of training sizes, ``all`` asks for no number
-        asked = levels[0]["level"] if levels and "variant" not in levels[0] else "all"
-        more = asked != "all" and levels[0]["images"] != asked
-        titles.append(f"{point}, {levels[0]['images']:.0f} on average" if more else point)
+    """A table of one text per point and detector."""
+    titles = [
+        _title(point, [own[point] for own in found.values() if not own[point]["reason"]])
+        for point in points
+    ]
     texts = {
         name: [MISSING if own[point]["reason"] else text(own[point]) for point in points]
         for name, own in found.items()
     }
     return StudyTable(title, titles, texts)
+
+
+def _title(point: str, levels: Sequence[Level]) -> str:
+    """A point's name; of training sizes, with what else its number of images means.
+
+    That is the mean number of images where it is not the one asked for, of how many groups they
+    are, and whether they were drawn once, so that the interval tells nothing of other draws.
+    """
+    if not levels or "variant" in levels[0]:
+        return point
+    level = levels[0]
+    of_all = level["level"] == ALL
+    if level["groups"] != level["images"]:
+        mean = "" if of_all else " on average"
+        point += f", {level['images']:.0f} in {level['groups']:.3g} groups{mean}"
+    return point if of_all or len(level["repeats"]) > 1 else f"{point}, one draw"
 
 
 def _point(level: Level) -> str:

@@ -11,15 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from defectbench.errors import InputError
-from defectbench.evaluation.bootstrap import group_numbers
+from defectbench.evaluation.bootstrap import group_numbers, independent_images
 from defectbench.evaluation.held_out import trim
 from defectbench.progress import Progress
 from defectbench.scorers.base import Scorer
 from defectbench.studies.levels import level
-from defectbench.studies.results import Level, Settings, Variant, missing_level
+from defectbench.studies.results import ALL, Level, Settings, Variant, missing_level
 from defectbench.studies.trial import Category, Trial, trial
-
-ALL = "all"
 
 MOST_MOVED = 2 / 3
 """Share of the defective test images that may leave the test set: the others have to judge."""
@@ -42,12 +40,15 @@ class Point(NamedTuple):
         Why it cannot be measured; empty if nothing speaks against it.
     images
         Training images that it would take, for a point that is not measured.
+    share
+        Of the images that there are to draw from, how large a part a draw takes.
     """
 
     varied: Mapping[str, Any]
     draws: Sequence[Draw]
     reason: str = ""
     images: int = 0
+    share: float = 0.0
 
 
 def effective_settings(
@@ -118,8 +119,11 @@ def _measure(
         except InputError as error:  # which is an answer too
             return missing_level(point.varied, len(fitted_on), str(error)), []
         progress.advance(1)
-    images = float(np.mean([len(fitted_on) for fitted_on, _ in point.draws]))
-    found = level(point.varied, images, [each.verdict for each in trials], settings.seed)
+    counts = [len(fitted_on) for fitted_on, _ in point.draws]
+    groups = [independent_images(category.groups[fitted_on]) for fitted_on, _ in point.draws]
+    varied = {**point.varied, "groups": float(np.mean(groups))}
+    verdicts = [each.verdict for each in trials]
+    found = level(varied, float(np.mean(counts)), verdicts, settings.seed, point.share)
     for repeat, each in zip(found["repeats"], trials, strict=True):
         repeat["images"] = len(each.fitted_on)
     return found, trials
@@ -134,7 +138,7 @@ def _with_remedy(point: Point, found: Level, trials: Sequence[Trial], trimmed: f
         (each.fitted_on[trim(each.held_out_scores, trimmed)], each.judged_on) for each in trials
     ]
     varied = {**point.varied, "variant": Variant.TRIMMED}
-    return Point(varied, draws, found["reason"], int(found["images"]))
+    return Point(varied, draws, found["reason"], int(found["images"]), point.share)
 
 
 def training_sizes(category: Category, block: Mapping[str, Any], seed: int) -> list[Point]:
@@ -156,7 +160,8 @@ def training_sizes(category: Category, block: Mapping[str, Any], seed: int) -> l
         elif same := [other for other in sizes if other > size and counts[other] == counts[size]]:
             reason = f"groups are whole: the same images as {same[0]}"
         draws = [(category.train[rows], category.test) for rows in drawn]
-        points.append(Point({"level": size}, draws, reason, size))
+        share = float(np.mean(counts[size])) / len(category.train)
+        points.append(Point({"level": size}, draws, reason, size, share))
     if ALL in block["images"]:
         points.append(Point({"level": ALL}, [(category.train, category.test)]))
     return points
@@ -221,7 +226,8 @@ def contaminated_sets(category: Category, block: Mapping[str, Any], seed: int) -
             for order in orders
         ]
         varied = {"level": share, "variant": Variant.PLAIN}
-        points.append(Point(varied, draws, reason if count > most else "", good + count))
+        reason, taken = reason if count > most else "", count / len(defective)
+        points.append(Point(varied, draws, reason, good + count, taken))
     return points
 
 

@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from defectbench.errors import InputError
+from defectbench.evaluation.bootstrap import independent_images
 from defectbench.evaluation.held_out import folds, held_out, number_of_folds, rows_left
 from defectbench.evaluation.promises import promise
 from defectbench.features.feature_file import open_layers
 from defectbench.images.index import Groups, join_copies, read_grouped_index
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.layers import Features, take_images
-from defectbench.studies.levels import Judged, Verdict
 from defectbench.studies.results import Settings
+from defectbench.studies.verdicts import Judged, Verdict
 
 
 class Category(NamedTuple):
@@ -42,18 +43,23 @@ class Category(NamedTuple):
     @property
     def images(self) -> dict[str, int]:
         """Numbers of images, as reports state them."""
-        return image_counts(len(self.train), self.labels[self.test])
+        test = self.judged(self.test)
+        return image_counts(len(self.train), test) | {
+            "train_groups": independent_images(self.groups[self.train])
+        }
 
     def judged(self, rows: np.ndarray) -> Judged:
         """What is known of some images."""
         return Judged(self.labels[rows], self.groups[rows], self.name)
 
 
-def image_counts(train: int, test_labels: np.ndarray) -> dict[str, int]:
-    """Numbers of training images, and of good and defective test images."""
-    defective = int(test_labels.sum())
-    good = len(test_labels) - defective
-    return {"train": train, "test_good": good, "test_defective": defective}
+def image_counts(train: int, test: Judged) -> dict[str, int]:
+    """Numbers of training images, and of good and defective test images with their groups."""
+    counts = {"train": train}
+    for label, name in enumerate(("test_good", "test_defective")):
+        own = test.groups[test.labels == label]
+        counts |= {name: len(own), f"{name}_groups": independent_images(own)}
+    return counts
 
 
 @contextlib.contextmanager
@@ -153,7 +159,8 @@ def trial(
     count = number_of_folds(settings.folds, scorer, groups)
     split = folds(groups, count, settings.seed)
     held_out_scores = held_out(scorer.fit_for_folds(X, split), X, split)
-    threshold = promise(held_out_scores, groups, settings.asked)["threshold"]
+    promised = promise(held_out_scores, groups, settings.asked)
+    threshold = promised["threshold"]
     scores = scorer.anomaly_score(take_images(category.X, judged_on))
-    verdict = Verdict(category.judged(judged_on), scores, scores >= threshold, threshold)
+    verdict = Verdict(category.judged(judged_on), scores, scores >= threshold, threshold, promised)
     return Trial(rows, judged_on, held_out_scores, verdict)
