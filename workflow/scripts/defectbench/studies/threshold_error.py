@@ -8,7 +8,7 @@ import numpy as np
 
 from defectbench.evaluation.bootstrap import group_numbers
 from defectbench.evaluation.promises import FEW, TOLERANCE, Promise, largest_of_groups
-from defectbench.evaluation.rates import Interval, beta_quantile, effective_size, rate_interval
+from defectbench.evaluation.rates import Interval, beta_quantile, share_interval
 from defectbench.studies.verdicts import Verdict
 
 PLACES = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -87,7 +87,7 @@ def threshold_limits(
     @cache  # each rate is looked for among the same thresholds
     def limits(place: int) -> Interval:
         called = scores >= ends[place]
-        return rate_interval(float(called.mean()), effective_size(called, groups))
+        return share_interval(called, groups)
 
     places = range(len(ordered))
     found = []
