@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import betabinom, norm
+from scipy.stats import norm
 from sklearn.metrics import (
     average_precision_score,
     balanced_accuracy_score,
@@ -14,7 +14,7 @@ from sklearn.metrics import (
 from defectbench.evaluation import bootstrap
 from defectbench.evaluation import image_metrics as of_images
 from defectbench.evaluation.bootstrap import bootstrap_replicates
-from defectbench.evaluation.cautions import beta_binomial, cautions, flags, reasons
+from defectbench.evaluation.cautions import cautions, flags, reasons
 from defectbench.evaluation.image_figures import defect_metrics
 from defectbench.evaluation.image_metrics import (
     Confusion,
@@ -460,12 +460,6 @@ def test_a_threshold_is_not_called_useless_by_a_figure_that_is_not_printed():
     poor = {"honest_balanced_accuracy": (0.5, 0.8)}
     assert flags(test, expected, poor, {}) == ["useless", *few]
     assert flags(test, expected, poor, {"honest_balanced_accuracy": "too few"}) == few
-
-
-@pytest.mark.parametrize(("of", "a", "b"), [(1, 1, 9), (60, 3, 57), (500, 1.4, 8.6)])
-def test_the_number_of_images_called_defective_is_beta_binomial(of: int, a: float, b: float):
-    expected = betabinom.pmf(np.arange(of + 1), of, a, b)
-    assert beta_binomial(of, a, b) == pytest.approx(expected, abs=1e-12)
 
 
 def test_metrics_carry_the_name_of_their_threshold():

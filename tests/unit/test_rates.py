@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import betabinom, binomtest
 
 from defectbench.evaluation.intervals import mean_interval, ratio_interval
 from defectbench.evaluation.operating_points import judged, together
 from defectbench.evaluation.prevalence import on_the_line, parts_to_show, shown_by_test_parts
 from defectbench.evaluation.rates import (
+    beta_binomial,
     correlation_in_groups,
     effective_size,
+    independent_size,
     rate_interval,
     share_interval,
 )
@@ -131,3 +133,15 @@ def test_no_mistake_on_so_many_parts_shows_a_rate_and_a_rate_takes_so_many_parts
     assert found["good"]["shown"] == pytest.approx(0.353, abs=1e-3)
     count = parts_to_show(0.01)
     assert rate_interval(0, count)[1] <= 0.01 < rate_interval(0, count - 1)[1]
+
+
+def test_groups_of_one_size_count_as_many_and_unequal_ones_as_fewer():
+    assert independent_size(["a"] * 5 + ["b"] * 5) == 2
+    assert independent_size([""] * 10) == 10
+    assert independent_size(["a"] * 9 + ["b"]) == pytest.approx(100 / 82)
+
+
+@pytest.mark.parametrize(("of", "a", "b"), [(1, 1, 9), (60, 3, 57), (500, 1.4, 8.6)])
+def test_the_number_of_images_called_defective_is_beta_binomial(of: int, a: float, b: float):
+    expected = betabinom.pmf(np.arange(of + 1), of, a, b)
+    assert beta_binomial(of, a, b) == pytest.approx(expected, abs=1e-12)

@@ -6,7 +6,6 @@ from scipy import stats
 
 from defectbench.evaluation.two_samples import (
     beta_binomial_tail,
-    independent_size,
     kolmogorov_smirnov,
 )
 
@@ -48,9 +47,3 @@ def test_new_values_outside_of_a_range_are_as_many_as_the_tail_says():
         assert beta_binomial_tail(hits, 50, 2, 19) == pytest.approx(
             (outside >= hits).mean(), abs=0.01
         )
-
-
-def test_groups_of_one_size_count_as_many_and_unequal_ones_as_fewer():
-    assert independent_size(["a"] * 5 + ["b"] * 5) == 2
-    assert independent_size([""] * 10) == 10
-    assert independent_size(["a"] * 9 + ["b"]) == pytest.approx(100 / 82)

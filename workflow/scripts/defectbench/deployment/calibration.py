@@ -18,8 +18,7 @@ from defectbench.deployment.photographs import ImageStatistics, image_statistics
 from defectbench.deployment.proof import prove
 from defectbench.errors import InputError
 from defectbench.evaluation.promises import AVERAGE, TOLERANCE, Asked, Promise, promise
-from defectbench.evaluation.rates import LEVEL, beta_quantile
-from defectbench.evaluation.two_samples import independent_size
+from defectbench.evaluation.rates import LEVEL, beta_quantile, independent_size
 from defectbench.images.decoding import in_order, load_rgb
 from defectbench.images.layout import images_below
 from defectbench.progress import Progress

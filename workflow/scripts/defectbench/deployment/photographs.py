@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from defectbench.evaluation.two_samples import independent_size
+from defectbench.evaluation.rates import independent_size
 
 
 class ImageStatistics(NamedTuple):
@@ -50,7 +50,7 @@ def photographed(
     Returns
     -------
     dict
-        ``images``, their number; ``independent``, from `two_samples.independent_size`; and for
+        ``images``, their number; ``independent``, from `rates.independent_size`; and for
         each field of `ImageStatistics` all values, sorted.
     """
     values = {

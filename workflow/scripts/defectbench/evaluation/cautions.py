@@ -6,7 +6,7 @@ import numpy as np
 
 from defectbench.evaluation.bootstrap import independent_images
 from defectbench.evaluation.promises import CALIBRATION, FOLDS, ROUGH, TOLERANCE, Promise
-from defectbench.evaluation.rates import LEVEL, Interval, effective_size
+from defectbench.evaluation.rates import LEVEL, Interval, beta_binomial, effective_size
 from defectbench.records import Scores
 
 FLAGS = ("above", "below", "useless", "odd", "estimate", "few_good", "few_defective")
@@ -202,16 +202,6 @@ def approximations(analysis: str, detector: str) -> list[str]:
         Its name.
     """
     return [] if analysis == "exact" else [INEXACT[analysis].format(detector)]
-
-
-def beta_binomial(of: int, a: float, b: float) -> np.ndarray:
-    """Probabilities of 0 to `of` hits at a rate that has the distribution Beta(a, b)."""
-    hits = np.arange(of)
-    # each follows from the one before it
-    steps = (of - hits) / (hits + 1) * (hits + a) / (of - hits - 1 + b)
-    logarithms = np.concatenate([[0.0], np.log(steps).cumsum()])
-    probabilities = np.exp(logarithms - logarithms.max())
-    return probabilities / probabilities.sum()
 
 
 def _too_few(labels: np.ndarray, classes: tuple[int, ...]) -> str | None:

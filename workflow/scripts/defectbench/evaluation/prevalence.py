@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from math import ceil, log, log1p
 from typing import Any
 
-import numpy as np
-
 from defectbench.evaluation.intervals import mean_interval, ratio_interval
-from defectbench.evaluation.rates import LEVEL, Interval, effective_size, rate_interval
+from defectbench.evaluation.rates import LEVEL, Interval, independent_size, rate_interval
 from defectbench.records import Scores
 
 WANTED = (0.01, 0.001)
@@ -71,7 +69,7 @@ def shown_by_test_parts(test: Scores) -> dict[str, dict[str, float]]:
     for label, name in enumerate(("good", "defective")):
         groups = test.groups[test.labels == label]
         if len(groups):
-            of = effective_size(np.zeros(len(groups)), groups)
+            of = independent_size(groups)
             shown = rate_interval(0, of)[1]
             found[name] = {"images": len(groups), "independent": of, "shown": shown}
     return found

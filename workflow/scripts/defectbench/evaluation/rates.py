@@ -4,7 +4,7 @@ The exporter's runner needs these intervals too and has NumPy alone: the incompl
 is our own for that reason.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import exp, lgamma, log, log1p
 from statistics import NormalDist
 
@@ -73,6 +73,16 @@ def root(function: Callable[[float], float], low: float, high: float) -> float:
     return middle
 
 
+def beta_binomial(of: int, a: float, b: float) -> np.ndarray:
+    """Probabilities of 0 to `of` hits at a rate that has the distribution Beta(a, b)."""
+    hits = np.arange(of)
+    # each follows from the one before it
+    steps = (of - hits) / (hits + 1) * (hits + a) / (of - hits - 1 + b)
+    logarithms = np.concatenate([[0.0], np.log(steps).cumsum()])
+    probabilities = np.exp(logarithms - logarithms.max())
+    return probabilities / probabilities.sum()
+
+
 SUPPOSED = 4
 """Groups of images that are all called alike, as which the lack of groups is counted.
 
@@ -114,6 +124,21 @@ def effective_size(hits: np.ndarray, groups: np.ndarray) -> float:
     alike = (telling * correlation_in_groups(hits, numbers) + SUPPOSED) / (telling + SUPPOSED)
     size = (sizes**2).sum() / len(hits)
     return float(len(hits) / (1 + (size - 1) * alike))
+
+
+def independent_size(groups: Sequence[str] | np.ndarray) -> float:
+    """Number of independent images whose mean varies no less than that of images in groups.
+
+    n² / Σ size², which supposes that the images of a group are all alike (Kish, "Survey Sampling",
+    1965): K of K groups of one size, and fewer if the sizes differ.
+
+    Parameters
+    ----------
+    groups
+        Of at least one image; '' is a group of its own.
+    """
+    sizes = np.bincount(group_numbers(np.asarray(groups, str)))
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def correlation_in_groups(hits: np.ndarray, numbers: np.ndarray) -> float:

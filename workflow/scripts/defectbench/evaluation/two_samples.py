@@ -4,27 +4,11 @@ The exported detectors' runner needs these tests and has NumPy alone.
 """
 
 from collections.abc import Sequence
-from math import exp, lgamma, sqrt
+from math import exp, sqrt
 
 import numpy as np
 
-from defectbench.evaluation.bootstrap import group_numbers
-from defectbench.evaluation.rates import Interval
-
-
-def independent_size(groups: Sequence[str] | np.ndarray) -> float:
-    """Number of independent images whose mean varies no less than that of images in groups.
-
-    n² / Σ size², which supposes that the images of a group are all alike (Kish, "Survey Sampling",
-    1965): K of K groups of one size, and fewer if the sizes differ.
-
-    Parameters
-    ----------
-    groups
-        Of at least one image; '' is a group of its own.
-    """
-    sizes = np.bincount(group_numbers(np.asarray(groups, str)))
-    return float(sizes.sum() ** 2 / (sizes**2).sum())
+from defectbench.evaluation.rates import Interval, beta_binomial
 
 
 def kolmogorov_smirnov(
@@ -76,11 +60,4 @@ def beta_binomial_tail(hits: int, of: int, a: float, b: float) -> float:
     a, b
         Above 0.
     """
-    first = (
-        lgamma(of + 1) - lgamma(hits + 1) - lgamma(of - hits + 1)
-        + lgamma(hits + a) + lgamma(of - hits + b) - lgamma(of + a + b)
-        + lgamma(a + b) - lgamma(a) - lgamma(b)
-    )  # fmt: skip
-    k = np.arange(hits, of)
-    steps = np.log((of - k) * (k + a)) - np.log((k + 1) * (of - k - 1 + b))
-    return float(min(np.exp(first + np.concatenate([[0.0], np.cumsum(steps)])).sum(), 1))
+    return float(min(beta_binomial(of, a, b)[hits:].sum(), 1))
