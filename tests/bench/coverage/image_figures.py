@@ -94,14 +94,20 @@ def draw(
     rng: np.random.Generator,
     n_good: int,
     n_defective: int,
+    group_size: int = 1,
+    alike: float = 0,
     correlated: float = 0.8,
 ) -> TestSet:
-    """Test set of two detectors, `correlated` per image."""
+    """Test set of two detectors, `correlated` per image; images of a group are `alike`."""
     n = n_good + n_defective
-    own = rng.normal(size=(3, n))
-    latent = correlated**0.5 * own[0] + (1 - correlated) ** 0.5 * own[1:]
+    groups = np.arange(n) // group_size
+    shared = rng.normal(size=(2, 1, groups.max() + 1))[:, :, groups]
+    own = rng.normal(size=(2, 2, n))
+    per_image = alike**0.5 * shared + (1 - alike) ** 0.5 * own[:, :1]
+    latent = correlated**0.5 * per_image[0] + (1 - correlated) ** 0.5 * own[1]
+    names = groups.astype(str) if group_size > 1 else np.full(n, "")
     labels = np.repeat([0, 1], [n_good, n_defective])
-    return TestSet(labels, np.full(n, ""), stats.norm.cdf(latent))
+    return TestSet(labels, names, stats.norm.cdf(latent))
 
 
 def draw_groups(
