@@ -87,7 +87,7 @@ bench-grid: $(ENV) ## time categories × backbones × methods, cold and after ch
 bench-planning: $(ENV) ## time the planning of large grids (dry runs)
 	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/planning.py
 
-bench-coverage: $(ENV) ## simulate how often intervals and alarms keep what they promise: BENCH="--parts rates --trials 500"
+bench-coverage: $(ENV) ## simulate how often intervals and alarms keep what they promise, half an hour or more: BENCH="--parts rates --trials 500"
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=workflow/scripts:tests/bench \
 		python tests/bench/coverage $(BENCH)
 
