@@ -195,6 +195,13 @@ def test_truth_values_from_the_command_line_are_read(config: dict):
     assert config["datasets"]["parts"]["studies"] is True
 
 
+def test_costs_need_the_share_of_defective_parts(config: dict):
+    config["costs"] = {"escape": 100, "false_alarm": 1}
+    with pytest.raises(InputError, match=r"costs: .*add it, such as defective_share: 0\.01"):
+        check_config(config)
+    check_config(config | {"defective_share": 0.01})
+
+
 def test_groups_that_name_no_image_are_refused(config: dict):
     config["datasets"]["parts"]["groups"] = r"good/(00\d)"
     check_images(config, "parts")

@@ -28,6 +28,7 @@ from defectbench.records import HeldOutScores, Scores
 from defectbench.reports import page, pictures
 from defectbench.reports.decision_text import (
     category_verdict,
+    consequence,
     decision_markdown,
     headline,
     reason,
@@ -433,3 +434,25 @@ def test_too_many_scores_leave_out_the_worst_detectors(
     text = write_page(tmp_path, "parts", plate, []).read_text()
     assert [entry["detector"] for entry in json.loads(carried(text))["scores"]] == ["good net"]
     assert "The scores of 1 detectors on a category are too many" in text
+
+
+def test_what_is_rejected_on_a_line_is_said_where_its_share_of_defects_is_known():
+    cell = result("a", "plate", SCORES, 0.95)
+    line = decision_of(cell, defective_share=0.01)
+    text = consequence(line)
+    assert "Where 1 % of the parts are defective, " in text
+    assert "of 1,000 parts are rejected, and of those " in text
+    assert text.endswith(" are really defective.")
+    assert line["cells"][0]["line"] == line["overall"]["line"]
+    nobody_says = decision_of(cell)
+    assert nobody_says["overall"]["line"] is None
+    assert "Where" not in consequence(nobody_says)
+
+
+def test_what_so_many_test_parts_can_show_is_counted_of_either_kind():
+    decision = decision_of(result("a", "plate", SCORES, 0.95))
+    parts = decision["cells"][0]["test_parts"]
+    assert {kind: each["images"] for kind, each in parts.items()} == {
+        "good": 40,
+        "defective": 30,
+    }

@@ -429,6 +429,7 @@ def seeded(seed: int, auroc: float, pixel_auroc: float) -> dict:
 
 def test_several_seeds_of_a_detector_become_mean_and_deviation():
     entries = [metrics("bottle", "fre", 0.9), seeded(42, 0.90, 0.96), seeded(43, 0.94, 0.98)]
+    entries[2]["thresholds"] = {"oracle": 1.5, "honest": 1300.0}
     cells = average_seeds(list(map(cell, entries)))
     assert [each.detector for each in cells] == ["fre resnet18", "padim resnet18"]
     spread = cells[1].replicates["image_auroc"]
@@ -442,6 +443,7 @@ def test_several_seeds_of_a_detector_become_mean_and_deviation():
     assert rows(text, "Image AUROC")[0][2] == "padim resnet18 ▲"
     assert rows(text, "Pixel AUROC")[2][1] == "0.970 ± 0.014 (0.970–0.990)"
     assert "with the seeds 42, 43" in text
+    assert "1234.57 (seeds: 1234.57–1300)" in text
     assert "seed: [42, 43]" in text
 
 
