@@ -184,7 +184,7 @@ def test_contamination_compares_the_largest_share_that_was_measured_and_prices_t
     assert "with 10% bad images AUROC goes from 0.900 (0.880–0.920) to 0.800" in line
     assert "the share found from 60% (58%–62%) to 20%" in line
     assert "trimming 10% brings AUROC to 0.850" in line
-    assert "where no image is bad, trimming 10% has a price: AUROC goes from 0.900" in line
+    assert "where no image is bad, with trimming 10% AUROC goes from 0.900" in line
     assert "false alarms from 5.0% (3.0%–7.0%) to 15.0% (13.0%–17.0%)." in line
 
 

@@ -30,9 +30,7 @@ def _spoiled(result: Result) -> str:
     for remedy in measured(result, variant=Variant.TRIMMED, level=worst["level"]):
         text += f"; {trimming} brings {_brought(remedy, figures)}"
     for remedy in measured(result, variant=Variant.TRIMMED, level=clean["level"]):
-        text += (
-            f"; where no image is bad, {trimming} has a price: {changes(clean, remedy, *figures)}"
-        )
+        text += f"; where no image is bad, with {trimming} {changes(clean, remedy, *figures)}"
     return f"{text}."
 
 

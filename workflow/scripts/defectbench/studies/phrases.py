@@ -42,4 +42,9 @@ def severity(level: Level) -> str:
 def photographs(level: Level) -> str:
     """A number of training images; of images in groups, how many of them."""
     images, groups = level["images"], level["groups"]
-    return f"{images:.0f}" + ("" if groups == images else f" (in {groups:.3g} groups)")
+    return f"{images:.0f}" + ("" if groups == images else f" (in {in_words(groups)})")
+
+
+def in_words(groups: float) -> str:
+    """A number of groups; a mean may be a fraction."""
+    return "1 group" if groups == 1 else f"{groups:.3g} groups"

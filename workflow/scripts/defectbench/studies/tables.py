@@ -7,6 +7,7 @@ import pandas as pd
 
 from defectbench.evaluation.promises import fewest
 from defectbench.reports.markdown import MISSING
+from defectbench.studies.phrases import in_words
 from defectbench.studies.results import ALL, CLEAN, FIGURES, Level, Result, Variant, measured
 
 VARIED = ("perturbation", "train", "level", "variant")
@@ -80,7 +81,7 @@ def _images(counts: Mapping[str, int], kind: str) -> str:
     """How many images there are of a kind, and in how many groups where they are in groups."""
     images = counts[kind]
     groups = counts.get(f"{kind}_groups", images)
-    return f"{images}" if groups == images else f"{images} (in {groups} groups)"
+    return f"{images}" if groups == images else f"{images} (in {in_words(groups)})"
 
 
 def tidy_studies(studies: Mapping[str, Sequence[Result]]) -> pd.DataFrame:
@@ -134,7 +135,7 @@ def _title(point: str, levels: Sequence[Level]) -> str:
     of_all = level["level"] == ALL
     if level["groups"] != level["images"]:
         mean = "" if of_all else " on average"
-        point += f", {level['images']:.0f} in {level['groups']:.3g} groups{mean}"
+        point += f", {level['images']:.0f} in {in_words(level['groups'])}{mean}"
     return point if of_all or len(level["repeats"]) > 1 else f"{point}, one draw"
 
 
