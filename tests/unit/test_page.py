@@ -150,7 +150,9 @@ def test_a_tie_goes_to_the_one_with_fewer_errors():
     second.metrics["metrics"]["honest_balanced_accuracy"] = 0.85
     decision = decision_of(first, second)
     assert decision["overall"]["recommended"] == "b net"
-    assert "fewest errors" in reason(decision)
+    assert "None of them makes fewer errors of both kinds at its threshold than b on net" in reason(
+        decision
+    )
 
 
 def test_in_a_category_without_a_clear_winner_the_best_overall_is_kept():
@@ -226,7 +228,7 @@ def test_an_operating_point_says_how_many_images_its_promise_needs():
         (59, 59, "average", "5 % on average (1.1–12 %)"),
         (118, 59, "average", "at most 5 % on average (1.1–12 %)"),
         (59, 59, "tolerance", "at most 5 %, in 95 of 100 cases"),
-        (9, 9, "average", "an estimate: 10 % (0.28–34 %)"),
+        (9, 9, "average", "an estimate: 10 % on average (0.28–34 %)"),
         (0, 0, "average", "–"),
     ],
 )

@@ -158,7 +158,7 @@ def test_groups_of_training_images_are_counted():
     assert "50 (in 5 groups) images are enough to be within one point of all 200 (in 20" in line
     auroc, _ = study_tables([studied])
     assert auroc.points == [
-        "10 images, 10 in 1 groups on average",
+        "10 images, 10 in 1 group on average",
         "50 images, 50 in 5 groups on average",
         "100 images, 100 in 10 groups on average",
         "all images, 200 in 20 groups",
@@ -205,7 +205,7 @@ def test_robustness_tells_where_the_line_stops_and_what_a_reset_gives():
         [result(*clean(), *at(-30, 0.9, 0.7), *at(-10, 0.13, 0.89))], NAMES
     )
     assert "false alarms stop the line at -10 % of brightness: 13.0% (11.0%–15.0%)" in line
-    assert "AUROC 0.890 (0.870–0.910) instead of 0.900" in line
+    assert "AUROC 0.890 (0.870–0.910), of clean images 0.900" in line
     assert "a threshold set anew there gives 5.0% (3.0%–7.0%) and finds 40% (38%–42%)" in line
 
 

@@ -163,6 +163,14 @@ def published_figures(wildcards):
 
 def exportable_model(wildcards):
     """The model, or an error before any work if its scorer cannot be exported."""
+    if wildcards.method not in config["methods"]:
+        names = [name for name in config["methods"] if name.startswith(f"{wildcards.method}@")]
+        raise InputError(
+            f"{wildcards.method}: no such method; with several seeds each is a detector of its own: "
+            f"{', '.join(names)}"
+            if names
+            else f"{wildcards.method}: no such method; there are {', '.join(config['methods'])}"
+        )
     check_exportable(config["methods"][wildcards.method]["scorer"])
     if features_are_given(wildcards):
         raise InputError(

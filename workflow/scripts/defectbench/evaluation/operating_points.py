@@ -165,7 +165,8 @@ def cost_point(
     candidates = np.unique(np.concatenate([defective, np.nextafter(passing, np.inf)]))
     candidates = np.append(candidates, np.nextafter(candidates[-1], np.inf))
     escape_rates = np.searchsorted(defective, candidates, "left") / len(defective)
-    alarm_rates = 1 - np.searchsorted(passing, candidates, "left") / len(passing)
+    above = len(passing) - np.searchsorted(passing, candidates, "left")
+    alarm_rates = (above + 1) / (len(passing) + 1)  # as `promises.outlook` expects of new images
     of_escapes = defective_share * costs["escape"]
     of_alarms = (1 - defective_share) * costs["false_alarm"]
     expected = 1000 * (of_escapes * escape_rates + of_alarms * alarm_rates)

@@ -75,8 +75,8 @@ def reason(decision: Mapping[str, Any]) -> str:
     equals = listed([names[name] for name in overall["tied"][1:]])
     return (
         f"{best} ranks first ({auroc}), but on these test images {equals} cannot be told from it "
-        f"with 95 % confidence. {title(overall['recommended'])} is the one with the fewest "
-        "errors of both kinds at its threshold."
+        "with 95 % confidence. None of them makes fewer errors of both kinds at its threshold "
+        f"than {title(overall['recommended'])}."
     )
 
 
@@ -95,7 +95,12 @@ def consequence(decision: Mapping[str, Any]) -> str:
     if not parts:
         return ""
     several = "over all test images together, " if len(decision["categories"]) > 1 else ""
-    told = f"At its honest thresholds, {several}{', and '.join(parts)}."
+    whose = (
+        "At its honest thresholds"
+        if overall["recommended"]
+        else f"At the honest thresholds of {title(overall['shown'])}"
+    )
+    told = f"{whose}, {several}{', and '.join(parts)}."
     return f"{told} {on_the_line(decision)}".strip()
 
 
@@ -105,19 +110,24 @@ def on_the_line(decision: Mapping[str, Any]) -> str:
     if line is None:
         return ""
     rejected = per_thousand(line, "rejected_rate")
-    really = share(line["defective_rate"], line["defective_rate_interval"])
-    return (
+    told = (
         f"Where {percent(decision['defective_share'])} of the parts are defective, {rejected} of "
-        f"1,000 parts are rejected, and of those {really} are really defective."
+        "1,000 parts are rejected"
     )
+    if line["defective_rate"] is None:
+        return f"{told}."
+    really = share(line["defective_rate"], line["defective_rate_interval"])
+    return f"{told}, and of those {really} are really defective."
 
 
 def asked(decision: Mapping[str, Any]) -> str:
     """How many of 1,000 good parts the thresholds may reject by their rule."""
     count = thousand(decision["asked"])
+    shown = [cell_of(decision, each["category"], each["shown"]) for each in decision["categories"]]
+    estimate = ", by an estimate" if any(cell["honest"]["estimate"] for cell in shown) else ""
     if decision["rule"] == TOLERANCE:
-        return f"at most {count}, in 95 of 100 cases"
-    return f"{count} on average"
+        return f"at most {count}, in 95 of 100 cases{estimate}"
+    return f"{count} on average{estimate}"
 
 
 def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:
@@ -189,6 +199,7 @@ def decision_markdown(decision: Mapping[str, Any]) -> str:
         rows=rows,
         mind=mind,
         images=threshold_images(cell["honest"] for cell in decision["cells"]),
+        seeds=any(cell["threshold_range"] for cell in decision["cells"]),
     )
 
 

@@ -172,7 +172,7 @@ def promised(point: Mapping[str, Any]) -> str:
     expected, between = percent(point["expected"]), percent_range(point["range"])
     most = "at most " if point["at_most"] else ""
     if point["estimate"]:
-        return f"an estimate: {most}{expected} ({between})"
+        return f"an estimate: {most}{expected} on average ({between})"
     if point["rule"] == TOLERANCE:
         return f"at most {percent(point['asked'])}, in 95 of 100 cases"
     return f"{most}{expected} on average ({between})"

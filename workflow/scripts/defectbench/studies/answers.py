@@ -125,8 +125,9 @@ def _stopped(result: Result, level: Level) -> str:
     clean = _clean(result)
     return (
         f"false alarms stop the line at {severity(level)}: {shown(level, 'false_positive_rate')} "
-        f"instead of {shown(clean, 'false_positive_rate')}, AUROC {shown(level, 'image_auroc')} "
-        f"instead of {shown(clean, 'image_auroc')}{_set_anew(result, level)}."
+        f"(clean images: {shown(clean, 'false_positive_rate')}), AUROC "
+        f"{shown(level, 'image_auroc')}, of clean images {shown(clean, 'image_auroc')}"
+        f"{_set_anew(result, level)}."
     )
 
 

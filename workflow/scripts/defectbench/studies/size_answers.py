@@ -73,7 +73,7 @@ def _rate(levels: Sequence[Level], asked: float) -> str:
     numbers = range(len(levels))
     keeping = list(takewhile(lambda at: limits[at][1] <= asked, reversed(numbers)))
     exceeding = list(takewhile(lambda at: limits[at][0] > asked, numbers))
-    if len(exceeding) == len(levels):
+    if limits[-1][0] > asked:
         most = f"{_largest(levels[-1])} images: {_found(levels[-1])}"
         return f"False alarms exceed the {asked:.0%} asked for even with {most}."
     if keeping:
