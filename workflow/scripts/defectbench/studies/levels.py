@@ -11,7 +11,7 @@ from defectbench.evaluation.bootstrap import (
     group_numbers,
     independent_images,
 )
-from defectbench.evaluation.image_metrics import image_auroc
+from defectbench.evaluation.image_metrics import image_auroc, rank_errors
 from defectbench.evaluation.intervals import auroc_interval
 from defectbench.evaluation.rates import Interval, effective_size, rate_interval
 from defectbench.studies.draws import draws_variance, least_rate_variance
@@ -117,11 +117,9 @@ def auroc_parts(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> n
     ndarray
         float64, (n_groups,).
     """
-    parts = np.empty(len(labels))
-    for label, sign in ((0, -1), (1, 1)):
-        own, others = sign * scores[labels == label], np.sort(sign * scores[labels != label])
-        placed = np.searchsorted(others, own, "left") + np.searchsorted(others, own, "right")
-        parts[labels == label] = (placed - placed.mean()) / (2 * len(others) * len(own))
+    parts = -rank_errors(labels, scores)
+    for own in (labels == 0, labels == 1):
+        parts[own] = (parts[own] - parts[own].mean()) / own.sum()
     return np.bincount(group_numbers(groups), parts)
 
 
