@@ -5,18 +5,15 @@ product's rule, images.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, NamedTuple
-from unittest.mock import patch
 
 import numpy as np
 from scipy.special import betaincinv
-from simulated import USED, Row
+from simulated import USED, Row, quicker
 
 from defectbench.deployment.drift import ALARMS, same_world
 from defectbench.deployment.expectations import expectation
 from defectbench.deployment.photographs import ImageStatistics, photographed
-from defectbench.evaluation import promises, rates
 from defectbench.evaluation.promises import CALIBRATION, FOLDS, MANY, TOLERANCE, Asked, promise
 from defectbench.evaluation.two_samples import kolmogorov_smirnov
 
@@ -192,19 +189,9 @@ WORLDS = {
 
 def rows(trials: int) -> Iterator[Row]:
     """Of days without a change."""
-    with quick_quantiles():
+    with quicker():
         for name in WORLDS:
             yield from unchanged_rows(name, trials)
-
-
-@contextmanager
-def quick_quantiles() -> Iterator[None]:
-    """SciPy's quantiles of the beta distribution: the product's own take most of the time."""
-    with (
-        patch.object(promises, "beta_quantile", betaincinv),
-        patch.object(rates, "beta_quantile", betaincinv),
-    ):
-        yield
 
 
 def unchanged_rows(name: str, trials: int) -> Iterator[Row]:

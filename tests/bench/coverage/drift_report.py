@@ -6,7 +6,7 @@ from pathlib import Path
 import drift
 import numpy as np
 from drift import DAYS, SPREAD, Detector, Images, World
-from simulated import USED, Row
+from simulated import USED, Row, quicker
 
 from defectbench.deployment.drift import ALARMS
 from defectbench.reports import markdown
@@ -20,7 +20,7 @@ def rows(trials: int) -> Iterator[Row]:
     """Of days without a change; the report is written on the way."""
     unchanged = list(drift.rows(trials))
     yield from unchanged
-    with drift.quick_quantiles():
+    with quicker():
         changed = noticed(min(trials, MOST))
     REPORT.write_text(report(unchanged, changed), encoding="utf-8")
 

@@ -6,9 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from rates import group_sizes
 from scipy import optimize, stats
-from simulated import USED, Interval, Intervals, Row, Tally
+from simulated import USED, Interval, Intervals, Row, Tally, quicker
 
-from defectbench.evaluation import bootstrap
 from defectbench.evaluation.bootstrap import bootstrap_replicates
 from defectbench.evaluation.image_metrics import average_precision, image_auroc
 from defectbench.evaluation.intervals import correlation, difference_interval, mean_interval
@@ -197,14 +196,12 @@ def threshold_metrics_of(test: TestSet, made: Scores, threshold: float) -> dict[
 
 def rows(trials: int) -> Iterator[Row]:
     """Of all figures here."""
-    before = bootstrap.REPLICATES
-    bootstrap.REPLICATES = REPLICATES
-    yield from ranking_rows(trials)
-    yield from group_rows(trials)
-    yield from difference_rows(trials)
-    yield from average_rows(trials)
-    yield from threshold_rows(trials)
-    bootstrap.REPLICATES = before
+    with quicker(REPLICATES):
+        yield from ranking_rows(trials)
+        yield from group_rows(trials)
+        yield from difference_rows(trials)
+        yield from average_rows(trials)
+        yield from threshold_rows(trials)
 
 
 def ranking_rows(trials: int) -> Iterator[Row]:

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 from scipy import ndimage, special
-from simulated import USED, Interval, Row, Tally
+from simulated import USED, Interval, Row, Tally, quicker
 
-from defectbench.evaluation import bootstrap, pixel_intervals
+from defectbench.evaluation import pixel_intervals
 from defectbench.evaluation.bootstrap import group_numbers
 from defectbench.evaluation.pixel_intervals import (
     LevelCurves,
@@ -159,12 +160,10 @@ def intervals_of(test: TestSet, seed: int) -> dict[str, dict[str, Interval]]:
 
 def rows(trials: int) -> Iterator[Row]:
     """Of all figures here."""
-    before = bootstrap.REPLICATES, pixel_intervals.LEVELS
-    bootstrap.REPLICATES, pixel_intervals.LEVELS = REPLICATES, LEVELS
-    for sizes, kinds in CASES:
-        for kind in kinds:
-            yield from case_rows(kind, sizes, trials)
-    bootstrap.REPLICATES, pixel_intervals.LEVELS = before
+    with quicker(REPLICATES), patch.object(pixel_intervals, "LEVELS", LEVELS):
+        for sizes, kinds in CASES:
+            for kind in kinds:
+                yield from case_rows(kind, sizes, trials)
 
 
 def case_rows(kind: str, sizes: Sizes, trials: int) -> Iterator[Row]:

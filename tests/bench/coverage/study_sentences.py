@@ -1,12 +1,12 @@
 """Sentences of the studies where what they say is wrong, by little: how often they say it."""
 
-import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 from image_figures import GRID, Scores, TestSet, draw, shapes
-from simulated import USED, Row
+from simulated import USED, Row, quicker
 from study_features import feature_rows
 from study_points import (
     SETTINGS,
@@ -20,7 +20,6 @@ from study_points import (
     verdicts_of,
 )
 
-from defectbench.evaluation import bootstrap, rates
 from defectbench.studies.answers import robustness_answers
 from defectbench.studies.frozen import frozen_and_reset
 from defectbench.studies.levels import level
@@ -205,13 +204,24 @@ def _lights(count: int, group: int, rate: float, rng: np.random.Generator) -> li
     return robustness_answers([result(levels)], NAMES)
 
 
+SECTIONS = (
+    point_rows,
+    feature_rows,
+    reset_rows,
+    rate_rows,
+    size_rows,
+    ranking_rows,
+    light_rows,
+)
+
+
 def rows(trials: int) -> Iterator[Row]:
-    """Of all promises of the studies."""
-    replicates, quantile = bootstrap.REPLICATES, rates.beta_quantile
-    bootstrap.REPLICATES = REPLICATES
-    rates.beta_quantile = functools.cache(quantile)  # most are asked for again and again
-    for found in (point_rows, feature_rows, reset_rows):
-        yield from found(trials)
-    for found in (rate_rows, size_rows, ranking_rows, light_rows):
-        yield from found(trials)
-    bootstrap.REPLICATES, rates.beta_quantile = replicates, quantile
+    """Of all promises of the studies, a core for each section."""
+    with ProcessPoolExecutor() as pool:
+        for found in pool.map(_section, SECTIONS, [trials] * len(SECTIONS)):
+            yield from found
+
+
+def _section(section: Callable[[int], Iterator[Row]], trials: int) -> list[Row]:
+    with quicker(REPLICATES):
+        return list(section(trials))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from defectbench.evaluation.bootstrap import group_numbers
-from defectbench.evaluation.operating_points import judged
+from defectbench.evaluation.image_metrics import confusion_at
 from defectbench.evaluation.promises import Asked, lowest_threshold, most_above, promise
 from defectbench.images.index import IndexRow
 from defectbench.records import HeldOutScores, Scores
@@ -179,7 +179,7 @@ def decisive_figures(
         scores = np.array(without["held_out_scores"])
         threshold = promise(scores, without["groups"], asked)["threshold"]
         again = test._replace(scores=np.array(without["test_scores"]))
-        fitted_without = _judged(again, threshold)
+        fitted_without = _rates(again, threshold)
     return {
         "names": list(dict.fromkeys(named)),
         "images": len(own),
@@ -188,15 +188,20 @@ def decisive_figures(
         "median_score": float(np.median(good.scores[own])),
         "paths": [good.paths[row] for row in own[:SHOWN]],
         "scores": good.scores[own[:SHOWN]].tolist(),
-        **_judged(test, found.threshold),
+        **_rates(test, found.threshold),
         "fitted_without": fitted_without,
     }
 
 
-def _judged(test: Scores, threshold: float | None) -> dict[str, float | None]:
-    figures = judged(test, threshold)
-    rates = {name: figures[name] for name in ("found_rate", "false_alarm_rate")}
-    return {"threshold": threshold} | rates
+def _rates(test: Scores, threshold: float | None) -> dict[str, float | None]:
+    if threshold is None:
+        return dict.fromkeys(("threshold", "found_rate", "false_alarm_rate"))
+    confusion = confusion_at(test.labels, test.scores, threshold)
+    return {
+        "threshold": threshold,
+        "found_rate": confusion.recall,
+        "false_alarm_rate": confusion.false_positive_rate,
+    }
 
 
 def _highest(scores: np.ndarray, numbers: np.ndarray, asked: Asked) -> int:
