@@ -55,7 +55,7 @@ class Patchcore(Scorer):
     neighbours
         Kept patches around the nearest one that weight the image score; 1: no weight.
     map_size
-        Height and width of the anomaly map.
+        Longer side of the anomaly map, which is no coarser than the finest layer's grid.
     seed
         Of the projection and the first kept patch.
 
@@ -83,6 +83,7 @@ class Patchcore(Scorer):
     }
     fitted = ("memory",)
     localizes = True
+    position_free = True
     draws = True
     few_folds = True
 
