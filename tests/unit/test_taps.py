@@ -64,7 +64,7 @@ def test_a_tap_gives_its_layers_own_output_whatever_is_folded(backbone: str):
     largest = 0.0
     for group in groups:
         taps = [Tap(name, 1) for name in group]
-        folded = fold_batch_norm(network, taps, SIDE)
+        folded = fold_batch_norm(network, taps, (SIDE, SIDE))
         left = [isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules()]
         assert sum(left) < len(norms)
         with torch.inference_mode():
@@ -85,7 +85,7 @@ def test_a_container_that_hands_on_its_convolutions_output_is_not_folded_into():
     taps = [Tap("0", 1), Tap("1", 1)]
     batch = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        found = TappedNetwork(fold_batch_norm(network, taps, 8), taps)(batch)
+        found = TappedNetwork(fold_batch_norm(network, taps, (8, 8)), taps)(batch)
         torch.testing.assert_close(found[taps[0]], network[0](batch))
         torch.testing.assert_close(found[taps[1]], network(batch))
 

@@ -71,7 +71,7 @@ class DetectorModule(torch.nn.Module):
         return (score, verdict) if found is None else (score, verdict, found)
 
     def _features(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Features of the canvas as `Extractor` makes them, of its tiles one by one if it has any."""
+        """Features of the canvas as `Extractor` makes them, of tiles one by one if it has any."""
         if self.tiling is None:
             outputs = self._outputs(images)
         else:

@@ -103,10 +103,7 @@ def part(preprocessing: Preprocessing, height: int, width: int) -> Shape:
     is scaled to fit. What is not to be resized is at most made smaller.
     """
     rows, columns = canvas(preprocessing)
-    if not follows_images(preprocessing) or own_canvas(preprocessing, height, width) == (
-        rows,
-        columns,
-    ):
+    if covers(preprocessing, height, width):
         return rows, columns
     scale, multiple = min(rows / height, columns / width), multiple_of(preprocessing)
     if preprocessing["size"] == ORIGINAL:
@@ -115,6 +112,13 @@ def part(preprocessing: Preprocessing, height: int, width: int) -> Shape:
         min(rows, _rounded(scale * height, multiple)),
         min(columns, _rounded(scale * width, multiple)),
     )
+
+
+def covers(preprocessing: Preprocessing, height: int, width: int) -> bool:
+    """Whether an image of this size covers the canvas of its category."""
+    if not follows_images(preprocessing):
+        return True
+    return own_canvas(preprocessing, height, width) == canvas(preprocessing)
 
 
 def place(preprocessing: Preprocessing, covered: Shape) -> Place:
