@@ -64,7 +64,7 @@ def test_of_an_exact_model_nothing_is_said(tmp_path: Path):
 def test_metrics_say_how_the_model_was_computed(analysis: str, tmp_path: Path):
     found = metrics(tmp_path, analysis=analysis)
     assert found["specification"]["analysis"] == analysis
-    assert found["cautions"] == [INEXACT[analysis].format("fre resnet18")]
+    assert found["cautions"] == [INEXACT[analysis].format("fre resnet18", "")]
 
 
 def test_with_several_seeds_a_caution_is_the_same(tmp_path: Path):

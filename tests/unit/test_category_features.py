@@ -280,11 +280,11 @@ def test_features_follow_their_images_wherever_these_stand(
 def test_rows_of_another_device_are_never_mixed_in(
     files: list[Path], tiny: Path, calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from defectbench.features import extraction
+    from defectbench.features import device_choice
 
     either, output = Machine("auto", "fp32", 2), tmp_path / "features.h5"
     with monkeypatch.context() as gpu:
-        gpu.setattr(extraction, "device_name", lambda _: "a GPU")
+        gpu.setattr(device_choice, "device_name", lambda _: "a GPU")
         run(files[:40], [lanczos(tiny), bilinear(tiny)], output, either)
     calls.forward.clear()
     run(files[:40], [lanczos(tiny), bilinear(tiny)], output, either)

@@ -44,7 +44,7 @@ class Specification(TypedDict):
     analysis
         How the model was computed: ``exact``; ``randomised`` where an exact analysis of principal
         components did not fit in memory; ``union of selections`` of a PatchCore that keeps patches
-        fold by fold. Not of maps.
+        fold by fold; ``drawn patches: …`` where it saw so many of each image. Not of maps.
     groups, folds
         The dataset's key ``groups`` as far as it is applied after the index, and the config's
         ``threshold: {folds}``.

@@ -28,6 +28,8 @@ INEXACT = {
     "exact one did not fit in the memory",
     "union of selections": "the memory of {} is a union of selections, one from the images of each "
     "fold, and not the published selection from all images",
+    "drawn patches": "the memory of {} is selected from some patches of each image, {}, drawn by "
+    "the seed: there was no room for all",
 }
 """What is to be said of a detector whose `records.Specification.analysis` is not ``exact``."""
 
@@ -201,7 +203,8 @@ def approximations(analysis: str, detector: str) -> list[str]:
     detector
         Its name.
     """
-    return [] if analysis == "exact" else [INEXACT[analysis].format(detector)]
+    kind, _, how = analysis.partition(": ")
+    return [] if kind == "exact" else [INEXACT[kind].format(detector, how)]
 
 
 def _too_few(labels: np.ndarray, classes: tuple[int, ...]) -> str | None:

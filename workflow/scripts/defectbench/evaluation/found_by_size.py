@@ -1,4 +1,4 @@
-"""How large a defect has to be to be found: shares by size, and the size found nine times in ten."""
+"""How large a defect has to be to be found: shares by size, and what is found nine times in ten."""
 
 from typing import Any, NamedTuple
 
@@ -14,8 +14,8 @@ CLASSES, FEWEST = 4, 5
 """Classes of size at most, and images in each at least."""
 
 SURE = 40.0
-"""By how much a bet against a hypothesis has to win: in at most one of 40 cases it does by chance, at
-either end of an interval."""
+"""How much a bet against a hypothesis has to win: by chance it does so in one of 40 cases at most,
+at either end of an interval."""
 
 BETS_FOR, BETS_AGAINST = (1.0, 0.97), (0.3, 0.7)
 """Shares found that are bet on, half of the stake each, against at most and at least `OFTEN`."""
@@ -125,7 +125,7 @@ def often_found(
 
 
 def _wins(hits: np.ndarray, weights: np.ndarray, bets: tuple[float, float]) -> bool:
-    """Whether a bet on so many found, taken image by image, is ever worth `SURE` times its stake."""
+    """Whether a bet on so many found, image by image, is ever worth `SURE` times its stake."""
     with np.errstate(divide="ignore"):  # a bet on all found is lost with the first that is missed
         gains = [
             np.where(hits, np.log(bet / OFTEN), np.log((1 - bet) / (1 - OFTEN))) for bet in bets
@@ -135,7 +135,7 @@ def _wins(hits: np.ndarray, weights: np.ndarray, bets: tuple[float, float]) -> b
 
 
 def _rising_mean(hits: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Isotonic regression: the nearest shares to the hits that do not fall, by pooling neighbours."""
+    """Isotonic regression: the shares nearest to the hits that do not fall."""
     pools: list[tuple[float, float, int]] = []
     for hit, weight in zip(hits.astype(float), weights, strict=True):
         pools.append((hit, weight, 1))

@@ -67,7 +67,7 @@ def with_canvas(preprocessing: Preprocessing, sizes: Iterable[Shape]) -> dict[st
 
 def follows_images(preprocessing: Preprocessing) -> bool:
     """Whether the canvas depends on the images, and an image may cover a part of it."""
-    return preprocessing.get("aspect") == KEEP or preprocessing["size"] == ORIGINAL
+    return preprocessing.get("aspect") == KEEP or preprocessing.get("size") == ORIGINAL
 
 
 def canvas(preprocessing: Preprocessing) -> Shape:

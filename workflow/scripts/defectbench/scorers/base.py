@@ -125,9 +125,7 @@ class Scorer(Stored, ABC):
         """
 
     def fit_for_folds(self, X: Features, folds: Sequence[np.ndarray]) -> Self:
-        """Fit, told which images will be held out together.
-
-        Few scorers make use of it; the others are fitted as by `fit`.
+        """Fit, told which images will be held out together, of which few scorers make use.
 
         Parameters
         ----------
