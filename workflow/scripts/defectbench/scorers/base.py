@@ -83,7 +83,7 @@ class Scorer(Stored, ABC):
     """Whether the scorer says where an anomaly is, if the features have a place."""
 
     position_free: ClassVar[bool] = False
-    """Whether patches are compared whatever their place in the image."""
+    """Whether patches are compared whatever their place."""
 
     draws: ClassVar[bool] = False
     """Whether fitting draws random numbers; then the constructor takes `seed`."""
@@ -144,8 +144,8 @@ class Scorer(Stored, ABC):
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
         """Largest memory that fits, held-out ones included, and scoring take, in bytes.
 
-        The interpreter and its libraries come on top. A scorer that says nothing else is believed
-        to hold its features whole, in float64, and as much again.
+        That beside the interpreter and its libraries. A scorer that says nothing else is believed to
+        hold its features in float64, and as much again.
 
         Parameters
         ----------
@@ -171,8 +171,6 @@ class Scorer(Stored, ABC):
 
     def on_scale_of(self, reference: Self, scores: np.ndarray) -> np.ndarray:
         """Scores that this scorer gave, on the scale of `reference`: float64, (n_images,).
-
-        A scorer whose scale depends on what it was fitted on makes scores of several folds alike.
 
         Parameters
         ----------
