@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from defectbench.errors import InputError
-from defectbench.features import device_choice, extraction
+from defectbench.features import device_choice, forward
 from defectbench.features.backbones import Backbone, load_backbone
 from defectbench.features.device_choice import select_device, select_precision
 from defectbench.features.extraction import Extractor
@@ -68,7 +68,7 @@ def test_features_are_those_of_the_plain_network(resnet18: Backbone):
 
 def test_features_do_not_depend_on_the_batch(resnet18: Backbone, monkeypatch: pytest.MonkeyPatch):
     found = extractor(resnet18)(images(21))
-    monkeypatch.setattr(extraction, "CPU_BATCH", 21)
+    monkeypatch.setattr(forward, "CPU_BATCH", 21)
     for name, values in extractor(resnet18)(images(21)).items():
         np.testing.assert_allclose(found[name], values, atol=1e-5 * np.abs(values).max())
 
@@ -171,7 +171,7 @@ class SmallMemory(torch.nn.Module):
 
 
 def out_of_memory(holds: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Callable, SmallMemory]:
-    monkeypatch.setattr(extraction, "CPU_BATCH", 32)
+    monkeypatch.setattr(forward, "CPU_BATCH", 32)
     network = SmallMemory(holds)
     backbone = Backbone(network, (0.0,) * 3, (1.0,) * 3)
     return extractor(backbone, [Tap("pool", 1)], side=8, threads=1), network

@@ -60,7 +60,7 @@ DECODED_BYTES = 12
 """Per pixel: the file, the decoded image, a turned or converted copy, a half-resized one."""
 
 BATCH = 2
-"""Images that a thread of a CPU takes through a network at once; `extraction.CPU_BATCH`."""
+"""Images that a thread of a CPU takes through a network at once; `forward.CPU_BATCH`."""
 
 VALUES_OF_A_TAP = 16.0
 VALUES_OF_A_NETWORK = 36.0

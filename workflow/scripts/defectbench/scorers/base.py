@@ -144,8 +144,8 @@ class Scorer(Stored, ABC):
     def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
         """Largest memory that fits, held-out ones included, and scoring take, in bytes.
 
-        That beside the interpreter and its libraries. A scorer that says nothing else is believed to
-        hold its features in float64, and as much again.
+        The interpreter and its libraries come on top. A scorer that says nothing else is believed
+        to hold its features in float64, and as much again.
 
         Parameters
         ----------
