@@ -79,6 +79,7 @@ def made_metrics(category: str, method: str, auroc: float | None, **other: Any) 
         "cautions": [],
         "flags": [],
         "set_by": None,
+        "found_by_size": None,
         "specification": specification(),
         **other,
     }

@@ -1,14 +1,21 @@
 """How large a defect has to be to be found: shares by size, and what is found nine times in ten."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from defectbench.evaluation.bootstrap import group_numbers
 from defectbench.evaluation.rates import share_interval
+from defectbench.images.canvas import Preprocessing, enlargement
+from defectbench.images.index import IndexRow
+from defectbench.records import Scores
 
 OFTEN = 0.9
 """Share of the defects of a size that counts as found."""
+
+TEN = 10
+"""Images from a size on without which nine in ten cannot be seen."""
 
 CLASSES, FEWEST = 4, 5
 """Classes of size at most, and images in each at least."""
@@ -42,6 +49,29 @@ class Defects(NamedTuple):
     groups: np.ndarray
 
 
+def measured_defects(
+    test: Scores, rows: Sequence[IndexRow], preprocessing: Preprocessing, threshold: float | None
+) -> Defects:
+    """Those of the test images.
+
+    Parameters
+    ----------
+    test
+        Their scores.
+    rows
+        Of the index, in the same order.
+    preprocessing
+        From `images.canvas.with_canvas`; empty for features made elsewhere.
+    threshold
+        Scores from here on are called defective; None where there is none.
+    """
+    masked = [number for number, row in enumerate(rows) if row.defect_pixels and preprocessing]
+    pixels = np.array([rows[number].defect_pixels for number in masked], float)
+    seen = [enlargement(preprocessing, rows[n].height, rows[n].width) for n in masked]
+    called = test.scores[masked] >= (np.inf if threshold is None else threshold)
+    return Defects(pixels, pixels * np.array(seen), called, test.groups[masked])
+
+
 def found_by_size(defects: Defects) -> dict[str, Any] | None:
     """What ``metrics.json`` says of the sizes that are found.
 
@@ -50,8 +80,8 @@ def found_by_size(defects: Defects) -> dict[str, Any] | None:
     dict or None
         ``classes``: from the smallest on, each with ``pixels`` and ``seen`` (the smallest and the
         largest area), ``images``, ``found`` and ``found_rate_interval``. ``often``: the smallest
-        area that is found nine times in ten as ``pixels`` and ``seen``, each with a ``…_interval``;
-        ends are None where the images leave them open. None where fewer images than two
+        area that is found nine times in ten as ``pixels`` and ``seen``, each with a ``…_interval``,
+        from `often_found`. None where fewer images than two
         classes take have a mask.
     """
     if len(defects.pixels) < 2 * FEWEST:
@@ -106,8 +136,8 @@ def often_found(
     Returns
     -------
     tuple of float or None
-        The area, None if larger than the largest, by isotonic regression; and both ends, None for
-        what these images do not limit.
+        The area, by isotonic regression, None where no ten images show one; and both ends, None
+        for what these images do not limit.
     """
     order = np.lexsort((found, pixels))  # of equal areas the missed ones count as the smaller
     sizes, hits = pixels[order], found[order]
@@ -117,7 +147,7 @@ def often_found(
     above = [_wins(hits[place:], weights[place:], BETS_AGAINST) for place in range(len(hits))]
     low = float(sizes[np.flatnonzero(above)[-1]]) if any(above) else None
     high = float(sizes[np.flatnonzero(below)[0]]) if any(below) else None
-    reached = np.flatnonzero(_rising_mean(hits, weights) >= OFTEN)
+    reached = np.flatnonzero(_rising_mean(hits, weights)[: 1 - TEN] >= OFTEN)
     value = float(sizes[reached[0]]) if len(reached) else None
     if value is not None and low is not None:
         value = max(value, low)

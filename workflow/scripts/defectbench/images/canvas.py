@@ -6,6 +6,7 @@ its shape is that of the most frequent images, and an image of another shape cov
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from math import prod
 from typing import Any, NamedTuple
 
 from defectbench.errors import InputError
@@ -119,6 +120,16 @@ def covers(preprocessing: Preprocessing, height: int, width: int) -> bool:
     if not follows_images(preprocessing):
         return True
     return own_canvas(preprocessing, height, width) == canvas(preprocessing)
+
+
+def enlargement(preprocessing: Preprocessing, height: int, width: int) -> float:
+    """Pixels that the network sees of one pixel of an image of this size; mostly less than one."""
+    aspect, size = preprocessing.get("aspect", SQUASH), preprocessing["size"]
+    if aspect in (PAD, CROP):
+        return (size / square_side(height, width, aspect)) ** 2
+    if "crop" in preprocessing:
+        return size**2 / (height * width)
+    return prod(part(preprocessing, height, width)) / (height * width)
 
 
 def place(preprocessing: Preprocessing, covered: Shape) -> Place:
