@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from defectbench.config.shapes import stride_of
 from defectbench.errors import InputError
 from defectbench.features.batch_norm import fold_batch_norm
 from defectbench.features.feature_file import Tap
-from defectbench.features.taps import TappedNetwork
+from defectbench.features.taps import TappedNetwork, feature_map
 from defectbench.provenance import FACTS
 from defectbench.storage import read_json
 
@@ -57,6 +58,12 @@ def test_a_tap_gives_its_layers_own_output_whatever_is_folded(backbone: str):
     modules = dict(network.named_modules())
     layers = [name for name in modules if name in expected and name]
     assert layers == list(BACKBONES[backbone])
+    strides = {
+        name: SIDE // found.shape[-1]
+        for name in layers
+        if (found := feature_map(expected[name], network, (SIDE, SIDE))) is not None
+    }
+    assert strides == {name: known for name in layers if (known := stride_of(backbone, name))}
     convolutions = [name for name in layers if isinstance(modules[name], torch.nn.Conv2d)]
     norms = [name for name in layers if isinstance(modules[name], torch.nn.BatchNorm2d)]
     # tapped and folded convolutions side by side, then the other way round
