@@ -145,8 +145,12 @@ def often_found(
     weights = 1 / np.bincount(numbers)[numbers]
     below = [_wins(hits[place::-1], weights[place::-1], BETS_FOR) for place in range(len(hits))]
     above = [_wins(hits[place:], weights[place:], BETS_AGAINST) for place in range(len(hits))]
-    low = float(sizes[np.flatnonzero(above)[-1]]) if any(above) else None
-    high = float(sizes[np.flatnonzero(below)[0]]) if any(below) else None
+    # of all areas that are not refuted, the smallest and the largest
+    left = np.flatnonzero(~np.array(above))
+    right = np.flatnonzero(~np.array(below))
+    first, last = left[0] if len(left) else len(hits), right[-1] if len(right) else -1
+    low = float(sizes[first - 1]) if first else None
+    high = float(sizes[last + 1]) if last + 1 < len(hits) else None
     reached = np.flatnonzero(_rising_mean(hits, weights)[: 1 - TEN] >= OFTEN)
     value = float(sizes[reached[0]]) if len(reached) else None
     if value is not None and low is not None:
