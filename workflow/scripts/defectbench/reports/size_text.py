@@ -26,13 +26,14 @@ def often_found(found: Mapping[str, Any]) -> str:
 
 
 def _limits(low: float | None, high: float | None) -> str:
+    sure = "with 95 % confidence"
     if low is None and high is None:
-        return "too few defects to tell how exact that is"
+        return "how exact that is, so few defects do not tell"
     if high is None:
-        return f"95 % sure: from {pixels(low)} px at least; too few defects to tell at most"
+        return f"{sure} not below {pixels(low)} px; so few defects leave the upper end open"
     if low is None:
-        return f"95 % sure: from {pixels(high)} px at most; too few defects to tell at least"
-    return f"95 % sure: from {pixels(low)} to {pixels(high)} px"
+        return f"{sure} from {pixels(high)} px on at the latest; the lower end is open"
+    return f"{sure} between {pixels(low)} and {pixels(high)} px"
 
 
 def pixels(area: float) -> str:
