@@ -14,9 +14,8 @@ from defectbench.images.decoding import in_order, load_resized
 from defectbench.provenance import file_sha256
 
 BLOCK, AHEAD = 32, 256
-BLOCK_BYTES, AHEAD_BYTES = 1 << 26, 1 << 28
-"""Images of a block, and those that may wait, with their bytes at most: some of the memory that the
-rule asks for."""
+MOST_BYTES = 1 << 26
+"""Images of a block, and those that may wait, at most; bytes of either."""
 
 
 def decode_ahead(
@@ -69,9 +68,9 @@ def resized_bytes(preprocessings: Mapping[str, Preprocessing]) -> int:
 
 def images_ahead(image_bytes: int, threads: int) -> int:
     """Images of so many bytes that are decoded before their block begins."""
-    return max(threads, min(AHEAD, AHEAD_BYTES // image_bytes))
+    return max(threads, min(AHEAD, MOST_BYTES // image_bytes))
 
 
 def images_at_once(image_bytes: int) -> int:
     """Images of so many bytes in a block."""
-    return max(1, min(BLOCK, BLOCK_BYTES // image_bytes))
+    return max(1, min(BLOCK, MOST_BYTES // image_bytes))
