@@ -113,7 +113,8 @@ bench-engine: $(ENV) ## time whole runs of PatchCore and PaDiM against anomalib'
 		"torchvision's resnet18"; exit 2; }
 	python tests/bench/engine.py "$(MVTEC)/bottle" "$(WEIGHTS)" "$(ANOMALIB)" $(BENCH)
 
-bench-tiles: resources/weights/efficientnet_lite0.pth ## memory and time of large images in tiles
+bench-tiles: $(ENV) ## memory and time of large images in tiles
+	snakemake --quiet all -- resources/weights/efficientnet_lite0.pth
 	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/tiles.py $(BENCH)
 
 bench-groups: $(ENV) ## false-positive rates on new parts with and without groups, false and missed warnings
