@@ -88,9 +88,10 @@ def check_dataset(config: Config, dataset: str, problems: list[str]) -> int:
         with collecting(problems):
             found[category], notes = indexed(source, category)
             print("".join(f"  {category}: {note}\n" for note in notes), end="")
-            check_shapes(config, dataset, category, found[category])
-            for seen in visibility(config, dataset, found[category]):
-                print(f"  {category}: {seen}")
+            if plan.gives_images(config, dataset):
+                check_shapes(config, dataset, category, found[category])
+                for seen in visibility(config, dataset, found[category]):
+                    print(f"  {category}: {seen}")
             if count := sum(row.split == "calibration" for row in found[category]):
                 print(f"  {category}: {count} calibration images, which set the thresholds")
     if found:

@@ -11,7 +11,6 @@ from defectbench.config.plan import Config, method_layers
 from defectbench.errors import InputError
 from defectbench.images.canvas import (
     CROP,
-    KEEP,
     PAD,
     Preprocessing,
     Shape,
@@ -19,16 +18,13 @@ from defectbench.images.canvas import (
     enlargement,
     follows_images,
     multiple_of,
-    own_canvas,
+    proportions,
     with_canvas,
 )
 from defectbench.images.index import IndexRow
 from defectbench.provenance import FACTS
 from defectbench.scorers import scorer_class
 from defectbench.storage import read_json
-
-SHARPEST = 4096
-"""Side by which shapes are told apart: proportions that differ by less are the same."""
 
 
 def check_shapes(config: Config, dataset: str, category: str, index: Sequence[IndexRow]) -> None:
@@ -69,8 +65,7 @@ def _shapes(sizes: Sequence[Shape]) -> Counter[Shape]:
     of_shape: dict[Shape, Shape] = {}
     found: Counter[Shape] = Counter()
     for size, count in counts.most_common():
-        shape = own_canvas({"size": SHARPEST, "aspect": KEEP}, *size)
-        found[of_shape.setdefault(shape, size)] += count
+        found[of_shape.setdefault(proportions(*size), size)] += count
     return found
 
 

@@ -20,6 +20,9 @@ ORIGINAL = "original"
 MULTIPLE = 32
 """What sides that follow from an image are rounded to: the stride of the networks here."""
 
+SHARPEST = 4096
+"""Longer side by which shapes are told apart."""
+
 Shape = tuple[int, int]
 """Height and width."""
 
@@ -95,6 +98,11 @@ def own_canvas(preprocessing: Preprocessing, height: int, width: int) -> Shape:
         for length in (height, width)
     )
     return rows, columns
+
+
+def proportions(height: int, width: int) -> Shape:
+    """The same for images of a shape, whatever their size; small differences do not count."""
+    return own_canvas({"size": SHARPEST, "aspect": KEEP}, height, width)
 
 
 def part(preprocessing: Preprocessing, height: int, width: int) -> Shape:
