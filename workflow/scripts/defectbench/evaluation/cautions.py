@@ -155,7 +155,9 @@ def cautions(test: Scores, promised: Promise) -> dict[str, str]:
         if (n_groups := independent_images(own)) < FEWEST:
             grouped = n_groups < len(own)
             few = f"only {n_groups} groups of {name} images" if grouped else _images(n_groups, name)
-            found[f"few_{name}"] = f"{few}: too few to conclude from" if len(own) else few
+            # figures of groups stay in print: images are many, and their intervals tell
+            what = "go by the intervals" if grouped else "too few to conclude from"
+            found[f"few_{name}"] = f"{few}: {what}" if len(own) else few
     if promised["estimate"]:
         found["estimate"] = f"the honest threshold is an estimate: {why_estimated(promised)}"
     return found
