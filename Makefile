@@ -5,7 +5,7 @@ ENV := .venv/bin/python
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo run plan check compare score calibrate test test-runs test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-patchcore bench-engine bench-groups bench-scale bench-folds bench-promises bench-memory bench-detector bench-calibration bench-studies docs lint
+.PHONY: help demo run plan check compare score calibrate test test-runs test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-patchcore bench-engine bench-tiles bench-groups bench-scale bench-folds bench-promises bench-memory bench-detector bench-calibration bench-studies docs lint
 .DEFAULT_GOAL := help
 
 # settings of the user's own, merged over config.yaml
@@ -112,6 +112,10 @@ bench-engine: $(ENV) ## time whole runs of PatchCore and PaDiM against anomalib'
 		"Python of an environment that has anomalib, MVTEC holds the category bottle, WEIGHTS is a state dict of" \
 		"torchvision's resnet18"; exit 2; }
 	python tests/bench/engine.py "$(MVTEC)/bottle" "$(WEIGHTS)" "$(ANOMALIB)" $(BENCH)
+
+bench-tiles: $(ENV) ## memory and time of large images in tiles
+	snakemake --quiet all -- resources/weights/efficientnet_lite0.pth
+	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/tiles.py $(BENCH)
 
 bench-groups: $(ENV) ## false-positive rates on new parts with and without groups, false and missed warnings
 	PYTHONPATH=workflow/scripts:tests/support:tests/bench python tests/bench/groups.py

@@ -15,9 +15,9 @@ from inputs import PREPROCESSINGS
 from defectbench.provenance import file_sha256
 
 try:
+    from defectbench.features.decoded import decode_ahead
+except ImportError:  # an earlier checkout
     from defectbench.features.category import decode_ahead
-except ImportError:  # a checkout in which blocks had a module of their own
-    from defectbench.features.blocks import decode_ahead
 
 
 def main() -> None:

@@ -86,6 +86,7 @@ def torch_path(file: Path, threads: int) -> Callable[[Path], float]:
     from defectbench.features.batch_norm import fold_batch_norm
     from defectbench.features.feature_file import Tap
     from defectbench.features.taps import TappedNetwork
+    from defectbench.images.canvas import canvas
     from defectbench.records import read_specified
     from defectbench.scorers import scorer_class
 
@@ -95,8 +96,7 @@ def torch_path(file: Path, threads: int) -> Callable[[Path], float]:
     layers = [name.rsplit("/pool", 1) for name in names]
     taps = [Tap(layer, int(pool)) for layer, pool in layers]
     backbone = load_backbone(file.parent.name, Path("resources/weights", f"{file.parent.name}.pth"))
-    side = preprocessing.get("crop", preprocessing["size"])
-    folded = fold_batch_norm(backbone.network, taps, side)
+    folded = fold_batch_norm(backbone.network, taps, canvas(preprocessing))
     network = TappedNetwork(folded.to(memory_format=torch.channels_last), taps)
     mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (backbone.mean, backbone.std))
     scorer = scorer_class(made["scorer"])(**made["parameters"]).from_arrays(arrays)

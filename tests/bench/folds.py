@@ -80,8 +80,9 @@ def extraction(n_images: int = IMAGES, side: int = 256, layer: str = "layer2") -
     from defectbench.features.feature_file import Tap
 
     torch.manual_seed(42)
+    preprocessing = {"interpolation": "lanczos", "size": side}
     network = torchvision.models.resnet18(weights=None).eval()
-    made = Extractor(Backbone(network, IMAGENET_MEAN, IMAGENET_STD), [Tap(layer, 1)], side)
+    made = Extractor(Backbone(network, IMAGENET_MEAN, IMAGENET_STD), [Tap(layer, 1)], preprocessing)
     made.to(torch.device("cpu"), "fp32", threads=1)
     images = np.random.default_rng(42).integers(0, 256, (n_images, side, side, 3), np.uint8)
     return seconds(lambda: made(images, [Path("generated.png")] * n_images))

@@ -56,7 +56,7 @@ def generate(folder: str, train: int, test: int, shape: Sequence[int]) -> None:
     write_json(Path(folder, "extraction_cost.json"), {"/": 0.0})
     rng = np.random.default_rng(42)
     draw = vectors(rng, *shape) if len(shape) == 1 else maps(rng, *shape)
-    made = {"provenance": {"code": {"features": ""}}}
+    made = {"provenance": {"code": {"features": ""}, "preprocessing": {}}}
     with create_h5(Path(folder, "features.h5"), made) as file:
         array = create_array(file, "X", (len(rows), *shape), "float32")
         for start in range(0, len(rows), GENERATED):
@@ -107,7 +107,7 @@ def score(root: str, folder: str, output: str, scorer: str, parameters: Mapping[
     scripts = Path(root, "workflow", "scripts")
     script = next(scripts / name for name in SCRIPTS if (scripts / name).exists())
     suffixes = {"model": "h5", "maps": "h5", "scores": "tsv", "held_out": "tsv"}
-    suffixes |= {"check": "json", "cost": "json"}
+    suffixes |= {"calibration": "tsv", "without_decisive": "json", "check": "json", "cost": "json"}
     snakemake = SimpleNamespace(
         log=[f"{output}/scores.log"],
         input=Named(

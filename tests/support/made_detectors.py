@@ -85,7 +85,7 @@ def write_detector(folder: Path) -> dict:
         {"held_out": maps},
     )
     graph = scorer_graph("pca_fre", scorer.to_arrays(), {})
-    module = export.DetectorModule(backbone, [tap], SIDE, graph, threshold)
+    module = export.DetectorModule(backbone, [tap], SETTINGS["preprocessing"], graph, threshold)
     model = export.onnx_model(module)
     metadata = detector_metadata(cell, export.graph_sha256(model), 1)
     metadata |= {"proof": {}, "provenance": {}, "licences": {}}

@@ -11,7 +11,7 @@ from PIL import Image
 from specifications import specification
 
 from defectbench.evaluation.promises import Asked, promise
-from defectbench.images.index import IndexRow
+from defectbench.images.index import IndexRow, write_index
 from defectbench.records import write_held_out, write_scores, write_specified
 from defectbench.storage import write_json
 
@@ -79,6 +79,7 @@ def made_metrics(category: str, method: str, auroc: float | None, **other: Any) 
         "cautions": [],
         "flags": [],
         "set_by": None,
+        "found_by_size": None,
         "specification": specification(),
         **other,
     }
@@ -99,6 +100,7 @@ def write_cell(
     folder.mkdir(parents=True)
     rows = [IndexRow(path, "test", label, kind, "", 8, 8, "L", "") for path, label, kind in images]
     write_scores(folder / "scores.tsv", rows, scores)
+    write_index(folder / "index.tsv", rows)
     count = len(held_out)
     train = [IndexRow(f"{k}.png", "train", 0, "good", "", 8, 8, "L", "") for k in range(count)]
     write_held_out(
@@ -116,7 +118,7 @@ def write_cell(
     write_json(folder.parents[1] / "notes.json", [])
     write_cost(folder)
     write_json(folder / "without_decisive.json", None)
-    names = {"model": "model.h5", "scores": "scores.tsv"}
+    names = {"index": "index.tsv", "model": "model.h5", "scores": "scores.tsv"}
     names |= {"held_out": "held_out_scores.tsv", "without_decisive": "without_decisive.json"}
     names |= {"calibration": "calibration_scores.tsv"}
     run_script(

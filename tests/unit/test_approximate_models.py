@@ -12,7 +12,7 @@ from specifications import specification
 
 from defectbench.evaluation.cautions import INEXACT
 from defectbench.evaluation.held_out import how_held_out
-from defectbench.images.index import IndexRow
+from defectbench.images.index import IndexRow, write_index
 from defectbench.records import (
     read_metrics,
     write_held_out,
@@ -34,11 +34,12 @@ def metrics(folder: Path, method: str = "fre", **settings: Any) -> dict:
     ]
     drawn = np.random.default_rng(42).normal(size=100)
     names = {"dataset": "parts", "category": "plate", "method": method, "backbone": "resnet18"}
-    inputs = ("model", "scores", "held_out", "calibration", "without_decisive")
+    inputs = ("index", "model", "scores", "held_out", "calibration", "without_decisive")
     files = {name: str(folder / name) for name in inputs}
     write_json(files["without_decisive"], None)
     write_specified(files["model"], {}, specification(**settings))
     write_scores(files["scores"], rows, drawn)
+    write_index(files["index"], rows)
     write_held_out(files["held_out"], rows, np.arange(100)[:, None], drawn)
     write_held_out(files["calibration"], [], [], drawn[:0])
     job = SimpleNamespace(
@@ -64,7 +65,7 @@ def test_of_an_exact_model_nothing_is_said(tmp_path: Path):
 def test_metrics_say_how_the_model_was_computed(analysis: str, tmp_path: Path):
     found = metrics(tmp_path, analysis=analysis)
     assert found["specification"]["analysis"] == analysis
-    assert found["cautions"] == [INEXACT[analysis].format("fre resnet18")]
+    assert found["cautions"] == [INEXACT[analysis].format("fre resnet18", "")]
 
 
 def test_with_several_seeds_a_caution_is_the_same(tmp_path: Path):

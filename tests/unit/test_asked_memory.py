@@ -126,9 +126,9 @@ def test_of_a_backbone_that_is_not_known_the_largest_layers_are_taken():
 
 
 def test_the_batch_of_a_thread_is_that_of_the_extraction():
-    from defectbench.features import extraction
+    from defectbench.features import forward
 
-    assert extraction.CPU_BATCH == asked_memory.BATCH
+    assert forward.CPU_BATCH == asked_memory.BATCH
 
 
 def test_values_of_a_layer_are_those_of_the_network():

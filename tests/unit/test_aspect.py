@@ -9,12 +9,14 @@ from PIL import Image
 from defectbench.config.schema import check_schema
 from defectbench.deployment.detector import decoded_image
 from defectbench.evaluation.map_geometry import MapScale, over_whole_image
-from defectbench.images.decoding import load_squares
-from defectbench.images.resizing import ASPECTS, preprocess, to_square
+from defectbench.images.canvas import ASPECTS, with_canvas
+from defectbench.images.decoding import load_resized
+from defectbench.images.resizing import preprocess, to_square
 from defectbench.reports.map_panels import GAP, PANEL, draw_panels
 
 SHAPES = [(20, 48), (48, 20), (21, 48), (20, 47), (33, 10)]
 LANCZOS = {"interpolation": "lanczos", "size": 24}
+SQUARES = ("squash", "pad", "crop")
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -50,13 +52,12 @@ def test_without_an_aspect_an_image_is_squashed():
 @pytest.mark.parametrize("aspect", ASPECTS)
 def test_a_square_image_is_the_same_in_every_aspect(aspect: str):
     image = Image.fromarray(noise(30, 30, 3))
-    np.testing.assert_array_equal(
-        preprocess(image, LANCZOS | {"aspect": aspect}), preprocess(image, LANCZOS)
-    )
+    how = with_canvas(LANCZOS | {"aspect": aspect}, [(30, 30)])
+    np.testing.assert_array_equal(preprocess(image, how), preprocess(image, LANCZOS))
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "lanczos"])
-@pytest.mark.parametrize("aspect", ASPECTS)
+@pytest.mark.parametrize("aspect", SQUARES)
 def test_grey_is_padded_and_cut_as_colour_is(aspect: str, interpolation: str):
     how = {"interpolation": interpolation, "size": 24, "aspect": aspect}
     grey = Image.fromarray(noise(20, 47))
@@ -66,8 +67,8 @@ def test_grey_is_padded_and_cut_as_colour_is(aspect: str, interpolation: str):
 def test_one_decoding_serves_every_aspect_and_the_detector_sees_the_same(tmp_path: Path):
     file = tmp_path / "wide.png"
     Image.fromarray(np.arange(20 * 48, dtype=np.uint16).reshape(20, 48) * 60).save(file)
-    ways = {aspect: LANCZOS | {"aspect": aspect} for aspect in ASPECTS}
-    squares = load_squares(file, ways)
+    ways = {aspect: with_canvas(LANCZOS | {"aspect": aspect}, [(20, 48)]) for aspect in ASPECTS}
+    squares = load_resized(file, ways)
     for aspect, how in ways.items():
         decoded = decoded_image(file, {"preprocessing": how, "bits": None})
         np.testing.assert_array_equal(decoded.pixels, squares[aspect])
@@ -78,7 +79,8 @@ def test_one_decoding_serves_every_aspect_and_the_detector_sees_the_same(tmp_pat
 @pytest.mark.parametrize("aspect", ["pad", "crop"])
 def test_a_map_lies_on_the_pixels_it_was_made_of(aspect: str, shape: tuple[int, int]):
     image = noise(*shape).astype(np.float32)
-    whole = over_whole_image(to_square(image, aspect), *shape, aspect, unseen=-1)
+    how = LANCZOS | {"aspect": aspect}
+    whole = over_whole_image(to_square(image, aspect), shape, how, unseen=-1)
     seen = whole != -1
     assert seen.all() == (aspect == "pad")
     assert seen.sum() >= min(shape) ** 2
@@ -87,7 +89,7 @@ def test_a_map_lies_on_the_pixels_it_was_made_of(aspect: str, shape: tuple[int, 
 
 def test_the_map_of_a_squashed_image_is_the_image_s_own():
     anomaly_map = noise(8, 8).astype(np.float32)
-    assert over_whole_image(anomaly_map, 20, 48, "squash", 0) is anomaly_map
+    assert over_whole_image(anomaly_map, (20, 48), LANCZOS, 0) is anomaly_map
 
 
 @pytest.mark.parametrize("aspect", ["pad", "crop"])
@@ -100,7 +102,7 @@ def test_a_picture_glows_where_the_defect_is(aspect: str):
         to_square(seen_by_map, aspect),
         None,
         MapScale(typical=0, threshold=4),
-        aspect,
+        LANCZOS | {"aspect": aspect},
     )
     overlay = np.asarray(panels)[:, 2 * (PANEL + GAP) :].astype(int)
     glow = np.argwhere(np.abs(overlay - 90).sum(axis=-1) > 30)

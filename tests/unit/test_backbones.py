@@ -112,7 +112,7 @@ def test_folding_batch_norm_leaves_none_and_keeps_the_function(
     files = {"resnet18": resnet18_weights, "efficientnet_lite0": lite0_weights}
     network = load_backbone(name, files.get(name, tiny)).network
     last = [layer for layer, _ in network.named_modules()][-1]
-    folded = fold_batch_norm(network, [Tap(last, 1)], side=64)
+    folded = fold_batch_norm(network, [Tap(last, 1)], (64, 64))
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
     batch = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
@@ -137,7 +137,7 @@ class SharedConvolution(torch.nn.Module):
 def test_a_network_that_folding_would_change_is_left_alone():
     network = SharedConvolution().eval()
     network.norm.running_mean += 1
-    assert fold_batch_norm(network, [Tap("sum", 1)], side=8) is network
+    assert fold_batch_norm(network, [Tap("sum", 1)], (8, 8)) is network
 
 
 class OneSize(torch.nn.Module):
@@ -154,5 +154,5 @@ class OneSize(torch.nn.Module):
 
 
 def test_folding_probes_the_size_that_is_used():
-    folded = fold_batch_norm(OneSize().eval(), [Tap("head", 1)], side=8)
+    folded = fold_batch_norm(OneSize().eval(), [Tap("head", 1)], (8, 8))
     assert isinstance(folded.norm, torch.nn.Identity)

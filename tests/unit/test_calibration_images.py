@@ -223,9 +223,9 @@ def test_studies_neither_fit_nor_judge_them(tmp_path: Path):
     ]
     write_index(tmp_path / "index.tsv", rows)
     X = np.ones((12, 3), np.float32)
-    write_arrays(tmp_path / "features.h5", {"X": X}, {"provenance": {}})
+    write_arrays(tmp_path / "features.h5", {"X": X}, {"provenance": {"preprocessing": {}}})
     files = [str(tmp_path / name) for name in ("index.tsv", "features.h5")]
-    with open_category(*files, "/", ["X"], "", "plate") as (category, _):
+    with open_category(*files, "/", ["X"], "", "plate", "nearest_neighbour") as (category, _):
         found = [category.images[key] for key in ("train", "test_good", "test_defective")]
         assert found == [5, 3, 1]
         assert category.test.tolist() == [3, 4, 5, 6]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from defectbench.errors import InputError
-from defectbench.features import category, finished
+from defectbench.features import category, decoded, finished
 from defectbench.features.category import write_features
 from defectbench.features.devices import Machine
 from defectbench.features.feature_file import Pass, Tap
@@ -27,7 +27,7 @@ def files(small_dataset: Path) -> list[Path]:
     """Two blocks of images, the second not full."""
     found = sorted(small_dataset.glob("*/*/*/*.png"))
     found = [path for path in found if "ground_truth" not in path.parts]
-    assert category.BLOCK < len(found) < 2 * category.BLOCK
+    assert decoded.BLOCK < len(found) < 2 * decoded.BLOCK
     return found
 
 
@@ -206,7 +206,7 @@ def test_a_failed_job_leaves_what_earlier_ones_extracted(
     calls.forward.clear()
     run(files, [lanczos(tiny), bilinear(tiny)], output)
     # of the one pass all is kept, of the other a block without the first image
-    assert calls.forward == {("fc/pool1", "layer1/pool1"): len(files) - category.BLOCK}
+    assert calls.forward == {("fc/pool1", "layer1/pool1"): len(files) - decoded.BLOCK}
 
 
 def stop_after(blocks: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,7 +234,7 @@ def test_an_extraction_that_stops_keeps_its_blocks_and_ends_in_the_same_bytes(
 ):
     passes, taps = [lanczos(tiny), bilinear(tiny)], ("fc/pool1", "layer1/pool1")
     run(files, passes, tmp_path / "at once.h5")
-    monkeypatch.setattr(category, "BLOCK", 8)
+    monkeypatch.setattr(decoded, "BLOCK", 8)
     stop_after(3, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         run(files, passes, tmp_path / "features.h5")
@@ -280,11 +280,11 @@ def test_features_follow_their_images_wherever_these_stand(
 def test_rows_of_another_device_are_never_mixed_in(
     files: list[Path], tiny: Path, calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from defectbench.features import extraction
+    from defectbench.features import device_choice
 
     either, output = Machine("auto", "fp32", 2), tmp_path / "features.h5"
     with monkeypatch.context() as gpu:
-        gpu.setattr(extraction, "device_name", lambda _: "a GPU")
+        gpu.setattr(device_choice, "device_name", lambda _: "a GPU")
         run(files[:40], [lanczos(tiny), bilinear(tiny)], output, either)
     calls.forward.clear()
     run(files[:40], [lanczos(tiny), bilinear(tiny)], output, either)
@@ -305,7 +305,7 @@ def test_a_job_that_works_on_does_not_disturb_the_next(
         stored = store(*block)
         calls.forward.clear()
         run(files, [lanczos(tiny)], output)
-        assert calls.forward == {("layer2/pool2",): len(files) - category.BLOCK}
+        assert calls.forward == {("layer2/pool2",): len(files) - decoded.BLOCK}
         return stored
 
     monkeypatch.setattr(category, "write_block", meanwhile)
@@ -356,16 +356,16 @@ def test_the_size_of_a_block_changes_nothing(
     files: list[Path], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     run(files, [lanczos(tiny)], tmp_path / "a.h5")
-    monkeypatch.setattr(category, "BLOCK", 5)
+    monkeypatch.setattr(decoded, "BLOCK", 5)
     run(files, [lanczos(tiny)], tmp_path / "b.h5")
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 
 def test_blocks_keep_the_order_of_the_files(files: list[Path], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(category, "BLOCK", 3)
-    monkeypatch.setattr(category, "AHEAD", 6)
+    monkeypatch.setattr(decoded, "BLOCK", 3)
+    monkeypatch.setattr(decoded, "AHEAD", 6)
     small = {"interpolation": "lanczos", "size": 8}
-    found = list(category.decode_ahead(contents(files), {"small": small}, 2))
-    assert [len(block["small"]) for block in found] == [3] * (len(files) // 3) + [len(files) % 3]
+    found = list(decoded.decode_ahead(contents(files), {"small": small}, 2))
+    assert [len(block) for block in found] == [3] * (len(files) // 3) + [len(files) % 3]
     expected = [decoding.preprocess(decoding.load_image(file), small) for file in files]
-    np.testing.assert_array_equal(np.concatenate([b["small"] for b in found]), expected)
+    np.testing.assert_array_equal([image["small"] for b in found for image in b], expected)

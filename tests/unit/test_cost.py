@@ -44,7 +44,7 @@ def score_images(folder: Path) -> dict[str, float]:
     ]
     write_index(folder / "index.tsv", rows)
     X = np.random.default_rng(0).normal(size=(len(rows), 3)).astype(np.float32)
-    made = {"code": {"features": ""}}
+    made = {"preprocessing": {}, "code": {"features": ""}}
     write_arrays(folder / "features.h5", {"X": X}, {"provenance": made})
     write_json(folder / "extraction_cost.json", {"/": 12.0})
     run_script(

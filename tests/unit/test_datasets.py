@@ -58,7 +58,7 @@ def test_all_damaged_images_are_listed_at_once(category: Path):
     assert "test/good/001.png" in str(error.value)
 
 
-SQUASHED = "48×40 images are squashed to a square where no aspect is set"
+SQUASHED = "a preprocessing without aspect squashes 48×40 images to a square"
 GOOD = "train/good/000.png"
 DENT = "test/dent/000.png"
 DENT_MASK = "ground_truth/dent/000_mask.png"
@@ -223,7 +223,8 @@ def test_notes_tell_what_is_odd_but_usable(category: Path, tmp_path: Path):
     notes = category_notes(category, index_rows(category), counts)
     assert notes == [
         "train good: 16 images, officially 17",
-        "1 images are not 48×40, the first is test/good/000.png",
+        "1 images are not 48×40 (1 of other proportions, which aspect: keep scales to fit), "
+        "the first is test/good/000.png",
         SQUASHED,
         "1 test images are copies of training images: remove them, the first is "
         "test/good/001.png of train/good/000.png",

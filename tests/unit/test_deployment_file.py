@@ -205,9 +205,13 @@ def test_a_probe_of_another_size_is_refused(made: dict, tmp_path: Path):
 @pytest.mark.parametrize(
     "metadata",
     [
-        {"format": 4},
-        {"side": 10**9},
-        {"side": "24"},
+        {"format": 5},
+        {"preprocessing": {"interpolation": "lanczos", "size": 10**9}},
+        {"preprocessing": {"interpolation": "lanczos", "size": "24"}},
+        {"preprocessing": {"interpolation": "lanczos", "size": [24]}},
+        {"preprocessing": {"interpolation": "lanczos", "size": SIDE, "multiple": "2"}},
+        {"preprocessing": {"interpolation": "lanczos", "size": SIDE, "aspect": "keep"}},
+        {"preprocessing": {"interpolation": "lanczos", "size": "original", "canvas": [0, 9]}},
         {"preprocessing": {"interpolation": "nearest", "size": SIDE}},
         {"preprocessing": {"interpolation": "lanczos", "size": SIDE, "aspect": "stretch"}},
         {"threshold": {"value": None, "false_positive_rate": 0.05}},

@@ -222,7 +222,9 @@ def test_an_overlay_is_the_picture_that_the_benchmark_draws(made: dict, new: Pat
     (anomaly_map,) = Detector(made["path"], 1).score(image.pixels[None]).maps
     scale = MapScale(**made["metadata"]["map_scale"])
     with Image.open(new / "0029.png") as photograph:
-        expected = draw_panels(photograph, anomaly_map, None, scale, side=40)  # its own size
+        expected = draw_panels(
+            photograph, anomaly_map, None, scale, made["metadata"]["preprocessing"], side=40
+        )  # its own size
     with Image.open(new.parent / "out" / "overlays" / "0029.png.jpg") as drawn:
         assert drawn.size == expected.size
         error = np.asarray(drawn, float) - np.asarray(expected, float)

@@ -72,9 +72,11 @@ def test_nothing_is_installed_through_a_link(tmp_path: Path):
 def test_only_the_extraction_and_the_export_import_torch_at_the_start():
     scripts = ROOT / "workflow" / "scripts"
     modules = [*scripts.glob("*.py"), *scripts.glob("defectbench/**/*.py")]
-    heavy = r"(?:torch|timm|defectbench\.features\.(?:backbones|batch_norm|taps|extraction))\b"
+    ours = "backbones|batch_norm|taps|tile_maps|device_choice|forward|extraction"
+    heavy = rf"(?:torch|timm|defectbench\.features\.(?:{ours}))\b"
     pattern = re.compile(rf"^(?:import|from) {heavy}", re.M)
     found = {file.stem for file in modules if pattern.search(file.read_text())}
-    extraction = {"activations", "backbones", "batch_norm", "taps", "extraction", "onednn"}
+    extraction = {"activations", "backbones", "batch_norm", "device_choice", "extraction"}
+    extraction |= {"forward", "onednn", "taps", "tile_maps"}
     export = {"detector", "export", "modules", "parts"}
     assert found == extraction | export | {"torchvision_models"}

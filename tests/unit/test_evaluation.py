@@ -390,7 +390,7 @@ def test_small_samples_are_cautioned_against():
 def test_images_of_one_group_count_as_one_in_cautions():
     test = scored(np.repeat([0, 1], 30), groups=np.repeat(np.arange(12).astype(str), 5))
     found = cautions(test, promised(np.repeat(np.arange(18).astype(str), 6)))
-    assert found["few_good"] == "only 6 groups of good images: too few to conclude from"
+    assert found["few_good"] == "only 6 groups of good images: go by the intervals"
     assert "19 held-out groups of good images; a threshold above all 18" in found["estimate"]
 
 

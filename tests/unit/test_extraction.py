@@ -4,15 +4,17 @@ import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from defectbench.errors import InputError
-from defectbench.features import extraction
+from defectbench.features import device_choice, forward
 from defectbench.features.backbones import Backbone, load_backbone
-from defectbench.features.extraction import Extractor, select_device, select_precision
+from defectbench.features.device_choice import select_device, select_precision
+from defectbench.features.extraction import Extractor
 from defectbench.features.feature_file import Tap
 from defectbench.features.taps import TappedNetwork
 
@@ -24,6 +26,10 @@ def images(count: int, side: int = 64) -> np.ndarray:
     return np.random.default_rng(42).integers(0, 256, (count, side, side, 3), np.uint8)
 
 
+def square(side: int) -> dict[str, Any]:
+    return {"interpolation": "lanczos", "size": side}
+
+
 def extractor(
     backbone: Backbone,
     taps: Sequence[Tap] = TAPS,
@@ -33,7 +39,7 @@ def extractor(
     stored: type = np.float32,
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """Features of images that are called 0.png, 1.png and so on."""
-    made = Extractor(backbone, taps, side, stored)
+    made = Extractor(backbone, taps, square(side), stored)
     made.to(CPU, precision, threads)
     return lambda given: made(given, [Path(f"{number}.png") for number in range(len(given))])
 
@@ -62,7 +68,7 @@ def test_features_are_those_of_the_plain_network(resnet18: Backbone):
 
 def test_features_do_not_depend_on_the_batch(resnet18: Backbone, monkeypatch: pytest.MonkeyPatch):
     found = extractor(resnet18)(images(21))
-    monkeypatch.setattr(extraction, "CPU_BATCH", 21)
+    monkeypatch.setattr(forward, "CPU_BATCH", 21)
     for name, values in extractor(resnet18)(images(21)).items():
         np.testing.assert_allclose(found[name], values, atol=1e-5 * np.abs(values).max())
 
@@ -165,7 +171,7 @@ class SmallMemory(torch.nn.Module):
 
 
 def out_of_memory(holds: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Callable, SmallMemory]:
-    monkeypatch.setattr(extraction, "CPU_BATCH", 32)
+    monkeypatch.setattr(forward, "CPU_BATCH", 32)
     network = SmallMemory(holds)
     backbone = Backbone(network, (0.0,) * 3, (1.0,) * 3)
     return extractor(backbone, [Tap("pool", 1)], side=8, threads=1), network
@@ -220,7 +226,7 @@ def test_a_size_that_the_network_does_not_take_is_refused():
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 2)).eval()
     backbone = Backbone(network, (0.5,) * 3, (0.5,) * 3)
     with pytest.raises(InputError, match="takes no images of 16×16"):
-        Extractor(backbone, [Tap("1", 1)], side=16)
+        Extractor(backbone, [Tap("1", 1)], square(16))
 
 
 @pytest.mark.parametrize(
@@ -237,7 +243,7 @@ def test_bf16_is_chosen_where_it_was_the_faster_one(
     capabilities: dict, amd: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    monkeypatch.setattr(extraction, "_is_made_by_amd", lambda: amd)
+    monkeypatch.setattr(device_choice, "_is_made_by_amd", lambda: amd)
     assert select_precision("auto", CPU) == chosen
 
 
@@ -261,17 +267,17 @@ def test_a_gpu_is_claimed_for_as_long_as_it_is_used(monkeypatch: pytest.MonkeyPa
         yield 1
         claims.append("given back")
 
-    monkeypatch.setattr(extraction, "claimed_gpu", claim)
+    monkeypatch.setattr(device_choice, "claimed_gpu", claim)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(
         torch.cuda, "get_device_properties", lambda number: SimpleNamespace(uuid=f"gpu{number}")
     )
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
-    with extraction.claimed_device("auto") as device:
+    with device_choice.claimed_device("auto") as device:
         assert device == torch.device("cuda", 1)
-        assert extraction.device_name(device) == "a GPU"
+        assert device_choice.device_name(device) == "a GPU"
         assert claims == ["claimed one of ['gpu0', 'gpu1']"]
     assert claims[1:] == ["given back"]
-    with extraction.claimed_device("cpu") as device:
+    with device_choice.claimed_device("cpu") as device:
         assert device == CPU

@@ -47,7 +47,7 @@ def opencv_input() -> np.ndarray:
 
 @pytest.mark.parametrize(("size", "rows"), [(4, OPENCV_4), (12, OPENCV_12_FIRST_ROWS)])
 def test_bilinear_is_opencvs_bit_for_bit(size: int, rows: list[list[int]]):
-    resized = resize_bilinear(opencv_input(), size)[..., 0]
+    resized = resize_bilinear(opencv_input(), (size, size))[..., 0]
     np.testing.assert_array_equal(resized[:4], rows)
 
 
@@ -60,13 +60,13 @@ def noise(*shape: int) -> np.ndarray:
 def test_bilinear_is_opencvs_between_sizes_of_every_ratio(size: int):
     digest = hashlib.sha256()
     for height, width in zip(SIDES, reversed(SIDES), strict=True):
-        digest.update(resize_bilinear(noise(height, width, 3), size).tobytes())
+        digest.update(resize_bilinear(noise(height, width, 3), (size, size)).tobytes())
     assert digest.hexdigest()[:16] == OPENCV_DIGESTS[size]
 
 
 def test_bilinear_to_the_same_size_changes_nothing():
     pixels = np.random.default_rng(42).integers(0, 256, (32, 32, 3), np.uint8)
-    np.testing.assert_array_equal(resize_bilinear(pixels, 32), pixels)
+    np.testing.assert_array_equal(resize_bilinear(pixels, (32, 32)), pixels)
 
 
 def test_lanczos_is_pillows():
@@ -286,7 +286,7 @@ def test_every_preprocessing_comes_of_one_decoding(tmp_path: Path, monkeypatch: 
     Image.fromarray(opencv_input()).save(file)
     cropped = {"interpolation": "lanczos", "size": 6, "crop": 2}
     both = {"a": {"interpolation": "bilinear", "size": 4}, "b": cropped}
-    squares = decoding.load_squares(file, both)
+    squares = decoding.load_resized(file, both)
     assert loaded == [file]
     assert (squares["a"].shape, squares["b"].shape) == ((4, 4, 3), (2, 2, 3))
     np.testing.assert_array_equal(squares["a"][..., 0], OPENCV_4)

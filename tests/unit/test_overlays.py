@@ -19,7 +19,9 @@ from defectbench.reports.map_panels import (
 )
 from defectbench.reports.pictures import EACH, Picture, choose_pictures, file_names, verdicts
 
+SQUASHED = {"interpolation": "lanczos", "size": 256}
 SCALE = MapScale(typical=1.0, threshold=3.0)
+SQUASHED = {"interpolation": "lanczos", "size": 256}
 GREY = Image.new("RGB", (PANEL, PANEL), (90, 90, 90))
 
 
@@ -81,13 +83,13 @@ def test_the_scale_is_anchored_at_the_threshold_and_never_stretched():
 
 
 def test_below_the_threshold_the_image_shows_as_it_is():
-    panels = draw_panels(GREY, np.full((4, 4), 2.99), None, SCALE)
+    panels = draw_panels(GREY, np.full((4, 4), 2.99), None, SCALE, SQUASHED)
     assert (overlay_of(panels) == 90).all()
 
 
 def test_from_the_threshold_on_the_overlay_glows():
     at, high = (
-        overlay_of(draw_panels(GREY, np.full((4, 4), level), None, SCALE)).astype(int)
+        overlay_of(draw_panels(GREY, np.full((4, 4), level), None, SCALE, SQUASHED)).astype(int)
         for level in (3.0, 5.0)
     )
     assert at[0, 0, 0] > 90
@@ -97,7 +99,7 @@ def test_from_the_threshold_on_the_overlay_glows():
 def test_the_mask_is_outlined_in_a_colour_of_its_own():
     mask = np.zeros((2 * PANEL, 2 * PANEL), bool)
     mask[100:200, 100:200] = True
-    drawn = overlay_of(draw_panels(GREY, np.ones((4, 4)), mask, SCALE))
+    drawn = overlay_of(draw_panels(GREY, np.ones((4, 4)), mask, SCALE, SQUASHED))
     marked = (drawn == OUTLINE).all(axis=-1)
     assert marked[75, 48]
     assert not marked[75, 75]
@@ -112,7 +114,7 @@ def test_a_single_defective_pixel_of_a_large_image_is_outlined():
 
 @pytest.mark.parametrize(("size", "panel"), [((900, 600), (320, 213)), ((50, 100), (160, 320))])
 def test_panels_keep_the_proportions_of_the_image(size: tuple[int, int], panel: tuple[int, int]):
-    panels = draw_panels(Image.new("RGB", size), np.ones((4, 4)), None, SCALE)
+    panels = draw_panels(Image.new("RGB", size), np.ones((4, 4)), None, SCALE, SQUASHED)
     assert panels.size == (3 * panel[0] + 2 * GAP, panel[1])
 
 
@@ -127,7 +129,7 @@ def test_a_picture_is_small_and_the_same_bytes_each_time():
         rng = np.random.default_rng(3)
         maps = rng.gamma(1, 1, (16, 16))
         stream = io.BytesIO()
-        draw_panels(GREY, maps, None, SCALE).save(stream, "WEBP", quality=75, method=4)
+        draw_panels(GREY, maps, None, SCALE, SQUASHED).save(stream, "WEBP", quality=75, method=4)
         return stream.getvalue()
 
     assert encoded() == encoded()

@@ -5,11 +5,14 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
-from defectbench.scorers import coreset, patchcore
+from defectbench.evaluation.cautions import approximations
+from defectbench.scorers import coreset, patch_memory, patchcore
 from defectbench.scorers.coreset import greedy_k_centres, random_projection
 from defectbench.scorers.grids import bilinear, neighbourhood_mean, patch_features, smooth_maps
+from defectbench.scorers.patch_memory import Needed
 from defectbench.scorers.patch_subspace import PatchSubspace
 from defectbench.scorers.patchcore import NearestPatch, Patchcore
+from defectbench.scorers.patches import Patches
 
 
 def layers(n_images: int, seed: int) -> list[np.ndarray]:
@@ -157,3 +160,28 @@ def test_patch_subspace_scores_the_largest_hundredth():
     values = scorer.anomaly_map(wide).reshape(5, 400)
     expected = np.sort(values, axis=1)[:, -4:].mean(axis=1)
     np.testing.assert_allclose(scorer.anomaly_score(wide), expected, rtol=1e-6)
+
+
+def test_where_the_memory_has_no_room_for_all_patches_some_of_each_image_are_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    X = np.random.default_rng(42).normal(size=(30, 6, 16, 16)).astype(np.float32)
+    alone = Needed([X.shape], 0.05, False, 30)
+    monkeypatch.setattr(patch_memory, "memory_limit", lambda: alone.bytes() - 1)
+    found = Patchcore(coreset=0.05, map_size=8, seed=7).fit(X)
+    assert found.analysis_ == "drawn patches: 128 of 256"
+    assert approximations(found.analysis_, "patchcore lite0") == [
+        "the memory of patchcore lite0 is selected from some patches of each image, 128 of 256, "
+        "drawn by the seed: there was no room for all"
+    ]
+    assert len(found.memory_) == int(0.05 * 30 * 128)
+    every = patch_features([X], neighbourhood=True).reshape(30, 256, 6)
+    drawn = Patches([X], neighbourhood=True, drawn=128, seed=7)
+    assert drawn.shape == (30 * 128, 6)
+    for image, own in enumerate(drawn[:].reshape(30, 128, 6)):
+        of_image = {row.tobytes() for row in every[image]}
+        assert {row.tobytes() for row in own} <= of_image
+    np.testing.assert_array_equal(drawn.of_images(np.array([4]))[:], drawn[4 * 128 : 5 * 128])
+    again = Patchcore(coreset=0.05, map_size=8, seed=7).fit(X)
+    np.testing.assert_array_equal(again.memory_, found.memory_)
+    assert again.fit_bytes([X.shape]) < alone.bytes()

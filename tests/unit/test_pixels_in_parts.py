@@ -135,7 +135,7 @@ class Category:
         self.maps = np.stack(maps)
 
     def figures(self, resolution: int | str, threshold: float) -> dict[str, Any]:
-        settings = (resolution, "squash", threshold, SEED, CATEGORY, self.folder)
+        settings = (resolution, {}, threshold, SEED, CATEGORY, self.folder)
         return pixel_figures.pixel_figures(self.rows, self.maps, self.folder, *settings)
 
     def whole(self, resolution: int | str, defects: set[str]) -> WholeArrays:

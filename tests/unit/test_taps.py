@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from defectbench.config.shapes import stride_of
 from defectbench.errors import InputError
 from defectbench.features.batch_norm import fold_batch_norm
 from defectbench.features.feature_file import Tap
-from defectbench.features.taps import TappedNetwork
+from defectbench.features.taps import TappedNetwork, feature_map
 from defectbench.provenance import FACTS
 from defectbench.storage import read_json
 
@@ -57,6 +58,12 @@ def test_a_tap_gives_its_layers_own_output_whatever_is_folded(backbone: str):
     modules = dict(network.named_modules())
     layers = [name for name in modules if name in expected and name]
     assert layers == list(BACKBONES[backbone])
+    strides = {
+        name: SIDE // found.shape[-1]
+        for name in layers
+        if (found := feature_map(expected[name], network, (SIDE, SIDE))) is not None
+    }
+    assert strides == {name: known for name in layers if (known := stride_of(backbone, name))}
     convolutions = [name for name in layers if isinstance(modules[name], torch.nn.Conv2d)]
     norms = [name for name in layers if isinstance(modules[name], torch.nn.BatchNorm2d)]
     # tapped and folded convolutions side by side, then the other way round
@@ -64,7 +71,7 @@ def test_a_tap_gives_its_layers_own_output_whatever_is_folded(backbone: str):
     largest = 0.0
     for group in groups:
         taps = [Tap(name, 1) for name in group]
-        folded = fold_batch_norm(network, taps, SIDE)
+        folded = fold_batch_norm(network, taps, (SIDE, SIDE))
         left = [isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules()]
         assert sum(left) < len(norms)
         with torch.inference_mode():
@@ -85,7 +92,7 @@ def test_a_container_that_hands_on_its_convolutions_output_is_not_folded_into():
     taps = [Tap("0", 1), Tap("1", 1)]
     batch = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        found = TappedNetwork(fold_batch_norm(network, taps, 8), taps)(batch)
+        found = TappedNetwork(fold_batch_norm(network, taps, (8, 8)), taps)(batch)
         torch.testing.assert_close(found[taps[0]], network[0](batch))
         torch.testing.assert_close(found[taps[1]], network(batch))
 

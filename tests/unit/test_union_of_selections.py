@@ -14,7 +14,7 @@ from defectbench.evaluation.scoring import fit_and_score
 from defectbench.map_file import create_maps
 from defectbench.scorers import patch_memory, patches
 from defectbench.scorers.base import refitted_folds
-from defectbench.scorers.patch_memory import interleaved
+from defectbench.scorers.patch_memory import Needed, interleaved
 from defectbench.scorers.patchcore import Patchcore
 
 RNG = np.random.default_rng(42)
@@ -154,7 +154,7 @@ def test_folds_that_fit_in_memory_are_not_refused_for_all_images(monkeypatch: py
     X = np.random.default_rng(1).normal(size=(400, 16, 16, 16)).astype(np.float32)
     split = folds([""] * len(X), 20, seed=42)
     scorer = union(coreset=0.001)
-    least = scorer.fit_bytes([X.shape], most=20)
+    least = Needed([X.shape], 0.001, True, 20).bytes()
     assert least < scorer.fit_bytes([X.shape])
     monkeypatch.setattr(memory, "memory_limit", lambda: least)
     with pytest.raises(InputError, match="GB of memory are needed"):

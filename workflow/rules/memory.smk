@@ -9,6 +9,7 @@ import contextlib
 from snakemake.common.tbdstring import TBDString
 
 from defectbench import asked_memory as memory
+from defectbench.config.shapes import check_shapes
 from defectbench.memory import of_no_machine, refuse_beyond_memory
 from defectbench.scorers import scorer_class
 
@@ -81,7 +82,11 @@ def extraction_base(wildcards):
 
 
 def extraction_memory(wildcards, input, threads):
-    """Bytes for the pass of every backbone over a category's images."""
+    """Bytes for the pass of every backbone over a category's images.
+
+    Their sizes are known here for the first time: what cannot be made of them is refused.
+    """
+    check_shapes(config, wildcards.dataset, wildcards.category, index_rows(wildcards))
     passes = extraction_passes(wildcards)
     backbones = sorted({entry["backbone"] for entry in passes})
     weights = dict(zip(backbones, input.weights, strict=True))

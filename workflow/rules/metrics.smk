@@ -1,6 +1,6 @@
 """Stage metrics: image-level metrics of one detector on one category.
 
-in:  model.h5 (for what made it), scores.tsv, held_out_scores.tsv, calibration_scores.tsv,
+in:  index.tsv, model.h5 (for what made it), scores.tsv, held_out_scores.tsv, calibration_scores.tsv,
      without_decisive.json
 out: results/{dataset}/{category}/{method}/{backbone}/metrics.json, replicates.h5 (bootstrap)
 """
@@ -8,6 +8,7 @@ out: results/{dataset}/{category}/{method}/{backbone}/metrics.json, replicates.h
 
 rule metrics:
     input:
+        index=rules.index.output.index,
         model=rules.scores.output.model,
         scores=rules.scores.output.scores,
         held_out=rules.scores.output.held_out,

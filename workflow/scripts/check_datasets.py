@@ -20,6 +20,7 @@ from defectbench.config import plan
 from defectbench.config.checks import check_config, check_images
 from defectbench.config.plan import Config
 from defectbench.config.schema import check_schema
+from defectbench.config.shapes import check_shapes, visibility
 from defectbench.errors import InputError
 from defectbench.images.index import IndexRow, assign_groups, read_index
 from defectbench.images.indexing import examine_category
@@ -87,6 +88,10 @@ def check_dataset(config: Config, dataset: str, problems: list[str]) -> int:
         with collecting(problems):
             found[category], notes = indexed(source, category)
             print("".join(f"  {category}: {note}\n" for note in notes), end="")
+            if plan.gives_images(config, dataset):
+                check_shapes(config, dataset, category, found[category])
+                for seen in visibility(config, dataset, found[category]):
+                    print(f"  {category}: {seen}")
             if count := sum(row.split == "calibration" for row in found[category]):
                 print(f"  {category}: {count} calibration images, which set the thresholds")
     if found:

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from defectbench.atomic import atomic_path
-from defectbench.deployment.card import Benchmarked, detector_metadata, licence_notes, network_side
+from defectbench.deployment.card import Benchmarked, detector_metadata, licence_notes
 from defectbench.deployment.detector import Detector
 from defectbench.deployment.export import DetectorModule, detector_bytes, graph_sha256, onnx_model
 from defectbench.deployment.graphs import scorer_graph
@@ -46,7 +46,7 @@ def detector_module(arrays: dict, cell: Benchmarked, weights: str) -> DetectorMo
     return DetectorModule(
         load_backbone(cell.metrics["backbone"], Path(weights)),
         [Tap(layer, int(pool)) for layer, pool in layers],
-        network_side(specification["preprocessing"]),
+        specification["preprocessing"],
         scorer_graph(specification["scorer"], arrays, specification["parameters"]),
         cell.metrics["thresholds"]["honest"],
     )

@@ -19,7 +19,7 @@ with job_log(snakemake.log[0]):
     index = read_index(snakemake.input.index)
     backbones = sorted({entry["backbone"] for entry in params.passes})
     weights = dict(zip(backbones, snakemake.input.weights, strict=True))
-    passes = [Pass.of_entry(entry, weights[entry["backbone"]]) for entry in params.passes]
+    passes = [Pass.of_entry(entry, weights[entry["backbone"]], index) for entry in params.passes]
     shared = {
         "images_sha256": images_digest(index),
         "code": {"features": params.code["code"]},

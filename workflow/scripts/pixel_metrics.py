@@ -10,7 +10,6 @@ from defectbench.evaluation.map_geometry import map_scale
 from defectbench.evaluation.pixel_figures import check_finite, pixel_figures
 from defectbench.evaluation.promises import Asked
 from defectbench.images.index import read_index
-from defectbench.images.resizing import SQUASH
 from defectbench.map_file import open_maps
 from defectbench.records import read_scores, with_code
 from defectbench.storage import write_json
@@ -35,7 +34,7 @@ with (
         maps.get("test"),
         Path(given.category),
         params.resolution,
-        specification["preprocessing"].get("aspect", SQUASH),
+        specification["preprocessing"],
         threshold,
         params.seed,
         names["category"],

@@ -6,6 +6,7 @@ import numpy as np
 
 from defectbench import records
 from defectbench.errors import job_log
+from defectbench.evaluation.covered import without_padding
 from defectbench.evaluation.decisive import write_without_decisive
 from defectbench.evaluation.held_out_check import CALIBRATION, check_held_out
 from defectbench.evaluation.scoring import fit_and_score, score_without_decisive
@@ -21,6 +22,7 @@ from defectbench.map_file import create_maps
 from defectbench.progress import warn
 from defectbench.provenance import peak_memory_mb
 from defectbench.scorers import scorer_class
+from defectbench.scorers.largest_tile import of_features
 from defectbench.scorers.layers import take_images
 from defectbench.storage import read_json, write_json
 
@@ -34,12 +36,14 @@ with (
     named = read_grouped_index(given.index, params.groups, snakemake.wildcards.category)
     index = join_copies(named)
     train, calibration, test = ([row for row in index if row.split == split] for split in SPLITS)
+    kind = scorer_class(params.scorer)
+    X = without_padding(X, index, made["preprocessing"], kind)
     X_train, X_calibration, X_test = (
         take_images(X, [row.split == split for row in index]) for split in SPLITS
     )
     del X  # or it would be in memory twice
 
-    scorer = scorer_class(params.scorer)(**params.parameters)
+    scorer = of_features(kind(**params.parameters), X_train)
     groups = [row.group for row in train]
     trimmed = {"trimmed": params.trimmed} if params.trimmed else {}
     made |= {
@@ -66,7 +70,7 @@ with (
         X_train, groups = take_images(X_train, found.left), [row.group for row in kept]
     without_decisive = None
     if not calibration:  # which set the threshold and train nothing
-        scorer = scorer_class(params.scorer)(**params.parameters)
+        scorer = of_features(kind(**params.parameters), X_train)
         without_decisive = score_without_decisive(
             scorer, X_train, X_test, groups, found.held_out, params.folds, params.seed
         )

@@ -3,6 +3,7 @@
 from defectbench.errors import job_log
 from defectbench.records import with_code
 from defectbench.scorers import scorer_class
+from defectbench.scorers.largest_tile import of_features
 from defectbench.studies.results import Settings, write_study
 from defectbench.studies.training_set import effective_settings, training_set_levels
 from defectbench.studies.trial import open_category
@@ -16,6 +17,7 @@ with (
         snakemake.params.layers,
         snakemake.params.groups,
         snakemake.wildcards.category,
+        snakemake.params.scorer,
     ) as (category, made),
 ):
     params, wildcards = snakemake.params, snakemake.wildcards
@@ -24,7 +26,7 @@ with (
         params.study,
         Settings.of_params(params, params.trimmed),
     )
-    scorer = scorer_class(params.scorer)(**params.parameters)
+    scorer = of_features(scorer_class(params.scorer)(**params.parameters), category.X)
     levels = training_set_levels(
         wildcards.study, scorer, category, block, settings, "/".join(wildcards)
     )

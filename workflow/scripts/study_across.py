@@ -5,6 +5,7 @@ import contextlib
 from defectbench.errors import job_log
 from defectbench.records import with_code
 from defectbench.scorers import scorer_class
+from defectbench.scorers.largest_tile import of_features
 from defectbench.studies.frozen import across, fitted_rows, judging_rows
 from defectbench.studies.results import Settings, write_study
 from defectbench.studies.trial import open_category
@@ -13,10 +14,12 @@ with job_log(snakemake.log[0]), contextlib.ExitStack() as opened:
     given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     arrays = (params.features_group, params.layers)
     home, made = opened.enter_context(
-        open_category(given.index, given.features, *arrays, params.groups, wildcards.category)
+        open_category(
+            given.index, given.features, *arrays, params.groups, wildcards.category, params.scorer
+        )
     )
     settings = Settings.of_params(params, params.trimmed)
-    scorer = scorer_class(params.scorer)(**params.parameters)
+    scorer = of_features(scorer_class(params.scorer)(**params.parameters), home.X)
     others = iter(zip(given.other_indices, given.other_features, strict=True))
     levels = []
     for train in params.study:
@@ -24,7 +27,7 @@ with job_log(snakemake.log[0]), contextlib.ExitStack() as opened:
         # the rule lists the files of all places in the order of the study: each takes its own
         for test, files in zip(train["tests"], others, strict=False):
             other, _ = opened.enter_context(
-                open_category(*files, *arrays, test["groups_by"], test["category"])
+                open_category(*files, *arrays, test["groups_by"], test["category"], params.scorer)
             )
             tests.append((test["title"], other, judging_rows(other, test["groups"])))
         rows = fitted_rows(home, train["groups"])

@@ -26,7 +26,7 @@ with job_log(snakemake.log[0]):
     blocks = perturbed_features(
         [(Path(given.category, row.path), row.sha256) for row in test],
         [Perturbation(name, each) for name, several in params.study.items() for each in several],
-        [Pass.of_entry(entry, given.weights) for entry in params.passes],
+        [Pass.of_entry(entry, given.weights, index) for entry in params.passes],
         # not a parameter: where features are computed does not make them others
         Machine(snakemake.config["device"], params.precision, snakemake.threads, params.storage),
         params.seed,

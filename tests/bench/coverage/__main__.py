@@ -13,6 +13,7 @@ import image_figures
 import pandas as pd
 import pixels
 import rates
+import sizes
 import study_sentences
 from simulated import USED, Row
 
@@ -28,6 +29,7 @@ PARTS: dict[str, Callable[[int], Iterator[Row]]] = {
     "pixels": pixels.rows,
     "drift": drift_report.rows,
     "studies": study_sentences.rows,
+    "sizes": sizes.rows,
 }
 """By the name of a part: its rows, from the number of simulations for each."""
 

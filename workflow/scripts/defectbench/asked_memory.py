@@ -15,10 +15,12 @@ from typing import Any
 import h5py
 
 from defectbench.evaluation.pixel_ranks import measured_pixels, pixel_bytes
+from defectbench.images.canvas import canvas, with_canvas
 from defectbench.images.index import IndexRow, read_index
 from defectbench.memory import BLOCK_BYTES
 from defectbench.provenance import FACTS
-from defectbench.scorers.base import Scorer, maps_at_once
+from defectbench.scorers.base import Scorer, map_pixels, maps_at_once
+from defectbench.scorers.largest_tile import LargestTile
 from defectbench.storage import read_json
 
 NUMPY = 200_000_000
@@ -58,7 +60,7 @@ DECODED_BYTES = 12
 """Per pixel: the file, the decoded image, a turned or converted copy, a half-resized one."""
 
 BATCH = 2
-"""Images that a thread of a CPU takes through a network at once; `extraction.CPU_BATCH`."""
+"""Images that a thread of a CPU takes through a network at once; `forward.CPU_BATCH`."""
 
 VALUES_OF_A_TAP = 16.0
 VALUES_OF_A_NETWORK = 36.0
@@ -120,6 +122,8 @@ def scoring_bytes(scorer: Scorer, shapes: Shapes | None, fitted: int, judged: in
     rows = ROW_BYTES * (fitted + judged)
     if not shapes:
         return rows
+    if len(shapes[0]) == 2:
+        scorer = LargestTile(scorer)
     fit = scorer.fit_bytes([(fitted, *shape) for shape in shapes])
     reading = 2 * min(BLOCK_BYTES, features_bytes(shapes) * judged)
     return rows + fit + reading + map_bytes(scorer, shapes, max(fitted, judged))
@@ -129,9 +133,7 @@ def map_bytes(scorer: Scorer, shapes: Shapes, images: int) -> int:
     """Memory for the maps of a block of images, and for their way to the disk."""
     if not scorer.localizes or any(len(shape) != 3 for shape in shapes):
         return 0
-    side = getattr(scorer, "map_size", None)
-    pixels = side**2 if side else max(prod(shape[1:]) for shape in shapes)
-    at_once = maps_at_once(scorer)
+    pixels, at_once = map_pixels(scorer, shapes), maps_at_once(scorer, shapes)
     block = min(images, at_once, max(1, BLOCK_BYTES // features_bytes(shapes)))
     return 2 * 4 * pixels * max(block, min(images, at_once // 4))
 
@@ -176,20 +178,25 @@ def extraction_bytes(
     perturbations
         In which every image is held; 0 where only the images themselves are.
     """
-    # imports the decoders, which a plan can do without
-    from defectbench.features.category import AHEAD, AHEAD_BYTES, BLOCK
+    # import the decoders, which a plan can do without
+    from defectbench.features.decoded import images_ahead, images_at_once, resized_bytes
+    from defectbench.studies.perturbed_features import perturbed_at_once
 
-    sides = {entry["preprocessing"]: entry["settings"]["size"] for entry in passes}
-    squares = 3 * sum(side**2 for side in sides.values())
-    waiting = BLOCK * perturbations + BLOCK
-    if not perturbations:
-        waiting += min(len(rows), max(threads, min(AHEAD, AHEAD_BYTES // squares)))
+    sizes = [(row.height, row.width) for row in rows]
+    passes = [entry | {"settings": with_canvas(entry["settings"], sizes)} for entry in passes]
+    image_bytes = resized_bytes({entry["preprocessing"]: entry["settings"] for entry in passes})
+    if perturbations:
+        at_once = perturbed_at_once(image_bytes, perturbations)
+        waiting = at_once * perturbations
+    else:
+        at_once = images_at_once(image_bytes)
+        waiting = at_once + min(len(rows), images_ahead(image_bytes, threads))
     networks = sum(4 * Path(weights[entry["backbone"]]).stat().st_size for entry in passes)
-    activations = max(BATCH * 4 * 3 * _largest(entry) * _pixels(entry) for entry in passes)
-    features = sum(map(_tapped_bytes, passes)) * min(BLOCK, len(rows))
+    activations = max(BATCH * 4 * 3 * _largest(entry) * _network_pixels(entry) for entry in passes)
+    features = sum(map(_tapped_bytes, passes)) * min(at_once, len(rows))
     of_a_thread = DECODED_BYTES * largest_pixels(rows) + activations
     kept = max(1, perturbations) * features
-    return round(waiting * squares + networks + threads * of_a_thread + 2 * features + kept)
+    return round(waiting * image_bytes + networks + threads * of_a_thread + 2 * features + kept)
 
 
 def largest_pixels(rows: Iterable[IndexRow]) -> int:
@@ -197,8 +204,10 @@ def largest_pixels(rows: Iterable[IndexRow]) -> int:
     return max((row.width * row.height for row in rows), default=0)
 
 
-def _pixels(entry: Mapping[str, Any]) -> int:
-    return entry["settings"].get("crop", entry["settings"]["size"]) ** 2
+def _network_pixels(entry: Mapping[str, Any]) -> int:
+    """Of what goes through the network at once: a tile, or all of the canvas."""
+    tiles = entry["settings"].get("tiles")
+    return tiles["size"] ** 2 if tiles else prod(canvas(entry["settings"]))
 
 
 @lru_cache(1)
@@ -218,7 +227,7 @@ def _tapped_bytes(entry: Mapping[str, Any]) -> float:
     values = sum(
         known.get(layer, VALUES_OF_A_TAP) / max(1, pool) ** 2 for layer, pool in entry["taps"]
     )
-    return 4 * values * _pixels(entry)
+    return 4 * values * prod(canvas(entry["settings"]))
 
 
 def largest_image_pixels(folder: str | Path, files: int = 8) -> int:

@@ -44,7 +44,7 @@ class Specification(TypedDict):
     analysis
         How the model was computed: ``exact``; ``randomised`` where an exact analysis of principal
         components did not fit in memory; ``union of selections`` of a PatchCore that keeps patches
-        fold by fold. Not of maps.
+        fold by fold; ``drawn patches: …`` where it saw so many of each image. Not of maps.
     groups, folds
         The dataset's key ``groups`` as far as it is applied after the index, and the config's
         ``threshold: {folds}``.
@@ -244,6 +244,8 @@ class Metrics(TypedDict):
         at its honest threshold: names of `evaluation.cautions.FLAGS`.
     set_by
         From `evaluation.decisive.decisive_figures`.
+    found_by_size
+        From `evaluation.found_by_size.found_by_size`.
     defects
         From `evaluation.image_figures.defect_metrics`.
     worst
@@ -269,6 +271,7 @@ class Metrics(TypedDict):
     cautions: list[str]
     flags: list[str]
     set_by: dict[str, Any] | None
+    found_by_size: dict[str, Any] | None
     defects: list[dict[str, Any]]
     worst: list[dict[str, Any]]
     specification: Specification

@@ -7,6 +7,7 @@ import jsonschema
 
 from defectbench.config import plan
 from defectbench.config.plan import Config
+from defectbench.config.preprocessings import check_preprocessing
 from defectbench.config.schema import check_known
 from defectbench.errors import InputError
 from defectbench.evaluation.held_out import number_of_folds
@@ -31,8 +32,7 @@ def check_config(config: Config) -> None:
             "such as defective_share: 0.01"
         )
     for name, preprocessing in config["preprocessings"].items():
-        if preprocessing.get("crop", 1) > preprocessing["size"]:
-            raise InputError(f"config: preprocessings.{name}.crop: larger than size")
+        check_preprocessing(name, preprocessing)
     for name in config["methods"]:
         _check_method(config, name)
     for name in config["datasets"]:

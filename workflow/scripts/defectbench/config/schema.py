@@ -14,6 +14,7 @@ import jsonschema.validators
 import yaml
 
 from defectbench.errors import InputError
+from defectbench.images.canvas import SQUASH
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 
@@ -26,8 +27,6 @@ READ: Mapping[str, Callable[[str], Any]] = {
 
 MOST_LISTED = 40
 """Of the allowed names, in an error; backbones have hundreds of layers."""
-
-DEFAULT_ASPECT = "squash"  # images.resizing says it too, and imports Pillow: planning does without
 
 
 def _is_number(checker: jsonschema.TypeChecker, value: Any) -> bool:
@@ -120,7 +119,7 @@ def _spell_alike(config: dict[str, Any]) -> None:
     if isinstance(chosen, str) and chosen != "all":
         config["categories"] = [name.strip() for name in chosen.split(",")]
     for preprocessing in config["preprocessings"].values():
-        if preprocessing.get("aspect") == DEFAULT_ASPECT:
+        if preprocessing.get("aspect") == SQUASH:
             del preprocessing["aspect"]
 
 

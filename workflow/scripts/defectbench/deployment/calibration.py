@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from defectbench.atomic import atomic_path
-from defectbench.deployment.detector import AHEAD, Decoded, Detector, decoded_image
+from defectbench.deployment.detector import AHEAD, Decoded, Detector, whole_image
 from defectbench.deployment.detector_file import FORMAT, read_detector_file, recalibrated
 from defectbench.deployment.drift import same_world
 from defectbench.deployment.expectations import calibration_entry, threshold_entries
@@ -92,7 +92,7 @@ def score_good_parts(detector: Detector, folder: Path, in_folders: bool, threads
 
     def decode(path: Path) -> Decoded | InputError:
         try:
-            return decoded_image(path, detector.metadata)
+            return whole_image(path, detector.metadata)
         except InputError as error:
             return error
 
@@ -201,7 +201,7 @@ def draw(detector: Detector, parts: GoodParts, rows: list[int], folder: Path) ->
         earlier.unlink()
     pictures = []
     for place, row in enumerate(rows, start=1):
-        image = decoded_image(parts.files[row], detector.metadata)
+        image = whole_image(parts.files[row], detector.metadata)
         if parts.maps is None:
             picture = load_rgb(image.path, detector.metadata["bits"])
             picture.thumbnail((LARGEST_PANEL, LARGEST_PANEL))

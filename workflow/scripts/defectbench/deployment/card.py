@@ -7,11 +7,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from defectbench.deployment.detector import decoded_image, decoded_images, encode_probe
+from defectbench.deployment.detector import (
+    covers_canvas,
+    decoded_image,
+    decoded_images,
+    encode_probe,
+)
 from defectbench.deployment.detector_file import FORMAT, NAMES
 from defectbench.deployment.expectations import calibration_entry, threshold_entries
 from defectbench.deployment.photographs import image_statistics, photographed
 from defectbench.deployment.proof import score_tolerance
+from defectbench.errors import InputError
 from defectbench.evaluation.good_images import GoodImages
 from defectbench.provenance import FACTS
 from defectbench.records import Metrics, Scores, Specification
@@ -86,23 +92,39 @@ def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dic
     train = [cell.images / path for path in cell.good.held_out.paths]
     images = decoded_images(train, specification, threads)
     statistics = [image_statistics(image.pixels, image.size) for image in images]
-    probe = int(np.argmin(cell.test.labels))  # the first good image, or the first of all
+    probe, pixels = _probe(cell)
     return {
         "format": FORMAT,
         **{name: cell.metrics[name] for name in NAMES},
         **{name: specification[name] for name in SPECIFIED},
-        "side": network_side(specification["preprocessing"]),
         "graph_sha256": graph_sha256,
         "units": {"score": score_unit(specification["scorer"], len(specification["layers"]))},
         **threshold_entries(setting.scores, setting.groups, maps, promised),
         **_calibration(cell, threads),
         "training_images": photographed(statistics, cell.good.held_out.groups),
         "probe": {
-            "png": encode_probe(decoded_image(cell.test_files[probe], specification).pixels),
+            "png": encode_probe(pixels),
             "score": float(cell.test.scores[probe]),
         },
         "tolerance": score_tolerance(cell.good.held_out.scores),
     }
+
+
+def _probe(cell: Benchmarked) -> tuple[int, np.ndarray]:
+    """The first good test image that covers the canvas, or the first defective one: number, pixels.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    for number in np.argsort(cell.test.labels, kind="stable"):
+        image = decoded_image(cell.test_files[number], cell.specification)
+        if covers_canvas(image, cell.specification):
+            return int(number), image.pixels
+    raise InputError(
+        "no test image has the proportions of the others, so that nothing can prove a detector"
+    )
 
 
 def _calibration(cell: Benchmarked, threads: int) -> dict[str, Any]:
@@ -119,11 +141,6 @@ def _calibration(cell: Benchmarked, threads: int) -> dict[str, Any]:
     images = photographed(statistics, calibration.groups)
     promised = cell.metrics["promise"]
     return {"calibration": calibration_entry(cell.calibration, promised, 0, digests, images)}
-
-
-def network_side(preprocessing: Mapping[str, Any]) -> int:
-    """Side of the squares that the network takes, in pixels."""
-    return preprocessing.get("crop", preprocessing["size"])
 
 
 def score_unit(scorer: str, n_layers: int) -> str:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from defectbench.deployment.detector_file import read_detector_file
 from defectbench.errors import InputError
+from defectbench.images.canvas import Shape, canvas
 from defectbench.images.decoding import in_order, load_image
 from defectbench.images.resizing import preprocess
 
@@ -30,7 +31,7 @@ class Decoded(NamedTuple):
     path
         Of the file.
     pixels
-        uint8, (side, side, 3).
+        uint8, (height, width, 3): what the image covers of the canvas.
     size
         Width and height before the resize.
     milliseconds
@@ -48,6 +49,31 @@ def decoded_images(
 ) -> Iterator[Decoded]:
     """Decode files in their order, in parallel and with bounded memory; see `decoded_image`."""
     return in_order(partial(decoded_image, settings=settings), files, threads, AHEAD * threads)
+
+
+def covers_canvas(image: Decoded, settings: Mapping[str, Any]) -> bool:
+    """Whether an image has the proportions of those that the detector was made for."""
+    return image.pixels.shape[:2] == canvas(settings["preprocessing"])
+
+
+def whole_image(path: Path, settings: Mapping[str, Any]) -> Decoded:
+    """An image that a detector can take, as `decoded_image` gives it.
+
+    Raises
+    ------
+    InputError
+        As `decoded_image` does; or if the image has other proportions than those that the detector
+        was made for.
+    """
+    image = decoded_image(path, settings)
+    if not covers_canvas(image, settings):
+        width, height = image.size
+        rows, columns = canvas(settings["preprocessing"])
+        raise InputError(
+            f"{path}: {width}×{height} pixels, and the detector takes images with the proportions "
+            f"of {columns}×{rows}"
+        )
+    return image
 
 
 def decoded_image(path: Path, settings: Mapping[str, Any]) -> Decoded:
@@ -149,7 +175,7 @@ class Detector:
         Parameters
         ----------
         images
-            uint8, (n_images, side, side, 3), RGB.
+            uint8, (n_images, height, width, 3), RGB.
         """
         scores, defective, *maps = self._session.run(None, {"images": images})
         return Scored(scores, defective, maps[0] if maps else None)
@@ -172,19 +198,19 @@ class Detector:
 
     def _check_ends(self) -> None:
         """Refuse a model whose inputs and outputs are not a detector's."""
-        side = self.metadata["side"]
+        height, width = canvas(self.metadata["preprocessing"])
         inputs = [(end.name, end.type, end.shape[1:]) for end in self._session.get_inputs()]
         outputs = [(end.name, end.type) for end in self._session.get_outputs()]
         expected = [("score", "tensor(double)"), ("defective", "tensor(bool)")]
         if self.metadata["map_scale"] is not None:
             expected.append(("map", "tensor(float)"))
-        if inputs != [("images", "tensor(uint8)", [side, side, 3])] or outputs != expected:
+        if inputs != [("images", "tensor(uint8)", [height, width, 3])] or outputs != expected:
             raise InputError("not a detector: its inputs or outputs are others")
 
     def _check_probe(self) -> None:
         """Refuse to work unless the probe scores as it did at export."""
         expected = self.metadata["probe"]["score"]
-        image = decode_probe(self.metadata["probe"]["png"], self.metadata["side"])
+        image = decode_probe(self.metadata["probe"]["png"], canvas(self.metadata["preprocessing"]))
         (score,) = self.score(image[None]).scores
         if not abs(score - expected) <= allowed_deviation(expected, self.metadata["tolerance"]):
             raise InputError(
@@ -205,8 +231,8 @@ def encode_probe(pixels: np.ndarray) -> str:
     return base64.b64encode(stream.getvalue()).decode()
 
 
-def decode_probe(text: str, side: int) -> np.ndarray:
-    """Image made by `encode_probe`: uint8, (side, side, 3).
+def decode_probe(text: str, shape: Shape) -> np.ndarray:
+    """Image made by `encode_probe`: uint8, (height, width, 3).
 
     Raises
     ------
@@ -215,7 +241,7 @@ def decode_probe(text: str, side: int) -> np.ndarray:
     """
     try:
         with Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as png:
-            if png.size != (side, side) or png.mode != "RGB":
+            if png.size[::-1] != shape or png.mode != "RGB":
                 raise InputError("its probe image has another size or mode than the network takes")
             return np.asarray(png)
     except (binascii.Error, OSError, SyntaxError, ValueError) as error:

@@ -11,12 +11,12 @@ from defectbench.deployment.model_check import check_model, fields, message, tex
 from defectbench.deployment.photographs import ImageStatistics
 from defectbench.errors import InputError
 from defectbench.evaluation.promises import AVERAGE, RULES
-from defectbench.images.resizing import ASPECTS, SQUASH
+from defectbench.images.canvas import ASPECTS, KEEP, ORIGINAL, SQUASH, multiple_of
 
-FORMAT = 3
-FORMATS = (1, 2, FORMAT)
-"""That are read: the first has no more of a threshold than its value and the rate asked for; both
-before this one have no more of an image's figures than their range."""
+FORMAT = 4
+FORMATS = (1, 2, 3, FORMAT)
+"""That are read: the first has no more of a threshold than its value and the rate asked for, the
+first two no more of an image's figures than their range, and all before this one are of squares."""
 
 KEY = "defectbench"
 """Of the model's metadata entry that holds ours, as JSON."""
@@ -30,7 +30,7 @@ SEAL_BYTES = len(SEAL_HEAD) + DIGEST_BYTES
 """The last metadata entry of the model, in Protocol Buffers' wire format: SHA-256 of all before."""
 
 LARGEST_BYTES = 2**31 - 1
-LARGEST_SIDE = 4096
+LARGEST_SIDE = 1 << 15
 
 NAMES = ("dataset", "category", "method", "backbone")
 """Entries that say which detector it is."""
@@ -43,7 +43,6 @@ SHAPE: dict[str, Any] = {
     "format": COUNT,
     **dict.fromkeys(NAMES, TEXT),
     "preprocessing": {},
-    "side": COUNT,
     "scorer": TEXT,
     "layers": [],
     "graph_sha256": TEXT,
@@ -203,7 +202,7 @@ def _parse_metadata(text: str | None) -> dict[str, Any]:
         raise InputError(f"not a detector of format {known}, which is all this version reads")
     if metadata["format"] == 1:
         _complete_thresholds(metadata)
-    if metadata["format"] < FORMAT:
+    if metadata["format"] < 3:
         _complete_statistics(metadata)
     for name, shape in SHAPE.items():
         if name not in metadata or not _fits(metadata[name], shape):
@@ -261,15 +260,12 @@ def _fits(value: Any, shape: Any) -> bool:
 
 def _check_ranges(metadata: dict[str, Any]) -> None:
     """Refuse values of the right kind with which the code after this could not work."""
-    preprocessing, side, threshold = (
-        metadata[name] for name in ("preprocessing", "side", "threshold")
-    )
-    sizes = [preprocessing.get("size"), preprocessing.get("crop", side), side]
+    preprocessing, threshold = metadata["preprocessing"], metadata["threshold"]
     bits, scale = (metadata.get(name, "missing") for name in ("bits", "map_scale"))
     statistics = [metadata["training_images"]]
     statistics += [metadata["calibration"]["statistics"]] if "calibration" in metadata else []
     sound = (
-        all(_fits(size, COUNT) and 1 <= size <= LARGEST_SIDE for size in sizes)
+        _is_canvas(preprocessing)
         and (bits is None or (_fits(bits, COUNT) and 9 <= bits <= 16))
         and (scale is None or _fits(scale, MAP_SCALE))
         and preprocessing.get("interpolation") in ("bilinear", "lanczos")
@@ -282,3 +278,17 @@ def _check_ranges(metadata: dict[str, Any]) -> None:
     )
     if not sound:
         raise InputError("not a detector: its metadata hold a value out of range")
+
+
+def _is_canvas(preprocessing: dict[str, Any]) -> bool:
+    """Whether a preprocessing says what the network sees of an image."""
+    size, multiple = preprocessing.get("size"), multiple_of(preprocessing)
+    numbers = [size] if size != ORIGINAL else []
+    numbers = size if isinstance(size, list) and len(size) == 2 else numbers
+    numbers = [*numbers, preprocessing.get("crop", 1), multiple]
+    if size == ORIGINAL or preprocessing.get("aspect") == KEEP:
+        stated = preprocessing.get("canvas")
+        if not (isinstance(stated, list) and len(stated) == 2):
+            return False
+        numbers += stated
+    return all(_fits(number, COUNT) and 1 <= number <= LARGEST_SIDE for number in numbers)

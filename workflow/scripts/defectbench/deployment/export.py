@@ -17,7 +17,10 @@ from defectbench.deployment.detector_file import KEY, sealed
 from defectbench.errors import InputError
 from defectbench.features.backbones import Backbone
 from defectbench.features.batch_norm import fold_batch_norm
-from defectbench.features.taps import Tap, feature_map, own_output
+from defectbench.features.taps import Tap, feature_map, own_output, pooled
+from defectbench.features.tile_maps import joined
+from defectbench.images.canvas import Preprocessing, canvas
+from defectbench.images.tiles import Tiling
 
 OPSET = 18
 LARGEST_GRAPH = 2**31 - 2**24
@@ -25,7 +28,7 @@ LARGEST_GRAPH = 2**31 - 2**24
 
 
 class DetectorModule(torch.nn.Module):
-    """Images of network size to score, verdict and, if the scorer localizes, map.
+    """Images as large as the canvas to score, verdict and, if the scorer localizes, map.
 
     Parameters
     ----------
@@ -33,8 +36,8 @@ class DetectorModule(torch.nn.Module):
         Network and normalisation.
     taps
         Layers that the scorer reads, in its order.
-    side
-        Of the images.
+    preprocessing
+        Of the images, from `images.canvas.with_canvas`.
     graph
         From `graphs.scorer_graph`.
     threshold
@@ -45,13 +48,15 @@ class DetectorModule(torch.nn.Module):
         self,
         backbone: Backbone,
         taps: Sequence[Tap],
-        side: int,
+        preprocessing: Preprocessing,
         graph: torch.nn.Module,
         threshold: float,
     ) -> None:
         super().__init__()
-        self.taps, self.side, self.scoring = list(taps), side, graph
-        self.network = fold_batch_norm(backbone.network, taps, side)
+        self.taps, self.scoring = list(taps), graph
+        self.canvas, self.tiling = canvas(preprocessing), Tiling.of(preprocessing)
+        self._seen = self.canvas if self.tiling is None else (self.tiling.size,) * 2
+        self.network = fold_batch_norm(backbone.network, taps, self._seen)
         modules = dict(self.network.named_modules())
         self._layers = {tap: modules[tap.layer] for tap in taps}
         # as a number it would be rounded to float32
@@ -60,15 +65,40 @@ class DetectorModule(torch.nn.Module):
         self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1))
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Outputs for uint8 images (n_images, side, side, 3)."""
-        channels_first = images.permute(0, 3, 1, 2).contiguous()  # poolings depend on strides
-        normalised = channels_first.float().div(255).sub(self.mean).div(self.std)
-        score, found = self.scoring(self._features(normalised))
+        """Outputs for uint8 images (n_images, height, width, 3)."""
+        score, found = self.scoring(self._features(images))
         verdict = score >= self.threshold
         return (score, verdict) if found is None else (score, verdict, found)
 
-    def _features(self, normalised: torch.Tensor) -> list[torch.Tensor]:
+    def _features(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Features of the canvas as `Extractor` makes them, of tiles one by one if it has any."""
+        if self.tiling is None:
+            outputs = self._outputs(images)
+        else:
+            size = self.tiling.size
+            tiles = [
+                self._outputs(images[:, top : top + size, left : left + size])
+                for top in self.tiling.tops
+                for left in self.tiling.lefts
+            ]
+            outputs = [
+                self._whole(parts, tap) for tap, *parts in zip(self.taps, *tiles, strict=True)
+            ]
+        return [
+            pooled(output, tap) if tap.pool > 1 else output
+            for output, tap in zip(outputs, self.taps, strict=True)
+        ]
+
+    def _whole(self, tiles: list[torch.Tensor], tap: Tap) -> torch.Tensor:
+        """Feature map of the canvas from those of its tiles; vectors of tiles side by side."""
+        if tiles[0].ndim == 4:
+            return joined(tiles, self.tiling, tap.layer)
+        return torch.stack(tiles, 1)
+
+    def _outputs(self, images: torch.Tensor) -> list[torch.Tensor]:
         """What `TappedNetwork` gives, whose early end of the forward pass the exporter forbids."""
+        channels_first = images.permute(0, 3, 1, 2).contiguous()  # poolings depend on strides
+        normalised = channels_first.float().div(255).sub(self.mean).div(self.std)
         seen: dict[Tap, torch.Tensor] = {}
 
         def keep(module: torch.nn.Module, inputs: Any, output: torch.Tensor, *, tap: Tap) -> None:
@@ -80,13 +110,11 @@ class DetectorModule(torch.nn.Module):
             for tap, layer in self._layers.items():
                 hooks.callback(layer.register_forward_hook(partial(keep, tap=tap)).remove)
             self.network(normalised)
-        return [self._pooled(seen[tap], tap.pool) for tap in self.taps]
+        return [self._placed(seen[tap]) for tap in self.taps]
 
-    def _pooled(self, output: torch.Tensor, pool: int) -> torch.Tensor:
-        placed = feature_map(output, self.network)
-        if placed is None:
-            return output.flatten(1)
-        return torch.nn.functional.avg_pool2d(placed, pool) if pool > 1 else placed
+    def _placed(self, output: torch.Tensor) -> torch.Tensor:
+        placed = feature_map(output, self.network, self._seen)
+        return output.flatten(1) if placed is None else placed
 
 
 def onnx_model(module: DetectorModule) -> onnx.ModelProto:
@@ -97,7 +125,7 @@ def onnx_model(module: DetectorModule) -> onnx.ModelProto:
     InputError
         If PyTorch cannot export the network, or the model is too large for one file.
     """
-    example = torch.zeros((2, module.side, module.side, 3), dtype=torch.uint8)
+    example = torch.zeros((2, *module.canvas, 3), dtype=torch.uint8)
     with torch.no_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         outputs = ["score", "defective", "map"][: len(module.eval()(example))]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from defectbench.deployment.detector import AHEAD, Decoded, Detector, decoded_image
+from defectbench.deployment.detector import AHEAD, Decoded, Detector, whole_image
 from defectbench.deployment.detector_file import NAMES
 from defectbench.deployment.drift import same_world
 from defectbench.deployment.photographs import ImageStatistics, image_statistics
@@ -20,7 +20,6 @@ from defectbench.errors import InputError
 from defectbench.evaluation.map_geometry import MapScale
 from defectbench.images.decoding import in_order, load_rgb
 from defectbench.images.layout import images_below
-from defectbench.images.resizing import SQUASH
 from defectbench.progress import Progress
 from defectbench.reports.map_panels import draw_panels
 
@@ -147,7 +146,7 @@ class FolderScoring:
     def _decoded(self, path: Path) -> tuple[Path, Decoded | InputError]:
         """An image, or why there is none: an error that a thread raises would end the others."""
         try:
-            return path, decoded_image(path, self.detector.metadata)
+            return path, whole_image(path, self.detector.metadata)
         except InputError as error:
             return path, error
 
@@ -286,8 +285,8 @@ def map_picture(
     else:
         photo = load_rgb(image.path, detector.metadata["bits"])
     scale = MapScale(**detector.metadata["map_scale"])
-    aspect, side = preprocessing.get("aspect", SQUASH), min(largest, max(photo.size))
-    return draw_panels(photo, anomaly_map, None, scale, aspect, side)
+    side = min(largest, max(photo.size))
+    return draw_panels(photo, anomaly_map, None, scale, preprocessing, side)
 
 
 def settled_images(scoring: FolderScoring, seconds: float = WATCH_SECONDS) -> Iterator[list[Path]]:

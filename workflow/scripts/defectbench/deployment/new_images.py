@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from defectbench.deployment.detector import Detector, decoded_image
+from defectbench.deployment.detector import Detector, whole_image
 from defectbench.deployment.folder import FolderScoring, Options, map_picture
 from defectbench.images.decoding import load_rgb
 from defectbench.progress import warn
@@ -54,7 +54,7 @@ def _picture(detector: Detector, file: Path) -> Image.Image:
     if detector.metadata["map_scale"] is None:
         picture = load_rgb(file, detector.metadata["bits"])
     else:
-        image = decoded_image(file, detector.metadata)
+        image = whole_image(file, detector.metadata)
         anomaly_map = detector.score(image.pixels[None]).maps[0]
         picture = map_picture(detector, image, anomaly_map, PANEL)
     picture.thumbnail(LARGEST, Image.Resampling.LANCZOS)

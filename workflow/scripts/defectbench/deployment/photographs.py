@@ -28,7 +28,7 @@ class ImageStatistics(NamedTuple):
 
 
 def image_statistics(pixels: np.ndarray, size: tuple[int, int]) -> ImageStatistics:
-    """Figures of an image of network size, uint8, (side, side, 3), that came in `size`."""
+    """Figures of an image of network size, uint8, (height, width, 3), that came in `size`."""
     grey = pixels.mean(axis=2, dtype=np.float32)
     steps = [np.abs(np.diff(grey, axis=axis)).mean() for axis in (0, 1) if grey.shape[axis] > 1]
     sharpness = float(np.mean(steps)) if steps else 0.0

@@ -22,6 +22,7 @@ import onnxruntime
 from defectbench.deployment.detector import (
     Detector,
     allowed_deviation,
+    covers_canvas,
     decoded_image,
     decoded_images,
 )
@@ -67,7 +68,8 @@ def prove(
     Returns
     -------
     dict
-        ``images``, how many were compared; ``largest_deviation`` of a score;
+        ``images``, how many were compared, ``left_out``, those of other proportions, which an
+        exported detector does not take; ``largest_deviation`` of a score;
         ``largest_share_of_tolerance`` of a score's deviation, at most 1; ``largest_map_deviation``
         as a share of the largest map value, None without maps; ``verdict_flips``, images whose
         verdict differs, each of which lies within rounding of the threshold.
@@ -78,9 +80,14 @@ def prove(
         If an image cannot be read, or a score, a map or a verdict differs by more than rounding.
     """
     images = decoded_images(files, detector.metadata, threads)
-    found, verdicts = np.empty(len(scores)), np.empty(len(scores), bool)
-    deviations, levels = np.empty((2, len(scores)), np.float32)
+    threshold = detector.metadata["threshold"]["value"]
+    found, verdicts = scores.copy(), scores >= threshold
+    deviations, levels = np.zeros((2, len(scores)), np.float32)
+    compared = 0
     for number, image in enumerate(images):
+        if not covers_canvas(image, detector.metadata):
+            continue
+        compared += 1
         answer = detector.score(image.pixels[None])
         found[number], verdicts[number] = answer.scores[0], answer.defective[0]
         if maps is not None:
@@ -89,11 +96,11 @@ def prove(
             levels[number] = np.abs(own).max()
     shares = np.abs(found - scores) / allowed_deviation(scores, detector.metadata["tolerance"])
     _check_scores(shares, found, scores)
-    threshold = detector.metadata["threshold"]["value"]
     _check_verdicts(verdicts, found >= threshold)
     deviation = None if maps is None else _map_deviation(deviations, levels)
     return {
-        "images": len(scores),
+        "images": compared,
+        "left_out": len(scores) - compared,
         "largest_deviation": float(np.abs(found - scores).max()),
         "largest_share_of_tolerance": float(shares.max()),
         "largest_map_deviation": deviation,
@@ -165,10 +172,16 @@ def cost_card(path: Path, images: Sequence[Path], threads: int) -> dict[str, Any
     latencies = []
     for image in [images[0], *images]:
         start = time.perf_counter()
-        detector.score(decoded_image(image, detector.metadata).pixels[None])
-        latencies.append(1000 * (time.perf_counter() - start))
+        decoded = decoded_image(image, detector.metadata)
+        if covers_canvas(decoded, detector.metadata):
+            detector.score(decoded.pixels[None])
+            latencies.append(1000 * (time.perf_counter() - start))
     start = time.perf_counter()
-    decoded = decoded_images(images, detector.metadata, threads)
+    decoded = (
+        image
+        for image in decoded_images(images, detector.metadata, threads)
+        if covers_canvas(image, detector.metadata)
+    )
     while batch := [image.pixels for image in islice(decoded, BATCH)]:
         detector.score(np.stack(batch))
     seconds = time.perf_counter() - start
@@ -177,7 +190,7 @@ def cost_card(path: Path, images: Sequence[Path], threads: int) -> dict[str, Any
         "load_seconds": round(load_seconds, 3),
         "milliseconds_median": round(float(np.median(latencies[1:])), 2),
         "milliseconds_95th_percentile": round(float(np.quantile(latencies[1:], 0.95)), 2),
-        "images_per_second": round(len(images) / seconds, 1),
+        "images_per_second": round((len(latencies) - 1) / seconds, 1),
         "peak_memory_mb": None if peak is None else round(peak),
         "file_mb": round(path.stat().st_size / 1e6, 1),
         "threads": threads,

@@ -28,6 +28,8 @@ INEXACT = {
     "exact one did not fit in the memory",
     "union of selections": "the memory of {} is a union of selections, one from the images of each "
     "fold, and not the published selection from all images",
+    "drawn patches": "the memory of {} is selected from some patches of each image, {}, drawn by "
+    "the seed: there was no room for all",
 }
 """What is to be said of a detector whose `records.Specification.analysis` is not ``exact``."""
 
@@ -153,7 +155,9 @@ def cautions(test: Scores, promised: Promise) -> dict[str, str]:
         if (n_groups := independent_images(own)) < FEWEST:
             grouped = n_groups < len(own)
             few = f"only {n_groups} groups of {name} images" if grouped else _images(n_groups, name)
-            found[f"few_{name}"] = f"{few}: too few to conclude from" if len(own) else few
+            # figures of groups stay in print: images are many, and their intervals tell
+            what = "go by the intervals" if grouped else "too few to conclude from"
+            found[f"few_{name}"] = f"{few}: {what}" if len(own) else few
     if promised["estimate"]:
         found["estimate"] = f"the honest threshold is an estimate: {why_estimated(promised)}"
     return found
@@ -201,7 +205,8 @@ def approximations(analysis: str, detector: str) -> list[str]:
     detector
         Its name.
     """
-    return [] if analysis == "exact" else [INEXACT[analysis].format(detector)]
+    kind, _, how = analysis.partition(": ")
+    return [] if kind == "exact" else [INEXACT[kind].format(detector, how)]
 
 
 def _too_few(labels: np.ndarray, classes: tuple[int, ...]) -> str | None:

@@ -51,6 +51,8 @@ def check_held_out(
     if found["groups"] == 1:
         return found | {"warnings": [ONE_GROUP.format(images=images)]}
     layer = X[-1] if isinstance(X, list) else X
+    if layer.ndim == 3:  # of tiles, which are together as small as vectors of images
+        layer = layer[:].reshape(len(layer), -1)
     clusters = look_alikes(layer.take(firsts, axis=0))
     named = [[paths[firsts[row]] for row in rows] for rows in clusters]
     return found | {

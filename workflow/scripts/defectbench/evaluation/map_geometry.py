@@ -6,7 +6,19 @@ from typing import NamedTuple
 import numpy as np
 
 from defectbench.evaluation.promises import Asked, promise
-from defectbench.images.resizing import CROP, SQUASH, middle, square_side
+from defectbench.images.canvas import (
+    CROP,
+    PAD,
+    Preprocessing,
+    Shape,
+    canvas,
+    covers,
+    follows_images,
+    middle,
+    part,
+    place,
+    square_side,
+)
 from defectbench.scorers.grids import bilinear
 
 MAP_BYTES = 1 << 25
@@ -119,29 +131,38 @@ def _around_median(maps: np.ndarray) -> tuple[np.generic, np.generic]:
 
 
 def over_whole_image(
-    anomaly_map: np.ndarray, height: int, width: int, aspect: str, unseen: float
+    anomaly_map: np.ndarray,
+    image: Shape,
+    preprocessing: Preprocessing,
+    unseen: float | None,
+    shown: Shape | None = None,
 ) -> np.ndarray:
     """A map that covers the image, all of it and nothing else.
 
     Parameters
     ----------
     anomaly_map
-        float, (rows, columns), of the square that the network saw.
-    height, width
-        Of the image, at any scale.
-    aspect
-        How the square was made: one of `images.resizing.ASPECTS`.
+        float, (rows, columns), of the canvas.
+    image
+        Height and width of the image.
+    preprocessing
+        Of which the canvas is: from `images.canvas.with_canvas`.
     unseen
         Level of what was cut off, at which nothing has looked.
+    shown
+        Height and width to which the map will be brought, if not those of the image.
 
     Returns
     -------
     ndarray
-        The map itself for an image that was squashed or is square; else (height, width), dtype of
-        `anomaly_map`.
+        The map itself where the canvas is the image; else of other sides, dtype of `anomaly_map`.
     """
-    if aspect == SQUASH or height == width:
+    if follows_images(preprocessing):
+        return _covered_part(anomaly_map, image, preprocessing)
+    aspect = preprocessing.get("aspect")
+    if aspect not in (PAD, CROP) or image[0] == image[1]:
         return anomaly_map
+    height, width = shown or image
     side = square_side(height, width, aspect)
     square = bilinear(anomaly_map, (side, side))
     if aspect != CROP:
@@ -149,3 +170,14 @@ def over_whole_image(
     whole = np.full((height, width), unseen, anomaly_map.dtype)
     whole[middle(height, side), middle(width, side)] = square
     return whole
+
+
+def _covered_part(
+    anomaly_map: np.ndarray, image: Shape, preprocessing: Preprocessing
+) -> np.ndarray:
+    """What lies on the image's place on the canvas, in pixels of the canvas."""
+    if covers(preprocessing, *image):
+        return anomaly_map
+    top, left, height, width = place(preprocessing, part(preprocessing, *image))
+    whole = bilinear(anomaly_map, canvas(preprocessing))
+    return whole[top : top + height, left : left + width]

@@ -22,9 +22,9 @@ from defectbench.evaluation.pixel_ranks import (
     pixel_bytes,
     rank_pixels,
 )
+from defectbench.images.canvas import CROP, Preprocessing
 from defectbench.images.index import IndexRow
 from defectbench.images.masks import read_mask
-from defectbench.images.resizing import CROP
 from defectbench.memory import refuse_beyond_memory
 from defectbench.scorers.grids import bilinear
 
@@ -39,7 +39,7 @@ def pixel_figures(
     maps: np.ndarray | None,
     folder: Path,
     resolution: int | str,
-    aspect: str,
+    preprocessing: Preprocessing,
     threshold: float | None,
     seed: int,
     category: str,
@@ -58,8 +58,8 @@ def pixel_figures(
         Of the category's images and masks.
     resolution
         Side of the square that map and mask are brought to, or ``original``.
-    aspect
-        How the square that the network saw was made of the image.
+    preprocessing
+        Of which the maps' canvas is.
     threshold
         The pixel threshold; None without held-out maps.
     seed, category
@@ -91,9 +91,13 @@ def pixel_figures(
     refuse_beyond_memory(pixel_bytes(sizes, 0), SMALLER)
     own_maps = (maps[place] for place in measured)
     # what was cut off is never marked: its defects count as missed
-    unseen = min(maps[place].min() for place in measured) if aspect == CROP else None
+    unseen = (
+        min(maps[place].min() for place in measured)
+        if preprocessing.get("aspect") == CROP
+        else None
+    )
     pixels = collect_pixels(
-        maps_and_masks(kept, own_maps, folder, resolution, aspect, unseen), scratch
+        maps_and_masks(kept, own_maps, folder, resolution, preprocessing, unseen), scratch
     )
     refuse_beyond_memory(pixel_bytes(sizes, len(pixels.scores)), SMALLER)
     ranked = rank_pixels(pixels)
@@ -124,14 +128,14 @@ def maps_and_masks(
     maps: Iterable[np.ndarray],
     folder: Path,
     resolution: int | str,
-    aspect: str,
+    preprocessing: Preprocessing,
     unseen: float | None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     """Map and mask of each image at its own size, or squashed to the side asked for."""
     side = None if resolution == "original" else int(resolution)
     for row, anomaly_map in zip(rows, maps, strict=True):
         mask = read_mask(folder / row.mask, row.width, row.height, side) if row.mask else None
-        whole = over_whole_image(anomaly_map, row.height, row.width, aspect, unseen)
+        whole = over_whole_image(anomaly_map, (row.height, row.width), preprocessing, unseen)
         yield bilinear(whole, (side or row.height, side or row.width)), mask
 
 

@@ -20,7 +20,9 @@ from defectbench.features.taps import TappedNetwork
 FOLD_TOLERANCE = 1e-4
 
 
-def fold_batch_norm(network: torch.nn.Module, taps: Sequence[Tap], side: int) -> torch.nn.Module:
+def fold_batch_norm(
+    network: torch.nn.Module, taps: Sequence[Tap], shape: Sequence[int]
+) -> torch.nn.Module:
     """Fold each batch norm into the convolution whose output it alone receives.
 
     In eval mode both are affine, so the folded network computes the same function with less work;
@@ -35,15 +37,15 @@ def fold_batch_norm(network: torch.nn.Module, taps: Sequence[Tap], side: int) ->
         In eval mode, on the CPU, float32. It is not changed.
     taps
         What will be read from it.
-    side
-        Of the images that it will be given: some networks take one size alone.
+    shape
+        Height and width of the images that it will be given: some networks take one size alone.
 
     Returns
     -------
     Module
         A folded copy; the network itself if folding does not reproduce what the taps give.
     """
-    probe = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(42))
+    probe = torch.randn(1, 3, *shape, generator=torch.Generator().manual_seed(42))
     with torch.no_grad():
         pairs, expected = _convolution_norm_pairs(network, taps, probe)
         if not pairs:

@@ -3,16 +3,14 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from defectbench.errors import InputError
-from defectbench.features.allocator import keep_freed_memory
+from defectbench.features.decoded import decode_ahead
 from defectbench.features.devices import Machine, prepared_extractors
 from defectbench.features.feature_file import Made, Pass
 from defectbench.features.finished import (
@@ -23,65 +21,11 @@ from defectbench.features.finished import (
     kept_name,
     write_block,
 )
-from defectbench.images.decoding import in_order, load_squares
 from defectbench.progress import Progress
-from defectbench.provenance import file_sha256
 from defectbench.storage import create_h5
 
 if TYPE_CHECKING:
     from defectbench.features.extraction import Extractor
-
-BLOCK = 32
-AHEAD = 8 * BLOCK
-AHEAD_BYTES = 1 << 28
-"""Images that may wait, and their bytes at most: some of the memory that the rule asks for."""
-
-
-def decode_ahead(
-    images: Sequence[tuple[Path, str]],
-    preprocessings: Mapping[str, Mapping[str, Any]],
-    threads: int,
-    bits: int | None = None,
-) -> Iterator[dict[str, np.ndarray]]:
-    """Start decoding at once, in threads of its own, and hand out blocks of images in order.
-
-    Parameters
-    ----------
-    images
-        File and SHA-256 of each image; each is decoded once for all preprocessings.
-    preprocessings
-        Entries of ``preprocessings`` in the config, by name.
-    threads
-        How many to decode at once.
-    bits
-        As in `images.decoding.load_image`.
-
-    Returns
-    -------
-    iterator of dict of ndarray
-        By the preprocessing's name: uint8, (`BLOCK` or fewer at the end, side, side, 3), RGB.
-        An error in decoding is raised where its block would have come, and so is one of a file
-        whose content has changed: features are found again by it.
-    """
-
-    def squares(image: tuple[Path, str]) -> dict[str, np.ndarray]:
-        file, sha256 = image
-        found = load_squares(file, preprocessings, bits)
-        if file_sha256(file) != sha256:
-            raise InputError(
-                f"{file}: changed while features of it were computed; run the same command again"
-            )
-        return found
-
-    keep_freed_memory()  # before the threads that would get memory of their own
-    image_bytes = sum(3 * settings["size"] ** 2 for settings in preprocessings.values())
-    ahead = max(threads, min(AHEAD, AHEAD_BYTES // image_bytes))
-    loaded = in_order(squares, images, threads, ahead)
-    blocks = iter(lambda: list(islice(loaded, BLOCK)), [])
-    return (
-        {name: np.stack([i[name] for i in block]) for name in preprocessings} for block in blocks
-    )
-
 
 DECODING = "decoding"
 """Key of the seconds that the networks waited for images, beside those of each pass."""
@@ -135,7 +79,8 @@ def write_features(
         Where and how to compute.
     output
         Receives a group per pass with float32 arrays, or float16 ones if the machine stores those:
-        (images, channels, height, width) of feature maps and (images, dimensions) of vectors.
+        (images, channels, height, width) of feature maps, (images, dimensions) of vectors, and
+        (images, tiles, dimensions) of those of tiles.
     label
         What is being done, for the terminal.
     bits
@@ -242,12 +187,12 @@ class Extraction:
         decoded = decode_ahead(images, preprocessings, self.machine.threads, self.bits)
         with prepared_extractors([each.wanted for each in work], self.machine) as (made, networks):
             progress, start = Progress(len(numbers), label), time.perf_counter()
-            for squares in decoded:
-                of_block = numbers[progress.done : progress.done + BLOCK]
+            for block in decoded:
+                of_block = numbers[progress.done : progress.done + len(block)]
                 self._count(DECODING, start, len(of_block))
                 self._store(
                     {
-                        each.wanted.name: self._features(each, of_block, squares, networks, made)
+                        each.wanted.name: self._features(each, of_block, block, networks, made)
                         for each in work
                         if not each.images.isdisjoint(of_block)
                     }
@@ -260,7 +205,7 @@ class Extraction:
         self,
         work: Work,
         numbers: Sequence[int],
-        squares: Mapping[str, np.ndarray],
+        block: Sequence[Mapping[str, np.ndarray]],
         networks: Mapping[str, "Extractor"],
         made: Made,
     ) -> Block:
@@ -268,7 +213,8 @@ class Extraction:
         start, name = time.perf_counter(), work.wanted.name
         places = [place for place, number in enumerate(numbers) if number in work.images]
         files, digests = zip(*(self.images[numbers[place]] for place in places), strict=True)
-        arrays = networks[name](squares[work.wanted.preprocessing][places], files)
+        images = [block[place][work.wanted.preprocessing] for place in places]
+        arrays = networks[name](images, files)
         stored = {
             tap: values.astype(self.machine.stored, copy=False) for tap, values in arrays.items()
         }

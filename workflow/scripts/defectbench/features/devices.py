@@ -65,19 +65,19 @@ def prepared_extractors(
         If weights do not fit, a layer cannot be read, or a GPU is asked for and there is none.
     """
     with not_collecting():  # late: rules import this module too, and PyTorch takes seconds
-        from defectbench.features import extraction
+        from defectbench.features import device_choice, extraction
         from defectbench.features.backbones import load_backbone
     extractors = {
         wanted.name: extraction.Extractor(
             load_backbone(wanted.backbone, wanted.weights),
             wanted.taps,
-            wanted.side,
+            wanted.settings,
             machine.stored,
         )
         for wanted in passes
     }
-    with extraction.claimed_device(machine.device) as device:
-        precision = extraction.select_precision(machine.precision, device)
+    with device_choice.claimed_device(machine.device) as device:
+        precision = device_choice.select_precision(machine.precision, device)
         for extractor in extractors.values():
             extractor.to(device, precision, machine.threads)
-        yield Made(extraction.device_name(device), precision), extractors
+        yield Made(device_choice.device_name(device), precision), extractors

@@ -11,6 +11,10 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from defectbench.errors import InputError
+from defectbench.images.canvas import Shape, canvas, with_canvas
+from defectbench.images.index import IndexRow
+from defectbench.images.tiles import Tiling
 from defectbench.memory import BLOCK_BYTES
 from defectbench.storage import open_h5, read_attributes
 from defectbench.stored_layer import StoredLayer
@@ -54,7 +58,7 @@ class Pass(NamedTuple):
     preprocessing
         Its name in the config.
     settings
-        Its entry of ``preprocessings``.
+        Its entry of ``preprocessings``, from `images.canvas.with_canvas`.
     backbone
         As in the config.
     weights
@@ -70,10 +74,21 @@ class Pass(NamedTuple):
     taps: tuple[Tap, ...]
 
     @classmethod
-    def of_entry(cls, entry: Mapping[str, Any], weights: str) -> Self:
-        """The pass that an entry of a rule's parameter ``passes`` describes."""
+    def of_entry(cls, entry: Mapping[str, Any], weights: str, index: Sequence[IndexRow]) -> Self:
+        """The pass that an entry of a rule's parameter ``passes`` describes, over a category.
+
+        Raises
+        ------
+        InputError
+            If its tiles are larger than the canvas of these images.
+        """
         taps = tuple(Tap(*tap) for tap in entry["taps"])
-        return cls(**entry | {"weights": Path(weights), "taps": taps})
+        try:
+            settings = with_canvas(entry["settings"], [(row.height, row.width) for row in index])
+        except InputError as error:
+            name = entry["preprocessing"]
+            raise InputError(f"config: preprocessings.{name}.tiles: {error}") from error
+        return cls(**entry | {"settings": settings, "weights": Path(weights), "taps": taps})
 
     @property
     def name(self) -> str:
@@ -81,9 +96,14 @@ class Pass(NamedTuple):
         return f"{self.preprocessing}/{self.backbone}"
 
     @property
-    def side(self) -> int:
-        """Side of its images in pixels."""
-        return self.settings.get("crop", self.settings["size"])
+    def canvas(self) -> Shape:
+        """Height and width in pixels of what the network sees of an image."""
+        return canvas(self.settings)
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """The tiles that go through the network one by one; None for none."""
+        return Tiling.of(self.settings)
 
 
 Layers = np.ndarray | StoredLayer | list[np.ndarray] | list[StoredLayer]

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Sequence
 from functools import partial
+from math import inf
 from typing import Any
 
 import torch
@@ -47,7 +48,7 @@ class TappedNetwork:
         Parameters
         ----------
         batch
-            In the network's precision, (n, 3, side, side).
+            In the network's precision, (n, 3, height, width).
 
         Returns
         -------
@@ -66,7 +67,7 @@ class TappedNetwork:
             if tap not in seen:
                 # copied at once: a later layer may work in place
                 own = own_output(module, inputs, output)
-                seen[tap] = _feature(own, tap, self._network, len(batch))
+                seen[tap] = _feature(own, tap, self._network, batch)
             if len(seen) == len(self._modules):
                 raise _DeepestReached
 
@@ -90,11 +91,11 @@ def own_output(module: torch.nn.Module, inputs: Any, output: Any) -> Any:
     return output if unfolded is None else unfolded(*inputs)
 
 
-def _feature(output: Any, tap: Tap, network: torch.nn.Module, n_images: int) -> torch.Tensor:
+def _feature(output: Any, tap: Tap, network: torch.nn.Module, batch: torch.Tensor) -> torch.Tensor:
     """A layer's output pooled and copied to the CPU, in the order it has in a feature file."""
-    if not isinstance(output, torch.Tensor) or output.ndim < 2 or len(output) != n_images:
+    if not isinstance(output, torch.Tensor) or output.ndim < 2 or len(output) != len(batch):
         raise InputError(f"layer {tap.layer}: gives no tensor with one entry per image")
-    placed = feature_map(output, network)
+    placed = feature_map(output, network, batch.shape[2:])
     if placed is None:
         if tap.pool > 1:
             raise InputError(
@@ -102,36 +103,74 @@ def _feature(output: Any, tap: Tap, network: torch.nn.Module, n_images: int) -> 
                 f"place in the image, so it cannot be pooled; use pool: 1 or another layer"
             )
         return output.flatten(1).to("cpu", torch.float32, copy=True)
-    if tap.pool > min(placed.shape[2:]):
-        raise InputError(
-            f"layer {tap.layer}: pool: {tap.pool} is larger than its feature map of "
-            f"{placed.shape[2]}×{placed.shape[3]}"
-        )
     if tap.pool > 1:
-        placed = torch.nn.functional.avg_pool2d(placed.float(), tap.pool)
+        placed = pooled(placed.float(), tap)
     return placed.to("cpu", torch.float32, memory_format=torch.contiguous_format, copy=True)
 
 
-def feature_map(output: torch.Tensor, network: torch.nn.Module) -> torch.Tensor | None:
+def pooled(feature_map: torch.Tensor, tap: Tap) -> torch.Tensor:
+    """A feature map, (n, channels, height, width), average-pooled as a tap says.
+
+    Raises
+    ------
+    InputError
+        If it is smaller than the window.
+    """
+    height, width = feature_map.shape[2:]
+    if tap.pool > min(height, width):
+        raise InputError(
+            f"layer {tap.layer}: pool: {tap.pool} is larger than its feature map of "
+            f"{height}×{width}"
+        )
+    return torch.nn.functional.avg_pool2d(feature_map, tap.pool)
+
+
+def feature_map(
+    output: torch.Tensor, network: torch.nn.Module, shape: Sequence[int]
+) -> torch.Tensor | None:
     """Output as (n, channels, height, width) where that is well defined.
 
-    Images are square, hence so are feature maps, and the equal axes tell which axis holds the
+    Two axes that are to each other as the image's height and width tell which axis holds the
     channels. A map of one position is a vector: it says nothing about where.
+
+    Parameters
+    ----------
+    output
+        Of a layer.
+    network
+        That it is of.
+    shape
+        Height and width of the images that the network was given.
     """
     if output.ndim == 3:
         return _tokens_on_their_grid(output, network)
-    if output.ndim != 4 or (_is_cubic(output) and _mixes_layouts(network)):
+    if output.ndim != 4:
         return None
-    if output.shape[2] == output.shape[3]:
+    first, last = (_is_grid(output.shape[axes], shape) for axes in (slice(2, 4), slice(1, 3)))
+    if first and last and _mixes_layouts(network) and max(output.shape[1:]) > 1:
+        return None  # (n, 7, 7, 7) can be either
+    if first:
         feature_map = output
-    elif output.shape[1] == output.shape[2]:
+    elif last:
         feature_map = output.permute(0, 3, 1, 2)
     else:
         return None
     grid = _token_grid(network)
-    if feature_map.shape[2] == 1 or (grid and tuple(feature_map.shape[2:]) != grid):
+    if max(feature_map.shape[2:]) == 1 or (grid and tuple(feature_map.shape[2:]) != grid):
         return None  # in a transformer also weights between tokens: (n, heads, tokens, tokens)
     return feature_map
+
+
+def _is_grid(axes: Sequence[int], shape: Sequence[int]) -> bool:
+    """Whether two axes can be height and width of an image in steps of one stride."""
+    if shape[0] == shape[1]:
+        return axes[0] == axes[1]
+    # rounded up or down, so many steps come of strides between two limits
+    least = max(side / (steps + 1) for side, steps in zip(shape, axes, strict=True))
+    most = min(
+        side / (steps - 1) if steps > 1 else inf for side, steps in zip(shape, axes, strict=True)
+    )
+    return least < most
 
 
 def _tokens_on_their_grid(output: torch.Tensor, network: torch.nn.Module) -> torch.Tensor | None:
@@ -147,10 +186,6 @@ def _token_grid(network: torch.nn.Module) -> tuple[int, int] | None:
     if not hasattr(network, "num_prefix_tokens"):
         return None
     return tuple(getattr(getattr(network, "patch_embed", None), "grid_size", None) or ()) or None
-
-
-def _is_cubic(output: torch.Tensor) -> bool:
-    return output.shape[1] == output.shape[2] == output.shape[3] > 1
 
 
 def _mixes_layouts(network: torch.nn.Module) -> bool:

@@ -1,4 +1,4 @@
-"""From image files to 8-bit RGB, upright, and to the squares that networks take."""
+"""From image files to 8-bit RGB, upright, and to what networks take of them."""
 
 import re
 import struct
@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image
 
 from defectbench.errors import InputError
+from defectbench.images.canvas import Preprocessing
 from defectbench.images.depth import is_deep, to_8_bits
 from defectbench.images.resizing import preprocess
 
@@ -71,22 +72,22 @@ def in_order(
     return found
 
 
-def load_squares(
-    file: Path, preprocessings: Mapping[str, Mapping[str, Any]], bits: int | None = None
+def load_resized(
+    file: Path, preprocessings: Mapping[str, Preprocessing], bits: int | None = None
 ) -> dict[str, np.ndarray]:
     """Decode a file once and resize it in every way.
 
     Parameters
     ----------
     preprocessings
-        Entries of ``preprocessings`` in the config, by name.
+        By name, from `canvas.with_canvas`.
     bits
         As in `load_image`.
 
     Returns
     -------
     dict of ndarray
-        By the preprocessing's name, uint8, (side, side, 3), RGB.
+        By the preprocessing's name, as from `resizing.preprocess`.
 
     Raises
     ------

@@ -41,6 +41,8 @@ class IndexRow:
         Of the file, or of the features that were made elsewhere.
     group
         Shared by the images of one part; empty for an image that is a group of its own.
+    defect_pixels
+        Marked by the mask; 0 without one.
     """
 
     path: str
@@ -53,6 +55,7 @@ class IndexRow:
     mode: str = ""
     sha256: str = ""
     group: str = ""
+    defect_pixels: int = 0
 
 
 def write_index(path: Path, rows: Sequence[IndexRow]) -> None:
@@ -62,7 +65,7 @@ def write_index(path: Path, rows: Sequence[IndexRow]) -> None:
 
 def read_index(path: str | Path) -> list[IndexRow]:
     """Index written by `write_index`."""
-    numbers = ("label", "width", "height")
+    numbers = ("label", "width", "height", "defect_pixels")
     return [
         IndexRow(**{name: int(text) if name in numbers else text for name, text in row.items()})
         for row in read_tsv(path)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from defectbench.errors import InputError
 from defectbench.images import decoding, layout
+from defectbench.images.canvas import proportions
 from defectbench.images.depth import is_deep, unexplained_highest
 from defectbench.images.index import OWN, IndexRow, assign_groups
 from defectbench.images.masks import add_masks
@@ -234,10 +235,14 @@ def _file_notes(checked: Sequence[Checked]) -> Iterator[str]:
 
 def _size_notes(rows: Sequence[IndexRow]) -> Iterator[str]:
     (width, height), _ = Counter((row.width, row.height) for row in rows).most_common(1)[0]
-    odd = [row.path for row in rows if (row.width, row.height) != (width, height)]
-    yield from layout.counted(odd, f"images are not {width}×{height}")
+    odd = [row for row in rows if (row.width, row.height) != (width, height)]
+    usual = proportions(height, width)
+    other = sum(proportions(row.height, row.width) != usual for row in odd)
+    fitted = f" ({other} of other proportions, which aspect: keep scales to fit)" if other else ""
+    what = f"images are not {width}×{height}{fitted}"
+    yield from layout.counted([row.path for row in odd], what)
     if width != height:
-        yield f"{width}×{height} images are squashed to a square where no aspect is set"
+        yield f"a preprocessing without aspect squashes {width}×{height} images to a square"
 
 
 def _mode_notes(rows: Sequence[IndexRow]) -> Iterator[str]:

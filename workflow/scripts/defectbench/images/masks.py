@@ -36,9 +36,11 @@ def add_masks(
         if not mask and row.defect in with_masks:
             missing.append(row.path)
         found.append(replace(row, mask=mask))
-    faults = list(pool.map(lambda row: _mask_fault(folder, row), found))
-    pairs = zip(found, faults, strict=True)
-    usable = [replace(row, mask="") if fault else row for row, fault in pairs]
+    marked, faults = zip(*pool.map(lambda row: _marked(folder, row), found), strict=True)
+    usable = [
+        replace(row, mask="") if fault else replace(row, defect_pixels=pixels)
+        for row, pixels, fault in zip(found, marked, faults, strict=True)
+    ]
     return usable, [
         *counted(missing, "defective images have no mask"),
         *counted(list(masks.values()), "masks belong to no image"),
@@ -87,12 +89,12 @@ def read_mask(file: Path, width: int, height: int, side: int | None = None) -> n
     return np.asarray(grey.resize((side, side), Image.Resampling.LANCZOS)) > 127
 
 
-def _mask_fault(folder: Path, row: IndexRow) -> str:
-    """The mask of an image and what is wrong with it; empty for nothing, or without a mask."""
+def _marked(folder: Path, row: IndexRow) -> tuple[int, str]:
+    """Pixels that an image's mask marks, and what is wrong with it; 0 and nothing without one."""
     if not row.mask:
-        return ""
+        return 0, ""
     try:
-        marked = read_mask(folder / row.mask, row.width, row.height).any()
+        marked = int(read_mask(folder / row.mask, row.width, row.height).sum())
     except InputError as error:
-        return str(error).removeprefix(f"{folder}/")
-    return "" if marked else f"{row.mask}: the mask marks nothing"
+        return 0, str(error).removeprefix(f"{folder}/")
+    return marked, "" if marked else f"{row.mask}: the mask marks nothing"

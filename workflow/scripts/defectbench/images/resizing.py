@@ -1,44 +1,55 @@
-"""Squares exactly as the published systems make them: OpenCV's bilinear, Pillow's LANCZOS."""
-
-from collections.abc import Mapping
-from typing import Any
+"""Images resized exactly as the published systems do it: OpenCV's bilinear, Pillow's LANCZOS."""
 
 import numpy as np
 from PIL import Image
+
+from defectbench.images.canvas import (
+    CROP,
+    PAD,
+    SQUASH,
+    Preprocessing,
+    Shape,
+    middle,
+    part,
+    square_side,
+)
 
 UNIT = np.float32(2048)
 """OpenCV's fixed-point weights have 11 bits."""
 
 
-def preprocess(image: Image.Image, preprocessing: Mapping[str, Any]) -> np.ndarray:
-    """Bring an image to a square and resize it, then crop its centre, as the preprocessing says.
+def preprocess(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
+    """Bring an image to its part of the canvas.
 
     Parameters
     ----------
     image
         RGB or greyscale; one channel is resized alone and replicated, which changes no pixel.
     preprocessing
-        An entry of ``preprocessings`` in the config.
+        From `canvas.with_canvas`.
 
     Returns
     -------
     ndarray
-        uint8, (side, side, 3).
+        uint8, (height, width, 3): what the image covers of the canvas, see `canvas.part`.
     """
-    size, aspect = preprocessing["size"], preprocessing.get("aspect", SQUASH)
-    if aspect != SQUASH and image.width != image.height:
+    aspect = preprocessing.get("aspect", SQUASH)
+    if aspect in (PAD, CROP) and image.width != image.height:
         image = Image.fromarray(to_square(np.asarray(image), aspect))
+    crop = preprocessing.get("crop")
+    height, width = (
+        (preprocessing["size"],) * 2 if crop else part(preprocessing, image.height, image.width)
+    )
     if preprocessing["interpolation"] == "bilinear":
-        pixels = resize_bilinear(np.asarray(image), size)
+        pixels = resize_bilinear(np.asarray(image), (height, width))
     else:
-        pixels = np.asarray(image.resize((size, size), Image.Resampling.LANCZOS))
-    crop = preprocessing.get("crop", size)
-    start = (size - crop) // 2
-    pixels = pixels[start : start + crop, start : start + crop]
+        pixels = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
+    if crop:
+        pixels = pixels[middle(height, crop), middle(width, crop)]
     return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
-def resize_bilinear(pixels: np.ndarray, size: int) -> np.ndarray:
+def resize_bilinear(pixels: np.ndarray, shape: Shape) -> np.ndarray:
     """Bilinear resize without antialiasing, bit for bit OpenCV's ``INTER_LINEAR`` on uint8.
 
     OpenCV works in fixed point, with weights of 11 bits, and truncates between the passes; a
@@ -50,19 +61,19 @@ def resize_bilinear(pixels: np.ndarray, size: int) -> np.ndarray:
     ----------
     pixels
         uint8, (height, width) or (height, width, channels).
-    size
-        Side of the result.
+    shape
+        Height and width of the result.
 
     Returns
     -------
     ndarray
-        uint8, (size, size) or (size, size, channels).
+        uint8, of that height and width, with the same channels.
     """
     height, width = pixels.shape[:2]
     samples = pixels.reshape(height, -1)  # channels side by side: single bytes are taken fastest
     depth = samples.shape[1] // width
-    row, below = _positions(height, size)
-    column, right = _positions(width, size)
+    row, below = _positions(height, shape[0])
+    column, right = _positions(width, shape[1])
     right[(column < 0) | (column >= width - 1)] = 0
     before, after = (weights.repeat(depth) for weights in _fixed_point(right))
     taken, next_taken = (
@@ -78,7 +89,7 @@ def resize_bilinear(pixels: np.ndarray, size: int) -> np.ndarray:
         (weights[:, None] * (horizontal(rows) >> 4)) >> 16
         for rows, weights in zip((row, row + 1), _fixed_point(below), strict=True)
     )
-    return ((upper + lower + 2) >> 2).astype(np.uint8).reshape(size, size, *pixels.shape[2:])
+    return ((upper + lower + 2) >> 2).astype(np.uint8).reshape(*shape, *pixels.shape[2:])
 
 
 def _positions(length: int, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -94,10 +105,6 @@ def _fixed_point(weight: np.ndarray) -> list[np.ndarray]:
     return [np.rint(share * UNIT).astype(np.int32) for share in (1 - weight, weight)]
 
 
-SQUASH, PAD, CROP = "squash", "pad", "crop"
-ASPECTS = (SQUASH, PAD, CROP)
-
-
 def to_square(pixels: np.ndarray, aspect: str) -> np.ndarray:
     """Pad an image to a square or cut it to one; to squash it is left to the resize.
 
@@ -109,12 +116,12 @@ def to_square(pixels: np.ndarray, aspect: str) -> np.ndarray:
     pixels
         (height, width) or (height, width, channels).
     aspect
-        One of `ASPECTS`.
+        `canvas.SQUASH`, `PAD` or `CROP`.
 
     Returns
     -------
     ndarray
-        With the side that `square_side` tells; as it came for `SQUASH`.
+        With the side that `canvas.square_side` tells; as it came for `SQUASH`.
     """
     if aspect == SQUASH:
         return pixels
@@ -124,17 +131,6 @@ def to_square(pixels: np.ndarray, aspect: str) -> np.ndarray:
         return pixels[middle(height, side), middle(width, side)]
     ends = [_around(height, side), _around(width, side), (0, 0)]
     return np.pad(pixels, ends[: pixels.ndim], mode="edge")
-
-
-def square_side(height: int, width: int, aspect: str) -> int:
-    """Side of the square that an image is padded or cut to."""
-    return max(height, width) if aspect == PAD else min(height, width)
-
-
-def middle(length: int, part: int) -> slice:
-    """Where a part of an axis lies that leaves as much on both sides."""
-    start = (length - part) // 2
-    return slice(start, start + part)
 
 
 def _around(length: int, side: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from defectbench.reports import markdown
 from defectbench.reports.markdown import percent, score, with_interval
 from defectbench.reports.rendering import render
 from defectbench.reports.results import Metrics, Results
+from defectbench.reports.size_text import SIZES, often_found
 
 MATRICES = {
     "honest threshold": ("honest", "value"),
@@ -65,6 +66,15 @@ def details(results: Results) -> str:
                     DEFECTS, [entry | row for entry in entries for row in entry["defects"]]
                 ),
                 "confusions": _confusion_table(results, entries),
+                "sizes": [
+                    {
+                        "title": detector_name(entry),
+                        "often": often_found(entry["found_by_size"]),
+                        "table": markdown.table_of(SIZES, entry["found_by_size"]["classes"]),
+                    }
+                    for entry in entries
+                    if entry["found_by_size"]
+                ],
                 "set_by": markdown.table_of(SET_BY, set_by) if set_by else "",
                 "worst": markdown.table_of(WORST, worst) if worst else "",
             }

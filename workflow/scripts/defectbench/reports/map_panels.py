@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from defectbench.evaluation.map_geometry import MapScale, over_whole_image
-from defectbench.images.resizing import SQUASH
+from defectbench.images.canvas import Preprocessing
 from defectbench.scorers.grids import bilinear
 
 PANEL = 320
@@ -31,7 +31,7 @@ def draw_panels(
     anomaly_map: np.ndarray,
     mask: np.ndarray | None,
     scale: MapScale,
-    aspect: str = SQUASH,
+    preprocessing: Preprocessing,
     side: int = PANEL,
 ) -> Image.Image:
     """Image, map, and the map's marked part over the image with the mask's outline, side by side.
@@ -46,15 +46,17 @@ def draw_panels(
         bool, (height, width) of the image; None for no outline.
     scale
         Of the detector. What is below its threshold leaves the image as it is.
-    aspect
-        How the square that the map is of was made of the image.
+    preprocessing
+        Of which the map's canvas is.
     side
         Longer side of one panel, in pixels.
     """
     ratio = side / max(image.size)
     width, height = (max(1, round(length * ratio)) for length in image.size)
     photo = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS), np.float32)
-    whole = over_whole_image(anomaly_map, height, width, aspect, unseen=scale.typical)
+    whole = over_whole_image(
+        anomaly_map, image.size[::-1], preprocessing, scale.typical, (height, width)
+    )
     levels = scale.levels(bilinear(whole, (height, width)))
     colours = colour(levels)
     # nearly half the colour shows at once from the threshold on: its edge is the detector's answer

@@ -16,7 +16,7 @@ from defectbench.evaluation.image_metrics import precision_recall_curve, roc_cur
 from defectbench.evaluation.prevalence import WANTED, parts_to_show
 from defectbench.evaluation.promises import CALIBRATION
 from defectbench.images.index import IndexRow
-from defectbench.reports import decision_text, figures, flags
+from defectbench.reports import decision_text, figures, flags, size_text
 from defectbench.reports.costs import with_costs
 from defectbench.reports.markdown import scope_line
 from defectbench.reports.pictures import gallery, setting_pictures
@@ -77,6 +77,7 @@ def render_page(
         for name, cell in chosen.items()
         if cell.metrics["set_by"]
     ]
+    sized = [cell for cell in chosen.values() if cell.metrics["found_by_size"]]
     carried = _with_scores(ranked)
     return render(
         "page.html",
@@ -108,6 +109,8 @@ def render_page(
         images=flags.threshold_images(cell["honest"] for cell in decision["cells"]),
         calibrated=[cell for cell in shown.values() if cell["honest"]["folds"] == CALIBRATION],
         set_by=set_by,
+        sized=sized,
+        sizes=size_text,
         left_out=left_out,
         without_scores=len(cells) - len(carried),
         # reversed, so that the first category of each detector counts

@@ -18,7 +18,6 @@ from defectbench.evaluation.map_geometry import MapScale
 from defectbench.images.decoding import load_rgb
 from defectbench.images.index import IndexRow
 from defectbench.images.masks import read_mask
-from defectbench.images.resizing import SQUASH
 from defectbench.records import Scores, Specification
 from defectbench.reports.map_panels import draw_panels
 from defectbench.storage import open_h5
@@ -114,7 +113,7 @@ def draw_image(
     masked
         The image's row of the index if it names a mask.
     specification
-        Of the detector: it says how the image became the square that the map is of.
+        Of the detector: it says how the image became the canvas that the map is of.
     anomaly_map, scale
         None of a detector that does not localize.
 
@@ -127,8 +126,7 @@ def draw_image(
     if anomaly_map is None:
         return image
     mask = masked and read_mask(folder / masked.mask, masked.width, masked.height)
-    aspect = specification["preprocessing"].get("aspect", SQUASH)
-    return draw_panels(image, anomaly_map, mask, scale, aspect)
+    return draw_panels(image, anomaly_map, mask, scale, specification["preprocessing"])
 
 
 def gallery(

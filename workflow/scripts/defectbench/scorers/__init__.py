@@ -16,6 +16,7 @@ HELPERS = (
     "downdate",
     "grids",
     "kernels",
+    "largest_tile",
     "layers",
     "leave_out",
     "linear_algebra",

@@ -9,16 +9,18 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 
 from defectbench.errors import InputError
+from defectbench.scorers.grids import map_shape
 from defectbench.scorers.layers import (
     Features,
     Layer,
     image_blocks,
+    layer_list,
     number_of_images,
     take_images,
 )
 
-MAPS_BYTES = 1 << 28
-"""Of maps that are made at once."""
+MAPS_BYTES, SMALL_MAP = 1 << 28, 1 << 16
+"""Of maps that are made at once; smaller ones than these pixels count as much."""
 
 
 class Judged(NamedTuple):
@@ -80,6 +82,9 @@ class Scorer(Stored, ABC):
     localizes: ClassVar[bool] = False
     """Whether the scorer says where an anomaly is, if the features have a place."""
 
+    position_free: ClassVar[bool] = False
+    """Whether patches are compared whatever their place."""
+
     draws: ClassVar[bool] = False
     """Whether fitting draws random numbers; then the constructor takes `seed`."""
 
@@ -120,9 +125,7 @@ class Scorer(Stored, ABC):
         """
 
     def fit_for_folds(self, X: Features, folds: Sequence[np.ndarray]) -> Self:
-        """Fit, told which images will be held out together.
-
-        Few scorers make use of it; the others are fitted as by `fit`.
+        """Fit, told which images will be held out together, of which few scorers make use.
 
         Parameters
         ----------
@@ -142,7 +145,7 @@ class Scorer(Stored, ABC):
         """Largest memory that fits, held-out ones included, and scoring take, in bytes.
 
         The interpreter and its libraries come on top. A scorer that says nothing else is believed
-        to hold its features whole, in float64, and as much again.
+        to hold its features in float64, and as much again.
 
         Parameters
         ----------
@@ -168,8 +171,6 @@ class Scorer(Stored, ABC):
 
     def on_scale_of(self, reference: Self, scores: np.ndarray) -> np.ndarray:
         """Scores that this scorer gave, on the scale of `reference`: float64, (n_images,).
-
-        A scorer whose scale depends on what it was fitted on makes scores of several folds alike.
 
         Parameters
         ----------
@@ -219,10 +220,24 @@ class Scorer(Stored, ABC):
         return refitted_folds(self, X, folds, maps=maps)
 
 
-def maps_at_once(scorer: Scorer) -> int:
-    """Images whose maps are made at once; maps on the features' own grid are small."""
-    side = getattr(scorer, "map_size", None) or 256
-    return max(1, MAPS_BYTES // (4 * side**2))
+def map_pixels(scorer: Scorer, shapes: Sequence[tuple[int, ...]]) -> int:
+    """Pixels of one map.
+
+    Parameters
+    ----------
+    scorer
+        That localizes.
+    shapes
+        Of each layer of one image: channels, height and width.
+    """
+    grid = max((shape[1:] for shape in shapes), key=prod)
+    size = getattr(scorer, "map_size", None)
+    return prod(map_shape(grid, size) if size else grid)
+
+
+def maps_at_once(scorer: Scorer, shapes: Sequence[tuple[int, ...]]) -> int:
+    """Images whose maps are made at once; as for `map_pixels`."""
+    return max(1, MAPS_BYTES // (4 * max(SMALL_MAP, map_pixels(scorer, shapes))))
 
 
 def judge(scorer: Scorer, X: Features, *, maps: bool) -> Iterator[Judged]:
@@ -240,7 +255,7 @@ def judge(scorer: Scorer, X: Features, *, maps: bool) -> Iterator[Judged]:
     if not maps:
         yield Judged(np.arange(number_of_images(X)), scorer.anomaly_score(X), None)
         return
-    step = maps_at_once(scorer)
+    step = maps_at_once(scorer, [layer.shape[1:] for layer in layer_list(X)])
     for rows, parts in image_blocks(X):
         for start in range(rows.start, rows.stop, step):
             own = slice(start, min(start + step, rows.stop))

@@ -93,24 +93,42 @@ def _filter(maps: np.ndarray, taps: np.ndarray, border: str) -> np.ndarray:
 
 
 def smooth_maps(maps: np.ndarray, size: int) -> np.ndarray:
-    """Bilinear to size × size, then a blur with a sigma of size / 64: 4 pixels of 256.
+    """Bilinear to a finer grid, then a blur; see `map_shape` and `map_sigma`.
 
     Parameters
     ----------
     maps
         float32, (n_images, height, width).
     size
-        New height and width.
+        Longer side of the new grid.
 
     Returns
     -------
     ndarray
-        float32, (n_images, size, size).
+        float32, (n_images, new height, new width).
     """
-    smooth = np.empty((len(maps), size, size), np.float32)
+    grid = maps.shape[1:]
+    shape = map_shape(grid, size)
+    smooth = np.empty((len(maps), *shape), np.float32)
     for image, low in zip(smooth, maps, strict=True):
-        image[:] = gaussian_blur(bilinear(low, (size, size)), size / 64)
+        image[:] = gaussian_blur(bilinear(low, shape), map_sigma(grid, size))
     return smooth
+
+
+def map_shape(grid: Grid, size: int) -> Grid:
+    """Height and width of a map whose longer side is `size`, or the grid's if that is more."""
+    longer, longest = max(size, *grid), max(grid)
+    height, width = (max(1, round(length * longer / longest)) for length in grid)
+    return height, width
+
+
+def map_sigma(grid: Grid, size: int) -> float:
+    """Standard deviation of a map's blur, in its pixels.
+
+    A 64th of the longer side, 4 pixels of 256, as published; where the grid has more positions than
+    64 that would blur what they tell apart, and it is one of them.
+    """
+    return max(map_shape(grid, size)) / max(64, *grid)
 
 
 def patch_features(layers: list[np.ndarray], *, neighbourhood: bool = False) -> np.ndarray:

@@ -15,7 +15,8 @@ NO_VARIANCE = "all training features are equal: there is no variance to analyse"
 class Layer(Protocol):
     """Features of one layer: an array, or what reads them from disk when they are asked for.
 
-    Vectors (n_images, n_dimensions), or maps (n_images, channels, height, width).
+    Vectors (n_images, n_dimensions), maps (n_images, channels, height, width), or vectors of tiles
+    (n_images, tiles, n_dimensions), which `largest_tile` makes vectors.
     """
 
     shape: tuple[int, ...]

@@ -43,7 +43,7 @@ class Padim(Scorer):
     regularisation
         Added to each variance.
     map_size
-        Height and width of the anomaly map.
+        Longer side of the anomaly map, which is no coarser than the finest layer's grid.
     seed
         Of the choice of channels.
 
@@ -138,7 +138,7 @@ class Padim(Scorer):
         """From the covariances of all images; see `Scorer.held_out`."""
         layers = map_list(X)
         distances = left_out_distances(layers, self.channels_, folds, self.regularisation)
-        step = maps_at_once(self)
+        step = maps_at_once(self, [layer.shape[1:] for layer in layers])
         for members in folds:
             for start in range(0, len(members), step):
                 rows = members[start : start + step]

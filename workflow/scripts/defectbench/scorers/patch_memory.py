@@ -1,18 +1,27 @@
 """Patches that PatchCore keeps: a selection of all images, or the union of several selections."""
 
 from collections.abc import Sequence
+from math import prod
+from typing import NamedTuple, Self
 
 import numpy as np
 
+from defectbench.memory import memory_limit
 from defectbench.scorers.coreset import (
     CANDIDATES,
     greedy_k_centres,
     projected_dimensions,
     random_projection,
 )
-from defectbench.scorers.layers import Layer
+from defectbench.scorers.layers import Layer, reading_bytes
 from defectbench.scorers.matrices import matrix_blocks
-from defectbench.scorers.patches import Patches
+from defectbench.scorers.patches import Patches, kept_bytes, patches_shape, patching_bytes
+
+ROWS = 2048
+"""Patches compared with the memory at once."""
+
+FEWEST_DRAWN = 64
+"""Positions of an image that are drawn at least, where the memory has no room for all."""
 
 
 class PatchMemory:
@@ -27,6 +36,8 @@ class PatchMemory:
         Rows of the images that each selection is made from; together every row once.
     share, seed
         As of `select_patches`.
+    drawn
+        Positions that are drawn of each image; None for all.
 
     Attributes
     ----------
@@ -35,10 +46,15 @@ class PatchMemory:
     """
 
     def __init__(
-        self, layers: list[Layer], parts: Sequence[np.ndarray], share: float, seed: int
+        self,
+        layers: list[Layer],
+        parts: Sequence[np.ndarray],
+        share: float,
+        seed: int,
+        drawn: int | None = None,
     ) -> None:
         self._parts, self._share, self._seed = parts, share, seed
-        self._patches = Patches(layers, neighbourhood=True)
+        self._patches = Patches(layers, neighbourhood=True, drawn=drawn, seed=seed)
         self._patches.keep()
         self.rows, self._numbers = interleaved([self._select(part) for part in parts])
 
@@ -108,7 +124,58 @@ def number_kept(n_patches: int, share: float) -> int:
     return max(1, int(share * n_patches))
 
 
-def selection_bytes(n_patches: int, channels: int, kept: int) -> int:
+class Needed(NamedTuple):
+    """What a PatchCore of some maps needs.
+
+    Attributes
+    ----------
+    shapes
+        Of the layers.
+    share
+        Of the patches that is kept.
+    union
+        Whether the memory is a union of selections.
+    most
+        Images that a selection is made from, at most.
+    drawn
+        Positions that are drawn of each image; None for all.
+    """
+
+    shapes: Sequence[tuple[int, ...]]
+    share: float
+    union: bool
+    most: int
+    drawn: int | None = None
+
+    @property
+    def positions(self) -> int:
+        """Patches of an image."""
+        return max(prod(shape[2:]) for shape in self.shapes)
+
+    def that_fits(self) -> Self:
+        """The same of half the positions, a quarter, …, where the memory has no room for all."""
+        needed, drawn = self, self.positions
+        while needed.bytes() > memory_limit() and drawn >= 2 * FEWEST_DRAWN:
+            drawn //= 2
+            needed = self._replace(drawn=drawn)
+        return needed
+
+    def bytes(self) -> int:
+        """Memory for a selection and for memories."""
+        n_images, (_, channels) = self.shapes[0][0], patches_shape(self.shapes)
+        taken = self.drawn or self.positions
+        n_patches = n_images * taken
+        kept = number_kept(n_patches, self.share)
+        if self.union:
+            kept += n_images  # one of each fold at least
+        selection = _selection_bytes(self.most * taken, channels, kept)
+        memories = 4 * 5 * kept * channels  # two, and one centred and transposed to search in
+        blocks = patching_bytes(self.shapes) + reading_bytes(self.shapes)
+        blocks += kept_bytes((n_patches, channels))
+        return max(selection, 4 * ROWS * kept) + memories + blocks
+
+
+def _selection_bytes(n_patches: int, channels: int, kept: int) -> int:
     """Memory for a selection beside the kept patches: all of them once, projected if that saves."""
     dimensions = min(channels, projected_dimensions(n_patches))
     return 4 * (dimensions * (n_patches + CANDIDATES) + 5 * n_patches + kept * dimensions)

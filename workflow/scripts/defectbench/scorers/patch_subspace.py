@@ -55,6 +55,7 @@ class PatchSubspace(Scorer):
     }
     fitted = ("mean", "components")
     localizes = True
+    position_free = True
 
     def __init__(self, *, variance: float = 0.99) -> None:
         self.variance = variance

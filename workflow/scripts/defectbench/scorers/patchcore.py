@@ -16,14 +16,9 @@ from defectbench.scorers.layers import (
     image_blocks,
     map_list,
     number_of_images,
-    reading_bytes,
 )
-from defectbench.scorers.patch_memory import PatchMemory, number_kept, selection_bytes
-from defectbench.scorers.patches import kept_bytes, patches_shape, patching_bytes
+from defectbench.scorers.patch_memory import ROWS, Needed, PatchMemory
 from defectbench.scorers.sizes import REMEDY
-
-ROWS = 2048
-"""Patches compared with the memory at once."""
 
 FIRST, POINTS = 16, 512
 """Of the search for the farthest patch: those compared with all points, and points at once."""
@@ -55,7 +50,7 @@ class Patchcore(Scorer):
     neighbours
         Kept patches around the nearest one that weight the image score; 1: no weight.
     map_size
-        Height and width of the anomaly map.
+        Longer side of the anomaly map, which is no coarser than the finest layer's grid.
     seed
         Of the projection and the first kept patch.
 
@@ -83,6 +78,7 @@ class Patchcore(Scorer):
     }
     fitted = ("memory",)
     localizes = True
+    position_free = True
     draws = True
     few_folds = True
 
@@ -110,24 +106,23 @@ class Patchcore(Scorer):
         layers = map_list(X)
         parts = folds if self.selection == "folds" else [np.arange(len(layers[0]))]
         shapes, most = [layer.shape for layer in layers], max(map(len, parts))
-        refuse_beyond_memory(self.fit_bytes(shapes, most), REMEDY)
+        needed = self._needed(shapes, most)
+        refuse_beyond_memory(needed.bytes(), REMEDY)
         check_varied(layers)
-        self._kept = PatchMemory(layers, parts, self.coreset, self.seed)
+        self._kept = PatchMemory(layers, parts, self.coreset, self.seed, needed.drawn)
         self.memory_ = self._kept.rows
         self.analysis_ = "exact" if len(parts) == 1 else "union of selections"
+        if needed.drawn:
+            self.analysis_ = f"drawn patches: {needed.drawn} of {needed.positions}"
         return self
 
-    def fit_bytes(self, shapes: Sequence[tuple[int, ...]], most: int | None = None) -> int:
-        """A selection from all images, or from `most`, and memories; see `Scorer.fit_bytes`."""
-        n_images = shapes[0][0]  # as many as one fold can hold, where groups are large
-        n_patches, channels = patches_shape(shapes)
-        kept = number_kept(n_patches, self.coreset)
-        if self.selection == "folds":
-            kept += n_images  # one of each fold at least
-        selection = selection_bytes((most or n_images) * n_patches // n_images, channels, kept)
-        memories = 4 * 5 * kept * channels  # two, and one centred and transposed to search in
-        blocks = patching_bytes(shapes) + reading_bytes(shapes) + kept_bytes((n_patches, channels))
-        return max(selection, 4 * ROWS * kept) + memories + blocks
+    def fit_bytes(self, shapes: Sequence[tuple[int, ...]]) -> int:
+        """A selection and memories, of fewer patches where all are too many; see `Scorer`."""
+        most = shapes[0][0]  # as many as one fold can hold, where groups are large
+        return self._needed(shapes, most).bytes()
+
+    def _needed(self, shapes: Sequence[tuple[int, ...]], most: int) -> Needed:
+        return Needed(shapes, self.coreset, self.selection == "folds", most).that_fits()
 
     def held_out(self, X: Features, folds: Sequence[np.ndarray], *, maps: bool) -> Iterator[Judged]:
         """By the selections from other images; see `Scorer.held_out`."""
@@ -150,7 +145,7 @@ class Patchcore(Scorer):
         scores = []
         for _, patches in image_patches(map_list(X)):
             row, nearest, distance = search.farthest(patches)
-            scores.append(self._weight(patches[row], self.memory_[nearest]) * distance)
+            scores.append(self._weight(patches[row], nearest) * distance)
         return np.array(scores)
 
     def score_and_map(self, X: Features) -> tuple[np.ndarray, np.ndarray]:
@@ -168,20 +163,24 @@ class Patchcore(Scorer):
             nearest, found = search(patches)
             farthest = found.argmax()
             distances[number] = found.reshape(grid)
-            weight = self._weight(patches[farthest], self.memory_[nearest[farthest]])
+            weight = self._weight(patches[farthest], nearest[farthest])
             scores[number] = weight * found[farthest]
         return distances, scores
 
-    def _weight(self, patch: np.ndarray, neighbour: np.ndarray) -> float:
-        """One less the softmax, over kept patches around `neighbour`, of the distances to them."""
-        count = min(self.neighbours, len(self.memory_))
-        if count == 1:
-            return 1.0
-        around = np.linalg.norm(self.memory_ - neighbour, axis=1)
-        support = self.memory_[np.argsort(around, kind="stable")[:count]]
-        distances = np.linalg.norm(support.astype(np.float64) - patch, axis=1)
-        shares = np.exp(distances - distances.max())
-        return 1 - shares[0] / shares.sum()
+    def _weight(self, patch: np.ndarray, nearest: int) -> float:
+        return support_weight(patch, nearest, self.memory_, self.neighbours)
+
+
+def support_weight(patch: np.ndarray, nearest: int, memory: np.ndarray, neighbours: int) -> float:
+    """One less the softmax, over kept patches around the nearest, of the distances to them."""
+    count = min(neighbours, len(memory))
+    if count == 1:
+        return 1.0
+    around = np.linalg.norm(memory - memory[nearest], axis=1)
+    support = memory[np.argsort(around, kind="stable")[:count]]
+    distances = np.linalg.norm(support.astype(np.float64) - patch, axis=1)
+    shares = np.exp(distances - distances.max())
+    return 1 - shares[0] / shares.sum()
 
 
 def image_patches(layers: list[Layer]) -> Iterator[tuple[int, np.ndarray]]:

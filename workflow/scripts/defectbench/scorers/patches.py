@@ -27,15 +27,28 @@ class Patches:
         Feature maps.
     neighbourhood
         Whether each layer is first averaged over 3×3 neighbourhoods.
+    drawn
+        Number of positions that are drawn of each image; by default all are taken.
+    seed
+        Of the draw, in which each image has its own positions.
     """
 
     ndim = 2
     dtype = np.dtype(np.float32)
 
-    def __init__(self, layers: Sequence[Layer], *, neighbourhood: bool = False) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        *,
+        neighbourhood: bool = False,
+        drawn: int | None = None,
+        seed: int = 0,
+    ) -> None:
         self._layers, self._neighbourhood = layers, neighbourhood
-        self._positions = prod(finest_grid(layers))
-        self.shape = patches_shape([layer.shape for layer in layers])
+        self._all, self._seed = prod(finest_grid(layers)), seed
+        self._positions = self._all if drawn is None else drawn
+        n_patches, channels = patches_shape([layer.shape for layer in layers])
+        self.shape = (n_patches // self._all * self._positions, channels)
         self._images = np.arange(len(layers[0]))
         self._made: np.ndarray | None = None
 
@@ -54,7 +67,21 @@ class Patches:
         """Patches of consecutive images: float32, (n_images, …, channels)."""
         if self._made is not None:
             return self._made[self._images[images]]
-        return patch_features(read_images(self._layers, images), neighbourhood=self._neighbourhood)
+        parts = read_images(self._layers, images)
+        patches = patch_features(parts, neighbourhood=self._neighbourhood)
+        if self._positions == self._all:
+            return patches
+        return np.stack(
+            [
+                image.reshape(self._all, -1)[self._drawn(number)]
+                for image, number in zip(patches, self._images[images], strict=True)
+            ]
+        )
+
+    def _drawn(self, image: int) -> np.ndarray:
+        """Positions of an image that are drawn, ascending."""
+        rng = np.random.default_rng([self._seed, int(image)])
+        return np.sort(rng.choice(self._all, self._positions, replace=False))
 
     def keep(self) -> None:
         """Make all patches now, if they are at most `KEPT_BYTES`: they are read several times."""

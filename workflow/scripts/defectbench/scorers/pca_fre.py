@@ -8,7 +8,7 @@ import numpy as np
 
 from defectbench.scorers import components
 from defectbench.scorers.base import Judged, Scorer
-from defectbench.scorers.grids import bilinear, finest_grid
+from defectbench.scorers.grids import bilinear, finest_grid, map_shape
 from defectbench.scorers.layers import Features, Layer, image_blocks, layer_list, map_list
 from defectbench.scorers.leave_out import (
     Reduced,
@@ -43,7 +43,7 @@ class PcaFre(Scorer):
     image_score
         Image score of a map: its ``sum`` (published), or its ``max``.
     map_size
-        Height and width of the combined map of several layers; None: the finest layer's grid.
+        Longer side of the combined map of several layers; None: the finest layer's grid.
 
     Attributes
     ----------
@@ -196,11 +196,12 @@ def combined_map(errors: list[np.ndarray], size: int | None) -> np.ndarray:
     errors
         Of each layer, on its own grid.
     size
-        Height and width of the map of several layers; None: the finest grid.
+        Longer side of the map of several layers; None: the finest grid.
     """
     if len(errors) == 1:
         return errors[0].astype(np.float32)
-    grid = (size, size) if size else finest_grid(errors)
+    finest = finest_grid(errors)
+    grid = map_shape(finest, size) if size else finest
     combined = np.zeros((len(errors[0]), *grid), np.float32)
     for error in errors:
         combined += bilinear(error, grid)

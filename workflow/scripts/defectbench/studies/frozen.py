@@ -9,6 +9,7 @@ from defectbench.errors import InputError
 from defectbench.records import Specification, read_metrics, read_scores, read_specified, with_code
 from defectbench.scorers import scorer_class
 from defectbench.scorers.base import Scorer
+from defectbench.scorers.largest_tile import of_features
 from defectbench.scorers.layers import take_images
 from defectbench.studies.levels import level
 from defectbench.studies.perturbed_features import Perturbation
@@ -167,7 +168,8 @@ class Detector(NamedTuple):
     def scores(self, features: Mapping[str, Mapping[str, np.ndarray]]) -> np.ndarray:
         """Anomaly scores of images, from what their backbone gave."""
         layers = [features[self.features_group][layer] for layer in self.layers]
-        return self.scorer.anomaly_score(layers if len(layers) > 1 else layers[0])
+        X = layers if len(layers) > 1 else layers[0]
+        return of_features(self.scorer, X).anomaly_score(X)
 
 
 def read_detector(

@@ -11,6 +11,7 @@ from PIL import Image, ImageFilter
 
 from defectbench.features.allocator import keep_freed_memory
 from defectbench.features.category import Features
+from defectbench.features.decoded import resized_bytes
 from defectbench.features.devices import Machine, prepared_extractors
 from defectbench.features.feature_file import Pass
 from defectbench.images.decoding import load_image
@@ -124,8 +125,13 @@ PERTURBATIONS: dict[str, tuple[Perturb, str]] = {
 
 Pixels are those of the original image, and 0 changes nothing."""
 
-BLOCK = 16
-"""Images held at once, in every perturbation: 30 of them at 456×456 take 300 MB."""
+BLOCK, BLOCK_BYTES = 16, 1 << 29
+"""Images held at once, and their bytes at most, in every perturbation."""
+
+
+def perturbed_at_once(image_bytes: int, perturbations: int) -> int:
+    """Images of so many bytes that are held at once in so many perturbations."""
+    return max(1, min(BLOCK, BLOCK_BYTES // (perturbations * image_bytes)))
 
 
 class Perturbation(NamedTuple):
@@ -170,16 +176,17 @@ def perturbed_features(
     """
     preprocessings = {wanted.preprocessing: wanted.settings for wanted in passes}
 
-    def squares(image: tuple[Path, str]) -> dict[Perturbation, Mapping[str, np.ndarray]]:
+    def changed(image: tuple[Path, str]) -> dict[Perturbation, Mapping[str, np.ndarray]]:
         file, sha256 = image
         loaded = load_image(file, bits)
         found = {}
         for each in perturbations:
-            changed = perturb(loaded, each.name, each.severity, seed, sha256)
-            found[each] = {name: preprocess(changed, how) for name, how in preprocessings.items()}
+            picture = perturb(loaded, each.name, each.severity, seed, sha256)
+            found[each] = {name: preprocess(picture, how) for name, how in preprocessings.items()}
         return found
 
     keep_freed_memory()  # before the threads that would get memory of their own
+    at_once = perturbed_at_once(resized_bytes(preprocessings), len(perturbations))
     progress = Progress(len(images), label)
     with (
         prepared_extractors(passes, machine) as (_, extractors),
@@ -187,13 +194,14 @@ def perturbed_features(
     ):
         # a block is handed out before the next one is decoded: images in every perturbation are
         # what takes memory here
-        for start in range(0, len(images), BLOCK):
-            block = list(pool.map(squares, images[start : start + BLOCK]))
+        for start in range(0, len(images), at_once):
+            own = images[start : start + at_once]
+            block = list(pool.map(changed, own))
             yield {
                 each: {
                     wanted.name: extractors[wanted.name](
-                        np.stack([image[each][wanted.preprocessing] for image in block]),
-                        [file for file, _ in images[start : start + BLOCK]],
+                        [image[each][wanted.preprocessing] for image in block],
+                        [file for file, _ in own],
                     )
                     for wanted in passes
                 }

@@ -8,10 +8,12 @@ import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.evaluation.bootstrap import independent_images
+from defectbench.evaluation.covered import without_padding
 from defectbench.evaluation.held_out import folds, held_out, number_of_folds, rows_left
 from defectbench.evaluation.promises import promise
 from defectbench.features.feature_file import open_layers
 from defectbench.images.index import Groups, join_copies, read_grouped_index
+from defectbench.scorers import scorer_class
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.layers import Features, take_images
 from defectbench.studies.results import Settings
@@ -70,6 +72,7 @@ def open_category(
     arrays: Sequence[str],
     groups: Groups,
     name: str,
+    scorer: str,
 ) -> Iterator[tuple[Category, dict[str, Any]]]:
     """A category's features, and what made them: the beginning of a specification.
 
@@ -85,6 +88,8 @@ def open_category(
         The dataset's key of that name; empty for what the index says.
     name
         The category's.
+    scorer
+        Name of the one that will read them.
 
     Raises
     ------
@@ -97,6 +102,7 @@ def open_category(
     names = np.array([row.group for row in index], str)
     rows = np.flatnonzero(splits == "train"), np.flatnonzero(splits == "test")
     with open_layers(features_file, features_group, arrays) as (X, made):
+        X = without_padding(X, index, made["preprocessing"], scorer_class(scorer))
         category = Category(X, labels, names, *rows, name)
         images = category.images
         if not images["test_good"] or not images["test_defective"]:

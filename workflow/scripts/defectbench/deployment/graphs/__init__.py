@@ -55,7 +55,7 @@ def scorer_graph(name: str, arrays: Mapping[str, Any], parameters: Mapping[str, 
     torch.nn.Module
         Takes a list with the features of each layer, float32; gives the scores, float64,
         (n_images,), and the maps, float32, (n_images, height, width), or None for a scorer
-        without.
+        without. Of vectors of tiles, (n_images, tiles, n_dimensions), the largest score counts.
 
     Raises
     ------
@@ -64,4 +64,5 @@ def scorer_graph(name: str, arrays: Mapping[str, Any], parameters: Mapping[str, 
     """
     check_exportable(name)
     module = import_module(f"{__name__}.modules")  # imported late, for it needs PyTorch
-    return getattr(module, "".join(part.title() for part in name.split("_")))(arrays, parameters)
+    graph = getattr(module, "".join(part.title() for part in name.split("_")))(arrays, parameters)
+    return module.OfTiles(graph)

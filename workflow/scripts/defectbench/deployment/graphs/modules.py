@@ -5,9 +5,23 @@ import torch
 
 from defectbench.deployment.graphs import parts
 from defectbench.deployment.graphs.parts import Arrays, Graph, SquaredDistances, as_matrix
-from defectbench.scorers.grids import finest_grid
+from defectbench.scorers.grids import finest_grid, map_shape
 
 Scored = tuple[torch.Tensor, torch.Tensor | None]
+
+
+class OfTiles(torch.nn.Module):
+    """A scorer's graph; the largest score of the tiles where features are vectors of tiles."""
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.graph = graph
+
+    def forward(self, features: list[torch.Tensor]) -> Scored:
+        if features[0].ndim != 3:
+            return self.graph(features)
+        scores, _ = self.graph([features[0].flatten(0, 1)])
+        return scores.unflatten(0, features[0].shape[:2]).amax(1), None
 
 
 class KernelPcaFre(Graph):
@@ -115,7 +129,8 @@ class PcaFre(Graph):
         return parts.squared_residual(layer.flatten(1), mean, components).view(layer.shape)
 
     def _combine(self, maps: list[torch.Tensor], features: list[torch.Tensor]) -> torch.Tensor:
-        grid = (self.map_size, self.map_size) if self.map_size else finest_grid(maps)
+        finest = finest_grid(maps)
+        grid = map_shape(finest, self.map_size) if self.map_size else finest
         combined = 0
         for found, layer, mean in zip(maps, features, self.means_of_maps, strict=True):
             scale = layer.shape[1] * mean * len(maps)

@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from defectbench.scorers.grids import bilinear, finest_grid, gaussian_blur
+from defectbench.scorers.grids import (
+    bilinear,
+    finest_grid,
+    gaussian_blur,
+    map_shape,
+    map_sigma,
+)
 from defectbench.scorers.linear_algebra import BLOCK
 
 Arrays = Mapping[str, np.ndarray]
@@ -83,9 +89,11 @@ def resize(maps: torch.Tensor, grid: Sequence[int]) -> torch.Tensor:
 
 def smooth(maps: torch.Tensor, size: int) -> torch.Tensor:
     """What `scorers.grids.smooth_maps` gives, as a product with a matrix for either axis."""
+    grid = (int(maps.shape[-2]), int(maps.shape[-1]))
+    sigma = map_sigma(grid, size)
     to_rows, to_columns = (
-        torch.from_numpy(gaussian_blur(bilinear(np.eye(old)[:, :, None], (size, 1)), size / 64))
-        for old in maps.shape[-2:]
+        torch.from_numpy(gaussian_blur(bilinear(np.eye(old)[:, :, None], (new, 1)), sigma))
+        for old, new in zip(grid, map_shape(grid, size), strict=True)
     )
     return (to_rows[:, :, 0].T @ maps.double() @ to_columns[:, :, 0]).float()
 
