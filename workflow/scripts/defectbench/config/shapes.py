@@ -18,13 +18,15 @@ from defectbench.images.canvas import (
     enlargement,
     follows_images,
     multiple_of,
-    proportions,
     with_canvas,
 )
 from defectbench.images.index import IndexRow
 from defectbench.provenance import FACTS
 from defectbench.scorers import scorer_class
 from defectbench.storage import read_json
+
+ALIKE = 1.1
+"""By how much images of one shape may be stretched against each other."""
 
 
 def check_shapes(config: Config, dataset: str, category: str, index: Sequence[IndexRow]) -> None:
@@ -60,13 +62,18 @@ def check_shapes(config: Config, dataset: str, category: str, index: Sequence[In
 
 
 def _shapes(sizes: Sequence[Shape]) -> Counter[Shape]:
-    """Images of each proportion, by the most frequent size that has it."""
-    counts = Counter(sizes)
-    of_shape: dict[Shape, Shape] = {}
+    """Images of each shape, by the most frequent size that has it."""
     found: Counter[Shape] = Counter()
-    for size, count in counts.most_common():
-        found[of_shape.setdefault(proportions(*size), size)] += count
+    for size, count in Counter(sizes).most_common():
+        alike = (known for known in found if _stretch(size, known) <= ALIKE)
+        found[next(alike, size)] += count
     return found
+
+
+def _stretch(size: Shape, other: Shape) -> float:
+    """How many times longer one side is, of the other, than of another image."""
+    ratio = size[0] * other[1] / (size[1] * other[0])
+    return max(ratio, 1 / ratio)
 
 
 def _compares_places(config: Config, name: str) -> bool:
