@@ -244,6 +244,8 @@ class Metrics(TypedDict):
         at its honest threshold: names of `evaluation.cautions.FLAGS`.
     set_by
         From `evaluation.decisive.decisive_figures`.
+    at_rate
+        From `evaluation.at_rate.escapes_at_rate`.
     found_by_size
         From `evaluation.found_by_size.found_by_size`.
     defects
@@ -271,6 +273,7 @@ class Metrics(TypedDict):
     cautions: list[str]
     flags: list[str]
     set_by: dict[str, Any] | None
+    at_rate: dict[str, Any]
     found_by_size: dict[str, Any] | None
     defects: list[dict[str, Any]]
     worst: list[dict[str, Any]]

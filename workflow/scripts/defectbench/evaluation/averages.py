@@ -1,8 +1,8 @@
 """Figures of many cells brought together: averages over categories, differences of detectors."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from defectbench.evaluation.cells import CellResults
 from defectbench.evaluation.image_metrics import Confusion
 from defectbench.evaluation.intervals import correlation, difference_interval, mean_interval
+from defectbench.evaluation.rates import Interval
 
 AVERAGE = "average"
 NOT_AVERAGED = (*Confusion._fields, "_threshold", "_images")
@@ -92,8 +93,46 @@ def _averages(cells: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).assign(reason=None)
 
 
-def paired_differences(cells: Sequence[CellResults]) -> pd.DataFrame:
-    """Difference in image AUROC of every two detectors, on the same images.
+class Figure(NamedTuple):
+    """One figure of a cell, by which detectors are compared.
+
+    Attributes
+    ----------
+    value
+        None where it is not defined.
+    interval
+        95 %.
+    replicates
+        Bootstrap replicates, on the same resamples for all detectors.
+    """
+
+    value: float | None
+    interval: Interval | None
+    replicates: np.ndarray
+
+
+def auroc_of(cell: CellResults) -> Figure:
+    """The image AUROC."""
+    metrics = cell.metrics
+    if not cell.replicates or "image_auroc" in metrics["reasons"]:
+        return Figure(None, None, np.empty(0))
+    value, interval = (metrics[key].get("image_auroc") for key in ("metrics", "intervals"))
+    return Figure(value, interval, cell.replicates["image_auroc"])
+
+
+def escapes_of(cell: CellResults) -> Figure:
+    """The share of the defects that slips through at the rate asked for; see `at_rate`."""
+    found = cell.metrics["at_rate"]
+    if not cell.replicates or found["escape_rate"] is None:
+        return Figure(None, None, np.empty(0))
+    replicates = cell.replicates["escape_rate"]
+    return Figure(found["escape_rate"], found["escape_rate_interval"], replicates)
+
+
+def paired_differences(
+    cells: Sequence[CellResults], figure: Callable[[CellResults], Figure] = auroc_of
+) -> pd.DataFrame:
+    """Difference in a figure of every two detectors, on the same images.
 
     The bootstrap replicates of two detectors are of the same resampled images, so that their
     correlation tells how far the two err alike.
@@ -102,21 +141,21 @@ def paired_differences(cells: Sequence[CellResults]) -> pd.DataFrame:
     -------
     DataFrame
         Columns first, second (names of detectors), category, value (first minus second), low,
-        high (95 % interval). Categories where one of them has no AUROC are left out.
+        high (95 % interval). Categories where one of them lacks the figure are left out.
     """
-    found: dict[str, dict[str, CellResults]] = {}
+    found: dict[str, dict[str, Figure]] = {}
     for cell in cells:
-        if cell.replicates and "image_auroc" not in cell.metrics["reasons"]:
-            found.setdefault(cell.detector, {})[cell.category] = cell
+        own = figure(cell)
+        if own.value is not None:
+            found.setdefault(cell.detector, {})[cell.category] = own
     rows = []
     for first, second in combinations(found, 2):
         common = [category for category in found[first] if category in found[second]]
         values, limits = [], []
         for category in common:
-            pair = found[first][category], found[second][category]
-            both = [cell.metrics["metrics"]["image_auroc"] for cell in pair]
-            intervals = [cell.metrics["intervals"]["image_auroc"] for cell in pair]
-            alike = correlation(*(cell.replicates["image_auroc"] for cell in pair))
+            one, other = found[first][category], found[second][category]
+            alike = correlation(one.replicates, other.replicates)
+            both, intervals = (one.value, other.value), (one.interval, other.interval)
             values.append(both[0] - both[1])
             limits.append(difference_interval(both, intervals, alike))
         if common:

@@ -1,9 +1,39 @@
-"""Which detector to take: the best by AUROC, or of those that it does not clearly beat, one."""
+"""Which detector to take: the one that lets the fewest defects slip through at the rate asked."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from statistics import NormalDist
+from typing import NamedTuple
+
+from defectbench.evaluation.rates import LEVEL, Z
 
 Difference = tuple[float, float, float]
+"""Of two detectors: value, low and high, 95 %."""
+
+ESCAPES, AUROC = "escapes", "auroc"
+
+
+class Merits(NamedTuple):
+    """What a detector is ranked by.
+
+    Attributes
+    ----------
+    merit
+        The more the better: AUROC, or one less the escape rate at the rate asked for.
+    auroc
+        Of detectors that are equal in that, the higher one comes first; None where not defined.
+    cost
+        Of those that are equal in both, the lower one comes first.
+    breaks
+        Whether its own threshold rejects more good parts than its training images let expect.
+    low
+        Lower end of the AUROC's interval; None for none.
+    """
+
+    merit: float
+    auroc: float | None
+    cost: float
+    breaks: bool = False
+    low: float | None = None
 
 
 class Choice(NamedTuple):
@@ -13,67 +43,95 @@ class Choice(NamedTuple):
     ----------
     verdict
         ``clear``: better than every other; ``tied``: no clear difference to some; ``only``: there
-        is no other; ``chance``: none ranks better than guessing; ``none``: nothing was measured.
+        is no other; ``chance``: none ranks better than guessing; ``breaks``: every one rejects more
+        good parts than it may; ``none``: nothing was measured.
     recommended
-        None for the last two.
+        None for the last three.
     tied
         All detectors without a clear difference to the best one, that one included, best first.
+    compared
+        How many were compared.
     runner_up
-        The second in AUROC, None if there is none.
+        The second, None if there is none.
     difference
-        Best minus runner-up in AUROC, with its 95 % interval.
+        Best minus runner-up in what they are ranked by, with an interval that holds for the best
+        against all others together.
     """
 
     verdict: str
     recommended: str | None
     tied: list[str]
+    compared: int
     runner_up: str | None
     difference: Difference | None
 
 
+def ranked(merits: Mapping[str, Merits]) -> list[str]:
+    """Detectors, the best first."""
+
+    def key(name: str) -> tuple[float, float, float]:
+        own = merits[name]
+        return -own.merit, -(own.auroc or 0), own.cost
+
+    return sorted(merits, key=key)
+
+
 def choose(
-    auroc: Mapping[str, tuple[float, float | None]],
-    differences: Mapping[tuple[str, str], Difference],
-    prefer: Mapping[str, Any],
+    merits: Mapping[str, Merits], differences: Mapping[tuple[str, str], Difference]
 ) -> Choice:
-    """The detector with the best AUROC, or the preferred one of those it does not clearly beat.
+    """The best detector that keeps its promise.
 
     Parameters
     ----------
-    auroc
-        AUROC of each detector and the lower end of its 95 % interval, None for none.
+    merits
+        Of each detector.
     differences
-        First minus second in AUROC, low, high (95 %, paired), by the names of both, in either
+        First minus second in merit, low, high (95 %, paired), by the names of both, in either
         order. A pair that is missing counts as no clear difference.
-    prefer
-        By detector, what tied ones are ordered by, the smallest first.
     """
-    ranked = sorted(auroc, key=lambda name: -auroc[name][0])
-    if not ranked:
-        return Choice("none", None, [], None, None)
-    best, others = ranked[0], ranked[1:]
+    order = ranked(merits)
+    if not order:
+        return Choice("none", None, [], 0, None, None)
+    keeping = [name for name in order if not merits[name].breaks]
+    best = (keeping or order)[0]
+    others = [name for name in order if name != best]
+    together = {name: simultaneous(differences.get((best, name)), len(others)) for name in others}
+    tied = [best, *(name for name in others if not _clear(together[name]))]
     runner_up = others[0] if others else None
-    difference = differences.get((best, runner_up))
-    tied = [best, *(name for name in others if not _clear(differences.get((best, name))))]
-    low = auroc[best][1]
+    told = tied, len(order), runner_up, together.get(runner_up)
+    if not keeping:
+        return Choice("breaks", None, *told)
+    low = merits[best].low
     if low is not None and low <= 0.5:
-        return Choice("chance", None, tied, runner_up, difference)
+        return Choice("chance", None, *told)
     if len(tied) > 1:
-        return Choice("tied", min(tied, key=prefer.__getitem__), tied, runner_up, difference)
-    return Choice("clear" if others else "only", best, tied, runner_up, difference)
+        return Choice("tied", best, *told)
+    return Choice("clear" if others else "only", best, *told)
 
 
-def preference(balanced_accuracy: Mapping[str, float | None]) -> dict[str, float]:
-    """What orders detectors that AUROC does not tell apart, the smallest first.
+def simultaneous(difference: Difference | None, comparisons: int) -> Difference | None:
+    """An interval that holds for so many comparisons together (Bonferroni).
 
-    The one with the fewest errors of both kinds at its honest threshold (balanced accuracy) comes
-    first. Times do not decide: they differ from run to run, and the answer must not.
+    It is that of one comparison, widened as an interval of a normal distribution is.
     """
-    return {
-        name: 1.0 if accuracy is None else 1 - accuracy
-        for name, accuracy in balanced_accuracy.items()
-    }
+    if difference is None or comparisons < 2:
+        return difference
+    value, low, high = difference
+    factor = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / comparisons) / Z
+    return value, value - factor * (value - low), value + factor * (high - value)
 
 
 def _clear(difference: Difference | None) -> bool:
     return difference is not None and difference[1] > 0
+
+
+def compares(found: Sequence[Mapping[str, object]]) -> str:
+    """By what detectors are compared: AUROC where one has no escape rate at the rate asked for.
+
+    Parameters
+    ----------
+    found
+        From `at_rate.escapes_at_rate`, of all of them.
+    """
+    told = all(each["escape_rate"] is not None for each in found)
+    return ESCAPES if found and told else AUROC

@@ -1,13 +1,15 @@
 """Which detector to take, which threshold, what slips through: the decision as data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from defectbench.evaluation.averages import AVERAGE
+from defectbench.evaluation.averages import AVERAGE, escapes_of, paired_differences
 from defectbench.evaluation.cells import CellResults
-from defectbench.evaluation.choice import Difference, choose, preference
+from defectbench.evaluation.choice import ESCAPES, Difference, Merits, choose, compares
+from defectbench.evaluation.intervals import mean_interval
+from defectbench.evaluation.nested_choice import nested_figures
 from defectbench.evaluation.operating_points import (
     cost_point,
     mean_point,
@@ -50,35 +52,35 @@ def decide(
     dict
         ``covers`` (the ``categories`` of the run, ``of`` how many), ``asked`` rate, ``rule`` of the
         thresholds, ``costs``, ``defective_share``,
-        ``overall`` (a choice, what its thresholds do to all test images together, and on the
-        ``line``, see `prevalence.on_the_line`),
-        ``categories`` (a choice each, with its cell), ``detectors`` in the order of the average,
+        ``overall`` (a choice, what its thresholds do to all test images together, on the
+        ``line``, see `prevalence.on_the_line`, and to images that did not choose it, ``nested``),
+        ``categories`` (a choice each, with its cell), ``detectors`` in the order of the choice,
         ``cells`` with their operating points, of which ``honest`` is at the threshold in print and
         ``held_out`` at that of held-out training images.
     """
     figures = [_cell_figures(cell, rates, costs, defective_share) for cell in cells]
     averages = _averages(tidy, cells)
-    accuracy = {name: entry["balanced_accuracy"] for name, entry in averages.items()}
     # a mean over fewer categories is of other images, so it cannot be compared with the others
     everywhere = max((entry["categories"] for entry in averages.values()), default=0)
     compared = {name: e for name, e in averages.items() if e["categories"] == everywhere}
-    overall = _choice(compared, _pairs(differences, AVERAGE), preference(accuracy))
+    pairs = {"auroc": differences, "escapes": paired_differences(cells, escapes_of)}
+    overall = _choice(compared, pairs, AVERAGE)
     chosen = overall["recommended"]
+    own = [cell for cell in cells if cell.detector in compared]
+    seed, asked = cells[0].metrics["seed"], cells[0].metrics["promise"]["asked"]
+    overall["nested"] = nested_figures(own, overall["by"], asked, seed) if chosen else None
     covered = list(dict.fromkeys(entry["category"] for entry in figures))
     taken = chosen or (overall["tied"] or list(averages))[0]
     both = together([entry["honest"] for entry in figures if entry["detector"] == taken])
     return {
         "covers": {"categories": covered, "of": len(categories)},
-        "asked": cells[0].metrics["promise"]["asked"],
+        "asked": asked,
         "rule": cells[0].metrics["promise"]["rule"],
         "costs": dict(costs) if costs else None,
         "defective_share": defective_share,
         "overall": overall | {"shown": taken, **both, "line": on_the_line(both, defective_share)},
-        "categories": [
-            _category(category, figures, _pairs(differences, category), chosen)
-            for category in covered
-        ],
-        "detectors": sorted(averages.values(), key=lambda e: -(e["auroc"] or 0)),
+        "categories": [_category(category, figures, pairs, chosen) for category in covered],
+        "detectors": _in_order(averages.values()),
         "cells": figures,
     }
 
@@ -119,6 +121,8 @@ def _cell_figures(
         "threshold_range": cell.metrics.get("threshold_range"),
         "line": on_the_line(honest, defective_share),
         "test_parts": shown_by_test_parts(cell.test),
+        "at_rate": cell.metrics["at_rate"],
+        "model_bytes": cell.cost["model_bytes"],
         "set_by": cell.metrics["set_by"],
         "flags": list(cell.metrics["flags"]),
         "cautions": list(cell.metrics["cautions"]),
@@ -132,10 +136,14 @@ def _averages(tidy: pd.DataFrame, cells: Sequence[CellResults]) -> dict[str, dic
     """Per detector, in the order of the cells: mean figures over its categories."""
     rows = tidy[tidy["category"] == AVERAGE].set_index(["method", "backbone", "metric"])
     found: dict[str, dict[str, Any]] = {}
+    of_detector: dict[str, list[CellResults]] = {}
+    for cell in cells:
+        of_detector.setdefault(cell.detector, []).append(cell)
     for cell in cells:
         method, backbone = cell.metrics["method"], cell.metrics["backbone"]
         auroc = _row(rows, (method, backbone, "image_auroc"))
         accuracy = _row(rows, (method, backbone, "honest_balanced_accuracy"))
+        own = of_detector[cell.detector]
         found[cell.detector] = {
             "detector": cell.detector,
             "method": method,
@@ -144,8 +152,23 @@ def _averages(tidy: pd.DataFrame, cells: Sequence[CellResults]) -> dict[str, dic
             "auroc_interval": [auroc["low"], auroc["high"]],
             "categories": int(auroc["categories"] or 0),
             "balanced_accuracy": accuracy["value"],
+            "at_rate": _mean_at_rate([each.metrics["at_rate"] for each in own]),
+            "model_bytes": sum(each.cost["model_bytes"] for each in own),
+            "flags": sorted({flag for each in own for flag in each.metrics["flags"]}),
         }
     return found
+
+
+def _mean_at_rate(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Mean escape rate over the categories, None where one has none."""
+    rates = [each["escape_rate"] for each in found]
+    if None in rates:
+        return {"escape_rate": None, "escape_rate_interval": None}
+    limits = [each["escape_rate_interval"] for each in found]
+    return {
+        "escape_rate": float(sum(rates) / len(rates)),
+        "escape_rate_interval": mean_interval(rates, limits),
+    }
 
 
 def _row(rows: pd.DataFrame, key: tuple[str, ...]) -> dict[str, float | None]:
@@ -155,49 +178,73 @@ def _row(rows: pd.DataFrame, key: tuple[str, ...]) -> dict[str, float | None]:
     return {name: None if pd.isna(row.get(name)) else float(row[name]) for name in names}
 
 
-def _pairs(differences: pd.DataFrame, category: str) -> dict[tuple[str, str], Difference]:
-    """Differences by the names of two detectors, in either order."""
+def _pairs(
+    differences: pd.DataFrame, category: str, sign: int
+) -> dict[tuple[str, str], Difference]:
+    """Differences in merit by the names of two detectors, in either order."""
     found = {}
     for row in differences[differences["category"] == category].itertuples():
-        value, low, high = map(float, (row.value, row.low, row.high))
+        value = sign * float(row.value)
+        low, high = sorted((sign * float(row.low), sign * float(row.high)))
         found[row.first, row.second] = value, low, high
         found[row.second, row.first] = -value, -high, -low
     return found
 
 
 def _choice(
-    entries: Mapping[str, Mapping[str, Any]],
-    pairs: Mapping[tuple[str, str], Difference],
-    prefer: Mapping[str, Any],
+    entries: Mapping[str, Mapping[str, Any]], pairs: Mapping[str, pd.DataFrame], where: str
 ) -> dict[str, Any]:
+    """The choice among detectors, in words of `choice.Choice` and with what it goes by.
+
+    Parameters
+    ----------
+    entries
+        By detector: of `_averages`, or cells of a category.
+    pairs
+        Differences by what detectors may be compared by.
+    where
+        The category, or `averages.AVERAGE`.
+    """
     measured = {name: entry for name, entry in entries.items() if entry["auroc"] is not None}
+    by = compares([entry["at_rate"] for entry in measured.values()])
     choice = choose(
-        {name: (entry["auroc"], entry["auroc_interval"][0]) for name, entry in measured.items()},
-        pairs,
-        prefer,
+        {name: _merits(entry, by) for name, entry in measured.items()},
+        _pairs(pairs[by], where, -1 if by == ESCAPES else 1),
     )
     best = measured[choice.tied[0]] if choice.tied else {}
     return {
         **choice._asdict(),
         "difference": list(choice.difference) if choice.difference else None,
-        "by": "errors",
+        "by": by,
         "auroc": best.get("auroc"),
         "auroc_interval": best.get("auroc_interval", [None, None]),
+        "at_rate": best.get("at_rate"),
     }
+
+
+def _merits(entry: Mapping[str, Any], by: str) -> Merits:
+    merit = 1 - entry["at_rate"]["escape_rate"] if by == ESCAPES else entry["auroc"]
+    breaks = "above" in entry["flags"]
+    return Merits(merit, entry["auroc"], entry["model_bytes"], breaks, entry["auroc_interval"][0])
+
+
+def _in_order(entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Detectors by AUROC, as tables and figures list them."""
+    return sorted(entries, key=lambda entry: -(entry["auroc"] or 0))
 
 
 def _category(
     category: str,
     figures: Sequence[Mapping[str, Any]],
-    pairs: Mapping[tuple[str, str], Difference],
+    pairs: Mapping[str, pd.DataFrame],
     overall: str | None,
 ) -> dict[str, Any]:
-    """The choice for one category; of tied detectors, the one that is best overall."""
+    """The choice for one category; of tied detectors, the one that is chosen overall."""
     own = {entry["detector"]: entry for entry in figures if entry["category"] == category}
-    errors = preference({name: entry["balanced_accuracy"] for name, entry in own.items()})
-    choice = _choice(own, pairs, {name: (name != overall, errors[name]) for name in own})
-    if choice["verdict"] == "tied" and choice["recommended"] == overall:
-        choice["by"] = "overall"
+    choice = _choice(own, pairs, category)
+    choice["as_overall"] = choice["verdict"] == "tied" and overall in choice["tied"]
+    if choice["as_overall"] and "above" not in own[overall]["flags"]:
+        choice["recommended"] = overall
     shown = choice["recommended"] or (choice["tied"] or [overall or next(iter(own))])[0]
     shown = shown if shown in own else next(iter(own))
     reason = own[shown]["reason"] if choice["verdict"] == "none" else None

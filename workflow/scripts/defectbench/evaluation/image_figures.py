@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from defectbench.evaluation.at_rate import escapes_at_rate
 from defectbench.evaluation.bootstrap import bootstrap_replicates
 from defectbench.evaluation.cautions import cautions, flags, reasons
 from defectbench.evaluation.decisive import decisive_figures
@@ -59,6 +60,9 @@ def image_figures(
     called = scores >= (np.inf if honest is None else honest)
     metrics = image_metrics(labels, scores, thresholds)
     replicates = bootstrap_replicates(labels, scores, groups, seed, category)
+    at_rate, escapes = escapes_at_rate(test, asked.rate, seed, category)
+    if len(escapes):
+        replicates["escape_rate"] = escapes
     why = reasons(metrics, labels, thresholds)
     intervals = metric_intervals(metrics, replicates, labels, called, groups)
     set_by = decisive_figures(test, good.setting, good.asked(asked), without_decisive)
@@ -79,6 +83,7 @@ def image_figures(
         "cautions": list(cautions(test, promised).values()),
         "flags": flags(test, promised, intervals, why, odd=bool(set_by and set_by["odd"])),
         "set_by": set_by,
+        "at_rate": at_rate,
         "defects": defect_metrics(test, honest, seed, category),
         "worst": [
             {
