@@ -14,6 +14,8 @@ from defectbench.scorers import scorer_class
 
 DETECTORS = [("fre", "resnet18"), ("dfkde", "resnet18"), ("fre", "resnet50")]
 COSTS = {"escape": 100, "false_alarm": 1}
+ODD = "0.png"
+"""A training image that looks like none of the others."""
 
 
 @pytest.fixture(scope="session")
@@ -45,12 +47,14 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }.items():
         labels = np.array([label for _, label, _ in images])
         if "/" not in category:
-            folders.append(made_results.write_images(root, category, [i[0] for i in images]))
+            paths = [ODD, *(path for path, _, _ in images)]
+            folders.append(made_results.write_images(root, category, paths))
         for quality, detector in enumerate(DETECTORS, 1):
             scores = rng.normal(0.6 * quality * labels, 1)
-            cell = made_results.write_cell(
-                root, "parts", category, detector, images, scores, rng.normal(0, 1, 80)
-            )
+            good = rng.normal(0, 1, 80)
+            if category == "plate":
+                good[0] = 40  # shown with its picture, which no threshold judges
+            cell = made_results.write_cell(root, "parts", category, detector, images, scores, good)
             made_results.write_cost(cell, 3.0 * quality)
             cells.append(cell)
     return made_results.write_page(root, "parts", cells, folders, COSTS)

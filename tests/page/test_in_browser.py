@@ -95,7 +95,7 @@ def test_a_filter_leaves_one_category_one_detector_one_type_of_defect(page: Brow
         "plate 40 good and 35 defective test images"
     ]
     page.choose("#filter-defect", "dent")
-    shown = page.texts(".picture figcaption")
+    shown = page.texts("#gallery .picture figcaption")
     assert shown
     assert all("plate · dent" in text for text in shown)
     page.choose("#filter-detector", "dfkde resnet18")
@@ -164,16 +164,29 @@ def test_the_buttons_set_the_thresholds_of_the_operating_points(page: Browser, c
     assert counts(page) == oracle
 
 
+def test_a_picture_of_a_good_image_that_sets_the_threshold_is_shown_and_judged_by_none(
+    page: Browser,
+):
+    assert page.texts("#set-by .picture small") == ["0.png"]
+    page.choose("#judge-category", "plate")
+    page.choose("#judge-slider", "0")
+    assert page.log("browser") == []
+    at = "return document.querySelector('#judge-line').getAttribute('x1')"
+    first = float(page.run(at))
+    page.choose("#judge-slider", page.run("return document.querySelector('#judge-slider').max"))
+    assert float(page.run(at)) > first
+
+
 def test_the_pictures_follow_the_threshold(page: Browser):
     page.choose("#filter-category", "plate")
     page.choose("#judge-slider", "0")
-    assert set(page.texts(".picture .verdict")) == {"✗ missed", "✓ passed"} or set(
-        page.texts(".picture .verdict")
+    assert set(page.texts("#gallery .picture .verdict")) == {"✗ missed", "✓ passed"} or set(
+        page.texts("#gallery .picture .verdict")
     ) == {"found", "false alarm"}
     page.choose("#judge-show", "missed")
-    assert page.texts(".picture") == []
+    assert page.texts("#gallery .picture") == []
     page.choose("#judge-slider", page.run("return document.querySelector('#judge-slider').max"))
-    assert set(page.texts(".picture .verdict")) == {"missed"}
+    assert set(page.texts("#gallery .picture .verdict")) == {"missed"}
 
 
 def test_a_picture_opens_large_and_the_keyboard_turns_over_and_closes(page: Browser):
@@ -211,7 +224,7 @@ def test_everything_is_reached_with_the_keyboard(page: Browser):
 def test_it_prints_with_everything_but_the_controls(page: Browser):
     page.media("print", "dark")
     assert page.texts(".controls, nav") == []
-    assert len(page.texts("main > section")) == 9
+    assert len(page.texts("main > section")) == 10
     assert page.run("return getComputedStyle(document.documentElement).color") == "rgb(26, 29, 33)"
     page.media()
     pdf = page.pdf()

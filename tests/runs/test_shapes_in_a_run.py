@@ -18,7 +18,7 @@ from defectbench.storage import read_json
 
 LITE0 = {"backbones": ["efficientnet_lite0"]}
 PREPROCESSINGS = {
-    "wide": {"interpolation": "lanczos", "size": [64, 128]},
+    "wide": {"interpolation": "lanczos", "size": [96, 128]},
     "keep128": {"interpolation": "lanczos", "size": 128, "aspect": "keep"},
     "tiles": {
         "interpolation": "lanczos",
@@ -38,11 +38,11 @@ METHODS: dict[str, dict[str, Any]] = {
         "preprocessing": "tiles",
     },
 }
-SEAM = slice(24, 40), slice(60, 76)
-"""Where the defect is: on the edges of four tiles."""
+SEAM = slice(40, 56), slice(60, 76)
+"""Where the defect is: across the edges of tiles, of which there are two rows and three columns."""
 
 
-def part(rng: np.random.Generator, height: int = 64, width: int = 128) -> np.ndarray:
+def part(rng: np.random.Generator, height: int = 96, width: int = 128) -> np.ndarray:
     rows, columns = np.mgrid[:height, :width]
     pixels = 120 + 30 * np.sin(rows / 9 + rng.uniform(0, 0.3)) * np.cos(columns / 11)
     return (pixels[..., None] + rng.normal(0, 3, (height, width, 3))).clip(0, 255).astype(np.uint8)
@@ -50,7 +50,7 @@ def part(rng: np.random.Generator, height: int = 64, width: int = 128) -> np.nda
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photographs of 128×64 with a defect on a seam of tiles, and one of another shape."""
+    """Photographs of 128×96 with a defect on a seam of tiles, and one of another shape."""
     folder, rng = tmp_path_factory.mktemp("parts"), np.random.default_rng(42)
 
     def save(place: str, pixels: np.ndarray) -> None:
@@ -61,12 +61,12 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         save(f"train/good/{number:02}.png", part(rng))
     for number in range(10):
         save(f"test/good/{number:02}.png", part(rng))
-        bad, mask = part(rng), np.zeros((64, 128), np.uint8)
+        bad, mask = part(rng), np.zeros((96, 128), np.uint8)
         bad[SEAM] = 250
         mask[SEAM] = 255
         save(f"test/spot/{number:02}.png", bad)
         save(f"ground_truth/spot/{number:02}_mask.png", mask)
-    save("test/good/odd.png", part(rng, 64, 64))
+    save("test/good/odd.png", part(rng, 96, 64))
     return folder
 
 
@@ -104,7 +104,7 @@ def test_every_defect_scores_above_every_good_part_of_its_shape(run: Path, metho
 @pytest.mark.parametrize("method", METHODS)
 def test_the_canvas_has_the_shape_of_the_images(run: Path, method: str):
     specification = read_specification(cell(run, method) / "model.h5")
-    assert specification["preprocessing"].get("canvas", [64, 128]) == [64, 128]
+    assert specification["preprocessing"].get("canvas", [96, 128]) == [96, 128]
 
 
 @pytest.mark.parametrize("method", ["wide", "keep", "tiled"])
@@ -112,13 +112,13 @@ def test_the_map_marks_the_defect_as_one_region_where_it_is(run: Path, method: s
     with open_maps(cell(run, method) / "maps.h5") as (maps, _):
         found, held_out = maps["test"][:], maps["held_out"][:]
     labels = read_scores(cell(run, method) / "scores.tsv").labels
-    assert found.shape[1:] == (128, 256)
+    assert found.shape[1:] == (192, 256)
     for anomaly_map in found[labels == 1]:
         marked = anomaly_map > held_out.max()
         _, regions = ndimage.label(marked)
         assert regions == 1
         rows, columns = (np.flatnonzero(marked.any(axis=axis)).mean() for axis in (1, 0))
-        np.testing.assert_allclose([rows / 128, columns / 256], [0.5, 68 / 128], atol=0.06)
+        np.testing.assert_allclose([rows / 192, columns / 256], [0.5, 68 / 128], atol=0.06)
 
 
 def test_what_an_image_of_another_shape_lacks_is_no_anomaly(run: Path):
@@ -167,5 +167,5 @@ def test_a_scorer_that_compares_places_does_not_take_squashed_images_of_several_
     assert found.returncode == 1
     assert len(errors) == 1
     assert "methods.keep_fre compares each place with itself" in errors[0]
-    assert "2 shapes (40 like 128×64, 1 like 64×64)" in errors[0]
+    assert "2 shapes (40 like 128×96, 1 like 64×96)" in errors[0]
     assert "Traceback" not in said(found)

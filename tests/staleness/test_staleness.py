@@ -313,9 +313,7 @@ CASES: dict[str, tuple[Edit, set[str]]] = {
         {"table", "page"},
     ),
     "costs": (
-        configured(
-            lambda c: c.update(costs={"escape": 9, "false_alarm": 1, "defective_share": 0.1})
-        ),
+        configured(lambda c: c.update(costs={"escape": 9, "false_alarm": 1}, defective_share=0.1)),
         {"table", "page"},
     ),
     "categories": (

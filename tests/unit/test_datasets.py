@@ -58,7 +58,9 @@ def test_all_damaged_images_are_listed_at_once(category: Path):
     assert "test/good/001.png" in str(error.value)
 
 
-SQUASHED = "a preprocessing without aspect squashes 48×40 images to a square"
+SQUASHED = "48×40 images are squashed to 64×64 by plain, plain too"
+PLAIN = {"interpolation": "lanczos", "size": 64}
+USED = {"plain": PLAIN, "plain too": PLAIN, "keep": PLAIN | {"size": 256, "aspect": "keep"}}
 GOOD = "train/good/000.png"
 DENT = "test/dent/000.png"
 DENT_MASK = "ground_truth/dent/000_mask.png"
@@ -214,17 +216,18 @@ def test_a_test_set_without_good_images_is_indexed(category: Path):
 def test_notes_tell_what_is_odd_but_usable(category: Path, tmp_path: Path):
     rows, of_files = index_category(category)
     assert of_files == []
-    assert category_notes(category, rows, None) == [SQUASHED]
+    assert category_notes(category, rows, None, USED) == [SQUASHED]
     Image.new("RGB", (50, 50)).save(category / "test" / "good" / "000.png")
     shutil.copy(category / GOOD, category / "test" / "good" / "001.png")
     (category / "train" / "good" / "notes.txt").write_text("hello")
     counts = tmp_path / "counts.csv"
     counts.write_text("category,train_good,test_good,test_defective\nplate,17,5,7\n")
-    notes = category_notes(category, index_rows(category), counts)
+    notes = category_notes(category, index_rows(category), counts, USED)
     assert notes == [
         "train good: 16 images, officially 17",
-        "1 images are not 48×40 (1 of other proportions, which aspect: keep scales to fit), "
-        "the first is test/good/000.png",
+        "1 images are not 48×40, the first is test/good/000.png",
+        "1 images have other proportions than most; keep scales them to fit, the first is "
+        "test/good/000.png",
         SQUASHED,
         "1 test images are copies of training images: remove them, the first is "
         "test/good/001.png of train/good/000.png",
@@ -235,14 +238,14 @@ def test_notes_tell_what_is_odd_but_usable(category: Path, tmp_path: Path):
 def test_square_images_are_not_said_to_be_squashed(category: Path, tmp_path: Path):
     for file in category.glob("t*/*/*.png"):
         Image.new("RGB", (50, 50), (len(file.name), 0, 0)).save(file)
-    notes = category_notes(category, index_rows(category), None)
+    notes = category_notes(category, index_rows(category), None, USED)
     assert not any("squashed" in note for note in notes)
 
 
 def test_mixed_modes_and_alpha_are_noted(category: Path, tmp_path: Path):
     for file, mode in ((GOOD, "RGBA"), (DENT, "L")):
         Image.open(category / file).convert(mode).save(category / file)
-    assert category_notes(category, index_rows(category), None) == [
+    assert category_notes(category, index_rows(category), None, USED) == [
         SQUASHED,
         "images of several kinds in one category: 26 RGB, 1 L, 1 RGBA",
         "1 images have an alpha channel, which is dropped",

@@ -104,9 +104,9 @@ def test_only_images_with_a_mask_are_measured_and_in_pixels_of_the_network_too()
         ((1234, None, None), "how exact that is, so few defects do not tell"),
         (
             (None, 800, None),
-            "which defects are found nine times in ten; up to 800 px they clearly are not",
+            "show no size from which nine in ten are found: it lies above 800 px (95 % confidence)",
         ),
-        ((None, None, None), "No size is seen from which defects are found nine times in ten."),
+        ((None, None, None), "These defects show no size from which nine in ten are found."),
     ],
 )
 def test_the_size_in_words(often: tuple, expected: str):

@@ -15,6 +15,7 @@ from defectbench.config.plan import (
     method_layers,
     new_folders,
     new_image_cells,
+    preprocessings_of,
     scorer_parameters,
     taps,
 )
@@ -78,6 +79,11 @@ def extraction_passes(wildcards):
         }
         for preprocessing, backbone in sorted(pairs)
     ]
+
+
+def dataset_preprocessings(wildcards):
+    """Parameter: what a dataset's methods make of its images, by name."""
+    return preprocessings_of(config, wildcards.dataset)
 
 
 def feature_file(wildcards):

@@ -15,6 +15,7 @@ from defectbench.evaluation.good_images import read_good_images
 from defectbench.features.backbones import load_backbone
 from defectbench.features.taps import Tap
 from defectbench.map_file import open_maps
+from defectbench.progress import warn
 from defectbench.provenance import file_sha256, library_versions
 from defectbench.records import (
     Specification,
@@ -83,6 +84,8 @@ with job_log(snakemake.log[0]), open_maps(snakemake.input.maps) as (maps, _):
         detector, scores = Detector(part, snakemake.threads), cell.test.scores
         proof = prove(detector, cell.test_files, scores, cell.maps.get("test"), snakemake.threads)
         metadata["proof"] = proof
+        if left := proof["left_out"]:
+            warn(f"{'/'.join(names.values())}: {left} test images of another shape are not scored")
         part.write_bytes(detector_bytes(model, metadata))
         # by loading the file as its users do
         cost = measured_cost(part, cell.test_files, snakemake.threads)

@@ -11,7 +11,12 @@ from defectbench.storage import write_json
 
 with job_log(snakemake.log[0]):
     folder = Path(snakemake.input.category)
-    rows, notes = examine_category(folder, snakemake.params.bits, snakemake.input.get("counts"))
+    rows, notes = examine_category(
+        folder,
+        snakemake.params.bits,
+        snakemake.input.get("counts"),
+        snakemake.params.preprocessings,
+    )
     for note in notes:
         warn(f"{users_folder(folder)}: {note}")
     write_json(snakemake.output.notes, notes)

@@ -11,6 +11,7 @@ from defectbench.evaluation.decisive import write_without_decisive
 from defectbench.evaluation.held_out_check import CALIBRATION, check_held_out
 from defectbench.evaluation.scoring import fit_and_score, score_without_decisive
 from defectbench.features.feature_file import open_layers
+from defectbench.images.canvas import covers
 from defectbench.images.index import (
     SPLITS,
     dataset_digest,
@@ -81,7 +82,14 @@ with (
         paths, groups = zip(*((row.path, row.group) for row in calibration), strict=True)
         check = check_held_out(X_calibration, groups, paths, CALIBRATION)
     else:
-        check = check_held_out(X_train, groups, [row.path for row in kept])
+        # what lies beyond an image of another shape repeats its border, in each of them alike
+        whole = [covers(made["preprocessing"], row.height, row.width) for row in kept]
+        compared = [row for row, covered in zip(kept, whole, strict=True) if covered]
+        check = check_held_out(
+            take_images(X_train, whole),
+            [row.group for row in compared],
+            [row.path for row in compared],
+        )
     check["warnings"] += notes
     for warning in check["warnings"]:
         warn(f"{'/'.join(snakemake.wildcards)}: {warning}")

@@ -223,6 +223,13 @@ def taps(config: Config, dataset: str, backbone: str, preprocessing: str) -> lis
     )
 
 
+def preprocessings_of(config: Config, dataset: str) -> dict[str, Any]:
+    """Preprocessings that a dataset's methods use, by name."""
+    methods = [config["methods"][name] for name in config["datasets"][dataset]["methods"]]
+    names = sorted({method["preprocessing"] for method in methods})
+    return {name: config["preprocessings"][name] for name in names}
+
+
 def method_layers(method: Mapping[str, Any]) -> list[str]:
     """Layers that a method reads, in its order."""
     return method["layers"] if "layers" in method else [method["layer"]]

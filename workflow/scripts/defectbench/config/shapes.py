@@ -10,7 +10,9 @@ import numpy as np
 from defectbench.config.plan import Config, method_layers
 from defectbench.errors import InputError
 from defectbench.images.canvas import (
+    ALIKE,
     CROP,
+    ORIGINAL,
     PAD,
     Preprocessing,
     Shape,
@@ -18,15 +20,15 @@ from defectbench.images.canvas import (
     enlargement,
     follows_images,
     multiple_of,
+    stretch,
     with_canvas,
+    without_tiles,
 )
 from defectbench.images.index import IndexRow
+from defectbench.images.tiles import Tiling
 from defectbench.provenance import FACTS
 from defectbench.scorers import scorer_class
 from defectbench.storage import read_json
-
-ALIKE = 1.1
-"""By how much images of one shape may be stretched against each other."""
 
 
 def check_shapes(config: Config, dataset: str, category: str, index: Sequence[IndexRow]) -> None:
@@ -44,12 +46,17 @@ def check_shapes(config: Config, dataset: str, category: str, index: Sequence[In
         try:
             with_canvas(preprocessing, sizes)
         except InputError as error:
-            key = f"preprocessings.{method['preprocessing']}.tiles"
-            raise InputError(f"config: {key}: {dataset}/{category}: {error}") from error
+            used = method["preprocessing"]
+            raise InputError(
+                f"config: preprocessings.{used}.tiles: {dataset}/{category}: {error}, as in "
+                f"`preprocessings: {{{used}: {{tiles: {{size: …}}}}}}`"
+            ) from error
         shapes = _shapes(sizes)
         squashed = not follows_images(preprocessing) and preprocessing.get("aspect") not in (
             PAD,
+            ALIKE,
             CROP,
+            ORIGINAL,
         )
         if len(shapes) > 1 and squashed and _compares_places(config, name):
             listed = ", ".join(f"{count} like {w}×{h}" for (h, w), count in shapes.most_common(3))
@@ -65,15 +72,9 @@ def _shapes(sizes: Sequence[Shape]) -> Counter[Shape]:
     """Images of each shape, by the most frequent size that has it."""
     found: Counter[Shape] = Counter()
     for size, count in Counter(sizes).most_common():
-        alike = (known for known in found if _stretch(size, known) <= ALIKE)
+        alike = (known for known in found if stretch(size, known) <= ALIKE)
         found[next(alike, size)] += count
     return found
-
-
-def _stretch(size: Shape, other: Shape) -> float:
-    """How many times longer one side is, of the other, than of another image."""
-    ratio = size[0] * other[1] / (size[1] * other[0])
-    return max(ratio, 1 / ratio)
 
 
 def _compares_places(config: Config, name: str) -> bool:
@@ -118,51 +119,60 @@ def visibility(config: Config, dataset: str, index: Sequence[IndexRow]) -> Itera
     for name in dict.fromkeys(method["preprocessing"] for method in methods.values()):
         preprocessing = with_canvas(config["preprocessings"][name], sizes)
         yield f"{name}: {_seen(preprocessing, sizes)}{_defects(preprocessing, index)}"
-    smallest = _areas(index).min(initial=np.inf)
     for name, method in methods.items():
-        preprocessing = with_canvas(config["preprocessings"][method["preprocessing"]], sizes)
-        cell = _position(method)
-        seen = min(smallest * _ratio(preprocessing, sizes), np.inf)
-        if cell and seen < cell**2:
-            longer = max(canvas(preprocessing)) * cell / seen**0.5
-            multiple = multiple_of(preprocessing)
+        preprocessing, cell = config["preprocessings"][method["preprocessing"]], _position(method)
+        seen = _seen_areas(with_canvas(preprocessing, sizes), index)
+        if cell and len(seen) and min(seen) < cell**2:
             yield (
-                f"mind {name}: the smallest defect covers {seen:,.0f} px of what the network sees, "
-                f"less than one position of its map ({cell}×{cell} px): use size: "
-                f"{ceil(longer / multiple) * multiple} or more, tiles, or a finer layer"
+                f"mind {name}: the smallest defect covers {min(seen):,.0f} px of what the network "
+                f"sees, less than one position of its map ({cell}×{cell} px): use "
+                f"{_remedy(preprocessing, index, cell)}"
             )
+
+
+def _remedy(preprocessing: Preprocessing, index: Sequence[IndexRow], cell: int) -> str:
+    """What shows the smallest defect on a whole position of a map."""
+    size, sizes = preprocessing["size"], [(row.height, row.width) for row in index]
+    if size == ORIGINAL:
+        return "a finer layer"
+    if isinstance(size, list):
+        return "longer sides, or a finer layer"
+    multiple = multiple_of(preprocessing)
+    larger = ceil(size / multiple) * multiple
+    whole = without_tiles(preprocessing)
+    while min(_seen_areas(with_canvas(whole | {"size": larger}, sizes), index)) < cell**2:
+        larger += multiple
+    return f"size: {larger} or more, or a finer layer"
 
 
 def _seen(preprocessing: Preprocessing, sizes: Sequence[Shape]) -> str:
     (height, width), _ = Counter(sizes).most_common(1)[0]
     rows, columns = canvas(preprocessing)
-    ratio = enlargement(preprocessing, height, width)
-    each = f"one pixel of it is {1 / ratio:.3g} of the image" if ratio < 1 else "no pixel is lost"
-    return f"of {width}×{height} the network sees {columns}×{rows}, {each}"
+    side = enlargement(preprocessing, height, width) ** -0.5
+    each = f"each of its pixels is {side:.1f}×{side:.1f} of the image" if side > 1 else "no less"
+    tiling = Tiling.of(preprocessing)
+    cut = f" in {len(tiling)} tiles of {tiling.size}" if tiling else ""
+    return f"of {width}×{height} the network sees {columns}×{rows}{cut}, {each}"
 
 
 def _defects(preprocessing: Preprocessing, index: Sequence[IndexRow]) -> str:
-    areas = _areas(index)
-    if not len(areas):
+    areas = [row.defect_pixels for row in index if row.defect_pixels]
+    if not areas:
         return ""
-    seen = [
-        row.defect_pixels * enlargement(preprocessing, row.height, row.width)
-        for row in index
-        if row.defect_pixels
-    ]
+    seen = _seen_areas(preprocessing, index)
     return (
-        f"; the smallest defect has {areas.min():,.0f} px, the median one {np.median(areas):,.0f}: "
+        f"; the smallest defect has {min(areas):,.0f} px, the median one {np.median(areas):,.0f}: "
         f"{min(seen):,.0f} and {np.median(seen):,.0f} px of what the network sees"
     )
 
 
-def _areas(index: Sequence[IndexRow]) -> np.ndarray:
-    return np.array([row.defect_pixels for row in index if row.defect_pixels], float)
-
-
-def _ratio(preprocessing: Preprocessing, sizes: Sequence[Shape]) -> float:
-    size, _ = Counter(sizes).most_common(1)[0]
-    return enlargement(preprocessing, *size)
+def _seen_areas(preprocessing: Preprocessing, index: Sequence[IndexRow]) -> list[float]:
+    """Pixels of what the network sees of each defect."""
+    return [
+        row.defect_pixels * enlargement(preprocessing, row.height, row.width)
+        for row in index
+        if row.defect_pixels
+    ]
 
 
 def _position(method: dict) -> int | None:

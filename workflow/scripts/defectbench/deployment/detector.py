@@ -70,8 +70,8 @@ def whole_image(path: Path, settings: Mapping[str, Any]) -> Decoded:
         width, height = image.size
         rows, columns = canvas(settings["preprocessing"])
         raise InputError(
-            f"{path}: {width}×{height} pixels, and the detector takes images with the proportions "
-            f"of {columns}×{rows}"
+            f"{path}: {width}×{height} pixels, which is another shape than that of the images the "
+            f"detector was made for, {columns}×{rows} as it sees them"
         )
     return image
 

@@ -20,8 +20,8 @@ ORIGINAL = "original"
 MULTIPLE = 32
 """What sides that follow from an image are rounded to: the stride of the networks here."""
 
-SHARPEST = 4096
-"""Longer side by which shapes are told apart."""
+ALIKE = 1.1
+"""How many times longer one side may become against the other, and the shape is the same."""
 
 Shape = tuple[int, int]
 """Height and width."""
@@ -60,13 +60,21 @@ def with_canvas(preprocessing: Preprocessing, sizes: Iterable[Shape]) -> dict[st
         most = max(counts, key=lambda size: (counts[size], size))
         known["canvas"] = list(own_canvas(preprocessing, *most))
     tile, multiple = known.get("tiles", {}).get("size", 0), multiple_of(known)
-    for height, width in {part(known, *size) for size in set(sizes)} if tile else ():
-        if tile > min(height, width):
-            raise InputError(
-                f"tiles of {tile} are larger than what is cut into them, {width}×{height} pixels: "
-                f"use at most {min(height, width) // multiple * multiple}, or a larger size"
-            )
+    least = min(sizes, key=lambda size: min(part(known, *size)), default=None)
+    if tile and least is not None and tile > min(part(known, *least)):
+        height, width = part(known, *least)
+        larger = "" if preprocessing["size"] == ORIGINAL else ", or a larger size"
+        raise InputError(
+            f"tiles of {tile} are larger than {width}×{height} pixels, which is what the network "
+            f"sees of {sizes.count(least)} of {len(sizes)} images ({least[1]}×{least[0]}): use at "
+            f"most {min(height, width) // multiple * multiple}{larger}"
+        )
     return known
+
+
+def without_tiles(preprocessing: Preprocessing) -> dict[str, Any]:
+    """The same canvas, not cut."""
+    return {key: value for key, value in preprocessing.items() if key != "tiles"}
 
 
 def follows_images(preprocessing: Preprocessing) -> bool:
@@ -100,11 +108,6 @@ def own_canvas(preprocessing: Preprocessing, height: int, width: int) -> Shape:
     return rows, columns
 
 
-def proportions(height: int, width: int) -> Shape:
-    """The same for images of a shape, whatever their size; small differences do not count."""
-    return own_canvas({"size": SHARPEST, "aspect": KEEP}, height, width)
-
-
 def part(preprocessing: Preprocessing, height: int, width: int) -> Shape:
     """Height and width of what an image of this size covers of the canvas of its category.
 
@@ -128,6 +131,19 @@ def covers(preprocessing: Preprocessing, height: int, width: int) -> bool:
     if not follows_images(preprocessing):
         return True
     return own_canvas(preprocessing, height, width) == canvas(preprocessing)
+
+
+def stretch(size: Shape, other: Shape) -> float:
+    """How many times longer one side is against the other one, of an image of another size."""
+    ratio = size[0] * other[1] / (size[1] * other[0])
+    return max(ratio, 1 / ratio)
+
+
+def distortion(preprocessing: Preprocessing, height: int, width: int) -> float:
+    """The same of what the network sees of an image; 1 of one whose proportions are kept."""
+    if preprocessing.get("aspect") in (PAD, CROP):
+        return 1.0
+    return stretch((height, width), part(preprocessing, height, width))
 
 
 def enlargement(preprocessing: Preprocessing, height: int, width: int) -> float:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import starmap
 from pathlib import Path
@@ -10,7 +10,15 @@ from typing import NamedTuple
 
 from defectbench.errors import InputError
 from defectbench.images import decoding, layout
-from defectbench.images.canvas import proportions
+from defectbench.images.canvas import (
+    ALIKE,
+    Preprocessing,
+    canvas,
+    covers,
+    distortion,
+    with_canvas,
+    without_tiles,
+)
 from defectbench.images.depth import is_deep, unexplained_highest
 from defectbench.images.index import OWN, IndexRow, assign_groups
 from defectbench.images.masks import add_masks
@@ -42,7 +50,10 @@ class Checked(NamedTuple):
 
 
 def examine_category(
-    folder: Path, bits: int | None, counts_csv: str | Path | None
+    folder: Path,
+    bits: int | None,
+    counts_csv: str | Path | None,
+    preprocessings: Mapping[str, Preprocessing],
 ) -> tuple[list[IndexRow], list[str]]:
     """Index of a category with the groups that its source knows, and all that is worth knowing.
 
@@ -51,7 +62,7 @@ def examine_category(
     rows, notes = index_category(folder, bits)
     if (folder / OWN).is_file():
         rows = assign_groups(rows, {"csv": str(folder / OWN)}, folder.name)
-    return rows, notes + category_notes(folder, rows, counts_csv)
+    return rows, notes + category_notes(folder, rows, counts_csv, preprocessings)
 
 
 def index_category(folder: Path, bits: int | None = None) -> tuple[list[IndexRow], list[str]]:
@@ -160,7 +171,10 @@ def _inspect(
 
 
 def category_notes(
-    folder: Path, rows: Sequence[IndexRow], counts_csv: str | Path | None
+    folder: Path,
+    rows: Sequence[IndexRow],
+    counts_csv: str | Path | None,
+    preprocessings: Mapping[str, Preprocessing],
 ) -> list[str]:
     """Notes from an index and its folder: odd sizes and modes, copies, missing images.
 
@@ -172,10 +186,12 @@ def category_notes(
         Its index.
     counts_csv
         Official image counts of the dataset's categories, if there are any.
+    preprocessings
+        By name, those of the dataset's methods, as in the config.
     """
     notes = [
         *_count_notes(folder.name, rows, counts_csv),
-        *_size_notes(rows),
+        *_size_notes(rows, preprocessings),
         *_mode_notes(rows),
         *copy_notes(rows),
     ]
@@ -233,16 +249,29 @@ def _file_notes(checked: Sequence[Checked]) -> Iterator[str]:
         yield f"{found}: looks like {bits} bits; set `bits: {bits}`"
 
 
-def _size_notes(rows: Sequence[IndexRow]) -> Iterator[str]:
-    (width, height), _ = Counter((row.width, row.height) for row in rows).most_common(1)[0]
-    odd = [row for row in rows if (row.width, row.height) != (width, height)]
-    usual = proportions(height, width)
-    other = sum(proportions(row.height, row.width) != usual for row in odd)
-    fitted = f" ({other} of other proportions, which aspect: keep scales to fit)" if other else ""
-    what = f"images are not {width}×{height}{fitted}"
-    yield from layout.counted([row.path for row in odd], what)
-    if width != height:
-        yield f"a preprocessing without aspect squashes {width}×{height} images to a square"
+def _size_notes(
+    rows: Sequence[IndexRow], preprocessings: Mapping[str, Preprocessing]
+) -> Iterator[str]:
+    """Images of another size than most, and what preprocessings do to proportions."""
+    usual, _ = Counter((row.height, row.width) for row in rows).most_common(1)[0]
+    title = f"{usual[1]}×{usual[0]}"
+    odd = [row.path for row in rows if (row.height, row.width) != usual]
+    yield from layout.counted(odd, f"images are not {title}")
+    squashed: dict[str, list[str]] = {}
+    for name, preprocessing in preprocessings.items():
+        # tiles that are too large are refused when features are computed
+        known = with_canvas(without_tiles(preprocessing), [(row.height, row.width) for row in rows])
+        bent = [row for row in rows if distortion(known, row.height, row.width) > ALIKE]
+        if distortion(known, *usual) > ALIKE:
+            height, width = canvas(known)
+            squashed.setdefault(f"{title} images are squashed to {width}×{height}", []).append(name)
+        elif bent:
+            what = f"images are squashed by {name} by more than a tenth"
+            yield from layout.counted([row.path for row in bent], what)
+        fitted = [row.path for row in rows if not covers(known, row.height, row.width)]
+        what = f"images have other proportions than most; {name} scales them to fit"
+        yield from layout.counted(fitted, what)
+    yield from (f"{what} by {', '.join(names)}" for what, names in squashed.items())
 
 
 def _mode_notes(rows: Sequence[IndexRow]) -> Iterator[str]:

@@ -1,15 +1,17 @@
 """A canvas cut into tiles that overlap: where they begin, and how much each counts where."""
 
 import itertools
+from dataclasses import dataclass
 from math import ceil
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 
 from defectbench.images.canvas import Preprocessing, Shape, canvas, multiple_of
 
 
-class Tiling(NamedTuple):
+@dataclass(frozen=True)  # not a tuple, which PyTorch's exporter would take apart
+class Tiling:
     """Tiles of a canvas, row by row.
 
     Attributes

@@ -8,7 +8,6 @@ from defectbench.evaluation.decision import cell_of
 from defectbench.evaluation.promises import CALIBRATION, TOLERANCE
 from defectbench.reports.flags import flag_texts, promised, threshold_images, warnings
 from defectbench.reports.markdown import (
-    MISSING,
     bounds,
     listed,
     number,
@@ -181,7 +180,7 @@ def decision_markdown(decision: Mapping[str, Any]) -> str:
         rows.append(
             [
                 entry["category"],
-                entry["recommended"] or MISSING,
+                entry["recommended"] or f"none; figures of {names[entry['shown']]}",
                 category_verdict(entry, names),
                 threshold(point["threshold"], cell["threshold_range"]),
                 promised(point),

@@ -101,7 +101,7 @@ def counts(row: pd.Series) -> str:
 def compact(value: Any) -> str:
     """A mapping in one line, without JSON's marks."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return text.strip("{}").replace('"', "") or MISSING
+    return text[1:-1].replace('"', "") or MISSING
 
 
 def listed(names: Sequence[str]) -> str:

@@ -19,8 +19,8 @@ def often_found(found: Mapping[str, Any]) -> str:
     often = found["often"]
     size, (low, high) = often["pixels"], often["pixels_interval"]
     if size is None:
-        at_least = f"; up to {pixels(low)} px they clearly are not" if low is not None else ""
-        return f"No size is seen from which defects are found nine times in ten{at_least}."
+        above = f": it lies above {pixels(low)} px (95 % confidence)" if low is not None else ""
+        return f"These defects show no size from which nine in ten are found{above}."
     seen = f"{pixels(size)} px of the image on, {pixels(often['seen'])} px of what the network sees"
     return f"Defects are found nine times in ten from about {seen} ({_limits(low, high)})."
 

@@ -174,7 +174,7 @@
     });
     var places = {};
     now.images.paths.forEach(function (path, place) { places["/" + path] = place; });
-    all(".picture").forEach(function (picture) {
+    all("#gallery .picture").forEach(function (picture) {
       if (picture.dataset.category !== now.category) { return; }
       var place = places["/" + picture.dataset.path];
       var mark = one(".verdict", picture);
