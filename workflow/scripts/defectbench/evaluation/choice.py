@@ -49,6 +49,8 @@ class Choice(NamedTuple):
         None for the last three.
     tied
         All detectors without a clear difference to the best one, that one included, best first.
+    passed_over
+        Those that rank before it and reject more good parts than they may.
     compared
         How many were compared.
     runner_up
@@ -61,6 +63,7 @@ class Choice(NamedTuple):
     verdict: str
     recommended: str | None
     tied: list[str]
+    passed_over: list[str]
     compared: int
     runner_up: str | None
     difference: Difference | None
@@ -91,14 +94,15 @@ def choose(
     """
     order = ranked(merits)
     if not order:
-        return Choice("none", None, [], 0, None, None)
+        return Choice("none", None, [], [], 0, None, None)
     keeping = [name for name in order if not merits[name].breaks]
     best = (keeping or order)[0]
     others = [name for name in order if name != best]
     together = {name: simultaneous(differences.get((best, name)), len(others)) for name in others}
     tied = [best, *(name for name in others if not _clear(together[name]))]
     runner_up = others[0] if others else None
-    told = tied, len(order), runner_up, together.get(runner_up)
+    passed_over = order[: order.index(best)]
+    told = tied, passed_over, len(order), runner_up, together.get(runner_up)
     if not keeping:
         return Choice("breaks", None, *told)
     low = merits[best].low

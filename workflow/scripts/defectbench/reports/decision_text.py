@@ -6,11 +6,11 @@ from typing import Any
 
 from defectbench.evaluation.decision import cell_of
 from defectbench.evaluation.promises import CALIBRATION, TOLERANCE
+from defectbench.reports import choice_text
+from defectbench.reports.choice_text import title
 from defectbench.reports.flags import flag_texts, promised, threshold_images, warnings
 from defectbench.reports.markdown import (
-    bounds,
     listed,
-    number,
     per_thousand,
     percent,
     score,
@@ -20,11 +20,6 @@ from defectbench.reports.markdown import (
 )
 from defectbench.reports.rendering import render
 from defectbench.storage import read_json
-
-
-def title(detector: str) -> str:
-    """A detector's name in a sentence."""
-    return detector.replace(" ", " on ", 1)
 
 
 def short_names(detectors: Sequence[str]) -> dict[str, str]:
@@ -48,35 +43,15 @@ def headline(decision: Mapping[str, Any]) -> str:
         return f"No clear difference between {those}. Take {title(taken)}."
     if overall["verdict"] == "only":
         return f"{title(taken)}, the only detector that was run."
-    if overall["verdict"] == "chance":
+    if overall["verdict"] in ("chance", "breaks"):
         return "No detector can be recommended."
     return "Nothing can be concluded: there are too few good or too few defective test images."
 
 
 def reason(decision: Mapping[str, Any]) -> str:
     """Why the overall verdict is what it is."""
-    overall = decision["overall"]
-    if overall["verdict"] == "none":
-        return ""
-    best = title(overall["tied"][0])
-    auroc = f"AUROC {number(overall['auroc'])}, {bounds(overall['auroc_interval'])}"
-    if overall["verdict"] == "chance":
-        return f"The first, {best}, may be no better than guessing ({auroc})."
-    if overall["verdict"] == "only":
-        return f"There is nothing to compare it with ({auroc})."
-    if overall["verdict"] == "clear":
-        value, low, high = overall["difference"]
-        return (
-            f"It separates defective from good parts best ({auroc}), ahead of the next, "
-            f"{title(overall['runner_up'])}, by {value:.3f} ({low:.3f} to {high:.3f})."
-        )
     names = short_names([entry["detector"] for entry in decision["detectors"]])
-    equals = listed([names[name] for name in overall["tied"][1:]])
-    return (
-        f"{best} ranks first ({auroc}), but on these test images {equals} cannot be told from it "
-        "with 95 % confidence. None of them makes fewer errors of both kinds at its threshold "
-        f"than {title(overall['recommended'])}."
-    )
+    return choice_text.reason(decision, names)
 
 
 def consequence(decision: Mapping[str, Any]) -> str:
@@ -100,7 +75,7 @@ def consequence(decision: Mapping[str, Any]) -> str:
         else f"At the honest thresholds of {title(overall['shown'])}"
     )
     told = f"{whose}, {several}{', and '.join(parts)}."
-    return f"{told} {on_the_line(decision)}".strip()
+    return " ".join(filter(None, [told, choice_text.nested(decision), on_the_line(decision)]))
 
 
 def on_the_line(decision: Mapping[str, Any]) -> str:
@@ -140,6 +115,7 @@ def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:
         "clear": "clearly the best",
         "only": "the only one run",
         "chance": "none is clearly better than guessing",
+        "breaks": "none keeps what its threshold promises",
     }[entry["verdict"]]
 
 
