@@ -45,6 +45,9 @@ def run_script(name: str, folder: Path, **given: Mapping[str, Any]) -> None:
 
 PROMISE = promise(np.arange(209.0), [""] * 209, Asked(0.05)) | {"threshold": 1234.5678}
 
+NO_RATE = dict.fromkeys(("threshold", "escape_rate", "escape_rate_interval"))
+NO_RATE |= {"groups": 18, "needed": 19}
+
 
 def made_metrics(category: str, method: str, auroc: float | None, **other: Any) -> dict[str, Any]:
     """Metrics of a detector on a category that differ from others in AUROC and what is given."""
@@ -68,6 +71,7 @@ def made_metrics(category: str, method: str, auroc: float | None, **other: Any) 
         "method": method,
         "backbone": "resnet18",
         "false_positive_rate": 0.05,
+        "seed": 42,
         "images": {"train": 209, "calibration": 0, "test_good": 20, "test_defective": 63},
         "metrics": figures,
         "intervals": intervals,
@@ -79,6 +83,7 @@ def made_metrics(category: str, method: str, auroc: float | None, **other: Any) 
         "cautions": [],
         "flags": [],
         "set_by": None,
+        "at_rate": NO_RATE,
         "found_by_size": None,
         "specification": specification(),
         **other,

@@ -5,8 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 
+from defectbench.evaluation.at_rate import escapes_at_rate
 from defectbench.evaluation.bootstrap import independent_images
-from defectbench.evaluation.choice import choose, preference
+from defectbench.evaluation.choice import Merits, choose, compares, simultaneous
 from defectbench.evaluation.image_metrics import (
     average_precision,
     confusion_at,
@@ -175,34 +176,79 @@ def test_a_perfect_ranking_needs_three_corners():
     assert list(zip(rates, found, strict=True)) == [(0, 0), (0, 1), (1, 1)]
 
 
-AUROC = {"a": (0.90, 0.85), "b": (0.95, 0.91), "c": (0.70, 0.60)}
-TIED = {("b", "a"): (0.05, -0.01, 0.11), ("b", "c"): (0.25, 0.2, 0.3)}
-CLEAR = TIED | {("b", "a"): (0.05, 0.02, 0.08)}
-BY_NAME = {name: name for name in "abc"}
+MERITS = {"a": Merits(0.9, 0.8, 1), "b": Merits(0.95, 0.9, 1), "c": Merits(0.7, 0.6, 1)}
+CLEAR = {("b", "a"): (0.05, 0.02, 0.08), ("b", "c"): (0.25, 0.2, 0.3)}
+TIED = CLEAR | {("b", "a"): (0.05, -0.01, 0.11)}
 
 
 def test_the_best_is_taken_when_it_clearly_beats_every_other():
-    choice = choose(AUROC, CLEAR, BY_NAME)
+    choice = choose(MERITS, CLEAR)
     assert (choice.verdict, choice.recommended, choice.runner_up) == ("clear", "b", "a")
-    assert choice.difference == pytest.approx((0.05, 0.02, 0.08))
+    assert choice.compared == 3
 
 
-def test_without_a_clear_difference_the_preferred_one_of_the_tied_is_taken():
-    choice = choose(AUROC, TIED, BY_NAME)
-    assert (choice.verdict, choice.recommended) == ("tied", "a")
+def test_without_a_clear_difference_the_best_is_taken_and_the_tied_are_named():
+    choice = choose(MERITS, TIED)
+    assert (choice.verdict, choice.recommended) == ("tied", "b")
     assert choice.tied == ["b", "a"]  # and not c, which is clearly worse
 
 
+def test_beaten_holds_for_all_comparisons_together():
+    """What is clear between two is not among thirteen: 2.87 standard errors for 12 comparisons."""
+    pair = {("b", "a"): (0.05, 0.01, 0.09)}
+    assert choose({name: MERITS[name] for name in "ab"}, pair).verdict == "clear"
+    others = {f"d{k}": Merits(0.5, 0.5, 1) for k in range(11)}
+    far = {("b", name): (0.45, 0.4, 0.5) for name in others}
+    many = choose(MERITS | others, pair | far | {("b", "c"): (0.25, 0.2, 0.3)})
+    assert many.tied == ["b", "a"]
+    value, low, high = simultaneous((0.0, -1.959964, 1.959964), 12)
+    assert (value, low, high) == pytest.approx((0, -2.865, 2.865), abs=1e-3)
+
+
+def test_of_equal_merit_the_auroc_and_then_the_cost_decides():
+    same = Merits(0.9, 0.8, 5)
+    assert choose({"a": same, "b": same._replace(auroc=0.9)}, {}).recommended == "b"
+    assert choose({"a": same, "b": same._replace(cost=4)}, {}).recommended == "b"
+
+
+def test_a_detector_that_breaks_its_promise_cannot_win():
+    broken = MERITS | {"b": MERITS["b"]._replace(breaks=True)}
+    choice = choose(broken, {("a", "c"): (0.2, 0.1, 0.3)})
+    assert (choice.recommended, choice.passed_over) == ("a", ["b"])
+    every = {name: merits._replace(breaks=True) for name, merits in MERITS.items()}
+    assert choose(every, CLEAR).verdict == "breaks"
+
+
 def test_a_detector_that_may_be_guessing_is_not_recommended():
-    assert choose({"a": (0.6, 0.45)}, {}, BY_NAME).verdict == "chance"
-    assert choose({"a": (0.6, 0.45)}, {}, BY_NAME).recommended is None
+    assert choose({"a": Merits(0.6, 0.6, 1, low=0.45)}, {}).verdict == "chance"
+    assert choose({"a": Merits(0.6, 0.6, 1, low=0.45)}, {}).recommended is None
 
 
 def test_one_detector_or_none_is_said_to_be_so():
-    assert choose({"a": (0.9, 0.8)}, {}, BY_NAME).verdict == "only"
-    assert choose({}, {}, BY_NAME).verdict == "none"
+    assert choose({"a": MERITS["a"]}, {}).verdict == "only"
+    assert choose({}, {}).verdict == "none"
 
 
-def test_the_fewest_errors_decide_a_tie():
-    errors = preference({"a": 0.8, "b": 0.9, "c": None})
-    assert sorted("abc", key=errors.get) == ["b", "a", "c"]
+def test_escapes_are_compared_where_every_detector_has_them():
+    told, untold = {"escape_rate": 0.1}, {"escape_rate": None}
+    assert compares([told, told]) == "escapes"
+    assert compares([told, untold]) == compares([]) == "auroc"
+
+
+def test_escapes_at_the_rate_are_those_where_as_many_good_test_images_are_rejected(sample):
+    found, replicates = escapes_at_rate(sample, 0.05, 42, "plate")
+    # of 60 good images floor(0.05 * 61) - 1 = 2 may lie above
+    third = np.sort(sample.scores[sample.labels == 0])[-3]
+    slips = sample.scores[sample.labels == 1] <= third
+    assert found["escape_rate"] == pytest.approx(slips.mean())
+    low, high = found["escape_rate_interval"]
+    assert 0 <= low < found["escape_rate"] < high <= 1
+    assert replicates.mean() == pytest.approx(found["escape_rate"], abs=0.1)
+
+
+def test_escapes_at_the_rate_take_as_many_groups_as_the_rate_does(sample):
+    few = sample._replace(groups=np.array([f"part {k % 12}" for k in range(100)]))
+    found, replicates = escapes_at_rate(few, 0.05, 42, "plate")
+    assert (found["groups"], found["needed"]) == (12, 19)
+    assert found["escape_rate"] is None
+    assert len(replicates) == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_results import (
+    NO_RATE,
     PROMISE,
     RATES,
     made_metrics,
@@ -96,7 +97,11 @@ def result(
             scores,
         ),
         good=HeldOutScores([], np.full(100, ""), np.arange(100), held_out()),
-        cost={"extract_ms_per_image": 1.0, "score_cpu_ms_per_image": milliseconds},
+        cost={
+            "extract_ms_per_image": 1.0,
+            "score_cpu_ms_per_image": milliseconds,
+            "model_bytes": 1000,
+        },
         maps=None,
         replicates={"image_auroc": auroc + noise},
     )
@@ -145,14 +150,58 @@ def test_many_equals_are_counted_first_and_named_second():
     assert "but on these test images b, c and d cannot be told from it" in reason(decision)
 
 
-def test_a_tie_goes_to_the_one_with_fewer_errors():
-    first, second = result("a", "plate", SCORES, 0.95), result("b", "plate", SCORES, 0.94)
-    second.metrics["metrics"]["honest_balanced_accuracy"] = 0.85
-    decision = decision_of(first, second)
+def at_rate(cell: CellResults, escapes: float) -> CellResults:
+    """The cell with such a share of defects that slip through at the rate asked for."""
+    near = (escapes - 0.02, escapes + 0.02)
+    cell.metrics["at_rate"] = NO_RATE | {"escape_rate": escapes, "escape_rate_interval": near}
+    cell.replicates["escape_rate"] = escapes + cell.replicates["image_auroc"]
+    return cell
+
+
+def test_the_fewest_escapes_at_the_rate_asked_decide_and_not_the_auroc():
+    decision = decision_of(
+        at_rate(result("a", "plate", SCORES, 0.97), 0.814),
+        at_rate(result("b", "plate", SCORES, 0.92), 0.396),
+    )
+    assert headline(decision) == "Use b on net."
+    assert reason(decision) == (
+        "It lets the fewest defects slip through where 5 % of the good parts are rejected "
+        "(396 (376–416) of 1,000; AUROC 0.920, 0.900–0.940), ahead of the next, a on net, "
+        "by 418 of 1,000 (389 to 447) with 95 % confidence."
+    )
+
+
+def test_where_the_good_images_are_too_few_for_the_rate_the_auroc_decides_and_it_is_said():
+    decision = decision_of(result("a", "plate", SCORES, 0.97), result("b", "plate", SCORES, 0.80))
+    assert headline(decision) == "Use a on net."
+    assert reason(decision).endswith(
+        "They are compared by AUROC: what slips through at 5 % takes 19 independent good test "
+        "images to see, and plate has 18."
+    )
+
+
+def test_a_detector_that_breaks_its_promise_is_passed_over():
+    cells = [at_rate(result(m, "plate", SCORES, 0.9), e) for m, e in (("a", 0.1), ("b", 0.4))]
+    cells[0].metrics["flags"] = ["above"]
+    decision = decision_of(*cells)
     assert decision["overall"]["recommended"] == "b net"
-    assert "None of them makes fewer errors of both kinds at its threshold than b on net" in reason(
+    assert "a ranks before it and cannot be taken: its own threshold rejects more" in reason(
         decision
     )
+    cells[1].metrics["flags"] = ["above"]
+    decision = decision_of(*cells)
+    assert headline(decision) == "No detector can be recommended."
+    assert "Each rejects more good parts than its training images let expect" in reason(decision)
+
+
+def test_the_figures_of_a_choice_are_told_of_images_that_did_not_make_it():
+    cells = [result(m, "plate", scores_of(PLATE, 1.5, k), 0.9) for k, m in enumerate("abc")]
+    decision = decision_of(*cells)
+    nested = decision["overall"]["nested"]
+    assert sum(nested["chosen"].values()) == 10
+    assert f"of 1,000 defective parts {1000 * nested['escape_rate']:.0f} (" in consequence(decision)
+    assert "among 3 detectors" in consequence(decision)
+    assert decision_of(cells[0])["overall"]["nested"] is None
 
 
 def test_in_a_category_without_a_clear_winner_the_best_overall_is_kept():

@@ -1,8 +1,8 @@
 """What slips through at the rate asked for: escapes where good test images set the threshold.
 
-Detectors are compared by it: each at the threshold that keeps the rate on these test images, so that
-none gains by a threshold that rejects more good parts than it may. No detector has that threshold
-in advance, and the figures of a verdict are those at its own.
+Detectors are compared by it: each at the threshold that keeps the rate on these test images, so
+that none gains by a threshold that rejects more good parts than it may. No detector has that
+threshold in advance, and the figures of a verdict are those at its own.
 """
 
 from collections.abc import Iterator

@@ -5,6 +5,7 @@ images are left out in turn, the choice is made from the others, and the detecto
 is judged by its own threshold on those that were left out.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from defectbench.evaluation.cells import CellResults
 from defectbench.evaluation.choice import ESCAPES, Merits, ranked
 from defectbench.evaluation.held_out import folds
 from defectbench.evaluation.image_metrics import image_auroc
-from defectbench.evaluation.operating_points import judged, together
+from defectbench.evaluation.operating_points import judged, mean_point, together
 from defectbench.evaluation.promises import AVERAGE, most_above
 from defectbench.evaluation.thresholds import just_above
 from defectbench.records import Scores
@@ -50,35 +51,36 @@ def nested_figures(
     found: dict[str, dict[str, CellResults]] = {}
     for cell in cells:
         found.setdefault(cell.detector, {})[cell.category] = cell
-    categories = list(dict.fromkeys(cell.category for cell in cells))
     if len(found) < 2 or any(cell.threshold is None for cell in cells):
         return None
-    parts = {name: _folds(next(iter(found.values()))[name].test, seed) for name in categories}
-    called = {name: np.zeros(len(cell.test.labels)) for name, cell in _first(found).items()}
-    chosen: dict[str, int] = {}
-    for number in range(FOLDS):
-        out = {name: parts[name] == number for name in categories}
-        if not any(each.any() for each in out.values()):
-            continue
-        kept = {
-            detector: [_without(own[name], out[name], by, rate) for name in categories]
-            for detector, own in found.items()
-        }
-        best = _best(kept)
-        if best is None:
+    parts = {name: _folds(cell.test, seed) for name, cell in next(iter(found.values())).items()}
+    chosen: dict[int, str] = {}
+    for number in sorted(set(np.concatenate(list(parts.values())).tolist())):
+        out = {name: fold == number for name, fold in parts.items()}
+        kept = {detector: _without(own, out, by, rate) for detector, own in found.items()}
+        if None in kept.values():
             return None
-        chosen[best] = chosen.get(best, 0) + 1
-        for name, own in found[best].items():
-            reached = own.test.scores >= own.threshold
-            called[name][out[name]] = reached[out[name]]
+        chosen[number] = _best(kept)
     points = [
-        judged(cell.test._replace(scores=called[name]), 0.5) for name, cell in _first(found).items()
+        _point({number: found[best][name] for number, best in chosen.items()}, fold)
+        for name, fold in parts.items()
     ]
-    return together(points) | {"chosen": chosen}
+    return together(points) | {"chosen": dict(Counter(chosen.values()))}
 
 
-def _first(found: Mapping[str, Mapping[str, CellResults]]) -> Mapping[str, CellResults]:
-    return next(iter(found.values()))
+def _point(taken: Mapping[int, CellResults], fold: np.ndarray) -> Mapping[str, Any]:
+    """What was done to the images of a category: each judged by the detector its fold took.
+
+    Of several seeds the mean.
+    """
+    points = []
+    for turn in range(max(len(cell.seeds) for cell in taken.values())):
+        called = np.zeros(len(fold))
+        for number, cell in taken.items():
+            own, out = cell.seeds[turn % len(cell.seeds)], fold == number
+            called[out] = own.test.scores[out] >= own.threshold
+        points.append(judged(next(iter(taken.values())).test._replace(scores=called), 0.5))
+    return mean_point(points)
 
 
 def _folds(test: Scores, seed: int) -> np.ndarray:
@@ -95,18 +97,30 @@ def _folds(test: Scores, seed: int) -> np.ndarray:
     return fold
 
 
-def _without(cell: CellResults, out: np.ndarray, by: str, rate: float) -> Merits | None:
-    """What a detector is ranked by on the images that are left; None where it cannot be."""
-    left = Scores(
-        [path for path, gone in zip(cell.test.paths, out, strict=True) if not gone],
-        *(column[~out] for column in cell.test[1:]),
-    )
-    auroc = image_auroc(left.labels, left.scores)
-    merit = auroc if by != ESCAPES else _found_at_rate(left, rate)
-    if merit is None:
+def _without(
+    own: Mapping[str, CellResults], out: Mapping[str, np.ndarray], by: str, rate: float
+) -> Merits | None:
+    """What a detector is ranked by on the images that are left; None where it cannot be.
+
+    Means over categories and seeds; a promise that is broken once is broken.
+    """
+    merits, aurocs, breaks = [], [], []
+    for name, cell in own.items():
+        for each in cell.seeds:
+            left = _left(each.test, ~out[name])
+            auroc = image_auroc(left.labels, left.scores)
+            merits.append(auroc if by != ESCAPES else _found_at_rate(left, rate))
+            aurocs.append(auroc)
+            breaks.append(against_promise(left, each.metrics["promise"]) == "above")
+    if None in merits or None in aurocs:
         return None
-    breaks = against_promise(left, cell.metrics["promise"]) == "above"
-    return Merits(merit, auroc, cell.cost["model_bytes"], breaks)
+    cost = sum(cell.cost["model_bytes"] for cell in own.values())
+    return Merits(float(np.mean(merits)), float(np.mean(aurocs)), cost, any(breaks))
+
+
+def _left(test: Scores, kept: np.ndarray) -> Scores:
+    paths = [path for path, stays in zip(test.paths, kept, strict=True) if stays]
+    return Scores(paths, *(column[kept] for column in test[1:]))
 
 
 def _found_at_rate(test: Scores, rate: float) -> float | None:
@@ -122,18 +136,7 @@ def _found_at_rate(test: Scores, rate: float) -> float | None:
     return float((test.scores[defective] >= threshold).mean())
 
 
-def _best(kept: Mapping[str, Sequence[Merits | None]]) -> str | None:
-    """The detector of the highest mean merit that breaks its promise nowhere, if any does not."""
-    means = {}
-    for name, merits in kept.items():
-        if any(each is None for each in merits):
-            return None
-        aurocs = [each.auroc for each in merits]
-        means[name] = Merits(
-            float(np.mean([each.merit for each in merits])),
-            None if None in aurocs else float(np.mean(aurocs)),
-            sum(each.cost for each in merits),
-            any(each.breaks for each in merits),
-        )
-    order = ranked(means)
-    return next((name for name in order if not means[name].breaks), order[0])
+def _best(merits: Mapping[str, Merits]) -> str:
+    """The first in rank that breaks no promise, else the first."""
+    order = ranked(merits)
+    return next((name for name in order if not merits[name].breaks), order[0])

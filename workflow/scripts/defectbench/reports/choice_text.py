@@ -33,8 +33,8 @@ def reason(decision: Mapping[str, Any], names: Mapping[str, str]) -> str:
         return f"The first, {best}, may be no better than guessing ({figures})."
     if verdict == "breaks":
         return (
-            f"Each rejects more good parts than its training images let expect, also the first, {best} "
-            f"({figures})."
+            "Each rejects more good parts than its training images let expect, also the first, "
+            f"{best} ({figures})."
         )
     if verdict == "only":
         return f"There is nothing to compare it with ({figures})."
@@ -43,7 +43,10 @@ def reason(decision: Mapping[str, Any], names: Mapping[str, str]) -> str:
         told = f"It {told}, {_lead(overall)}."
     else:
         equals = listed([names[name] for name in overall["tied"][1:]])
-        told = f"{best} {told}, but on these test images {equals} cannot be told from it{_all(overall)}."
+        told = (
+            f"{best} {told}, but on these test images {equals} cannot be told from "
+            f"it{_all(overall)}."
+        )
     return " ".join(filter(None, [told, _passed_over(overall, names), _basis(decision)]))
 
 
@@ -87,8 +90,8 @@ def _passed_over(overall: Mapping[str, Any], names: Mapping[str, str]) -> str:
         return ""
     whose, s = ("their", "") if len(passed) > 1 else ("its", "s")
     return (
-        f"{listed(passed)} rank{s} before it and cannot be taken: {whose} own threshold rejects more "
-        "good parts than the training images let expect."
+        f"{listed(passed)} rank{s} before it and cannot be taken: {whose} own threshold rejects "
+        "more good parts than the training images let expect."
     )
 
 
@@ -122,7 +125,7 @@ def nested(decision: Mapping[str, Any]) -> str:
             kind = "defective" if name == "escape_rate" else "good"
             parts.append(f"of 1,000 {kind} parts {per_thousand(found, name)} {what}")
     return (
-        f"These figures are of the very images that chose among {overall['compared']} detectors. Of "
-        f"images that did not choose (each tenth of them by the choice of the others), "
-        f"{' and '.join(parts)}."
+        "These figures are of the very images that chose among "
+        f"{overall['compared']} detectors. Of images that did not choose (each tenth of them by "
+        f"the choice of the others), {' and '.join(parts)}."
     )
