@@ -115,7 +115,7 @@ bench-engine: $(ENV) ## time whole runs of PatchCore and PaDiM against anomalib'
 
 bench-tiles: $(ENV) ## memory and time of large images in tiles
 	snakemake --quiet all -- resources/weights/efficientnet_lite0.pth
-	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/tiles.py $(BENCH)
+	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/tiled_images.py $(BENCH)
 
 bench-groups: $(ENV) ## false-positive rates on new parts with and without groups, false and missed warnings
 	PYTHONPATH=workflow/scripts:tests/support:tests/bench python tests/bench/groups.py
