@@ -5,7 +5,7 @@ ENV := .venv/bin/python
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo run plan check compare score calibrate test test-runs test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-pixels bench-patchcore bench-engine bench-tiles bench-groups bench-scale bench-folds bench-promises bench-memory bench-detector bench-calibration bench-studies docs lint
+.PHONY: help demo run plan check compare score calibrate test test-runs test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-choices bench-pixels bench-patchcore bench-engine bench-tiles bench-groups bench-scale bench-folds bench-promises bench-memory bench-detector bench-calibration bench-studies docs lint
 .DEFAULT_GOAL := help
 
 # settings of the user's own, merged over config.yaml
@@ -90,6 +90,9 @@ bench-planning: $(ENV) ## time the planning of large grids (dry runs)
 bench-coverage: $(ENV) ## simulate how often intervals and alarms keep what they promise, half an hour or more: BENCH="--parts rates --trials 500"
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONPATH=workflow/scripts:tests/bench \
 		python tests/bench/coverage $(BENCH)
+
+bench-choices: $(ENV) ## simulate how far the choice among detectors can be believed
+	PYTHONPATH=workflow/scripts:tests/bench:tests/bench/coverage python tests/bench/choices.py $(BENCH)
 
 bench-pixels: $(ENV) ## time the pixel metrics against a full sort, one thread; peak memory
 	PYTHONPATH=workflow/scripts python tests/bench/pixel_metrics.py
