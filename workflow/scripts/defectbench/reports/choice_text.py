@@ -114,18 +114,24 @@ def _basis(decision: Mapping[str, Any]) -> str:
 
 
 def nested(decision: Mapping[str, Any]) -> str:
-    """What the choice does to images that did not make it; empty where there was none to make."""
+    """What the choice does to images that did not make it; empty where there was none to make.
+
+    Without intervals: those of the rates would not hold for one detector, because several may have
+    been chosen (reports/choices.md).
+    """
     overall = decision["overall"]
     found = overall["nested"]
     if found is None:
         return ""
     parts = []
-    for name, what in (("escape_rate", "slip through"), ("false_alarm_rate", "are rejected")):
-        if found[name] is not None:
-            kind = "defective" if name == "escape_rate" else "good"
-            parts.append(f"of 1,000 {kind} parts {per_thousand(found, name)} {what}")
+    if found["escape_rate"] is not None:
+        slip = thousand(found["escape_rate"])
+        parts.append(f"about {slip} of 1,000 defective parts slip through")
+    if found["false_alarm_rate"] is not None:
+        rejected = thousand(found["false_alarm_rate"])
+        parts.append(f"about {rejected} of 1,000 good parts are rejected")
     return (
-        "These figures are of the very images that chose among "
-        f"{overall['compared']} detectors. Of images that did not choose (each tenth of them by "
-        f"the choice of the others), {' and '.join(parts)}."
+        f"These images chose it among {overall['compared']} detectors, which flatters it: of "
+        "images that did not choose (each tenth of them by the choice of the others), "
+        f"{' and '.join(parts)}."
     )
