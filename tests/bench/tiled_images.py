@@ -26,8 +26,8 @@ WORDS = """# Large images in tiles
 
 Made by `make bench-tiles` (tests/bench/tiled_images.py) on {processor}: {images} generated
 photographs of each size, features of `{layer}` of an EfficientNet-Lite0 as rule `features` extracts
-them, one thread. A photograph of 4096×2048 is {tiles} tiles of 512 with an overlap of 64 or more. *Decoded*:
-the bytes of all its pixels, 3 each.
+them, one thread. A photograph of 4096×2048 is {tiles} tiles of 512 with an overlap of 64 or more.
+*Decoded*: the bytes of all its pixels, 3 each.
 
 {table}
 
