@@ -7,7 +7,7 @@ from typing import Any
 from defectbench.evaluation.decision import cell_of
 from defectbench.evaluation.promises import CALIBRATION, TOLERANCE
 from defectbench.reports import choice_text
-from defectbench.reports.choice_text import title
+from defectbench.reports.choice_text import nested, title
 from defectbench.reports.flags import flag_texts, promised, threshold_images, warnings
 from defectbench.reports.markdown import (
     listed,
@@ -75,7 +75,7 @@ def consequence(decision: Mapping[str, Any]) -> str:
         else f"At the honest thresholds of {title(overall['shown'])}"
     )
     told = f"{whose}, {several}{', and '.join(parts)}."
-    return " ".join(filter(None, [told, choice_text.nested(decision), on_the_line(decision)]))
+    return " ".join(filter(None, [told, nested(decision), on_the_line(decision)]))
 
 
 def on_the_line(decision: Mapping[str, Any]) -> str:
