@@ -17,6 +17,7 @@ from defectbench.storage import write_json
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 RATES = [0.005, 0.01, 0.02, 0.05, 0.1]
+LIMITS = {"escapes": 0.05, "false_alarms": 0.10}
 # names of categories that must stay what they are
 STRANGE = """<img src=x onerror="document.title='broken'"> & 'quote'"""
 UNICODE = "Шестерня 齿轮"
@@ -222,6 +223,7 @@ def run_table(
             "rates": RATES,
             "costs": costs,
             "defective_share": 0.01 if costs else None,
+            "limits": LIMITS,
             "categories": categories,
         },
         wildcards={"dataset": dataset},

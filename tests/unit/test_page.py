@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_results import (
+    LIMITS,
     NO_RATE,
     PROMISE,
     RATES,
@@ -119,6 +120,7 @@ def decision_of(
         RATES,
         costs,
         defective_share,
+        LIMITS,
     )
 
 
@@ -127,7 +129,7 @@ SCORES = scores_of(PLATE, 2.0)
 
 def test_a_clear_winner_is_named_with_its_lead():
     decision = decision_of(result("a", "plate", SCORES, 0.95), result("b", "plate", SCORES, 0.80))
-    assert headline(decision) == "Use a on net."
+    assert headline(decision) == "a on net is the best."
     assert "AUROC 0.950, " in reason(decision)
     assert "b on net, by 0.150" in reason(decision)
 
@@ -140,13 +142,13 @@ def test_how_fast_a_detector_ran_does_not_decide():
         )
         for times in ((9.0, 2.0), (2.0, 9.0))
     )
-    assert headline(one) == "No clear difference between a and b. Take a on net."
+    assert headline(one) == "No clear difference between a and b; a on net comes first."
     assert one == other
 
 
 def test_many_equals_are_counted_first_and_named_second():
     decision = decision_of(*(result(name, "plate", SCORES, 0.95) for name in "abcd"))
-    assert headline(decision) == "No clear difference between 4 detectors. Take a on net."
+    assert headline(decision) == "No clear difference between 4 detectors; a on net comes first."
     assert "but on these test images b, c and d cannot be told from it" in reason(decision)
 
 
@@ -163,7 +165,7 @@ def test_the_fewest_escapes_at_the_rate_asked_decide_and_not_the_auroc():
         at_rate(result("a", "plate", SCORES, 0.97), 0.814),
         at_rate(result("b", "plate", SCORES, 0.92), 0.396),
     )
-    assert headline(decision) == "Use b on net."
+    assert headline(decision) == "b on net is the best."
     assert reason(decision) == (
         "It lets the fewest defects slip through where 5 % of the good parts are rejected "
         "(396 (376–416) of 1,000; AUROC 0.920, 0.900–0.940), ahead of the next, a on net, "
@@ -173,7 +175,7 @@ def test_the_fewest_escapes_at_the_rate_asked_decide_and_not_the_auroc():
 
 def test_where_the_good_images_are_too_few_for_the_rate_the_auroc_decides_and_it_is_said():
     decision = decision_of(result("a", "plate", SCORES, 0.97), result("b", "plate", SCORES, 0.80))
-    assert headline(decision) == "Use a on net."
+    assert headline(decision) == "a on net is the best."
     assert reason(decision).endswith(
         "They are compared by AUROC: what slips through at 5 % takes 19 independent good test "
         "images to see, and plate has 18."
@@ -199,8 +201,9 @@ def test_the_figures_of_a_choice_are_told_of_images_that_did_not_make_it():
     decision = decision_of(*cells)
     nested = decision["overall"]["nested"]
     assert sum(nested["chosen"].values()) == 10
-    assert f"of 1,000 defective parts {1000 * nested['escape_rate']:.0f} (" in consequence(decision)
-    assert "among 3 detectors" in consequence(decision)
+    told = f"about {1000 * nested['escape_rate']:.0f} of 1,000 defective parts slip through"
+    assert told in consequence(decision)
+    assert "These images chose it among 3 detectors, which flatters it" in consequence(decision)
     assert decision_of(cells[0])["overall"]["nested"] is None
 
 

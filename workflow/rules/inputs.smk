@@ -11,6 +11,7 @@ from defectbench.config.plan import (
     default_datasets,
     exportable_cells,
     gives_images,
+    limits_of,
     localizing_cells,
     method_layers,
     new_folders,

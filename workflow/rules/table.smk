@@ -59,6 +59,7 @@ rule table:
         rates=config["operating_points"],
         costs=config.get("costs"),
         defective_share=config.get("defective_share"),
+        limits=limits_of(config),
         code=stage_digest("table"),
     script:
         "../scripts/table.py"

@@ -37,6 +37,7 @@ with job_log(snakemake.log[0]):
         params.rates,
         params.costs,
         params.defective_share,
+        params.limits,
     )
     write_json(output.decision, decision)
     write_text(output.points, point_table(decision).to_csv(index=False, lineterminator="\n"))

@@ -257,3 +257,12 @@ def separate_seeds(config: dict[str, Any]) -> None:
     config["methods"] = {new: method for each in made.values() for new, method in each.items()}
     for dataset in config["datasets"].values():
         dataset["methods"] = [new for name in dataset["methods"] for new in made[name]]
+
+
+def limits_of(config: Config) -> dict[str, float]:
+    """What a detector may do and still be used: ``escapes`` and ``false_alarms``, rates at most.
+
+    A threshold that keeps the rate asked for has an interval around it: hence twice that rate.
+    """
+    twice = min(2 * config["threshold"]["false_positive_rate"], 0.99)
+    return {"false_alarms": twice} | config["limits"]

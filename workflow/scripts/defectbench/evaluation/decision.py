@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from defectbench.evaluation.advice import advice
 from defectbench.evaluation.averages import AVERAGE, escapes_of, paired_differences
 from defectbench.evaluation.cells import CellResults
 from defectbench.evaluation.choice import ESCAPES, Difference, Merits, choose, compares
@@ -19,6 +20,7 @@ from defectbench.evaluation.operating_points import (
 )
 from defectbench.evaluation.prevalence import on_the_line, shown_by_test_parts
 from defectbench.evaluation.promises import CALIBRATION
+from defectbench.evaluation.usability import usability
 
 
 def decide(
@@ -29,6 +31,7 @@ def decide(
     rates: Sequence[float],
     costs: Mapping[str, float] | None,
     defective_share: float | None,
+    limits: Mapping[str, float],
 ) -> dict[str, Any]:
     """Everything that the decision says, as plain data.
 
@@ -46,15 +49,18 @@ def decide(
         Asked false-positive rates of the operating points.
     costs, defective_share
         See `operating_points.cost_point`; None for none. The costs need the share.
+    limits
+        See `usability.usability`.
 
     Returns
     -------
     dict
         ``covers`` (the ``categories`` of the run, ``of`` how many), ``asked`` rate, ``rule`` of the
-        thresholds, ``costs``, ``defective_share``,
+        thresholds, ``costs``, ``defective_share``, ``limits``,
         ``overall`` (a choice, what its thresholds do to all test images together, on the
         ``line``, see `prevalence.on_the_line`, and to images that did not choose it, ``nested``),
-        ``categories`` (a choice each, with its cell), ``detectors`` in the order of the choice,
+        ``categories`` (a choice each, with the cell that is ``shown``, its ``usability`` and
+        ``advice``), ``detectors`` by AUROC,
         ``cells`` with their operating points, of which ``honest`` is at the threshold in print and
         ``held_out`` at that of held-out training images.
     """
@@ -78,8 +84,9 @@ def decide(
         "rule": cells[0].metrics["promise"]["rule"],
         "costs": dict(costs) if costs else None,
         "defective_share": defective_share,
+        "limits": dict(limits),
         "overall": overall | {"shown": taken, **both, "line": on_the_line(both, defective_share)},
-        "categories": [_category(category, figures, pairs, chosen) for category in covered],
+        "categories": [_category(category, figures, pairs, chosen, limits) for category in covered],
         "detectors": _in_order(averages.values()),
         "cells": figures,
     }
@@ -124,6 +131,7 @@ def _cell_figures(
         "at_rate": cell.metrics["at_rate"],
         "model_bytes": cell.cost["model_bytes"],
         "set_by": cell.metrics["set_by"],
+        "found_by_size": cell.metrics["found_by_size"],
         "flags": list(cell.metrics["flags"]),
         "cautions": list(cell.metrics["cautions"]),
         "held_out": cell.metrics["held_out"],
@@ -238,8 +246,12 @@ def _category(
     figures: Sequence[Mapping[str, Any]],
     pairs: Mapping[str, pd.DataFrame],
     overall: str | None,
+    limits: Mapping[str, float],
 ) -> dict[str, Any]:
-    """The choice for one category; of tied detectors, the one that is chosen overall."""
+    """The choice for one category; of tied detectors, the one that is chosen overall.
+
+    With it whether that can be used, None where none is recommended, and what would help.
+    """
     own = {entry["detector"]: entry for entry in figures if entry["category"] == category}
     choice = _choice(own, pairs, category)
     choice["as_overall"] = choice["verdict"] == "tied" and overall in choice["tied"]
@@ -248,7 +260,15 @@ def _category(
     shown = choice["recommended"] or (choice["tied"] or [overall or next(iter(own))])[0]
     shown = shown if shown in own else next(iter(own))
     reason = own[shown]["reason"] if choice["verdict"] == "none" else None
-    return {"category": category, "shown": shown, "reason": reason, **choice}
+    usable = usability(own[shown]["honest"], limits)
+    return {
+        "category": category,
+        "shown": shown,
+        "reason": reason,
+        **choice,
+        "usability": usable._asdict() if choice["recommended"] else None,
+        "advice": advice(own[shown], usable, limits),
+    }
 
 
 def cell_of(decision: Mapping[str, Any], category: str, detector: str) -> Mapping[str, Any]:

@@ -8,7 +8,13 @@ from defectbench.evaluation.decision import cell_of
 from defectbench.evaluation.promises import CALIBRATION, TOLERANCE
 from defectbench.reports import choice_text
 from defectbench.reports.choice_text import nested, title
-from defectbench.reports.flags import flag_texts, promised, threshold_images, warnings
+from defectbench.reports.flags import (
+    categories_by_text,
+    flag_texts,
+    promised,
+    threshold_images,
+    warnings,
+)
 from defectbench.reports.markdown import (
     listed,
     per_thousand,
@@ -19,6 +25,7 @@ from defectbench.reports.markdown import (
     threshold,
 )
 from defectbench.reports.rendering import render
+from defectbench.reports.usability_text import NONE, advice, verdict, why
 from defectbench.storage import read_json
 
 
@@ -37,15 +44,56 @@ def headline(decision: Mapping[str, Any]) -> str:
     names = short_names([entry["detector"] for entry in decision["detectors"]])
     tied = [names[name] for name in overall["tied"]]
     if overall["verdict"] == "clear":
-        return f"Use {title(taken)}."
+        return f"{title(taken)} is the best."
     if overall["verdict"] == "tied":
         those = listed(tied) if len(tied) < 3 else f"{len(tied)} detectors"
-        return f"No clear difference between {those}. Take {title(taken)}."
+        return f"No clear difference between {those}; {title(taken)} comes first."
     if overall["verdict"] == "only":
         return f"{title(taken)}, the only detector that was run."
     if overall["verdict"] in ("chance", "breaks"):
         return "No detector can be recommended."
     return "Nothing can be concluded: there are too few good or too few defective test images."
+
+
+def standing(decision: Mapping[str, Any]) -> str:
+    """Whether that can be used, and on which categories; empty where none can be judged."""
+    entries = decision["categories"]
+    pairs = [(verdict(each, _shown(decision, each)), each["category"]) for each in entries]
+    found = categories_by_text(pairs)
+    if set(found) == {NONE}:
+        return ""
+    told = [
+        text if len(places) == len(entries) else f"{text} on {listed(places)}"
+        for text, places in found.items()
+    ]
+    sentence = "; ".join(told)
+    return f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def _shown(decision: Mapping[str, Any], entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    return cell_of(decision, entry["category"], entry["shown"])
+
+
+def use(decision: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+    """The verdict on a category, and what it rests on."""
+    cell = _shown(decision, entry)
+    return ": ".join(filter(None, [verdict(entry, cell), why(entry, cell, decision["limits"])]))
+
+
+def help_of(decision: Mapping[str, Any], entry: Mapping[str, Any]) -> list[str]:
+    """What would help most on a category, sentences; the first most."""
+    cell = _shown(decision, entry)
+    return [advice(cell, each, decision["limits"]) for each in entry["advice"]]
+
+
+def limits(decision: Mapping[str, Any]) -> str:
+    """What the verdicts are measured by."""
+    escapes, alarms = (thousand(decision["limits"][name]) for name in ("escapes", "false_alarms"))
+    return (
+        f"Usable: at most {escapes} of 1,000 defective parts slip through and at most {alarms} of "
+        "1,000 good parts are rejected; as it is, where the 95 % intervals say so, within limits, "
+        "where the figures alone do."
+    )
 
 
 def reason(decision: Mapping[str, Any]) -> str:
@@ -149,7 +197,7 @@ def with_and_without(cell: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def decision_markdown(decision: Mapping[str, Any]) -> str:
     """The decision for the top of a Markdown report: sentences, then one row per category."""
     names = short_names([entry["detector"] for entry in decision["detectors"]])
-    rows, mind = [], {}
+    rows, mind, helps = [], {}, {}
     for entry in decision["categories"]:
         cell = cell_of(decision, entry["category"], entry["shown"])
         point = cell["honest"]
@@ -158,6 +206,7 @@ def decision_markdown(decision: Mapping[str, Any]) -> str:
                 entry["category"],
                 entry["recommended"] or f"none; figures of {names[entry['shown']]}",
                 category_verdict(entry, names),
+                use(decision, entry),
                 threshold(point["threshold"], cell["threshold_range"]),
                 promised(point),
                 per_thousand(point, "escape_rate"),
@@ -166,20 +215,25 @@ def decision_markdown(decision: Mapping[str, Any]) -> str:
         )
         if flags := flag_texts(cell):
             mind[entry["category"]] = flags
-    answer = f"**{headline(decision)}** {reason(decision)} {consequence(decision)}".strip()
+        if told := help_of(decision, entry):
+            helps[entry["category"]] = told
+    bold = " ".join(filter(None, [headline(decision), standing(decision)]))
+    answer = f"**{bold}** {reason(decision)} {consequence(decision)}".strip()
     return render(
         "decision.md",
         answer=answer,
         warnings=warnings(decision),
         rows=rows,
         mind=mind,
+        helps=helps,
+        limits=limits(decision),
         images=threshold_images(cell["honest"] for cell in decision["cells"]),
         seeds=any(cell["threshold_range"] for cell in decision["cells"]),
     )
 
 
 def closing_lines(reports: Iterable[str | Path]) -> list[str]:
-    """Verdict, escapes and false alarms of each decision; then where tables and pages are.
+    """The verdict on each dataset and category; then where tables and pages are.
 
     Parameters
     ----------
@@ -192,10 +246,30 @@ def closing_lines(reports: Iterable[str | Path]) -> list[str]:
     for file in files:
         if file.name.endswith("_decision.json"):
             decision = read_json(file)
-            words = f"{headline(decision)} {consequence(decision)}".strip()
-            answers.append(f"{file.name.removesuffix('_decision.json')}: {words}")
+            answers.append(f"{file.name.removesuffix('_decision.json')}: {headline(decision)}")
+            for entry in decision["categories"]:
+                answers += category_lines(decision, entry)
         elif file.name.endswith("_table.md"):
             places.append(f"table: {file}")
         elif file.suffix == ".html":
             places.append(f"page: {file.resolve()}")
     return [*answers, *places]
+
+
+def category_lines(decision: Mapping[str, Any], entry: Mapping[str, Any]) -> list[str]:
+    """A category in three lines: verdict, what the threshold does, what would help most."""
+    point = _shown(decision, entry)["honest"]
+    helps = help_of(decision, entry)
+    does = [
+        f"{per_thousand(point, rate)} of 1,000 {kind} parts {what}"
+        for rate, kind, what in (
+            ("escape_rate", "defective", "slip through"),
+            ("false_alarm_rate", "good", "are rejected"),
+        )
+        if point[rate] is not None
+    ]
+    return [
+        f"{entry['category']}: {use(decision, entry)}",
+        f"  {title(entry['shown'])}, threshold {score(point['threshold'])}: {', '.join(does)}",
+        f"  {helps[0] if helps else 'Nothing here supports further advice.'}",
+    ]

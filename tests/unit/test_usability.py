@@ -1,0 +1,161 @@
+"""Whether a detector can be used, and what would help: a case for each verdict and each advice."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from defectbench.evaluation.advice import advice
+from defectbench.evaluation.operating_points import operating_point
+from defectbench.evaluation.promises import Asked, promise
+from defectbench.evaluation.usability import usability
+from defectbench.records import Scores
+from defectbench.reports import usability_text
+
+LIMITS = {"escapes": 0.05, "false_alarms": 0.10}
+NOWHERE = {"escape_rate": None, "escape_rate_interval": None}
+
+
+def cell(
+    missed: int, alarms: int, images: int = 200, training: int = 209, **other: Any
+) -> dict[str, Any]:
+    """A cell of a decision: so many of the test images of either kind are judged wrongly."""
+    labels = np.repeat([0, 1], images)
+    scores = np.repeat([0.0, 999.0], images)
+    scores[:alarms], scores[images : images + missed] = 999.0, 0.0
+    test = Scores([], labels, labels, np.full(2 * images, ""), scores)
+    promised = promise(np.arange(float(training)), [""] * training, Asked(0.05))
+    point = operating_point(test, promised)
+    return {
+        "honest": point,
+        "set_by": None,
+        "found_by_size": None,
+        "at_rate": NOWHERE,
+        **other,
+    }
+
+
+def judged(made: dict[str, Any]) -> dict[str, Any]:
+    """The entry of its category, as a decision has it."""
+    usable = usability(made["honest"], LIMITS)
+    return {"usability": usable._asdict(), "advice": advice(made, usable, LIMITS)}
+
+
+@pytest.mark.parametrize(
+    ("made", "verdict", "why"),
+    [
+        (
+            cell(missed=60, alarms=2),
+            "not usable yet",
+            "300 (237–369) of 1,000 defective parts slip through, 50 may",
+        ),
+        (
+            cell(missed=0, alarms=0, training=9),
+            "too few good parts to promise",
+            "its threshold is an estimate",
+        ),
+        (
+            cell(missed=0, alarms=2),
+            "usable as it is",
+            "0 (0–18) of 1,000 defective parts slip through, 50 may and 10 (1–36) of 1,000 good "
+            "parts are rejected, 100 may",
+        ),
+        (
+            cell(missed=4, alarms=2, images=100),
+            "usable within limits",
+            "not certain: 40 (11–99) of 1,000 defective parts slip through, 50 may",
+        ),
+        (
+            cell(missed=2, alarms=0, images=30),
+            "too few images to tell",
+            "not certain: 67 (8–221) of 1,000 defective parts slip through, 50 may and 0 (0–116) "
+            "of 1,000 good parts are rejected, 100 may",
+        ),
+    ],
+)
+def test_a_verdict_compares_intervals_and_then_figures_with_the_limits(
+    made: dict[str, Any], verdict: str, why: str
+):
+    entry = judged(made)
+    assert usability_text.verdict(entry, made) == verdict
+    assert usability_text.why(entry, made, LIMITS) == why
+
+
+def test_an_interval_wholly_beyond_its_limit_counts_before_an_estimate():
+    made = cell(missed=60, alarms=0, training=9)
+    assert usability_text.verdict(judged(made), made) == "not usable yet"
+
+
+def test_without_defective_images_there_are_too_few_to_tell():
+    made = cell(missed=0, alarms=0)
+    made["honest"] |= {"escape_rate": None, "escape_rate_interval": None}
+    entry = judged(made)
+    assert usability_text.verdict(entry, made) == "too few images to tell"
+    assert "no defective test image tells" in usability_text.why(entry, made, LIMITS)
+
+
+def test_no_detector_that_is_not_recommended_is_called_usable():
+    assert usability_text.verdict({"usability": None}, cell(0, 0)) == "no detector to use"
+
+
+def helps(made: dict[str, Any]) -> list[str]:
+    """What would help, in words."""
+    return [usability_text.advice(made, each, LIMITS) for each in judged(made)["advice"]]
+
+
+def test_so_many_test_parts_without_a_mistake_would_tell():
+    """72 of either kind at 5 %: 0 of 72 has the interval 0 to 5 %."""
+    made = cell(missed=2, alarms=0, images=30)
+    assert helps(made) == [
+        "More test parts: 72 defective and 36 good independent ones, none of them mistaken, would "
+        "show that the limits are kept."
+    ]
+    enough = cell(missed=0, alarms=0, images=72)
+    assert usability(enough["honest"], LIMITS).verdict == "as_it_is"
+    assert usability(cell(0, 0, images=71)["honest"], LIMITS).verdict == "within"
+
+
+def test_more_good_parts_help_where_the_threshold_is_an_estimate_or_its_range_wide():
+    assert helps(cell(missed=60, alarms=0, training=9)) == [
+        "More good parts to train on: 19 independent ones instead of 9 support a threshold for 5 %."
+    ]
+    (told,) = helps(cell(missed=60, alarms=0, training=40))
+    assert "independent ones instead of 40 narrow the share of good parts" in told
+    made = cell(missed=60, alarms=0, training=40)
+    (found,) = judged(made)["advice"]
+    fewer = cell(missed=60, alarms=0, training=found["need"])
+    assert fewer["honest"]["range"][1] <= LIMITS["false_alarms"]
+
+
+def test_who_sets_the_threshold_is_looked_at_where_more_is_found_without_them():
+    set_by = {"names": ["module37"], "found_rate": 0.9}
+    (told,) = helps(cell(missed=60, alarms=2, set_by=set_by))
+    assert told.startswith(
+        "Look at module37: without them the threshold finds 90 % of these defects, and with them "
+        "70 %."
+    )
+    assert helps(cell(missed=60, alarms=2, set_by=set_by | {"found_rate": 0.7})) == []
+
+
+def test_a_finer_resolution_helps_where_small_defects_are_missed():
+    small = {"pixels": [9, 40], "images": 20, "found": 4, "found_rate_interval": [0.06, 0.44]}
+    large = {"pixels": [400, 900], "images": 20, "found": 19, "found_rate_interval": [0.75, 1.0]}
+    sizes = {"classes": [small, large]}
+    assert helps(cell(missed=60, alarms=2, found_by_size=sizes)) == [
+        "A finer resolution, or tiles: of defects up to 40 px 20 % are found, of those from 400 px "
+        "on 95 %."
+    ]
+    unclear = {"classes": [small | {"found_rate_interval": [0.06, 0.8]}, large]}
+    assert helps(cell(missed=60, alarms=2, found_by_size=unclear)) == []
+
+
+def test_another_detector_helps_where_no_threshold_does():
+    at_rate = {"escape_rate": 0.3, "escape_rate_interval": (0.2, 0.4)}
+    (told,) = helps(cell(missed=60, alarms=2, at_rate=at_rate))
+    assert told.startswith("Another detector: where these good test parts set the threshold")
+    unclear = at_rate | {"escape_rate_interval": (0.04, 0.4)}
+    assert helps(cell(missed=60, alarms=2, at_rate=unclear)) == []
+
+
+def test_what_is_usable_as_it_is_needs_no_advice():
+    assert helps(cell(missed=0, alarms=0)) == []

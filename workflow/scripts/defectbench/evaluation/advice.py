@@ -1,0 +1,108 @@
+"""What would help most on a category, each with the figures that support it; nothing else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from defectbench.evaluation.promises import FEW, fewest, outlook
+from defectbench.evaluation.usability import AS_IT_IS, NOT_YET, Usability
+
+GOOD_PARTS, WHO_SETS, FINER, DETECTOR, TEST_PARTS = (
+    "good_parts",
+    "who_sets",
+    "finer",
+    "detector",
+    "test_parts",
+)
+MORE_ABOVE = 100
+"""Up to so many images above a threshold it is looked for a range that keeps a limit."""
+
+
+def advice(
+    cell: Mapping[str, Any], usable: Usability, limits: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """What would help, in this order, the first most.
+
+    Parameters
+    ----------
+    cell
+        Of a decision.
+    usable
+        The verdict on it.
+    limits
+        As for `usability.usability`.
+
+    Returns
+    -------
+    list of dict
+        Each with ``what``. `GOOD_PARTS`: the threshold is an estimate, or the share of good parts
+        that it rejects may lie beyond the limit, for ``have`` independent ones; with ``need`` it
+        would not. `WHO_SETS`: without those that set the threshold ``without`` is found instead of
+        ``found``. `FINER`: small defects, up to ``pixels``, are found less often than those from
+        ``large`` pixels on. `DETECTOR`: no threshold of the rate asked keeps the limit of escapes.
+        `TEST_PARTS`: ``parts`` would tell. Nothing where the detector is usable as it is.
+    """
+    if usable.verdict == AS_IT_IS:
+        return []
+    found = (
+        _good_parts(cell["honest"], limits["false_alarms"]),
+        _who_sets(cell),
+        _finer(cell["found_by_size"]),
+        _detector(cell["at_rate"], limits["escapes"]),
+        _test_parts(usable),
+    )
+    return [each for each in found if each is not None]
+
+
+def _good_parts(point: Mapping[str, Any], limit: float) -> dict[str, Any] | None:
+    asked, rule = point["asked"], point["rule"]
+    if point["estimate"] == FEW:
+        need = fewest(0, asked, rule)
+    elif point["estimate"] or point["range"] is None or point["range"][1] <= limit:
+        return None
+    else:
+        counts = (fewest(above, asked, rule) for above in range(MORE_ABOVE))
+        kept = (n for k, n in enumerate(counts) if n and outlook(k, n)["range"][1] <= limit)
+        need = next(kept, None)
+    if need is None or need <= point["groups"]:
+        return None
+    return {"what": GOOD_PARTS, "have": point["groups"], "need": need}
+
+
+def _who_sets(cell: Mapping[str, Any]) -> dict[str, Any] | None:
+    point, without = cell["honest"], cell["set_by"]
+    if not without or point["found_rate"] is None or without["found_rate"] is None:
+        return None
+    if without["found_rate"] <= point["found_rate"]:
+        return None
+    return {
+        "what": WHO_SETS,
+        "names": without["names"],
+        "found": point["found_rate"],
+        "without": without["found_rate"],
+    }
+
+
+def _finer(sizes: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Where the smallest class of defects is clearly found less often than the largest."""
+    if sizes is None:
+        return None
+    small, large = sizes["classes"][0], sizes["classes"][-1]
+    if small["found_rate_interval"][1] >= large["found_rate_interval"][0]:
+        return None
+    rates = (each["found"] / each["images"] for each in (small, large))
+    ends = {"pixels": small["pixels"][1], "large": large["pixels"][0]}
+    return {"what": FINER, **ends} | dict(zip(("found", "found_large"), rates, strict=True))
+
+
+def _detector(at_rate: Mapping[str, Any], limit: float) -> dict[str, Any] | None:
+    ends = at_rate["escape_rate_interval"]
+    if ends is None or ends[0] <= limit:
+        return None
+    names = ("escape_rate", "escape_rate_interval")
+    return {"what": DETECTOR} | {name: at_rate[name] for name in names}
+
+
+def _test_parts(usable: Usability) -> dict[str, Any] | None:
+    if usable.verdict == NOT_YET or not usable.parts:
+        return None
+    return {"what": TEST_PARTS, "parts": usable.parts}

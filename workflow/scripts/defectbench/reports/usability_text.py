@@ -1,0 +1,112 @@
+"""Whether a detector can be used, and what would help most, in words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from defectbench.evaluation.advice import DETECTOR, FINER, GOOD_PARTS, WHO_SETS
+from defectbench.evaluation.promises import CALIBRATION, FEW
+from defectbench.evaluation.usability import (
+    AS_IT_IS,
+    NO_PROMISE,
+    NOT_YET,
+    RATES,
+    UNKNOWN,
+    WITHIN,
+)
+from defectbench.reports.markdown import listed, per_thousand, percent, thousand
+from defectbench.reports.size_text import pixels
+
+NONE = "no detector to use"
+SHORT = {
+    NOT_YET: "not usable yet",
+    AS_IT_IS: "usable as it is",
+    WITHIN: "usable within limits",
+    UNKNOWN: "too few images to tell",
+}
+KINDS = {"escapes": ("defective", "slip through"), "false_alarms": ("good", "are rejected")}
+
+
+def verdict(entry: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
+    """A category's verdict in a few words; `NONE` where no detector is recommended."""
+    found = entry["usability"]
+    if found is None:
+        return NONE
+    if found["verdict"] == NO_PROMISE:
+        return (
+            "too few good parts to promise"
+            if cell["honest"]["estimate"] in (FEW, "")
+            else "its threshold promises nothing"
+        )
+    return SHORT[found["verdict"]]
+
+
+def why(entry: Mapping[str, Any], cell: Mapping[str, Any], limits: Mapping[str, float]) -> str:
+    """What the verdict rests on; a clause, empty where nothing is recommended."""
+    found = entry["usability"]
+    if found is None:
+        return ""
+    if found["verdict"] == NO_PROMISE:
+        return "its threshold is an estimate"
+    point = cell["honest"]
+    names = found["beyond"] or (list(RATES) if found["verdict"] == AS_IT_IS else found["uncertain"])
+    told = listed([_rate(point, name, limits[name]) for name in names])
+    if found["verdict"] not in (WITHIN, UNKNOWN):
+        return told
+    return f"not certain: {told}"
+
+
+def _rate(point: Mapping[str, Any], name: str, limit: float) -> str:
+    """A figure beside its limit."""
+    kind, what = KINDS[name]
+    if point[RATES[name]] is None:
+        return f"how many {kind} parts {what}, no {kind} test image tells"
+    seen = per_thousand(point, RATES[name])
+    return f"{seen} of 1,000 {kind} parts {what}, {thousand(limit)} may"
+
+
+def advice(cell: Mapping[str, Any], found: Mapping[str, Any], limits: Mapping[str, float]) -> str:
+    """What would help, with its reason; a sentence."""
+    what = found["what"]
+    if what == GOOD_PARTS:
+        return _good_parts(cell["honest"], found)
+    if what == WHO_SETS:
+        return (
+            f"Look at {listed(found['names'])}: without them the threshold finds "
+            f"{percent(found['without'])} of these defects, and with them "
+            f"{percent(found['found'])}. Leave them out if they are not parts as they should be."
+        )
+    if what == FINER:
+        return (
+            f"A finer resolution, or tiles: of defects up to {pixels(found['pixels'])} px "
+            f"{percent(found['found'])} are found, of those from {pixels(found['large'])} px on "
+            f"{percent(found['found_large'])}."
+        )
+    if what == DETECTOR:
+        return (
+            "Another detector: where these good test parts set the threshold at the rate asked, "
+            f"{per_thousand(found, 'escape_rate')} of 1,000 defective parts still slip through, "
+            f"and {thousand(limits['escapes'])} may."
+        )
+    return _test_parts(found["parts"])
+
+
+def _good_parts(point: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    calibrated = point["folds"] == CALIBRATION
+    kind = "good parts to calibrate with" if calibrated else "good parts to train on"
+    if point["groups"] < point["images"]:
+        kind = f"groups of {kind}"
+    more = f"More {kind}: {found['need']} independent ones instead of {found['have']}"
+    if point["estimate"]:
+        return f"{more} support a threshold for {percent(point['asked'])}."
+    return (
+        f"{more} narrow the share of good parts that the threshold may reject, now "
+        f"{percent(point['range'][0])} to {percent(point['range'][1])}."
+    )
+
+
+def _test_parts(parts: Mapping[str, int]) -> str:
+    told = [f"{count} {KINDS[name][0]}" for name, count in parts.items()]
+    return (
+        f"More test parts: {listed(told)} independent ones, none of them mistaken, "
+        "would show that the limits are kept."
+    )
