@@ -203,7 +203,7 @@ def test_the_figures_of_a_choice_are_told_of_images_that_did_not_make_it():
     assert sum(nested["chosen"].values()) == 10
     told = f"about {1000 * nested['escape_rate']:.0f} of 1,000 defective parts slip through"
     assert told in consequence(decision)
-    assert "These images chose it among 3 detectors, which flatters it" in consequence(decision)
+    assert "These images chose it among 3 detectors, which may flatter it" in consequence(decision)
     assert decision_of(cells[0])["overall"]["nested"] is None
 
 

@@ -131,7 +131,7 @@ def nested(decision: Mapping[str, Any]) -> str:
         rejected = thousand(found["false_alarm_rate"])
         parts.append(f"about {rejected} of 1,000 good parts are rejected")
     return (
-        f"These images chose it among {overall['compared']} detectors, which flatters it: of "
+        f"These images chose it among {overall['compared']} detectors, which may flatter it: of "
         "images that did not choose (each tenth of them by the choice of the others), "
         f"{' and '.join(parts)}."
     )

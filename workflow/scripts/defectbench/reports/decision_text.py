@@ -25,7 +25,7 @@ from defectbench.reports.markdown import (
     threshold,
 )
 from defectbench.reports.rendering import render
-from defectbench.reports.usability_text import NONE, advice, verdict, why
+from defectbench.reports.usability_text import NONE, advice, does, verdict, why
 from defectbench.storage import read_json
 
 
@@ -75,9 +75,8 @@ def _shown(decision: Mapping[str, Any], entry: Mapping[str, Any]) -> Mapping[str
 
 
 def use(decision: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
-    """The verdict on a category, and what it rests on."""
-    cell = _shown(decision, entry)
-    return ": ".join(filter(None, [verdict(entry, cell), why(entry, cell, decision["limits"])]))
+    """Whether the detector of a category can be used, in a few words."""
+    return verdict(entry, _shown(decision, entry))
 
 
 def help_of(decision: Mapping[str, Any], entry: Mapping[str, Any]) -> list[str]:
@@ -258,18 +257,12 @@ def closing_lines(reports: Iterable[str | Path]) -> list[str]:
 
 def category_lines(decision: Mapping[str, Any], entry: Mapping[str, Any]) -> list[str]:
     """A category in three lines: verdict, what the threshold does, what would help most."""
-    point = _shown(decision, entry)["honest"]
-    helps = help_of(decision, entry)
-    does = [
-        f"{per_thousand(point, rate)} of 1,000 {kind} parts {what}"
-        for rate, kind, what in (
-            ("escape_rate", "defective", "slip through"),
-            ("false_alarm_rate", "good", "are rejected"),
-        )
-        if point[rate] is not None
-    ]
+    point, helps = _shown(decision, entry)["honest"], help_of(decision, entry)
+    told = ": ".join(filter(None, [use(decision, entry), why(entry)]))
+    threshold_is = f"{title(entry['shown'])}, threshold {score(point['threshold'])}"
+    figures = does(point, decision["limits"])
     return [
-        f"{entry['category']}: {use(decision, entry)}",
-        f"  {title(entry['shown'])}, threshold {score(point['threshold'])}: {', '.join(does)}",
-        f"  {helps[0] if helps else 'Nothing here supports further advice.'}",
+        f"{entry['category']}: {told}",
+        f"  {': '.join(filter(None, [threshold_is, figures]))}",
+        f"  {helps[0] if helps else 'These images support no advice.'}",
     ]

@@ -40,28 +40,29 @@ def verdict(entry: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
     return SHORT[found["verdict"]]
 
 
-def why(entry: Mapping[str, Any], cell: Mapping[str, Any], limits: Mapping[str, float]) -> str:
-    """What the verdict rests on; a clause, empty where nothing is recommended."""
+def why(entry: Mapping[str, Any]) -> str:
+    """What the verdict rests on, in a few words; empty where there is no more to say."""
     found = entry["usability"]
-    if found is None:
+    if found is None or found["verdict"] == AS_IT_IS:
         return ""
     if found["verdict"] == NO_PROMISE:
-        return "its threshold is an estimate"
-    point = cell["honest"]
-    names = found["beyond"] or (list(RATES) if found["verdict"] == AS_IT_IS else found["uncertain"])
-    told = listed([_rate(point, name, limits[name]) for name in names])
-    if found["verdict"] not in (WITHIN, UNKNOWN):
-        return told
-    return f"not certain: {told}"
+        return "the threshold is an estimate"
+    if found["verdict"] == NOT_YET:
+        return listed(
+            [f"too many {KINDS[name][0]} parts {KINDS[name][1]}" for name in found["beyond"]]
+        )
+    told = [f"how many {KINDS[name][0]} parts {KINDS[name][1]}" for name in found["uncertain"]]
+    return f"uncertain {listed(told)}"
 
 
-def _rate(point: Mapping[str, Any], name: str, limit: float) -> str:
-    """A figure beside its limit."""
-    kind, what = KINDS[name]
-    if point[RATES[name]] is None:
-        return f"how many {kind} parts {what}, no {kind} test image tells"
-    seen = per_thousand(point, RATES[name])
-    return f"{seen} of 1,000 {kind} parts {what}, {thousand(limit)} may"
+def does(point: Mapping[str, Any], limits: Mapping[str, float]) -> str:
+    """What a threshold does, beside what it may; a clause, empty without test images."""
+    told = []
+    for name, (kind, what) in KINDS.items():
+        if point[RATES[name]] is not None:
+            seen, may = per_thousand(point, RATES[name]), thousand(limits[name])
+            told.append(f"{seen} of 1,000 {kind} parts {what} (at most {may} may)")
+    return ", ".join(told)
 
 
 def advice(cell: Mapping[str, Any], found: Mapping[str, Any], limits: Mapping[str, float]) -> str:
