@@ -38,15 +38,15 @@ def reason(decision: Mapping[str, Any], names: Mapping[str, str]) -> str:
         )
     if verdict == "only":
         return f"There is nothing to compare it with ({figures})."
-    told = f"{_merit(decision)} ({figures})"
+    who = "It" if verdict == "clear" else best
+    if overall["passed_over"]:
+        who = f"Of the detectors that keep what their threshold promises, {best}"
+    told = f"{who} {_merit(decision)} ({figures})"
     if verdict == "clear":
-        told = f"It {told}, {_lead(overall)}."
+        told = f"{told}, {_lead(overall)}."
     else:
         equals = listed([names[name] for name in overall["tied"][1:]])
-        told = (
-            f"{best} {told}, but on these test images {equals} cannot be told from "
-            f"it{_all(overall)}."
-        )
+        told = f"{told}, but on these test images {equals} cannot be told from it{_all(overall)}."
     return " ".join(filter(None, [told, _passed_over(overall, names), _basis(decision)]))
 
 

@@ -13,7 +13,7 @@ from defectbench.evaluation.usability import (
     UNKNOWN,
     WITHIN,
 )
-from defectbench.reports.markdown import listed, per_thousand, percent, thousand
+from defectbench.reports.markdown import listed, per_thousand, percent, percent_range, thousand
 from defectbench.reports.size_text import pixels
 
 NONE = "no detector to use"
@@ -101,7 +101,7 @@ def _good_parts(point: Mapping[str, Any], found: Mapping[str, Any]) -> str:
         return f"{more} support a threshold for {percent(point['asked'])}."
     return (
         f"{more} narrow the share of good parts that the threshold may reject, now "
-        f"{percent(point['range'][0])} to {percent(point['range'][1])}."
+        f"{percent_range(point['range'])}."
     )
 
 
