@@ -22,7 +22,7 @@ from specifications import specification
 
 from defectbench.evaluation.averages import paired_differences, tidy_results
 from defectbench.evaluation.cells import CellResults
-from defectbench.evaluation.decision import decide, point_table
+from defectbench.evaluation.decision import decide
 from defectbench.evaluation.pixel_metrics import pixel_metrics
 from defectbench.evaluation.promises import Asked, promise
 from defectbench.images.index import IndexRow, write_index
@@ -38,6 +38,7 @@ from defectbench.reports.decision_text import (
 )
 from defectbench.reports.flags import flag_texts, point_flags, promised, warnings
 from defectbench.reports.page import heat_table
+from defectbench.reports.point_table import point_table
 from defectbench.reports.published import NOTHING_PUBLISHED
 from defectbench.storage import read_json, write_arrays, write_json
 

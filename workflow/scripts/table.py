@@ -3,10 +3,11 @@
 from defectbench.errors import job_log
 from defectbench.evaluation.averages import paired_differences, tidy_results
 from defectbench.evaluation.cells import collect_cells
-from defectbench.evaluation.decision import decide, point_table
+from defectbench.evaluation.decision import decide
 from defectbench.reports.costs import cost_markdown, with_costs
 from defectbench.reports.decision_text import decision_markdown
 from defectbench.reports.details import details
+from defectbench.reports.point_table import point_table
 from defectbench.reports.published import comparable, read_publication, remarks
 from defectbench.reports.results import Results, notes_by_category
 from defectbench.reports.tables import report
