@@ -96,7 +96,9 @@ def test_without_defective_images_there_are_too_few_to_tell():
 
 
 def test_no_detector_that_is_not_recommended_is_called_usable():
-    assert usability_text.verdict({"usability": None}, cell(0, 0)) == "no detector to use"
+    for choice, told in (("breaks", "no detector to use"), ("none", "cannot be judged")):
+        entry = {"usability": None, "verdict": choice}
+        assert usability_text.verdict(entry, cell(0, 0)) == told
 
 
 def helps(made: dict[str, Any]) -> list[str]:

@@ -25,7 +25,7 @@ from defectbench.reports.markdown import (
     threshold,
 )
 from defectbench.reports.rendering import render
-from defectbench.reports.usability_text import NONE, advice, does, verdict, why
+from defectbench.reports.usability_text import NONE, UNJUDGED, advice, does, verdict, why
 from defectbench.storage import read_json
 
 
@@ -60,7 +60,7 @@ def standing(decision: Mapping[str, Any]) -> str:
     entries = decision["categories"]
     pairs = [(verdict(each, _shown(decision, each)), each["category"]) for each in entries]
     found = categories_by_text(pairs)
-    if set(found) == {NONE}:
+    if set(found) <= {NONE, UNJUDGED}:
         return ""
     told = [
         text if len(places) == len(entries) else f"{text} on {listed(places)}"

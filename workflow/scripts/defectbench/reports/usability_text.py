@@ -16,7 +16,7 @@ from defectbench.evaluation.usability import (
 from defectbench.reports.markdown import listed, per_thousand, percent, percent_range, thousand
 from defectbench.reports.size_text import pixels
 
-NONE = "no detector to use"
+NONE, UNJUDGED = "no detector to use", "cannot be judged"
 SHORT = {
     NOT_YET: "not usable yet",
     AS_IT_IS: "usable as it is",
@@ -27,10 +27,10 @@ KINDS = {"escapes": ("defective", "slip through"), "false_alarms": ("good", "are
 
 
 def verdict(entry: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
-    """A category's verdict in a few words; `NONE` where no detector is recommended."""
+    """A category's verdict in a few words; `NONE` or `UNJUDGED` where none is recommended."""
     found = entry["usability"]
     if found is None:
-        return NONE
+        return UNJUDGED if entry["verdict"] == "none" else NONE
     if found["verdict"] == NO_PROMISE:
         return (
             "too few good parts to promise"
