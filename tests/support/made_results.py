@@ -212,8 +212,9 @@ def run_table(
 ) -> Path:
     """Decision, table and their twins of some cells, by the rule's script; the decision's file."""
     outputs = {"markdown": "table.md", "details": "details.md", "csv": "table.csv"}
-    outputs |= {"decision": "decision.json", "points": "operating_points.csv", "cost": "cost.md"}
+    outputs |= {"points": "operating_points.csv", "cost": "cost.md"}
     files = {key: root / "reports" / f"{dataset}_{name}" for key, name in outputs.items()}
+    files["decision"] = root / "reports" / f"{dataset}.json"
     run_script(
         "table",
         root,

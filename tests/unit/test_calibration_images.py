@@ -299,7 +299,7 @@ def test_the_page_compares_both_thresholds_and_shows_which_image_sets_one_alone(
     assert f"calibration/good/7.png and calibration/good/20.png, {told} alone." in setting
     assert setting.count("<img src=") == 2
     assert "held out<br>" not in setting
-    (decided,) = read_json(tmp_path / "reports" / "parts_decision.json")["cells"]
+    (decided,) = read_json(tmp_path / "reports" / "parts.json")["cells"]
     assert decided["set_by"]["fitted_without"] is None
     assert "held-out" not in who_sets(decided)
     points = (tmp_path / "reports" / "parts_operating_points.csv").read_text().splitlines()

@@ -344,14 +344,14 @@ def test_a_page_is_the_same_bytes_again_fetches_nothing_and_runs_our_script_alon
     folder = write_images(tmp_path, "plate", [path for path, *_ in PLATE])
     first = {file.name: file.read_bytes() for file in pages(tmp_path, plate, [folder])}
     again = {file.name: file.read_bytes() for file in pages(tmp_path, plate, [folder])}
-    endings = (".html", "_cost.md", "_decision.json", "_operating_points.csv")
+    endings = (".html", "_cost.md", ".json", "_operating_points.csv")
     assert {f"parts{ending}" for ending in endings} < set(first)
     assert first == again
     text = first["parts.html"].decode()
     addresses = set(re.findall(r"[a-z]+://[^\s\"'<>]+", text))
     assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
     sources = re.findall(r'(?:src|href)="([^"#][^"]*)"', text)
-    assert all(s.startswith("data:") or re.fullmatch(r"parts_[a-z_]+\.\w+", s) for s in sources)
+    assert all(s.startswith("data:") or re.fullmatch(r"parts(_[a-z_]+)?\.\w+", s) for s in sources)
     assert "default-src 'none'" in text
     assert text.count("<script") == 2
     assert re.search(r"script-src 'sha256-[A-Za-z0-9+/]{43}='", text)
@@ -435,7 +435,7 @@ def test_maps_masks_and_costs_are_shown_where_they_are(tmp_path: Path, plate: li
     assert "PRO curve of good on plate" in text  # and not of the poor detector, without maps
     assert "AUROC against milliseconds per image: good 24, poor 21." in text
     assert text.count('<td>good</td><td class="number">0.900</td>') == 1  # pixel AUROC
-    decided = read_json(file.with_name("parts_decision.json"))["cells"][0]
+    decided = read_json(file.with_name("parts.json"))["cells"][0]
     assert decided["pixel"]["pixel_auroc"] == 0.9
 
 

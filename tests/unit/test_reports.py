@@ -68,7 +68,7 @@ def test_what_lies_beside_a_reports_inputs_is_not_read(cells: list[Path]):
             file.write_bytes(b"damaged")
     assert reports(plate) == expected
     named = {"covers": {"categories": ["plate"], "of": 2}}
-    decision = read_json(plate[0].parents[4] / "reports" / "parts_decision.json")
+    decision = read_json(plate[0].parents[4] / "reports" / "parts.json")
     assert named.items() <= decision.items()
     assert {cell["category"] for cell in decision["cells"]} == {"plate"}
     for name in REPORTS:

@@ -3,8 +3,8 @@
 in:  of every category and detector metrics.json, replicates.h5, scores.tsv, held_out_scores.tsv,
      calibration_scores.tsv, held_out_check.json, cost.json, and pixel_metrics.json if it localizes;
      notes.json of every category; published figures, if any; the templates
-out: reports/{dataset}_table.md, _table.csv (the same figures, tidy), _details.md, _decision.json,
-     _operating_points.csv; _cost.md, the only one with times
+out: reports/{dataset}_table.md, _table.csv (the same figures, tidy), _details.md, _operating_points.csv,
+     reports/{dataset}.json; _cost.md, the only one with times
 """
 
 
@@ -40,7 +40,7 @@ rule table:
             category="Results",
             labels={"dataset": "{dataset}", "shows": "figures, tidy"},
         ),
-        decision="reports/{dataset}_decision.json",
+        decision="reports/{dataset}.json",
         points="reports/{dataset}_operating_points.csv",
         cost="reports/{dataset}_cost.md",
     log:

@@ -24,7 +24,7 @@ with job_log(snakemake.log[0]):
         "table as CSV": f"{dataset}_table.csv",
         "details": f"{dataset}_details.md",
         "operating points as CSV": f"{dataset}_operating_points.csv",
-        "decision as JSON": f"{dataset}_decision.json",
+        "decision as JSON": f"{dataset}.json",
     }
     decision = read_json(given.decision)
     what_if = None

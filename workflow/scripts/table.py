@@ -5,6 +5,7 @@ from defectbench.evaluation.averages import paired_differences, tidy_results
 from defectbench.evaluation.cells import collect_cells
 from defectbench.evaluation.decision import decide
 from defectbench.reports.costs import cost_markdown, with_costs
+from defectbench.reports.dataset_json import dataset_json
 from defectbench.reports.decision_text import decision_markdown
 from defectbench.reports.details import details
 from defectbench.reports.point_table import point_table
@@ -40,7 +41,7 @@ with job_log(snakemake.log[0]):
         params.defective_share,
         params.limits,
     )
-    write_json(output.decision, decision)
+    write_json(output.decision, dataset_json(dataset, decision))
     write_text(output.points, point_table(decision).to_csv(index=False, lineterminator="\n"))
     write_text(output.cost, cost_markdown(dataset, results.scope, with_costs(decision, cells)))
     write_text(output.markdown, report(results, decision_markdown(decision)))

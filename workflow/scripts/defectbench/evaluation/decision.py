@@ -115,6 +115,7 @@ def _cell_figures(
         "detector": cell.detector,
         "method": cell.metrics["method"],
         "backbone": cell.metrics["backbone"],
+        "made": cell.metrics["specification"],
         "images": dict(cell.metrics["images"]),
         "auroc": None if reason else metrics["image_auroc"],
         "auroc_interval": [None, None] if reason else [low, high],

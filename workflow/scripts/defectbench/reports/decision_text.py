@@ -237,15 +237,15 @@ def closing_lines(reports: Iterable[str | Path]) -> list[str]:
     Parameters
     ----------
     reports
-        Files that a run has made or found up to date; of those, ``{dataset}_decision.json``,
+        Files that a run has made or found up to date; of those, ``{dataset}.json``,
         ``{dataset}_table.md`` and ``{dataset}.html`` count.
     """
     files = sorted({Path(file) for file in reports})
     answers, places = [], []
     for file in files:
-        if file.name.endswith("_decision.json"):
+        if file.suffix == ".json" and file.with_name(f"{file.stem}_table.md") in files:
             decision = read_json(file)
-            answers.append(f"{file.name.removesuffix('_decision.json')}: {headline(decision)}")
+            answers.append(f"{file.stem}: {headline(decision)}")
             for entry in decision["categories"]:
                 answers += category_lines(decision, entry)
         elif file.name.endswith("_table.md"):
