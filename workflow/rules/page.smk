@@ -1,7 +1,8 @@
 """Stage page: the decision, figures and pictures of one dataset in one file.
 
-in:  reports/{dataset}.json; metrics.json, scores.tsv, held_out_scores.tsv, calibration_scores.tsv,
-     held_out_check.json and cost.json of every category and detector; maps.h5 and pixel_metrics.json of those that localize; index.tsv,
+in:  reports/{dataset}.json; metrics.json, scores.tsv, held_out_scores.tsv,
+     calibration_scores.tsv, held_out_check.json and cost.json of every category and detector;
+     maps.h5 and pixel_metrics.json of those that localize; index.tsv,
      notes.json and images of every category; new_images/ of those that have unlabelled images;
      where the dataset's `studies` says so, its studies; the templates
 out: reports/{dataset}.html
