@@ -8,7 +8,8 @@ import pytest
 from defectbench.evaluation.advice import advice
 from defectbench.evaluation.operating_points import operating_point
 from defectbench.evaluation.promises import Asked, promise
-from defectbench.evaluation.usability import usability
+from defectbench.evaluation.rates import rate_interval
+from defectbench.evaluation.usability import parts_to_tell, usability
 from defectbench.records import Scores
 from defectbench.reports import usability_text
 
@@ -106,16 +107,24 @@ def helps(made: dict[str, Any]) -> list[str]:
     return [usability_text.advice(made, each, LIMITS) for each in judged(made)["advice"]]
 
 
-def test_so_many_test_parts_without_a_mistake_would_tell():
-    """72 of either kind at 5 %: 0 of 72 has the interval 0 to 5 %."""
-    made = cell(missed=2, alarms=0, images=30)
-    assert helps(made) == [
-        "More test parts: 72 defective and 36 good independent ones, none of them mistaken, would "
-        "show that the limits are kept."
-    ]
-    enough = cell(missed=0, alarms=0, images=72)
-    assert usability(enough["honest"], LIMITS).verdict == "as_it_is"
+def test_so_many_test_parts_would_tell():
+    """72 at 5 %: 0 of 72 has the interval 0 to 5 %."""
+    assert [parts_to_tell(0, limit) for limit in (0.05, 0.10, 0.01)] == [72, 36, 368]
+    assert usability(cell(0, 0, images=72)["honest"], LIMITS).verdict == "as_it_is"
     assert usability(cell(0, 0, images=71)["honest"], LIMITS).verdict == "within"
+    # more mistakes than may be: so many parts would show that
+    count = parts_to_tell(0.1, 0.05)
+    assert rate_interval(0.1, count)[0] > 0.05 >= rate_interval(0.1, 72)[0]
+    assert parts_to_tell(0.05, 0.05) is None
+
+
+def test_as_many_test_parts_as_would_tell_are_asked_for():
+    made = cell(missed=2, alarms=0, images=30)
+    count = parts_to_tell(2 / 30, 0.05)
+    assert helps(made) == [
+        f"More test parts: {count} defective and 36 good independent ones in all, with as many "
+        "mistakes among a hundred as here, would tell."
+    ]
 
 
 def test_more_good_parts_help_where_the_threshold_is_an_estimate_or_its_range_wide():

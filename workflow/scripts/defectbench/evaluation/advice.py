@@ -39,7 +39,8 @@ def advice(
         would not. `WHO_SETS`: without those that set the threshold ``without`` is found instead of
         ``found``. `FINER`: small defects, up to ``pixels``, are found less often than those from
         ``large`` pixels on. `DETECTOR`: no threshold of the rate asked keeps the limit of escapes.
-        `TEST_PARTS`: ``parts`` would tell. Nothing where the detector is usable as it is.
+        `TEST_PARTS`: ``parts`` would tell, see `usability.parts_to_tell`. Nothing where the
+        detector is usable as it is.
     """
     if usable.verdict == AS_IT_IS:
         return []

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from defectbench.evaluation.prevalence import parts_to_show
+from defectbench.evaluation.rates import rate_interval
 
 NOT_YET, NO_PROMISE, AS_IT_IS, WITHIN, UNKNOWN = (
     "not_yet",
@@ -30,14 +30,17 @@ class Usability(NamedTuple):
     uncertain
         Of those that an interval reaches beyond in part, or of which there is no figure.
     parts
-        By the same names: how many independent test parts would show that the limit is kept, if
-        none of them is mistaken.
+        By the same names, from `parts_to_tell`; without those of which no number tells.
     """
 
     verdict: str
     beyond: list[str]
     uncertain: list[str]
     parts: dict[str, int]
+
+
+MOST_PARTS = 100_000
+"""Test parts that anyone might collect."""
 
 
 def usability(point: Mapping[str, Any], limits: Mapping[str, float]) -> Usability:
@@ -57,8 +60,31 @@ def usability(point: Mapping[str, Any], limits: Mapping[str, float]) -> Usabilit
         for name in RATES
         if name not in beyond and (ends[name] is None or ends[name][1] > limits[name])
     ]
-    parts = {name: parts_to_show(limits[name]) for name in uncertain}
-    return Usability(_verdict(point, limits, beyond, uncertain), beyond, uncertain, parts)
+    parts = {name: parts_to_tell(point[RATES[name]] or 0.0, limits[name]) for name in uncertain}
+    tell = {name: count for name, count in parts.items() if count is not None}
+    return Usability(_verdict(point, limits, beyond, uncertain), beyond, uncertain, tell)
+
+
+def parts_to_tell(rate: float, limit: float) -> int | None:
+    """Independent test parts whose interval lies on one side of a limit if the rate stays.
+
+    Of a rate of 0 at a limit of 5 % that is 72. None where even `MOST_PARTS` leave it open.
+    """
+
+    def told(count: int) -> bool:
+        low, high = rate_interval(rate, count)
+        return low > limit if rate > limit else high <= limit
+
+    most = 1
+    while not told(most):
+        most *= 2
+        if most > MOST_PARTS:
+            return None
+    fewest = most // 2
+    while most - fewest > 1:
+        middle = (fewest + most) // 2
+        fewest, most = (fewest, middle) if told(middle) else (middle, most)
+    return most
 
 
 def _verdict(
