@@ -106,7 +106,7 @@ def _good_parts(point: Mapping[str, Any], found: Mapping[str, Any]) -> str:
 
 
 def _test_parts(parts: Mapping[str, int]) -> str:
-    told = [f"{count} {KINDS[name][0]}" for name, count in parts.items()]
+    told = [f"{count:,} {KINDS[name][0]}" for name, count in parts.items()]
     return (
         f"More test parts: {listed(told)} independent ones in all, with as many mistakes among a "
         "hundred as here, would tell."
