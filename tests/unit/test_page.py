@@ -168,9 +168,9 @@ def test_the_fewest_escapes_at_the_rate_asked_decide_and_not_the_auroc():
     )
     assert headline(decision) == "b on net is the best."
     assert reason(decision) == (
-        "It lets the fewest defects slip through where 5 % of the good parts are rejected "
-        "(396 (376–416) of 1,000; AUROC 0.920, 0.900–0.940), ahead of the next, a on net, "
-        "by 418 of 1,000 (389 to 447) with 95 % confidence."
+        "It lets the fewest defects slip through where good test parts set 5 % "
+        "(396 (376–416) of 1,000 slip through; AUROC 0.920, 0.900–0.940), ahead of the next, "
+        "a on net, by 418 of 1,000 (389 to 447) with 95 % confidence."
     )
 
 
@@ -188,11 +188,19 @@ def test_a_detector_that_breaks_its_promise_is_passed_over():
     cells[0].metrics["flags"] = ["above"]
     decision = decision_of(*cells)
     assert decision["overall"]["recommended"] == "b net"
-    told = reason(decision)
-    assert told.startswith(
-        "Of the detectors that keep what their threshold promises, b on net lets"
+    answer = "b on net is the only one that keeps what its threshold promises."
+    assert headline(decision) == answer
+    assert reason(decision).endswith(
+        "a cannot be taken: its own threshold rejects more good parts than the training images let "
+        "expect."
     )
-    assert "a ranks before it and cannot be taken: its own threshold rejects more" in told
+    third = at_rate(result("c", "plate", SCORES, 0.8), 0.9)
+    decision = decision_of(*cells, third)
+    assert headline(decision) == "b on net is the best."
+    assert decision["overall"]["tied"] == ["b net"]  # a, which is better, is no equal
+    assert reason(decision).startswith(
+        "Of the detectors that keep what their threshold promises, b on net lets the fewest"
+    )
     cells[1].metrics["flags"] = ["above"]
     decision = decision_of(*cells)
     assert headline(decision) == "No detector can be recommended."
@@ -241,7 +249,10 @@ def test_a_category_without_defects_has_no_verdict_and_spoils_no_other():
     assert decision["categories"][0]["verdict"] == "none"
     assert decision["overall"]["verdict"] == "only"
     assert decision["overall"]["auroc"] == pytest.approx(0.95)
-    assert "On blank, there are too few independent test images to judge." in warnings(decision)
+    assert (
+        "On blank, there are fewer than 10 independent test images of a kind: go by the intervals."
+        in warnings(decision)
+    )
     verdict = category_verdict(decision["categories"][0], {})
     assert verdict == "cannot be judged: no defective test image"
 

@@ -32,6 +32,7 @@ def cell(
         "set_by": None,
         "found_by_size": None,
         "at_rate": NOWHERE,
+        "threshold_range": None,
         **other,
     }
 
@@ -122,8 +123,8 @@ def test_as_many_test_parts_as_would_tell_are_asked_for():
     made = cell(missed=2, alarms=0, images=30)
     count = parts_to_tell(2 / 30, 0.05)
     assert helps(made) == [
-        f"More test parts: {count} defective and 36 good independent ones in all, with as many "
-        "mistakes among a hundred as here, would tell."
+        f"More test parts, if mistakes stay as frequent: {count} independent defective ones to "
+        "show that too many slip through; 36 independent good ones to show that the limit is kept."
     ]
 
 
@@ -140,13 +141,22 @@ def test_more_good_parts_help_where_the_threshold_is_an_estimate_or_its_range_wi
 
 
 def test_who_sets_the_threshold_is_looked_at_where_more_is_found_without_them():
-    set_by = {"names": ["module37"], "found_rate": 0.9}
+    set_by = {"names": ["module37"], "found_rate": 0.9, "false_alarm_rate": 0.02}
     (told,) = helps(cell(missed=60, alarms=2, set_by=set_by))
-    assert told.startswith(
-        "Look at module37: without them the threshold finds 90 % of these defects, and with them "
-        "70 %."
+    assert told == (
+        "Look at module37: without it the threshold finds 90 % of these defects, with it 70 %, and "
+        "rejects 2 % of the good parts. Leave it out if it is no part as it should be."
     )
-    assert helps(cell(missed=60, alarms=2, set_by=set_by | {"found_rate": 0.7})) == []
+    # no clear gain, or one that rejects too many good parts
+    for other in ({"found_rate": 0.74}, {"false_alarm_rate": 0.3}):
+        assert helps(cell(missed=60, alarms=2, set_by=set_by | other)) == []
+
+
+def test_where_too_many_slip_through_good_parts_are_not_the_first_advice():
+    set_by = {"names": ["a", "b"], "found_rate": 0.9, "false_alarm_rate": 0.02}
+    first, second = helps(cell(missed=60, alarms=0, training=40, set_by=set_by))
+    assert first.startswith("Look at a and b: without them")
+    assert second.startswith("More good parts")
 
 
 def test_a_finer_resolution_helps_where_small_defects_are_missed():

@@ -20,7 +20,7 @@ MORE_ABOVE = 100
 def advice(
     cell: Mapping[str, Any], usable: Usability, limits: Mapping[str, float]
 ) -> list[dict[str, Any]]:
-    """What would help, in this order, the first most.
+    """What would help, the first most: where too many slip through, good parts come last but one.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ def advice(
     -------
     list of dict
         Each with ``what``. `GOOD_PARTS`: the threshold is an estimate, or the share of good parts
-        that it rejects may lie beyond the limit, for ``have`` independent ones; with ``need`` it
-        would not. `WHO_SETS`: without those that set the threshold ``without`` is found instead of
+        that it rejects may lie beyond the limit, for ``have`` independent ones; from ``need`` on it
+        does not. `WHO_SETS`: without those that set the threshold ``without`` is found instead of
         ``found``. `FINER`: small defects, up to ``pixels``, are found less often than those from
         ``large`` pixels on. `DETECTOR`: no threshold of the rate asked keeps the limit of escapes.
         `TEST_PARTS`: ``parts`` would tell, see `usability.parts_to_tell`. Nothing where the
@@ -44,14 +44,14 @@ def advice(
     """
     if usable.verdict == AS_IT_IS:
         return []
-    found = (
-        _good_parts(cell["honest"], limits["false_alarms"]),
-        _who_sets(cell),
+    good_parts = [_good_parts(cell["honest"], limits["false_alarms"])]
+    found = [
+        _who_sets(cell, limits["false_alarms"]),
         _finer(cell["found_by_size"]),
         _detector(cell["at_rate"], limits["escapes"]),
-        _test_parts(usable),
-    )
-    return [each for each in found if each is not None]
+    ]
+    found = found + good_parts if "escapes" in usable.beyond else good_parts + found
+    return [each for each in [*found, _test_parts(usable)] if each is not None]
 
 
 def _good_parts(point: Mapping[str, Any], limit: float) -> dict[str, Any] | None:
@@ -69,17 +69,20 @@ def _good_parts(point: Mapping[str, Any], limit: float) -> dict[str, Any] | None
     return {"what": GOOD_PARTS, "have": point["groups"], "need": need}
 
 
-def _who_sets(cell: Mapping[str, Any]) -> dict[str, Any] | None:
+def _who_sets(cell: Mapping[str, Any], limit: float) -> dict[str, Any] | None:
+    """Where more is found without them, clearly, and no more good parts rejected than may be."""
     point, without = cell["honest"], cell["set_by"]
-    if not without or point["found_rate"] is None or without["found_rate"] is None:
+    if not without or cell["threshold_range"]:  # of several seeds each has others
         return None
-    if without["found_rate"] <= point["found_rate"]:
+    ends, alarms = point["found_rate_interval"], without["false_alarm_rate"]
+    if ends is None or alarms is None or alarms > limit or without["found_rate"] <= ends[1]:
         return None
     return {
         "what": WHO_SETS,
         "names": without["names"],
         "found": point["found_rate"],
         "without": without["found_rate"],
+        "false_alarm_rate": alarms,
     }
 
 

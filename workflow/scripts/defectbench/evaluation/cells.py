@@ -164,6 +164,7 @@ def _mean_cell(method: str, cells: Sequence[CellResults]) -> CellResults:
         **_mean_figures(entries),
         "method": method,
         "seeds": seeds,
+        "at_rate": _mean_at_rate([entry["at_rate"] for entry in entries]),
         "threshold_range": _range([cell.threshold for cell in cells]),
         "reasons": {key: text for entry in entries for key, text in entry["reasons"].items()},
         "cautions": list(dict.fromkeys(text for entry in entries for text in entry["cautions"])),
@@ -177,6 +178,17 @@ def _mean_cell(method: str, cells: Sequence[CellResults]) -> CellResults:
         for name in first.replicates
     }
     return replace(first, metrics=metrics, replicates=means, of_seeds=tuple(cells))
+
+
+def _mean_at_rate(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Escapes at the rate asked, of several seeds; the threshold is the first one's."""
+    if any(each["escape_rate"] is None for each in found):
+        return dict(found[0])
+    means = {
+        name: np.mean([each[name] for each in found], axis=0).tolist()
+        for name in ("escape_rate", "escape_rate_interval")
+    }
+    return {**found[0], **means}
 
 
 def _range(values: Sequence[float | None]) -> list[float] | None:

@@ -43,18 +43,19 @@ class Choice(NamedTuple):
     ----------
     verdict
         ``clear``: better than every other; ``tied``: no clear difference to some; ``only``: there
-        is no other; ``chance``: none ranks better than guessing; ``breaks``: every one rejects more
+        is no other; ``keeps``: no other keeps its promise; ``chance``: none ranks better than
+        guessing; ``breaks``: every one rejects more
         good parts than it may; ``none``: nothing was measured.
     recommended
         None for the last three.
     tied
         All detectors without a clear difference to the best one, that one included, best first.
     passed_over
-        Those that rank before it and reject more good parts than they may.
+        Those that reject more good parts than they may, best first: no others are compared.
     compared
-        How many were compared.
+        How many there are, those included.
     runner_up
-        The second, None if there is none.
+        The second of those compared, None if there is none.
     difference
         Best minus runner-up in what they are ranked by, with an interval that holds for the best
         against all others together.
@@ -97,11 +98,11 @@ def choose(
         return Choice("none", None, [], [], 0, None, None)
     keeping = [name for name in order if not merits[name].breaks]
     best = (keeping or order)[0]
-    others = [name for name in order if name != best]
+    others = [name for name in keeping or order if name != best]
     together = {name: simultaneous(differences.get((best, name)), len(others)) for name in others}
     tied = [best, *(name for name in others if not _clear(together[name]))]
     runner_up = others[0] if others else None
-    passed_over = order[: order.index(best)]
+    passed_over = [name for name in order if keeping and merits[name].breaks]
     told = tied, passed_over, len(order), runner_up, together.get(runner_up)
     if not keeping:
         return Choice("breaks", None, *told)
@@ -110,7 +111,8 @@ def choose(
         return Choice("chance", None, *told)
     if len(tied) > 1:
         return Choice("tied", best, *told)
-    return Choice("clear" if others else "only", best, *told)
+    alone = "keeps" if passed_over else "only"
+    return Choice("clear" if others else alone, best, *told)
 
 
 def simultaneous(difference: Difference | None, comparisons: int) -> Difference | None:

@@ -267,7 +267,7 @@ def _category(
         "reason": reason,
         **choice,
         "usability": usable._asdict() if choice["recommended"] else None,
-        "advice": advice(own[shown], usable, limits),
+        "advice": advice(own[shown], usable, limits) if choice["recommended"] else [],
     }
 
 

@@ -30,13 +30,13 @@ class Usability(NamedTuple):
     uncertain
         Of those that an interval reaches beyond in part, or of which there is no figure.
     parts
-        By the same names, from `parts_to_tell`; without those of which no number tells.
+        By the same names, from `parts_to_tell`.
     """
 
     verdict: str
     beyond: list[str]
     uncertain: list[str]
-    parts: dict[str, int]
+    parts: dict[str, int | None]
 
 
 MOST_PARTS = 100_000
@@ -61,8 +61,7 @@ def usability(point: Mapping[str, Any], limits: Mapping[str, float]) -> Usabilit
         if name not in beyond and (ends[name] is None or ends[name][1] > limits[name])
     ]
     parts = {name: parts_to_tell(point[RATES[name]] or 0.0, limits[name]) for name in uncertain}
-    tell = {name: count for name, count in parts.items() if count is not None}
-    return Usability(_verdict(point, limits, beyond, uncertain), beyond, uncertain, tell)
+    return Usability(_verdict(point, limits, beyond, uncertain), beyond, uncertain, parts)
 
 
 def parts_to_tell(rate: float, limit: float) -> int | None:

@@ -36,6 +36,8 @@ def reason(decision: Mapping[str, Any], names: Mapping[str, str]) -> str:
             "Each rejects more good parts than its training images let expect, also the first, "
             f"{best} ({figures})."
         )
+    if verdict == "keeps":
+        return f"No other can be compared with it ({figures}). {_passed_over(overall, names)}"
     if verdict == "only":
         return f"There is nothing to compare it with ({figures})."
     who = "It" if verdict == "clear" else best
@@ -53,7 +55,7 @@ def reason(decision: Mapping[str, Any], names: Mapping[str, str]) -> str:
 def _merit(decision: Mapping[str, Any]) -> str:
     if decision["overall"]["by"] == ESCAPES:
         rate = percent(decision["asked"])
-        return f"lets the fewest defects slip through where {rate} of the good parts are rejected"
+        return f"lets the fewest defects slip through where good test parts set {rate}"
     return "separates defective from good parts best"
 
 
@@ -63,7 +65,7 @@ def _figures(decision: Mapping[str, Any]) -> str:
     auroc = f"AUROC {number(overall['auroc'])}, {bounds(overall['auroc_interval'])}"
     if overall["by"] != ESCAPES:
         return auroc
-    return f"{per_thousand(overall['at_rate'], 'escape_rate')} of 1,000; {auroc}"
+    return f"{per_thousand(overall['at_rate'], 'escape_rate')} of 1,000 slip through; {auroc}"
 
 
 def _lead(overall: Mapping[str, Any]) -> str:
@@ -79,7 +81,7 @@ def _lead(overall: Mapping[str, Any]) -> str:
 
 def _all(overall: Mapping[str, Any]) -> str:
     """For how many comparisons together that holds."""
-    others = overall["compared"] - 1
+    others = overall["compared"] - len(overall["passed_over"]) - 1
     sure = " with 95 % confidence"
     return f"{sure}, for all {others} comparisons together" if others > 1 else sure
 
@@ -88,9 +90,9 @@ def _passed_over(overall: Mapping[str, Any], names: Mapping[str, str]) -> str:
     passed = [names[name] for name in overall["passed_over"]]
     if not passed:
         return ""
-    whose, s = ("their", "") if len(passed) > 1 else ("its", "s")
+    whose = "their" if len(passed) > 1 else "its"
     return (
-        f"{listed(passed)} rank{s} before it and cannot be taken: {whose} own threshold rejects "
+        f"{listed(passed)} cannot be taken: {whose} own threshold rejects "
         "more good parts than the training images let expect."
     )
 
@@ -101,7 +103,8 @@ def _basis(decision: Mapping[str, Any]) -> str:
     few = [
         (cell["category"], cell["at_rate"])
         for cell in decision["cells"]
-        if cell["detector"] == overall["tied"][0] and cell["at_rate"]["escape_rate"] is None
+        if cell["detector"] == overall["tied"][0]
+        and cell["at_rate"]["groups"] < (cell["at_rate"]["needed"] or 0)
     ]
     if overall["by"] == ESCAPES or not few:
         return ""
@@ -130,6 +133,8 @@ def nested(decision: Mapping[str, Any]) -> str:
     if found["false_alarm_rate"] is not None:
         rejected = thousand(found["false_alarm_rate"])
         parts.append(f"about {rejected} of 1,000 good parts are rejected")
+    if not parts:
+        return ""
     return (
         f"These images chose it among {overall['compared']} detectors, which may flatter it: of "
         "images that did not choose (each tenth of them by the choice of the others), "

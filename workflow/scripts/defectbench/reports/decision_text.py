@@ -48,6 +48,8 @@ def headline(decision: Mapping[str, Any]) -> str:
     if overall["verdict"] == "tied":
         those = listed(tied) if len(tied) < 3 else f"{len(tied)} detectors"
         return f"No clear difference between {those}; {title(taken)} comes first."
+    if overall["verdict"] == "keeps":
+        return f"{title(taken)} is the only one that keeps what its threshold promises."
     if overall["verdict"] == "only":
         return f"{title(taken)}, the only detector that was run."
     if overall["verdict"] in ("chance", "breaks"):
@@ -161,6 +163,7 @@ def category_verdict(entry: Mapping[str, Any], names: Mapping[str, str]) -> str:
     return {
         "clear": "clearly the best",
         "only": "the only one run",
+        "keeps": "the only one that keeps what its threshold promises",
         "chance": "none is clearly better than guessing",
         "breaks": "none keeps what its threshold promises",
     }[entry["verdict"]]

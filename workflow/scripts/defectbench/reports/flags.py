@@ -29,7 +29,9 @@ class Words(NamedTuple):
     legend: str = ""
 
 
-TOO_FEW = Words("", "there are too few independent test images to judge")
+TOO_FEW = Words(
+    "", f"there are fewer than {FEWEST} independent test images of a kind: go by the intervals"
+)
 WORDS = {  # in the order of the warnings
     "useless": Words(
         "not clearly better than rejecting parts at random",

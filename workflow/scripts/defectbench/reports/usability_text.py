@@ -71,11 +71,7 @@ def advice(cell: Mapping[str, Any], found: Mapping[str, Any], limits: Mapping[st
     if what == GOOD_PARTS:
         return _good_parts(cell["honest"], found)
     if what == WHO_SETS:
-        return (
-            f"Look at {listed(found['names'])}: without them the threshold finds "
-            f"{percent(found['without'])} of these defects, and with them "
-            f"{percent(found['found'])}. Leave them out if they are not parts as they should be."
-        )
+        return _who_sets(found)
     if what == FINER:
         return (
             f"A finer resolution, or tiles: of defects up to {pixels(found['pixels'])} px "
@@ -88,7 +84,7 @@ def advice(cell: Mapping[str, Any], found: Mapping[str, Any], limits: Mapping[st
             f"{per_thousand(found, 'escape_rate')} of 1,000 defective parts still slip through, "
             f"and {thousand(limits['escapes'])} may."
         )
-    return _test_parts(found["parts"])
+    return _test_parts(cell["honest"], found["parts"], limits)
 
 
 def _good_parts(point: Mapping[str, Any], found: Mapping[str, Any]) -> str:
@@ -105,9 +101,30 @@ def _good_parts(point: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     )
 
 
-def _test_parts(parts: Mapping[str, int]) -> str:
-    told = [f"{count:,} {KINDS[name][0]}" for name, count in parts.items()]
-    return (
-        f"More test parts: {listed(told)} independent ones in all, with as many mistakes among a "
-        "hundred as here, would tell."
+def _who_sets(found: Mapping[str, Any]) -> str:
+    several = len(found["names"]) > 1
+    them, they = (
+        ("them", "they are not parts as they") if several else ("it", "it is no part as it")
     )
+    return (
+        f"Look at {listed(found['names'])}: without {them} the threshold finds "
+        f"{percent(found['without'])} of these defects, with {them} {percent(found['found'])}, and "
+        f"rejects {percent(found['false_alarm_rate'])} of the good parts. Leave {them} out if "
+        f"{they} should be."
+    )
+
+
+def _test_parts(
+    point: Mapping[str, Any], parts: Mapping[str, int | None], limits: Mapping[str, float]
+) -> str:
+    told = []
+    for name, count in parts.items():
+        kind, what = KINDS[name]
+        rate = point[RATES[name]]
+        if count is None:
+            told.append(f"no number of {kind} ones, so close to the limit lies how many {what}")
+        elif rate is None or rate <= limits[name]:
+            told.append(f"{count:,} independent {kind} ones to show that the limit is kept")
+        else:
+            told.append(f"{count:,} independent {kind} ones to show that too many {what}")
+    return f"More test parts, if mistakes stay as frequent: {'; '.join(told)}."
