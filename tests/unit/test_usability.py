@@ -147,7 +147,7 @@ def test_who_sets_the_threshold_is_looked_at_where_more_is_found_without_them():
         "Look at module37: without it the threshold finds 90 % of these defects, with it 70 %, and "
         "rejects 2 % of the good parts. Leave it out if it is no part as it should be."
     )
-    # no clear gain, or one that rejects too many good parts
+    # a gain that changes no decision, or rejects too many good parts
     for other in ({"found_rate": 0.74}, {"false_alarm_rate": 0.3}):
         assert helps(cell(missed=60, alarms=2, set_by=set_by | other)) == []
 

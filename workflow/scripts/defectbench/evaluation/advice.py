@@ -13,6 +13,9 @@ GOOD_PARTS, WHO_SETS, FINER, DETECTOR, TEST_PARTS = (
     "detector",
     "test_parts",
 )
+GAIN = 0.05
+"""Share of the defects; a lower threshold always finds some more, and fewer change no decision."""
+
 MORE_ABOVE = 100
 """Up to so many images above a threshold it is looked for a range that keeps a limit."""
 
@@ -70,17 +73,17 @@ def _good_parts(point: Mapping[str, Any], limit: float) -> dict[str, Any] | None
 
 
 def _who_sets(cell: Mapping[str, Any], limit: float) -> dict[str, Any] | None:
-    """Where more is found without them, clearly, and no more good parts rejected than may be."""
+    """Where more is found without them, and no more good parts are rejected than may be."""
     point, without = cell["honest"], cell["set_by"]
     if not without or cell["threshold_range"]:  # of several seeds each has others
         return None
-    ends, alarms = point["found_rate_interval"], without["false_alarm_rate"]
-    if ends is None or alarms is None or alarms > limit or without["found_rate"] <= ends[1]:
+    found, alarms = point["found_rate"], without["false_alarm_rate"]
+    if found is None or alarms is None or alarms > limit or without["found_rate"] < found + GAIN:
         return None
     return {
         "what": WHO_SETS,
         "names": without["names"],
-        "found": point["found_rate"],
+        "found": found,
         "without": without["found_rate"],
         "false_alarm_rate": alarms,
     }
