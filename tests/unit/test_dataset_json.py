@@ -18,8 +18,18 @@ GOOD = [(f"test/good/{k}.png", 0, "good") for k in range(100)]
 BAD = [(f"test/dent/{k}.png", 1, "dent") for k in range(100)]
 
 
-def made(root: Path, images: list, quality: float, costs: dict | None = None) -> Path:
-    """The JSON of two detectors on such images, the second a little worse."""
+def made(
+    root: Path,
+    images: list,
+    quality: float,
+    costs: dict | None = None,
+    training: int = 209,
+    shift: float = 0.0,
+) -> Path:
+    """The JSON of two detectors on such images, the second a little worse.
+
+    Of the test images, good and defective, scores lie `shift` above those of training images.
+    """
     labels = np.array([label for _, label, _ in images])
     rng = np.random.default_rng(3)
     cells = [
@@ -29,32 +39,45 @@ def made(root: Path, images: list, quality: float, costs: dict | None = None) ->
             "plate",
             (method, "net"),
             images,
-            rng.normal((quality - less) * labels, 1),
-            rng.normal(0, 1, 209),
+            rng.normal(shift + (quality - less) * labels, 1),
+            rng.normal(0, 1, training),
         )
         for method, less in (("a", 0.0), ("b", 0.5))
     ]
     return run_table(root, "parts", cells, ["plate"], costs)
 
 
+MONEY = {"escape": 10, "false_alarm": 1}
+
+
 @pytest.mark.parametrize(
-    ("images", "quality", "costs", "verdict"),
+    ("case", "verdict", "advice"),
     [
-        (GOOD + BAD, 7.0, {"escape": 10, "false_alarm": 1}, "as_it_is"),
-        (GOOD + BAD, 1.0, None, "not_yet"),
-        (GOOD[:30] + BAD[:30], 3.5, None, "unknown"),
-        (GOOD, 1.0, None, None),
+        ({"images": GOOD + BAD, "quality": 7.0, "costs": MONEY}, "as_it_is", None),
+        ({"images": GOOD + BAD, "quality": 1.0}, "not_yet", "detector"),
+        ({"images": GOOD + BAD, "quality": 7.0, "training": 9}, "no_promise", "good_parts"),
+        ({"images": GOOD[:60] + BAD[:60], "quality": 7.0}, "within", "test_parts"),
+        ({"images": GOOD[:30] + BAD[:30], "quality": 3.5}, "unknown", "test_parts"),
+        ({"images": GOOD + BAD, "quality": 5.0, "shift": 3.0}, None, "calibrate"),
+        ({"images": GOOD, "quality": 1.0}, None, "test_parts"),
     ],
 )
 def test_the_json_follows_its_schema(
-    tmp_path: Path, images: list, quality: float, costs: dict | None, verdict: str | None
+    tmp_path: Path, case: dict[str, Any], verdict: str | None, advice: str | None
 ):
-    found = read_json(made(tmp_path, images, quality, costs))
+    found = read_json(made(tmp_path, **case))
     jsonschema.validate(found, SCHEMA)
     (entry,) = found["categories"]
     assert (entry["usability"] or {}).get("verdict") == verdict
+    assert next((each["what"] for each in entry["advice"]), None) == advice
+    assert len(entry["words"]["advice"]) == len(entry["advice"])
     assert found["limits"] == LIMITS
     assert {cell["made"]["scorer"] for cell in found["cells"]} == {"pca_fre"}
+
+
+def test_what_cannot_be_concluded_names_what_is_missing(tmp_path: Path):
+    words = read_json(made(tmp_path, GOOD, 1.0))["words"]
+    assert words["headline"] == "Nothing can be concluded: no defective test image."
 
 
 def test_the_schema_describes_every_key_of_a_figure(tmp_path: Path):

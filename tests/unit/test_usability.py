@@ -1,9 +1,13 @@
 """Whether a detector can be used, and what would help: a case for each verdict and each advice."""
 
+import json
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
+import yaml
+from made_results import LIMITS, SCRIPTS
 
 from defectbench.evaluation.advice import advice
 from defectbench.evaluation.operating_points import operating_point
@@ -13,7 +17,9 @@ from defectbench.evaluation.usability import parts_to_tell, usability
 from defectbench.records import Scores
 from defectbench.reports import usability_text
 
-LIMITS = {"escapes": 0.05, "false_alarms": 0.10}
+SCHEMA = yaml.safe_load((SCRIPTS.parent / "schemas" / "report.schema.yaml").read_text())
+ADVICE = SCHEMA["properties"]["categories"]["items"]["properties"]["advice"]
+ADVICE |= {"$defs": SCHEMA["$defs"]}
 NOWHERE = {"escape_rate": None, "escape_rate_interval": None}
 
 
@@ -32,6 +38,7 @@ def cell(
         "set_by": None,
         "found_by_size": None,
         "at_rate": NOWHERE,
+        "points": [],
         "threshold_range": None,
         **other,
     }
@@ -40,7 +47,9 @@ def cell(
 def judged(made: dict[str, Any]) -> dict[str, Any]:
     """The entry of its category, as a decision has it."""
     usable = usability(made["honest"], LIMITS)
-    return {"usability": usable._asdict(), "advice": advice(made, usable, LIMITS)}
+    found = advice(made, usable, LIMITS)
+    jsonschema.validate(json.loads(json.dumps(found)), ADVICE)
+    return {"usability": usable._asdict(), "advice": found}
 
 
 @pytest.mark.parametrize(
@@ -74,7 +83,7 @@ def test_a_verdict_compares_intervals_and_then_figures_with_the_limits(
 ):
     entry = judged(made)
     assert usability_text.verdict(entry, made) == verdict
-    assert usability_text.why(entry) == why
+    assert usability_text.why(entry, made) == why
 
 
 def test_what_a_threshold_does_stands_beside_what_it_may():
@@ -94,7 +103,7 @@ def test_without_defective_images_there_are_too_few_to_tell():
     made["honest"] |= {"escape_rate": None, "escape_rate_interval": None}
     entry = judged(made)
     assert usability_text.verdict(entry, made) == "too few images to tell"
-    assert usability_text.why(entry) == "uncertain how many defective parts slip through"
+    assert usability_text.why(entry, made) == "uncertain how many defective parts slip through"
 
 
 def test_no_detector_that_is_not_recommended_is_called_usable():
@@ -177,6 +186,51 @@ def test_another_detector_helps_where_no_threshold_does():
     assert told.startswith("Another detector: where these good test parts set the threshold")
     unclear = at_rate | {"escape_rate_interval": (0.04, 0.4)}
     assert helps(cell(missed=60, alarms=2, at_rate=unclear)) == []
+
+
+def test_without_a_threshold_it_is_said_that_there_is_none():
+    made = cell(missed=0, alarms=0, training=0)
+    entry = judged(made)
+    assert usability_text.why(entry, made) == "there is no threshold"
+    assert helps(made)[0].startswith("More good parts to train on: 19 independent ones instead")
+
+
+def test_a_threshold_is_set_on_parts_as_those_tested_where_these_differ():
+    assert helps(cell(missed=60, alarms=60))[0] == (
+        "A threshold set on good parts as those tested (the key calibration, at least 19 "
+        "independent good parts): of these test parts 30 % are rejected, more than the 2.3–8 % "
+        "that the training images let expect."
+    )
+
+
+def test_a_threshold_that_is_stricter_than_needed_is_set_anew():
+    first = helps(cell(missed=60, alarms=0))[0]
+    assert "of these test parts 0 % are rejected, less than" in first
+
+
+def test_held_out_scores_that_promise_nothing_give_way_to_calibration_images():
+    made = cell(missed=60, alarms=9)
+    made["honest"] |= {"estimate": "folds", "folds": "folds"}
+    assert helps(made)[0].startswith(
+        "Calibration images, at least 19 independent good parts that train nothing, to set the "
+        "threshold: the detectors of so few folds"
+    )
+    # those are there already
+    made["honest"] |= {"estimate": "", "folds": "calibration", "against_promise": "above"}
+    assert helps(made) == []
+
+
+def test_another_rate_helps_where_its_threshold_keeps_both_limits():
+    strict = cell(missed=60, alarms=4)
+    laxer = cell(missed=4, alarms=12)["honest"] | {"asked": 0.1}
+    too_lax = cell(missed=0, alarms=40)["honest"] | {"asked": 0.2}
+    assert helps(strict | {"points": [strict["honest"], laxer, too_lax]}) == [
+        "Another false_positive_rate: at the threshold for 10 % 20 (5–50) of 1,000 of these "
+        "defective parts slip through and 60 (31–102) of 1,000 good ones are rejected."
+    ]
+    assert helps(strict | {"points": [strict["honest"], too_lax]}) == []
+    estimated = laxer | {"estimate": "few"}
+    assert helps(strict | {"points": [estimated]}) == []
 
 
 def test_what_is_usable_as_it_is_needs_no_advice():

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from defectbench.evaluation.promises import FEW, fewest, outlook
-from defectbench.evaluation.usability import AS_IT_IS, NOT_YET, Usability
+from defectbench.evaluation.promises import CALIBRATION, FEW, fewest, outlook
+from defectbench.evaluation.usability import AS_IT_IS, NOT_YET, RATES, Usability
 
-GOOD_PARTS, WHO_SETS, FINER, DETECTOR, TEST_PARTS = (
+CALIBRATE, GOOD_PARTS, WHO_SETS, RATE, FINER, DETECTOR, TEST_PARTS = (
+    "calibrate",
     "good_parts",
     "who_sets",
+    "rate",
     "finer",
     "detector",
     "test_parts",
@@ -37,10 +39,14 @@ def advice(
     Returns
     -------
     list of dict
-        Each with ``what``. `GOOD_PARTS`: the threshold is an estimate, or the share of good parts
-        that it rejects may lie beyond the limit, for ``have`` independent ones; from ``need`` on it
-        does not. `WHO_SETS`: without those that set the threshold ``without`` is found instead of
-        ``found``. `FINER`: small defects, up to ``pixels``, are found less often than those from
+        Each with ``what``. `CALIBRATE`: good test parts are rejected more or less often than the
+        held-out ones let expect (``why``: ``above``, ``below``), or held-out scores promise nothing
+        (``estimate``); ``need`` good parts that train nothing set a threshold. `GOOD_PARTS`: the
+        threshold is an estimate, or the share of good parts that it rejects may lie beyond the
+        limit, for ``have`` independent ones; from ``need`` on it does not. `WHO_SETS`: without
+        those that set the threshold ``without`` is found instead of ``found``. `RATE`: the
+        threshold of another rate, ``asked``, keeps both limits on these test images, this one does
+        not. `FINER`: small defects, up to ``pixels``, are found less often than those from
         ``large`` pixels on. `DETECTOR`: no threshold of the rate asked keeps the limit of escapes.
         `TEST_PARTS`: ``parts`` would tell, see `usability.parts_to_tell`. Nothing where the
         detector is usable as it is.
@@ -50,11 +56,21 @@ def advice(
     good_parts = [_good_parts(cell["honest"], limits["false_alarms"])]
     found = [
         _who_sets(cell, limits["false_alarms"]),
+        _rate(cell, limits),
         _finer(cell["found_by_size"]),
         _detector(cell["at_rate"], limits["escapes"]),
     ]
     found = found + good_parts if "escapes" in usable.beyond else good_parts + found
-    return [each for each in [*found, _test_parts(usable)] if each is not None]
+    found = [_calibrate(cell["honest"]), *found, _test_parts(usable)]
+    return [each for each in found if each is not None]
+
+
+def _calibrate(point: Mapping[str, Any]) -> dict[str, Any] | None:
+    why = "estimate" if point["estimate"] not in ("", FEW) else point["against_promise"]
+    need = fewest(0, point["asked"], point["rule"])
+    if why is None or need is None or point["folds"] == CALIBRATION:
+        return None
+    return {"what": CALIBRATE, "why": why, "need": need}
 
 
 def _good_parts(point: Mapping[str, Any], limit: float) -> dict[str, Any] | None:
@@ -87,6 +103,26 @@ def _who_sets(cell: Mapping[str, Any], limit: float) -> dict[str, Any] | None:
         "without": without["found_rate"],
         "false_alarm_rate": alarms,
     }
+
+
+def _rate(cell: Mapping[str, Any], limits: Mapping[str, float]) -> dict[str, Any] | None:
+    """The rate next to the one asked whose threshold keeps the limits, where its own does not."""
+
+    def keeps(point: Mapping[str, Any]) -> bool:
+        rates = {name: point[rate] for name, rate in RATES.items()}
+        return all(rate is not None and rate <= limits[name] for name, rate in rates.items())
+
+    own = cell["honest"]
+    others = [
+        point
+        for point in cell["points"]
+        if point["rule"] == own["rule"] and not point["estimate"] and keeps(point)
+    ]
+    if keeps(own) or not others or None in (own["escape_rate"], own["false_alarm_rate"]):
+        return None
+    other = min(others, key=lambda point: abs(point["asked"] - own["asked"]))
+    names = ("asked", *(f"{rate}{end}" for rate in RATES.values() for end in ("", "_interval")))
+    return {"what": RATE} | {name: other[name] for name in names}
 
 
 def _finer(sizes: Mapping[str, Any] | None) -> dict[str, Any] | None:

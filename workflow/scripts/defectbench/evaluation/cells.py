@@ -164,7 +164,7 @@ def _mean_cell(method: str, cells: Sequence[CellResults]) -> CellResults:
         **_mean_figures(entries),
         "method": method,
         "seeds": seeds,
-        "at_rate": _mean_at_rate([entry["at_rate"] for entry in entries]),
+        "at_rate": _at_rate_over_seeds([entry["at_rate"] for entry in entries]),
         "threshold_range": _range([cell.threshold for cell in cells]),
         "reasons": {key: text for entry in entries for key, text in entry["reasons"].items()},
         "cautions": list(dict.fromkeys(text for entry in entries for text in entry["cautions"])),
@@ -180,7 +180,7 @@ def _mean_cell(method: str, cells: Sequence[CellResults]) -> CellResults:
     return replace(first, metrics=metrics, replicates=means, of_seeds=tuple(cells))
 
 
-def _mean_at_rate(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _at_rate_over_seeds(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Escapes at the rate asked, of several seeds; the threshold is the first one's."""
     if any(each["escape_rate"] is None for each in found):
         return dict(found[0])

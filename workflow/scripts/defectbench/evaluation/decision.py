@@ -160,14 +160,14 @@ def _averages(tidy: pd.DataFrame, cells: Sequence[CellResults]) -> dict[str, dic
             "auroc_interval": [auroc["low"], auroc["high"]],
             "categories": int(auroc["categories"] or 0),
             "balanced_accuracy": accuracy["value"],
-            "at_rate": _mean_at_rate([each.metrics["at_rate"] for each in own]),
+            "at_rate": _at_rate_over_categories([each.metrics["at_rate"] for each in own]),
             "model_bytes": sum(each.cost["model_bytes"] for each in own),
             "flags": sorted({flag for each in own for flag in each.metrics["flags"]}),
         }
     return found
 
 
-def _mean_at_rate(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _at_rate_over_categories(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Mean escape rate over the categories, None where one has none."""
     rates = [each["escape_rate"] for each in found]
     if None in rates:
@@ -250,7 +250,8 @@ def _category(
 ) -> dict[str, Any]:
     """The choice for one category; of tied detectors, the one that is chosen overall.
 
-    With it whether that can be used, None where none is recommended, and what would help.
+    With it whether that can be used, None where none is recommended, and what would help the one
+    that is shown.
     """
     own = {entry["detector"]: entry for entry in figures if entry["category"] == category}
     choice = _choice(own, pairs, category)
@@ -267,7 +268,7 @@ def _category(
         "reason": reason,
         **choice,
         "usability": usable._asdict() if choice["recommended"] else None,
-        "advice": advice(own[shown], usable, limits) if choice["recommended"] else [],
+        "advice": advice(own[shown], usable, limits),
     }
 
 

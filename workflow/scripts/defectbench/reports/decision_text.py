@@ -6,6 +6,7 @@ from typing import Any
 
 from defectbench.evaluation.decision import cell_of
 from defectbench.evaluation.promises import CALIBRATION, TOLERANCE
+from defectbench.evaluation.usability import AS_IT_IS
 from defectbench.reports import choice_text
 from defectbench.reports.choice_text import nested, title
 from defectbench.reports.flags import (
@@ -54,7 +55,9 @@ def headline(decision: Mapping[str, Any]) -> str:
         return f"{title(taken)}, the only detector that was run."
     if overall["verdict"] in ("chance", "breaks"):
         return "No detector can be recommended."
-    return "Nothing can be concluded: there are too few good or too few defective test images."
+    reasons = {entry["reason"] for entry in decision["categories"]}
+    few = reasons.pop() if len(reasons) == 1 else "too few good or too few defective test images"
+    return f"Nothing can be concluded: {few}."
 
 
 def standing(decision: Mapping[str, Any]) -> str:
@@ -261,11 +264,18 @@ def closing_lines(reports: Iterable[str | Path]) -> list[str]:
 def category_lines(decision: Mapping[str, Any], entry: Mapping[str, Any]) -> list[str]:
     """A category in three lines: verdict, what the threshold does, what would help most."""
     point, helps = _shown(decision, entry)["honest"], help_of(decision, entry)
-    told = ": ".join(filter(None, [use(decision, entry), why(entry)]))
+    told = ": ".join(filter(None, [use(decision, entry), why(entry, _shown(decision, entry))]))
     threshold_is = f"{title(entry['shown'])}, threshold {score(point['threshold'])}"
     figures = does(point, decision["limits"])
     return [
         f"{entry['category']}: {told}",
         f"  {': '.join(filter(None, [threshold_is, figures]))}",
-        f"  {helps[0] if helps else 'These images support no advice.'}",
+        f"  {helps[0] if helps else _no_advice(entry)}",
     ]
+
+
+def _no_advice(entry: Mapping[str, Any]) -> str:
+    found = entry["usability"]
+    if found and found["verdict"] == AS_IT_IS:
+        return "Both intervals lie within the limits."
+    return "These images support no advice."

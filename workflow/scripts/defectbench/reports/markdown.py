@@ -53,8 +53,10 @@ def percent_range(limits: Sequence[float]) -> str:
 
 
 def thousand(rate: float | None) -> str:
-    """A rate as a number of 1,000 parts."""
-    return MISSING if rate is None else f"{1000 * rate:.0f}"
+    """A rate as a number of 1,000 parts, whole unless it is below a half."""
+    if rate is None:
+        return MISSING
+    return f"{1000 * rate:.1g}" if 0 < 1000 * rate < 0.5 else f"{1000 * rate:.0f}"
 
 
 def bounds(limits: Limits, form: str = ".3f") -> str:

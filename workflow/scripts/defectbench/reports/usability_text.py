@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from defectbench.evaluation.advice import DETECTOR, FINER, GOOD_PARTS, WHO_SETS
+from defectbench.evaluation.advice import (
+    CALIBRATE,
+    DETECTOR,
+    FINER,
+    GOOD_PARTS,
+    RATE,
+    WHO_SETS,
+)
+from defectbench.evaluation.cautions import why_estimated
 from defectbench.evaluation.promises import CALIBRATION, FEW
 from defectbench.evaluation.usability import (
     AS_IT_IS,
@@ -40,13 +48,14 @@ def verdict(entry: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
     return SHORT[found["verdict"]]
 
 
-def why(entry: Mapping[str, Any]) -> str:
+def why(entry: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
     """What the verdict rests on, in a few words; empty where there is no more to say."""
     found = entry["usability"]
     if found is None or found["verdict"] == AS_IT_IS:
         return ""
     if found["verdict"] == NO_PROMISE:
-        return "the threshold is an estimate"
+        none = cell["honest"]["threshold"] is None
+        return "there is no threshold" if none else "the threshold is an estimate"
     if found["verdict"] == NOT_YET:
         return listed(
             [f"too many {KINDS[name][0]} parts {KINDS[name][1]}" for name in found["beyond"]]
@@ -68,6 +77,14 @@ def does(point: Mapping[str, Any], limits: Mapping[str, float]) -> str:
 def advice(cell: Mapping[str, Any], found: Mapping[str, Any], limits: Mapping[str, float]) -> str:
     """What would help, with its reason; a sentence."""
     what = found["what"]
+    if what == CALIBRATE:
+        return _calibrate(cell["honest"], found)
+    if what == RATE:
+        return (
+            f"Another false_positive_rate: at the threshold for {percent(found['asked'])} "
+            f"{per_thousand(found, 'escape_rate')} of 1,000 of these defective parts slip through "
+            f"and {per_thousand(found, 'false_alarm_rate')} of 1,000 good ones are rejected."
+        )
     if what == GOOD_PARTS:
         return _good_parts(cell["honest"], found)
     if what == WHO_SETS:
@@ -85,6 +102,22 @@ def advice(cell: Mapping[str, Any], found: Mapping[str, Any], limits: Mapping[st
             f"and {thousand(limits['escapes'])} may."
         )
     return _test_parts(cell["honest"], found["parts"], limits)
+
+
+def _calibrate(point: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    kind = "groups of good parts" if point["groups"] < point["images"] else "good parts"
+    if found["why"] == "estimate":
+        return (
+            f"Calibration images, at least {found['need']} independent {kind} that train nothing, "
+            f"to set the threshold: {why_estimated(point)}."
+        )
+    differ = {"above": "more", "below": "less"}[found["why"]]
+    return (
+        "A threshold set on good parts as those tested (the key calibration, at least "
+        f"{found['need']} independent {kind}): of these test parts "
+        f"{percent(point['false_alarm_rate'])} are rejected, {differ} than the "
+        f"{percent_range(point['range'])} that the training images let expect."
+    )
 
 
 def _good_parts(point: Mapping[str, Any], found: Mapping[str, Any]) -> str:
@@ -123,8 +156,11 @@ def _test_parts(
         rate = point[RATES[name]]
         if count is None:
             told.append(f"no number of {kind} ones, so close to the limit lies how many {what}")
-        elif rate is None or rate <= limits[name]:
+        elif rate is None:
+            told.append(f"{count:,} independent {kind} ones without a mistake")
+        elif rate <= limits[name]:
             told.append(f"{count:,} independent {kind} ones to show that the limit is kept")
         else:
             told.append(f"{count:,} independent {kind} ones to show that too many {what}")
-    return f"More test parts, if mistakes stay as frequent: {'; '.join(told)}."
+    seen = any(point[RATES[name]] is not None for name in parts)
+    return f"More test parts{', if mistakes stay as frequent' * seen}: {'; '.join(told)}."
