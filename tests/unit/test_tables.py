@@ -424,7 +424,10 @@ def seeded(seed: int, auroc: float, pixel_auroc: float) -> dict:
     entry = metrics("bottle", f"padim@{seed}", auroc)
     pixels = PIXELS | {"metrics": PIXELS["metrics"] | {"pixel_auroc": pixel_auroc}}
     flags = ["above"] if seed == 43 else []
-    return changed(entry, parameters={"seed": seed}) | {"pixels": pixels, "flags": flags}
+    rates = {42: (0.2, [0.1, 0.3]), 43: (0.3, [0.2, 0.4])}
+    at_rate = dict(zip(("escape_rate", "escape_rate_interval"), rates[seed], strict=True))
+    own = {"pixels": pixels, "flags": flags, "at_rate": entry["at_rate"] | at_rate}
+    return changed(entry, parameters={"seed": seed}) | own
 
 
 def test_several_seeds_of_a_detector_become_mean_and_deviation():
@@ -434,6 +437,11 @@ def test_several_seeds_of_a_detector_become_mean_and_deviation():
     assert [each.detector for each in cells] == ["fre resnet18", "padim resnet18"]
     spread = cells[1].replicates["image_auroc"]
     assert np.allclose(spread, 0.92 + np.linspace(-0.02, 0.02, 101))
+    at_rate = cells[1].metrics["at_rate"]
+    assert (at_rate["escape_rate"], at_rate["escape_rate_interval"]) == (
+        pytest.approx(0.25),
+        pytest.approx([0.15, 0.35]),
+    )
     text = report(results([each.metrics for each in cells], ["bottle"]))
     assert rows(text, "Image AUROC")[2] == [
         "bottle",
