@@ -75,6 +75,8 @@ def _check_dataset(config: Config, name: str) -> None:
         raise InputError(f"{path}: this source needs the key {key!r}")
     for key in sorted(entry.keys() - OF_EVERY_SOURCE - source.required - source.optional):
         raise InputError(f"{path}.{key}: not a key of this source")
+    if not entry["methods"]:
+        raise InputError(f"{path}: names no methods, and the config has no default_methods")
     for method in entry["methods"]:
         check_known(f"datasets.{name}.methods", method, config["methods"])
     try:

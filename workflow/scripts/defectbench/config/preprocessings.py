@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from defectbench.errors import InputError
-from defectbench.images.canvas import CROP, KEEP, ORIGINAL, PAD, multiple_of
+from defectbench.images.canvas import AUTO, CROP, KEEP, ORIGINAL, PAD, multiple_of
 
 
 def check_preprocessing(name: str, preprocessing: Mapping[str, Any]) -> None:
@@ -23,11 +23,13 @@ def _problems(preprocessing: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Keys, and what is wrong with their values."""
     size, aspect = preprocessing["size"], preprocessing.get("aspect")
     multiple, tiles = multiple_of(preprocessing), preprocessing.get("tiles", {})
-    sides = size if isinstance(size, list) else [] if size == ORIGINAL else [size]
+    sides = size if isinstance(size, list) else [] if size in (ORIGINAL, AUTO) else [size]
     if min(sides, default=multiple) < multiple:
         yield "size", f"{min(sides)} is less than {multiple}, the network's stride"
     if aspect in (PAD, CROP) and (size == ORIGINAL or isinstance(size, list)):
         yield "aspect", f"{aspect} makes a square: give it one side as size, or leave aspect out"
+    if size == AUTO and aspect != KEEP:
+        yield "size", "auto follows the images, so it needs aspect: keep"
     if aspect == KEEP and isinstance(size, list):
         yield "size", "with aspect: keep it is the longer side alone"
     if "crop" in preprocessing:

@@ -121,6 +121,9 @@ def _spell_alike(config: dict[str, Any]) -> None:
     for preprocessing in config["preprocessings"].values():
         if preprocessing.get("aspect") == SQUASH:
             del preprocessing["aspect"]
+    for dataset in config["datasets"].values():
+        if dataset["source"] != "features":
+            dataset.setdefault("methods", list(config.get("default_methods", [])))
 
 
 def check_known(path: str, value: str, allowed: Iterable[str], kind: str = "value") -> None:

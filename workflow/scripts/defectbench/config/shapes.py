@@ -132,7 +132,8 @@ def visibility(config: Config, dataset: str, index: Sequence[IndexRow]) -> Itera
 
 def _remedy(preprocessing: Preprocessing, index: Sequence[IndexRow], cell: int) -> str:
     """What shows the smallest defect on a whole position of a map."""
-    size, sizes = preprocessing["size"], [(row.height, row.width) for row in index]
+    sizes = [(row.height, row.width) for row in index]
+    size = with_canvas(preprocessing, sizes)["size"]
     if size == ORIGINAL:
         return "a finer layer"
     if isinstance(size, list):

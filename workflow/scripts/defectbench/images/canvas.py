@@ -17,6 +17,11 @@ ASPECTS = (SQUASH, PAD, CROP, KEEP)
 ORIGINAL = "original"
 """As a ``size``: images are not resized."""
 
+AUTO, LEAST, MOST = "auto", 256, 512
+"""As a ``size``: the longer side of the images themselves, within these bounds. Below, networks of
+photographs see too little of a part; above, most parts are found no better, for four times the
+cost (docs/methods.md)."""
+
 MULTIPLE = 32
 """What sides that follow from an image are rounded to: the stride of the networks here."""
 
@@ -58,7 +63,10 @@ def with_canvas(preprocessing: Preprocessing, sizes: Iterable[Shape]) -> dict[st
     if follows_images(preprocessing):
         counts = Counter(sizes)
         most = max(counts, key=lambda size: (counts[size], size))
-        known["canvas"] = list(own_canvas(preprocessing, *most))
+        if known["size"] == AUTO:
+            longer = _rounded(max(most), multiple_of(known))
+            known["size"] = min(max(longer, LEAST), MOST)
+        known["canvas"] = list(own_canvas(known, *most))
     tile, multiple = known.get("tiles", {}).get("size", 0), multiple_of(known)
     least = min(sizes, key=lambda size: min(part(known, *size)), default=None)
     if tile and least is not None and tile > min(part(known, *least)):

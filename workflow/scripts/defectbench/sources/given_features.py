@@ -27,7 +27,7 @@ class GivenFeatures(Source):
     """Categories are the feature files of the folder `path`, by their names without suffix."""
 
     gives = "features"
-    required = frozenset({"path"})
+    required = frozenset({"path", "methods"})
     optional = Source.optional | {"groups"}
 
     def found(self) -> list[str]:
