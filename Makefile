@@ -5,9 +5,10 @@ ENV := .venv/bin/python
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo run plan check compare score calibrate test test-runs test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-choices bench-pixels bench-patchcore bench-engine bench-tiles bench-groups bench-scale bench-folds bench-promises bench-memory bench-detector bench-calibration bench-studies docs lint
+.PHONY: help demo run plan check best compare score calibrate test test-runs test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-choices bench-pixels bench-patchcore bench-engine bench-tiles bench-groups bench-scale bench-folds bench-promises bench-memory bench-detector bench-calibration bench-studies docs lint
 .DEFAULT_GOAL := help
 
+, := ,
 # settings of the user's own, merged over config.yaml
 CONFIGURED = $(if $(CONFIG),--configfile $(CONFIG))
 
@@ -29,6 +30,10 @@ plan: $(CONFIG) $(ENV) ## count the jobs that a run would do, by stage: make pla
 
 check: $(CONFIG) $(ENV) ## look before computing: categories, counts, problems: make check CONFIG=my.yaml
 	@python workflow/scripts/check_datasets.py $(CONFIG)
+
+best: $(CONFIG) $(ENV) ## search for the best set-up: make best CONFIG=my.yaml [BUDGET=10min] [DISK=20GB] [MAX_MS=50]
+	@snakemake $(CONFIGURED) $(if $(BUDGET)$(DISK)$(MAX_MS),--config 'search={$(if $(BUDGET),budget: $(BUDGET)$(,) )$(if \
+		$(DISK),disk: $(DISK)$(,) )$(if $(MAX_MS),max_ms: $(MAX_MS))}') -- best
 
 compare: $(ENV) ## benchmark all detectors on the demo's images
 	snakemake -- reports/elpv_family_table.md

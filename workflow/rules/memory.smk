@@ -12,6 +12,7 @@ from defectbench import asked_memory as memory
 from defectbench.config.shapes import check_shapes
 from defectbench.memory import of_no_machine, refuse_beyond_memory
 from defectbench.scorers import scorer_class
+from defectbench.search.space import searched_passes
 
 SMALLER_SQUARES = "use fewer --cores, or smaller sizes in `preprocessings`"
 
@@ -92,6 +93,16 @@ def extraction_memory(wildcards, input, threads):
     weights = dict(zip(backbones, input.weights, strict=True))
     found = memory.extraction_bytes(index_rows(wildcards), passes, weights, threads)
     return extraction_base(wildcards) + found
+
+
+def search_memory(wildcards, input, threads):
+    """Bytes for the largest pass of a search, and for the detectors that it tries one by one."""
+    rows = index_rows(wildcards)
+    names = config["search"]["backbones"]
+    weights = dict(zip(names, input.weights, strict=True))
+    passes = searched_passes(rows, names)
+    largest = max(memory.extraction_bytes(rows, [entry], weights, threads) for entry in passes)
+    return extraction_base(wildcards) + largest + 4 * memory.BLOCK_BYTES
 
 
 def robustness_memory(wildcards, input, threads):

@@ -6,6 +6,7 @@ from defectbench.config.plan import chosen_categories
 from defectbench.features.gpus import gpu_driver_is_loaded
 from defectbench.features.weights import listed_weights
 from defectbench.provenance import stage_digest
+from defectbench.search.space import searched_scorers
 from defectbench.sources import source_module
 
 GPU_THREADS = 2  # decode on, while the GPU computes
@@ -61,6 +62,11 @@ def source_digest(wildcards):
     """Digest of the stage with the source of the dataset, and no other."""
     entry = config["datasets"][wildcards.dataset]
     return stage_digest("source", f"sources.{source_module(entry)}")
+
+
+def search_digest(wildcards):
+    """Digest of the search with all scorers that it tries."""
+    return stage_digest("search", *(f"scorers.{name}" for name in searched_scorers()))
 
 
 def scorer_digest(script):

@@ -193,7 +193,7 @@ def extraction_bytes(
         waiting = at_once + min(len(rows), images_ahead(image_bytes, threads))
     networks = sum(4 * Path(weights[entry["backbone"]]).stat().st_size for entry in passes)
     activations = max(BATCH * 4 * 3 * _largest(entry) * _network_pixels(entry) for entry in passes)
-    features = sum(map(_tapped_bytes, passes)) * min(at_once, len(rows))
+    features = sum(map(tapped_bytes, passes)) * min(at_once, len(rows))
     of_a_thread = DECODED_BYTES * largest_pixels(rows) + activations
     kept = max(1, perturbations) * features
     return round(waiting * image_bytes + networks + threads * of_a_thread + 2 * features + kept)
@@ -221,7 +221,7 @@ def _largest(entry: Mapping[str, Any]) -> float:
     return max(known.values()) if known else VALUES_OF_A_NETWORK
 
 
-def _tapped_bytes(entry: Mapping[str, Any]) -> float:
+def tapped_bytes(entry: Mapping[str, Any]) -> float:
     """Features of one image from all taps of a pass."""
     known = layer_values().get(entry["backbone"], {})
     values = sum(

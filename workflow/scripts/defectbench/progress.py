@@ -36,12 +36,17 @@ class Progress:
         rate = self.done / max(now - self._started, 1e-9)
         left = (self.total - self.done) / rate
         line = f"{self.done}/{self.total} {self.unit}, {rate:.1f} {self.unit}/s, {left:.0f} s left"
-        print(line, file=sys.stderr)
-        terminal = sys.__stderr__
-        if terminal is not None and terminal is not sys.stderr and terminal.isatty():
-            # over the last such line: a finished stage has a line of its own
-            terminal.write(f"{CLEAR_LINE}{self.label}: {line}")
-            terminal.flush()
+        say(self.label, line)
+
+
+def say(label: str, line: str) -> None:
+    """A line in the job's log; on a terminal, over the last such line."""
+    print(line, file=sys.stderr)
+    terminal = sys.__stderr__
+    if terminal is not None and terminal is not sys.stderr and terminal.isatty():
+        # a finished stage has a line of its own
+        terminal.write(f"{CLEAR_LINE}{label}: {line}")
+        terminal.flush()
 
 
 def warn(line: str) -> None:

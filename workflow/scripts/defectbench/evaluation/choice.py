@@ -9,7 +9,8 @@ from defectbench.evaluation.rates import LEVEL, Z
 Difference = tuple[float, float, float]
 """Of two detectors: value, low and high, 95 %."""
 
-ESCAPES, AUROC = "escapes", "auroc"
+ESCAPES, AUROC, STABILITY = "escapes", "auroc", "stability"
+"""What detectors may be compared by; the last one where no image is known to be defective."""
 
 
 class Merits(NamedTuple):

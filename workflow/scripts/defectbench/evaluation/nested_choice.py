@@ -6,7 +6,7 @@ is judged by its own threshold on those that were left out.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,23 @@ from defectbench.records import Scores
 FOLDS = 10
 
 
+Take = Callable[[Mapping[str, Merits]], str]
+"""Takes one of some detectors by what they are ranked by."""
+
+
+def first_that_keeps(merits: Mapping[str, Merits]) -> str:
+    """The first in rank that breaks no promise, else the first."""
+    order = ranked(merits)
+    return next((name for name in order if not merits[name].breaks), order[0])
+
+
 def nested_figures(
-    cells: Sequence[CellResults], by: str, rate: float, seed: int
+    cells: Sequence[CellResults],
+    by: str,
+    rate: float,
+    seed: int,
+    take: Take = first_that_keeps,
+    cost: Callable[[CellResults], float] = lambda cell: cell.cost["model_bytes"],
 ) -> dict[str, Any] | None:
     """Escapes and false alarms of the choice, from images that did not make it.
 
@@ -41,6 +56,10 @@ def nested_figures(
         Asked for.
     seed
         Of the folds.
+    take
+        How one is chosen.
+    cost
+        Of a cell; `choice.Merits` has the sum.
 
     Returns
     -------
@@ -57,10 +76,10 @@ def nested_figures(
     chosen: dict[int, str] = {}
     for number in sorted(set(np.concatenate(list(parts.values())).tolist())):
         out = {name: fold == number for name, fold in parts.items()}
-        kept = {detector: _without(own, out, by, rate) for detector, own in found.items()}
+        kept = {detector: _without(own, out, by, rate, cost) for detector, own in found.items()}
         if None in kept.values():
             return None
-        chosen[number] = _best(kept)
+        chosen[number] = take(kept)
     points = [
         _point({number: found[best][name] for number, best in chosen.items()}, fold)
         for name, fold in parts.items()
@@ -98,7 +117,11 @@ def _folds(test: Scores, seed: int) -> np.ndarray:
 
 
 def _without(
-    own: Mapping[str, CellResults], out: Mapping[str, np.ndarray], by: str, rate: float
+    own: Mapping[str, CellResults],
+    out: Mapping[str, np.ndarray],
+    by: str,
+    rate: float,
+    cost: Callable[[CellResults], float],
 ) -> Merits | None:
     """What a detector is ranked by on the images that are left; None where it cannot be.
 
@@ -108,14 +131,13 @@ def _without(
     for name, cell in own.items():
         for each in cell.seeds:
             left = _left(each.test, ~out[name])
-            auroc = image_auroc(left.labels, left.scores)
-            merits.append(auroc if by != ESCAPES else _found_at_rate(left, rate))
-            aurocs.append(auroc)
+            merits.append(merit(left, by, rate))
+            aurocs.append(image_auroc(left.labels, left.scores))
             breaks.append(against_promise(left, each.metrics["promise"]) == "above")
     if None in merits or None in aurocs:
         return None
-    cost = sum(cell.cost["model_bytes"] for cell in own.values())
-    return Merits(float(np.mean(merits)), float(np.mean(aurocs)), cost, any(breaks))
+    costs = sum(map(cost, own.values()))
+    return Merits(float(np.mean(merits)), float(np.mean(aurocs)), costs, any(breaks))
 
 
 def _left(test: Scores, kept: np.ndarray) -> Scores:
@@ -123,20 +145,17 @@ def _left(test: Scores, kept: np.ndarray) -> Scores:
     return Scores(paths, *(column[kept] for column in test[1:]))
 
 
-def _found_at_rate(test: Scores, rate: float) -> float | None:
-    """Share of the defects that is found where the good images set the threshold.
+def merit(test: Scores, by: str, rate: float) -> float | None:
+    """AUROC, or the share of the defects that is found where the good images set the threshold.
 
-    Of fewer images than the rate takes, which a fold may leave, the highest score sets it.
+    Of fewer images than the rate takes, which a fold may leave, the highest score sets it. None
+    without images of both kinds.
     """
+    if by != ESCAPES:
+        return image_auroc(test.labels, test.scores)
     good, defective = test.labels == 0, test.labels == 1
     if not good.any() or not defective.any():
         return None
     most = max(most_above(independent_images(test.groups[good]), rate, AVERAGE), 0.0)
     threshold, _ = just_above(test.scores[good], group_weights(test)[good], most)
     return float((test.scores[defective] >= threshold).mean())
-
-
-def _best(merits: Mapping[str, Merits]) -> str:
-    """The first in rank that breaks no promise, else the first."""
-    order = ranked(merits)
-    return next((name for name in order if not merits[name].breaks), order[0])

@@ -1,0 +1,150 @@
+"""What a search found: the set-up to take, and what it does to images that did not choose it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from defectbench.evaluation.bootstrap import independent_images
+from defectbench.evaluation.cells import CellResults
+from defectbench.evaluation.choice import Merits, ranked
+from defectbench.evaluation.nested_choice import Take, nested_figures
+from defectbench.evaluation.operating_points import operating_point
+from defectbench.search.halving import Tried, in_rank
+from defectbench.search.space import SetUp
+from defectbench.search.trials import STABILITY, Settings, Trials
+
+AS_STABLE = 1.1
+"""How many times less stable a set-up may be than the best one and count as its equal."""
+
+
+def outcome(
+    tried: Sequence[Tried], last: int, trials: Trials, settings: Settings
+) -> dict[str, Any]:
+    """The result of a search, as plain data.
+
+    Parameters
+    ----------
+    tried
+        From `halving.halve`.
+    last
+        Number of the part that holds all images, from 1.
+    trials, settings
+        That made them.
+
+    Returns
+    -------
+    dict
+        ``by``; ``tried``: name, part, merit, AUROC, milliseconds, problem of each, the best of the
+        last part first; ``finalists``: figures at their own thresholds; ``best``: name of the one
+        to take, None where none keeps its promise or separates better than guessing;
+        ``config``: its entries; ``nested``: see `nested_choice.nested_figures`.
+    """
+    order = sorted(in_rank(tried), key=lambda each: (bool(each.trial.problem), -each.part))
+    final = [each for each in order if each.part == last and not each.trial.problem]
+    costs = {each.set_up.name: each.trial.milliseconds for each in final}
+    cells = {each.set_up.name: trials.cell(each.set_up) for each in final}
+    merits = {
+        each.set_up.name: Merits(
+            each.trial.merit,
+            each.trial.auroc,
+            costs[each.set_up.name],
+            "above" in cells[each.set_up.name].metrics["flags"],
+        )
+        for each in final
+    }
+    by = settings.by
+    first = next(iter(cells.values()))
+    take = least_that_is_as_good(1 / _defective(first)) if by != STABILITY else _stable_and_cheap
+    best = take(merits)
+    nested = None
+    if by != STABILITY:
+        nested = nested_figures(
+            list(cells.values()),
+            by,
+            settings.rate,
+            settings.seed,
+            take,
+            lambda cell: costs[cell.metrics["method"]],
+        )
+    usable = by == STABILITY or _tells(cells[best], by)
+    chosen = next(each.set_up for each in final if each.set_up.name == best)
+    return {
+        "by": by,
+        "tried": [_row(each) for each in order],
+        "finalists": {name: _figures(cell, costs[name]) for name, cell in cells.items()},
+        "best": best if usable and not merits[best].breaks else None,
+        "config": _config(chosen),
+        "nested": nested,
+    }
+
+
+def least_that_is_as_good(slack: float) -> Take:
+    """Takes the cheapest of those that let one defective image more slip through than the best.
+
+    Parameters
+    ----------
+    slack
+        That image's share of the defective ones: a difference that these images cannot tell.
+    """
+
+    def take(merits: Mapping[str, Merits]) -> str:
+        order = ranked(merits)
+        keeping = [name for name in order if not merits[name].breaks] or order
+        enough = merits[keeping[0]].merit - slack - 1e-9
+        return min(
+            (name for name in keeping if merits[name].merit >= enough),
+            key=lambda name: merits[name].cost,
+        )
+
+    return take
+
+
+def _stable_and_cheap(merits: Mapping[str, Merits]) -> str:
+    best = max(each.merit for each in merits.values())
+    return min(
+        (name for name, each in merits.items() if each.merit >= AS_STABLE * best),
+        key=lambda name: merits[name].cost,
+    )
+
+
+def _defective(cell: CellResults) -> int:
+    return independent_images(cell.test.groups[cell.test.labels == 1])
+
+
+def _tells(cell: CellResults, by: str) -> bool:
+    """Whether the set-up ranks clearly better than guessing."""
+    low = cell.metrics["intervals"].get("image_auroc", (None,))[0]
+    return low is None or low > 0.5
+
+
+def _row(each: Tried) -> dict[str, Any]:
+    trial = each.trial
+    return {
+        "name": each.set_up.name,
+        "canvas": each.set_up.canvas,
+        "detector": each.set_up.method["scorer"],
+        "part": each.part,
+        "images": trial.images,
+        "merit": trial.merit,
+        "auroc": trial.auroc,
+        "milliseconds": trial.milliseconds,
+        "problem": trial.problem,
+    }
+
+
+def _figures(cell: CellResults, milliseconds: float) -> dict[str, Any]:
+    point = operating_point(cell.test, cell.metrics["promise"])
+    return {
+        "milliseconds": milliseconds,
+        "auroc": cell.metrics["metrics"]["image_auroc"],
+        "auroc_interval": cell.metrics["intervals"].get("image_auroc"),
+        "at_rate": cell.metrics["at_rate"],
+        "flags": cell.metrics["flags"],
+        **point,
+    }
+
+
+def _config(set_up: SetUp) -> dict[str, Any]:
+    return {
+        "preprocessings": {set_up.canvas: dict(set_up.preprocessing)},
+        "methods": {set_up.name: dict(set_up.method)},
+    }

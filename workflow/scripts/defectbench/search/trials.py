@@ -1,0 +1,278 @@
+"""Trials of set-ups on a category's images: fitted, scored, timed; none of it twice."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from defectbench import records
+from defectbench.errors import InputError
+from defectbench.evaluation.bootstrap import independent_images
+from defectbench.evaluation.cells import CellResults, collect_cells
+from defectbench.evaluation.choice import AUROC, ESCAPES
+from defectbench.evaluation.covered import without_padding
+from defectbench.evaluation.good_images import read_good_images
+from defectbench.evaluation.held_out import folds, held_out, how_held_out, number_of_folds
+from defectbench.evaluation.image_figures import image_figures
+from defectbench.evaluation.image_metrics import image_auroc
+from defectbench.evaluation.nested_choice import merit
+from defectbench.evaluation.promises import AVERAGE, Asked, fewest, promise
+from defectbench.evaluation.scoring import fit_and_score
+from defectbench.features.devices import Machine, prepared_extractors
+from defectbench.features.feature_file import Pass, Tap, open_layers
+from defectbench.images.decoding import load_resized
+from defectbench.images.index import IndexRow
+from defectbench.scorers import scorer_class
+from defectbench.scorers.base import Scorer
+from defectbench.scorers.largest_tile import of_features
+from defectbench.scorers.layers import Features, take_images
+from defectbench.search.features import SearchedFeatures
+from defectbench.search.halving import Trial
+from defectbench.search.space import SetUp
+from defectbench.storage import read_json, write_json
+
+STABILITY = "stability"
+"""What set-ups are compared by where there is no defective image; see `stability`."""
+
+FEWEST_TEST_IMAGES = 5
+
+TIMED = 9
+"""Images that are timed one by one."""
+
+FILES = {
+    "metrics": "metrics.json",
+    "scores": "scores.tsv",
+    "held_out": "held_out_scores.tsv",
+    "calibration": "calibration_scores.tsv",
+    "costs": "cost.json",
+    "replicates": "replicates.h5",
+}
+"""Of a set-up on all images, by the names of `cells.collect_cells`."""
+
+
+class Settings(NamedTuple):
+    """What trials depend on beside set-up and images.
+
+    Attributes
+    ----------
+    category
+        Its name.
+    rate, rule
+        Of the threshold; see `promises.Asked`.
+    by
+        What set-ups are compared by: `choice.ESCAPES`, `choice.AUROC` or `STABILITY`.
+    folds, seed
+        As in the config.
+    bits
+        As in `images.decoding.load_image`.
+    most_milliseconds
+        That an image may take from file to score; None for no limit.
+    """
+
+    category: str
+    rate: float
+    rule: str
+    by: str
+    folds: int | str
+    seed: int
+    bits: int | None
+    most_milliseconds: float | None
+
+
+class Trials:
+    """Tries set-ups, and keeps what they gave in a folder where a later search finds it.
+
+    Parameters
+    ----------
+    folder
+        Of this search alone.
+    images
+        Folder of the category.
+    index
+        With groups, copies joined.
+    parts
+        From `parts.nested_parts`.
+    features
+        Of the same images.
+    machine, settings
+        Where and how to compute; what else trials depend on.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        images: Path,
+        index: Sequence[IndexRow],
+        parts: Sequence[Sequence[int]],
+        features: SearchedFeatures,
+        machine: Machine,
+        settings: Settings,
+    ) -> None:
+        self._folder, self._images, self._index, self._parts = folder, images, index, parts
+        self._features, self._machine, self._settings = features, machine, settings
+
+    def __call__(self, set_up: SetUp, number: int) -> Trial:
+        """Try a set-up on a part of the images, or read what an earlier trial gave."""
+        file = self._folder / set_up.name / f"part{number + 1}.json"
+        if file.is_file():
+            trial = Trial(**read_json(file))
+        else:
+            try:
+                trial = self._try(set_up, number, file.parent)
+            except InputError as error:  # not kept: with other limits it may go well
+                return Trial(0.0, 0.0, 0.0, 0.0, 0.0, len(self._parts[number]), str(error))
+            write_json(file, trial._asdict())
+        most = self._settings.most_milliseconds
+        if most is None or trial.milliseconds <= most:
+            return trial
+        slow = f"{trial.milliseconds:.0f} ms from file to score, and MAX_MS is {most:g}"
+        return trial._replace(problem=slow)
+
+    def cell(self, set_up: SetUp) -> CellResults:
+        """Scores and figures of a set-up that was tried on all images."""
+        folder = self._folder / set_up.name
+        (found,) = collect_cells({name: [str(folder / file)] for name, file in FILES.items()})
+        return found
+
+    def _try(self, set_up: SetUp, number: int, folder: Path) -> Trial:
+        start = time.perf_counter()
+        key = set_up.canvas, set_up.backbone
+        features, wanted = self._features.file(key, number), self._features.passes[key]
+        extracted = time.perf_counter()
+        rows = [self._index[row] for row in self._parts[number]]
+        taps = [Tap(*tap) for tap in set_up.taps]
+        with open_layers(features, wanted.name, [tap.name for tap in taps]) as (X, _):
+            kind = scorer_class(set_up.method["scorer"])
+            X = without_padding(X, rows, wanted.settings, kind)
+            seed = {"seed": self._settings.seed} if kind.draws else {}
+            scorer = of_features(kind(**set_up.parameters, **seed), X)
+            if number == len(self._parts) - 1:
+                figures = self._on_all(scorer, X, rows, set_up, folder)
+            else:
+                figures = self._on_some(scorer, X, rows)
+        milliseconds = self._milliseconds(scorer, wanted._replace(taps=tuple(taps)))
+        seconds = time.perf_counter() - extracted
+        return Trial(*figures, milliseconds, extracted - start, seconds, len(rows))
+
+    def _on_some(
+        self, scorer: Scorer, X: Features, rows: Sequence[IndexRow]
+    ) -> tuple[float, float]:
+        """Merit and AUROC of a part, fitted on its training images."""
+        settings, train = self._settings, [row.split == "train" for row in rows]
+        X_train = take_images(X, train)
+        if settings.by == STABILITY:
+            groups = [row.group for row in rows if row.split == "train"]
+            split = folds(groups, number_of_folds(settings.folds, scorer, groups), settings.seed)
+            scorer.fit_for_folds(X_train, split)
+            scores = held_out(scorer, X_train, split)
+            return stability(scores, groups, settings.rate), 0.0
+        scorer.fit(X_train)
+        test = [row for row in rows if row.split == "test"]
+        scores = scorer.anomaly_score(take_images(X, [row.split == "test" for row in rows]))
+        return _merits(_of_test(test, scores), settings)
+
+    def _on_all(
+        self, scorer: Scorer, X: Features, rows: Sequence[IndexRow], set_up: SetUp, folder: Path
+    ) -> tuple[float, float]:
+        """The same of all images; leaves scores, held-out ones and all figures of a benchmark."""
+        settings = self._settings
+        train, calibration, test = (
+            [row for row in rows if row.split == split]
+            for split in ("train", "calibration", "test")
+        )
+        X_train, X_calibration, X_test = (
+            take_images(X, [row.split == split for row in rows])
+            for split in ("train", "calibration", "test")
+        )
+        groups, how = [row.group for row in train], (0.0, settings.folds, settings.seed)
+        found = fit_and_score(scorer, X_train, X_test, X_calibration, groups, *how, None)
+        files = {name: folder / file for name, file in FILES.items()}
+        folder.mkdir(parents=True, exist_ok=True)
+        records.write_scores(files["scores"], test, found.scores)
+        records.write_held_out(files["held_out"], train, found.folds, found.held_out)
+        together = [np.arange(len(calibration))] if calibration else []
+        records.write_held_out(files["calibration"], calibration, together, found.calibration)
+        good = read_good_images(files["held_out"], files["calibration"])
+        kept = how_held_out(set_up.method["scorer"], good.held_out.folds, good.held_out.groups)
+        asked = Asked(settings.rate, settings.rule, kept)
+        scores = records.read_scores(files["scores"])
+        figures, replicates = image_figures(scores, good, asked, settings.seed, settings.category)
+        names = {
+            "category": settings.category,
+            "method": set_up.name,
+            "backbone": set_up.backbone,
+            "seed": settings.seed,
+        }
+        records.write_specified(files["replicates"], replicates, {})
+        write_json(files["metrics"], {**names, **figures})
+        cost = {"extract_ms_per_image": None, "fit_cpu_seconds": found.fit_cpu_seconds}
+        sizes = (array.nbytes for array in scorer.to_arrays().values())
+        write_json(files["costs"], cost | {"model_bytes": sum(sizes)})
+        if settings.by == STABILITY:
+            return stability(found.held_out, groups, settings.rate), 0.0
+        return _merits(scores, settings)
+
+    def _milliseconds(self, scorer: Scorer, wanted: Pass) -> float:
+        """From a file to its score: the median of some test images, each by itself."""
+        found = [row for row in self._index if row.split == "test"] or self._index
+        preprocessings, seconds = {wanted.preprocessing: wanted.settings}, []
+        with prepared_extractors([wanted], self._machine) as (_, networks):
+            for row in found[:TIMED]:
+                file, start = self._images / row.path, time.perf_counter()
+                image = load_resized(file, preprocessings, self._settings.bits)
+                arrays = networks[wanted.name]([image[wanted.preprocessing]], [file])
+                layers = [arrays[tap.name] for tap in wanted.taps]
+                scorer.anomaly_score(layers if len(layers) > 1 else layers[0])
+                seconds.append(time.perf_counter() - start)
+        return 1000 * float(np.median(seconds))
+
+
+def compared_by(index: Sequence[IndexRow], rate: float) -> str:
+    """What set-ups are compared by on these images; see `Settings`.
+
+    Raises
+    ------
+    InputError
+        If there are defective test images, but too few of them or of good ones.
+    """
+    good, defective = (
+        np.array([row.group for row in index if row.split == "test" and row.label == label])
+        for label in (0, 1)
+    )
+    if not len(defective):
+        return STABILITY
+    for kind, images in (("good", good), ("defective", defective)):
+        if len(images) < FEWEST_TEST_IMAGES:
+            raise InputError(
+                f"the search needs {FEWEST_TEST_IMAGES} {kind} test images, and there are "
+                f"{len(images)}: add some, or take the defective ones out of test/ to compare "
+                "stability and cost alone"
+            )
+    enough = independent_images(good) >= (fewest(0, rate, AVERAGE) or np.inf)
+    return ESCAPES if enough else AUROC
+
+
+def stability(held_out_scores: np.ndarray, groups: Sequence[str], rate: float) -> float:
+    """How near to the other good images those lie that set the threshold, the more the better.
+
+    The negative distance of the threshold from the median of held-out scores, in units of their
+    interquartile range: where few good images lie far from the others, the threshold is high, and
+    what it lets through depends on them.
+    """
+    low, median, high = np.quantile(held_out_scores, [0.25, 0.5, 0.75])
+    threshold = promise(held_out_scores, groups, Asked(rate))["threshold"]
+    return -float((threshold - median) / (high - low)) if high > low else -np.inf
+
+
+def _merits(test: records.Scores, settings: Settings) -> tuple[float, float]:
+    auroc = image_auroc(test.labels, test.scores)
+    return merit(test, settings.by, settings.rate), auroc
+
+
+def _of_test(rows: Sequence[IndexRow], scores: np.ndarray) -> records.Scores:
+    columns = (
+        np.array([getattr(row, key) for row in rows]) for key in ("label", "defect", "group")
+    )
+    return records.Scores([row.path for row in rows], *columns, scores)
