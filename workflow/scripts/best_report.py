@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from defectbench.errors import job_log
-from defectbench.reports import markdown, search_text
+from defectbench.reports import search_text
 from defectbench.reports.rendering import render
 from defectbench.reports.search_figure import search_svg
 from defectbench.storage import read_json, write_text
@@ -25,8 +25,7 @@ with job_log(snakemake.log[0]):
             )
             write_text(folder / f"{category}.yaml", configs[category])
         write_text(folder / f"{category}.svg", search_svg(found, params.asked))
-        columns = search_text.columns(found, params.asked)
-        tables[category] = markdown.table_of(columns, found["tried"])
+        tables[category] = search_text.tables(found, params.asked)
     text = render(
         "best.md",
         dataset=dataset,

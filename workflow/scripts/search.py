@@ -23,16 +23,14 @@ LIBRARIES = ("pillow", "imagecodecs", "numpy", "torch", "torchvision", "timm")
 with job_log(snakemake.log[0]):
     given, params, category = snakemake.input, snakemake.params, snakemake.wildcards.category
     index = join_copies(read_grouped_index(given.index, params.groups, category))
-    by = compared_by(index, params.rate)
     limits = params.search
     settings = Settings(
         category,
         params.rate,
         params.rule,
-        by,
+        *compared_by(index, params.rate),
         params.folds,
         params.seed,
-        params.bits,
         limits.get("max_ms"),
     )
     candidates = set_ups([(row.height, row.width) for row in index], limits["backbones"])
@@ -83,7 +81,7 @@ with job_log(snakemake.log[0]):
         params.bits,
         bytes_of(limits["disk"]),
     )
-    trials = Trials(folder, Path(given.category), index, parts, features, machine, settings)
+    trials = Trials(folder, index, parts, features, settings)
     seconds, most_trials = seconds_and_trials(limits["budget"])
     budget = Budget(seconds and seconds / params.categories, most_trials)
 

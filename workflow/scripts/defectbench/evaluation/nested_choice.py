@@ -29,6 +29,9 @@ FOLDS = 10
 Take = Callable[[Mapping[str, Merits]], str]
 """Takes one of some detectors by what they are ranked by."""
 
+MeritOf = Callable[[CellResults, Scores], float | None]
+"""What a detector is ranked by, from some of its test images."""
+
 
 def first_that_keeps(merits: Mapping[str, Merits]) -> str:
     """The first in rank that breaks no promise, else the first."""
@@ -43,6 +46,7 @@ def nested_figures(
     seed: int,
     take: Take = first_that_keeps,
     cost: Callable[[CellResults], float] = lambda cell: cell.cost["model_bytes"],
+    merit_of: MeritOf | None = None,
 ) -> dict[str, Any] | None:
     """Escapes and false alarms of the choice, from images that did not make it.
 
@@ -60,6 +64,8 @@ def nested_figures(
         How one is chosen.
     cost
         Of a cell; `choice.Merits` has the sum.
+    merit_of
+        `merit` of the test images, if not given.
 
     Returns
     -------
@@ -72,11 +78,12 @@ def nested_figures(
         found.setdefault(cell.detector, {})[cell.category] = cell
     if len(found) < 2 or any(cell.threshold is None for cell in cells):
         return None
+    merit_of = merit_of or (lambda cell, left: merit(left, by, rate))
     parts = {name: _folds(cell.test, seed) for name, cell in next(iter(found.values())).items()}
     chosen: dict[int, str] = {}
     for number in sorted(set(np.concatenate(list(parts.values())).tolist())):
         out = {name: fold == number for name, fold in parts.items()}
-        kept = {detector: _without(own, out, by, rate, cost) for detector, own in found.items()}
+        kept = {detector: _without(own, out, merit_of, cost) for detector, own in found.items()}
         if None in kept.values():
             return None
         chosen[number] = take(kept)
@@ -119,8 +126,7 @@ def _folds(test: Scores, seed: int) -> np.ndarray:
 def _without(
     own: Mapping[str, CellResults],
     out: Mapping[str, np.ndarray],
-    by: str,
-    rate: float,
+    merit_of: MeritOf,
     cost: Callable[[CellResults], float],
 ) -> Merits | None:
     """What a detector is ranked by on the images that are left; None where it cannot be.
@@ -131,7 +137,7 @@ def _without(
     for name, cell in own.items():
         for each in cell.seeds:
             left = _left(each.test, ~out[name])
-            merits.append(merit(left, by, rate))
+            merits.append(merit_of(each, left))
             aurocs.append(image_auroc(left.labels, left.scores))
             breaks.append(against_promise(left, each.metrics["promise"]) == "above")
     if None in merits or None in aurocs:

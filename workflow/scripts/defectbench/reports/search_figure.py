@@ -9,9 +9,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from defectbench.evaluation.choice import ESCAPES
+from defectbench.evaluation.choice import ESCAPES, STABILITY
 from defectbench.reports.figures import COLOURS, INK, MARKERS, STYLE, page_svg
-from defectbench.search.trials import STABILITY
 
 PALE = 0.35
 
@@ -46,7 +45,7 @@ def _figure(found: Mapping[str, Any], asked: float) -> Figure:
     detectors = sorted({each["detector"] for each in tried})
     looks = dict(zip(detectors, zip(COLOURS, MARKERS, strict=False), strict=False))
     whole = [each for each in tried if each["name"] in found["finalists"]]
-    for each in tried:
+    for each in tried if found["by"] == found["by_part"] else whole:
         colour, marker = looks[each["detector"]]
         alpha = 1.0 if each in whole else PALE
         place = each["milliseconds"], _height(each, found["by"])

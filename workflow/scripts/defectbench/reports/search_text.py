@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 import yaml
 
-from defectbench.evaluation.choice import AUROC, ESCAPES
+from defectbench.evaluation.choice import ESCAPES, STABILITY
 from defectbench.reports import markdown
 from defectbench.reports.markdown import (
-    MISSING,
     amount,
     listed,
     number,
@@ -17,9 +17,6 @@ from defectbench.reports.markdown import (
     percent,
     thousand,
 )
-from defectbench.search.trials import STABILITY
-
-MERITS = {ESCAPES: "slip through at {}, of 1,000", AUROC: "AUROC", STABILITY: "stability"}
 
 
 def verdict(found: Mapping[str, Any]) -> str:
@@ -63,13 +60,13 @@ def _compared(by: str, asked: float) -> str:
     if by == STABILITY:
         return (
             "There is no defective test image, so nothing is promised of what is found: compared "
-            "are the stability of held-out scores (how near to the other good images those lie "
-            "that set the threshold) and, of those nearly as stable as the best, the time."
+            "are the stability of held-out scores (how far the threshold lies above their median, in "
+            "interquartile ranges) and, of those nearly as stable as the best, the time."
         )
     what = (
-        f"what slips through where good test images set {percent(asked)}"
+        f"what slips through where good test images and held-out ones set {percent(asked)}"
         if by == ESCAPES
-        else f"AUROC, because {percent(asked)} takes more independent good test images to see"
+        else f"AUROC, because {percent(asked)} takes more independent good images to see"
     )
     return (
         f"They are compared by {what}; of those that at most one defective image tells from the "
@@ -98,43 +95,55 @@ def nested(found: Mapping[str, Any]) -> str:
     )
 
 
-def columns(found: Mapping[str, Any], asked: float) -> markdown.Columns:
-    """Of the table of what was tried."""
-    merit = MERITS[found["by"]].format(percent(asked))
+def tables(found: Mapping[str, Any], asked: float) -> list[tuple[str, str]]:
+    """Captions and tables of what was tried: on all images, on fewer, what cannot be used."""
     points = found["finalists"]
-
-    def own(rate: str) -> Any:
-        def cell(row: Mapping[str, Any]) -> str:
-            name = row["name"]
-            return per_thousand(points[name], rate) if name in points else MISSING
-
-        return cell
-
-    def of_merit(row: Mapping[str, Any]) -> str:
-        if row["problem"]:
-            return MISSING
-        if found["by"] == ESCAPES:
-            return thousand(1 - row["merit"])
-        return number(row["merit"])
-
-    table: markdown.Columns = {
+    groups: dict[str, list[Mapping[str, Any]]] = {"all": [], "some": [], "none": []}
+    for row in found["tried"]:
+        kind = "none" if row["problem"] else "all" if row["name"] in points else "some"
+        groups[kind].append(row)
+    last: markdown.Columns = {
         "set-up": lambda row: f"**{row['name']}**" if row["name"] == found["best"] else row["name"],
-        "images": lambda row: f"{row['images']:,}",
-        merit: of_merit,
+        **_merits(found["by"], asked),
     }
-    if found["by"] == ESCAPES:
-        table["AUROC"] = lambda row: MISSING if row["problem"] else number(row["auroc"])
     if found["by"] != STABILITY:
-        table["escapes per 1,000 at its threshold"] = own("escape_rate")
-        table["false alarms per 1,000"] = own("false_alarm_rate")
-    table["ms"] = lambda row: MISSING if row["problem"] else amount(row["milliseconds"])
-    table["mind"] = lambda row: row["problem"] or _flags(points.get(row["name"]))
-    return table
+        last |= {
+            "escapes per 1,000 at its threshold": lambda row: per_thousand(
+                points[row["name"]], "escape_rate"
+            ),
+            "false alarms per 1,000": lambda row: per_thousand(
+                points[row["name"]], "false_alarm_rate"
+            ),
+        }
+    time: markdown.Columns = {"ms": lambda row: amount(row["milliseconds"])}
+    last |= time | {"mind": lambda row: _flags(points[row["name"]])}
+    some: markdown.Columns = {"set-up": itemgetter("name"), "images": itemgetter("images")}
+    some |= _merits(found["by_part"], asked) | time
+    none: markdown.Columns = {"set-up": itemgetter("name"), "why": itemgetter("problem")}
+    captions = {
+        "all": ("Tried on all images, the best first:", last),
+        "some": ("Dropped after fewer images:", some),
+        "none": ("Cannot be used:", none),
+    }
+    return [
+        (caption, markdown.table_of(columns, groups[kind]))
+        for kind, (caption, columns) in captions.items()
+        if groups[kind]
+    ]
 
 
-def _flags(point: Mapping[str, Any] | None) -> str:
-    if point is None:
-        return ""
+def _merits(by: str, asked: float) -> markdown.Columns:
+    """What set-ups are ranked by."""
+    auroc: markdown.Columns = {"AUROC": lambda row: number(row["auroc"])}
+    if by == ESCAPES:
+        slip = f"slip through at {percent(asked)}, of 1,000"
+        return {slip: lambda row: thousand(1 - row["merit"]), **auroc}
+    if by == STABILITY:
+        return {"threshold above the median": lambda row: f"{-row['merit']:.3g}"}
+    return auroc
+
+
+def _flags(point: Mapping[str, Any]) -> str:
     told = {"above": "rejects more than expected", "estimate": "its threshold is an estimate"}
     return ", ".join(words for flag, words in told.items() if flag in point["flags"])
 
@@ -156,7 +165,7 @@ def config_lines(
         Where that lies, for the page of the new dataset.
     """
     (method,) = found["config"]["methods"]
-    own = {key: value for key, value in entry.items() if value is not None}
+    own = {key: value for key, value in entry.items() if value}
     own |= {"all_categories": [category], "methods": [method], "chosen_by": file}
     name = re.sub(r"[^A-Za-z0-9_-]", "_", f"{dataset}_{category}")
     lines = []

@@ -1,19 +1,27 @@
 """Features of the canvases that a search looks at, extracted part by part, within a bound."""
 
 import shutil
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from defectbench.asked_memory import tapped_bytes
 from defectbench.errors import InputError
 from defectbench.features.category import write_features
-from defectbench.features.devices import Machine
+from defectbench.features.devices import Machine, prepared_extractors
 from defectbench.features.feature_file import Pass
+from defectbench.images.decoding import load_resized
 from defectbench.images.index import IndexRow
+from defectbench.storage import read_json, write_json
 
 Key = tuple[str, str]
 """Name of a canvas, and a backbone."""
+
+TIMED = 9
+"""Images that are timed one by one."""
 
 WHILE_JOINED = 2
 """How often features are on the disk while blocks are put together to a file."""
@@ -82,6 +90,23 @@ class SearchedFeatures:
         )
         self._of_part[key] = number
         return file
+
+    def milliseconds(self, key: Key) -> float:
+        """From an image's file to its features: the median of some images, each by itself."""
+        file = self._folder.parent / "milliseconds" / f"{'_'.join(key)}.json"
+        if not file.is_file():
+            write_json(file, self._timed(self.passes[key]))
+        return read_json(file)
+
+    def _timed(self, wanted: Pass) -> float:
+        seconds = []
+        with prepared_extractors([wanted], self._machine) as (_, networks):
+            for row in self._index[:: max(1, len(self._index) // TIMED)]:
+                file, start = self._images / row.path, time.perf_counter()
+                image = load_resized(file, {wanted.preprocessing: wanted.settings}, self._bits)
+                networks[wanted.name]([image[wanted.preprocessing]], [file])
+                seconds.append(time.perf_counter() - start)
+        return 1000 * float(np.median(seconds))
 
     def keep_only(self, keys: Iterable[Key]) -> None:
         """Remove all others."""

@@ -15,8 +15,8 @@ from defectbench.progress import say
 from defectbench.search.space import SetUp
 
 KEPT = 1 / 3
-FINALISTS = 6
-"""Set-ups that are tried on all images."""
+FEWEST = 6
+"""Set-ups that go on at least."""
 
 GROWTH = 1.5
 """How the time of fits grows with the number of images, as a power: between what grows as they do
@@ -138,8 +138,7 @@ def halve(
             raise InputError(_nothing_found(go_on, number, len(part), last, tried, budget))
         if last:
             break
-        to_last = number == len(parts) - 2
-        go_on = goes_on(found, FINALISTS if to_last else ceil(KEPT * len(found)))
+        go_on = goes_on(found)
         after_part(go_on)
     return list(tried.values())
 
@@ -169,16 +168,20 @@ def in_rank(tried: Sequence[Tried]) -> list[Tried]:
     return sorted(tried, key=key)
 
 
-def goes_on(found: Sequence[Tried], most: int) -> list[SetUp]:
-    """Set-ups that are tried on more images: the best, of one scorer no more than a third."""
-    most = max(most, FINALISTS)
-    each, taken = Counter[str](), []
-    for one in in_rank(found):
-        scorer = one.set_up.method["scorer"]
-        if len(taken) < most and each[scorer] < ceil(most / 3):
-            each[scorer] += 1
-            taken.append(one.set_up)
-    return taken
+def goes_on(found: Sequence[Tried]) -> list[SetUp]:
+    """Set-ups that are tried on more images, by turns: the best of each scorer, the second best, …
+
+    So none takes all places: which one keeps its promise is seen on all images.
+    """
+    most = max(FEWEST, ceil(KEPT * len(found)))
+    best = in_rank(found)[:most]
+    turn, scorers = {}, Counter[str]()
+    for each in best:
+        scorer = each.set_up.method["scorer"]
+        turn[each.set_up.name] = scorers[scorer]
+        scorers[scorer] += 1
+    best.sort(key=lambda each: turn[each.set_up.name])
+    return [each.set_up for each in best]
 
 
 def _expected(

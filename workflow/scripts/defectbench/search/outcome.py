@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from defectbench.evaluation.bootstrap import independent_images
 from defectbench.evaluation.cells import CellResults
-from defectbench.evaluation.choice import Merits, ranked
+from defectbench.evaluation.choice import STABILITY, Merits, ranked
 from defectbench.evaluation.nested_choice import Take, nested_figures
 from defectbench.evaluation.operating_points import operating_point
 from defectbench.search.halving import Tried, in_rank
 from defectbench.search.space import SetUp
-from defectbench.search.trials import STABILITY, Settings, Trials
+from defectbench.search.trials import Settings, Trials, pooled_merit
 
 AS_STABLE = 1.1
 """How many times less stable a set-up may be than the best one and count as its equal."""
@@ -33,8 +32,8 @@ def outcome(
     Returns
     -------
     dict
-        ``by``; ``tried``: name, part, merit, AUROC, milliseconds, problem of each, the best of the
-        last part first; ``finalists``: figures at their own thresholds; ``best``: name of the one
+        ``by``, ``by_part``: what was compared; ``tried``: name, part, merit, AUROC, milliseconds,
+        problem of each, the best of the last part first; ``finalists``: figures at their own thresholds; ``best``: name of the one
         to take, None where none keeps its promise or separates better than guessing;
         ``config``: its entries; ``nested``: see `nested_choice.nested_figures`.
     """
@@ -64,11 +63,13 @@ def outcome(
             settings.seed,
             take,
             lambda cell: costs[cell.metrics["method"]],
+            lambda cell, left: pooled_merit(left, cell.good, by, settings.rate),
         )
     usable = by == STABILITY or _tells(cells[best], by)
     chosen = next(each.set_up for each in final if each.set_up.name == best)
     return {
         "by": by,
+        "by_part": settings.by_part,
         "tried": [_row(each) for each in order],
         "finalists": {name: _figures(cell, costs[name]) for name, cell in cells.items()},
         "best": best if usable and not merits[best].breaks else None,
@@ -107,7 +108,7 @@ def _stable_and_cheap(merits: Mapping[str, Merits]) -> str:
 
 
 def _defective(cell: CellResults) -> int:
-    return independent_images(cell.test.groups[cell.test.labels == 1])
+    return int((cell.test.labels == 1).sum())
 
 
 def _tells(cell: CellResults, by: str) -> bool:

@@ -126,7 +126,7 @@ def set_ups(sizes: Sequence[Shape], backbones: Sequence[str]) -> list[SetUp]:
 
 
 def taps_of(candidates: Sequence[SetUp]) -> dict[tuple[str, str], dict[str, Any]]:
-    """By canvas and backbone: everything that is read of it, as `feature_file.Pass.of_entry` takes."""
+    """By canvas and backbone, all that is read of it: entries for `feature_file.Pass.of_entry`."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for each in candidates:
         entry = found.setdefault(
