@@ -4,13 +4,16 @@ import shutil
 from pathlib import Path
 
 from defectbench.errors import job_log
+from defectbench.evaluation.choice import STABILITY
+from defectbench.evaluation.nested_choice import FOLDS
 from defectbench.features.devices import Machine
 from defectbench.features.feature_file import Pass
 from defectbench.garbage import exit_at_once
 from defectbench.images.index import dataset_digest, images_digest, join_copies, read_grouped_index
 from defectbench.provenance import file_sha256, library_versions
+from defectbench.search.budget import Budget
 from defectbench.search.features import SearchedFeatures
-from defectbench.search.halving import Budget, halve
+from defectbench.search.halving import halve
 from defectbench.search.limits import bytes_of, seconds_and_trials
 from defectbench.search.outcome import outcome
 from defectbench.search.parts import nested_parts
@@ -89,8 +92,9 @@ with job_log(snakemake.log[0]):
         features.keep_only({(each.canvas, each.backbone) for each in goes_on})
 
     label = f"search {snakemake.wildcards.dataset}/{category}"
-    tried = halve(candidates, parts, trials, budget, keep_only, label)
-    found = outcome(tried, len(parts), trials, settings)
+    folds = 0 if settings.by == STABILITY else FOLDS
+    search = halve(candidates, parts, trials, budget, trials.without, folds, keep_only, label)
+    found = outcome(search, trials, settings)
     keep_only(())
     of_images = {"parts": [len(part) for part in parts], "budget": budget.told}
     write_json(snakemake.output.found, found | of_images | {"set_ups": len(candidates)})

@@ -6,7 +6,7 @@ is judged by its own threshold on those that were left out.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,7 @@ def nested_figures(
     take: Take = first_that_keeps,
     cost: Callable[[CellResults], float] = lambda cell: cell.cost["model_bytes"],
     merit_of: MeritOf | None = None,
+    among: Mapping[int, Collection[str]] | None = None,
 ) -> dict[str, Any] | None:
     """Escapes and false alarms of the choice, from images that did not make it.
 
@@ -66,6 +67,8 @@ def nested_figures(
         Of a cell; `choice.Merits` has the sum.
     merit_of
         `merit` of the test images, if not given.
+    among
+        By fold, the detectors to choose from without it; all of them, if not given.
 
     Returns
     -------
@@ -79,11 +82,15 @@ def nested_figures(
     if len(found) < 2 or any(cell.threshold is None for cell in cells):
         return None
     merit_of = merit_of or (lambda cell, left: merit(left, by, rate))
-    parts = {name: _folds(cell.test, seed) for name, cell in next(iter(found.values())).items()}
+    parts = {name: test_folds(cell.test, seed) for name, cell in next(iter(found.values())).items()}
     chosen: dict[int, str] = {}
     for number in sorted(set(np.concatenate(list(parts.values())).tolist())):
         out = {name: fold == number for name, fold in parts.items()}
-        kept = {detector: _without(own, out, merit_of, cost) for detector, own in found.items()}
+        kept = {
+            detector: _without(own, out, merit_of, cost)
+            for detector, own in found.items()
+            if among is None or detector in among[number]
+        }
         if None in kept.values():
             return None
         chosen[number] = take(kept)
@@ -109,7 +116,7 @@ def _point(taken: Mapping[int, CellResults], fold: np.ndarray) -> Mapping[str, A
     return mean_point(points)
 
 
-def _folds(test: Scores, seed: int) -> np.ndarray:
+def test_folds(test: Scores, seed: int) -> np.ndarray:
     """Fold of each test image; groups stay together, and each class is spread over all folds."""
     fold = np.zeros(len(test.labels), int)
     numbers = group_numbers(test.groups)

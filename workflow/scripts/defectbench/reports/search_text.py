@@ -60,8 +60,8 @@ def _compared(by: str, asked: float) -> str:
     if by == STABILITY:
         return (
             "There is no defective test image, so nothing is promised of what is found: compared "
-            "are the stability of held-out scores (how far the threshold lies above their median, in "
-            "interquartile ranges) and, of those nearly as stable as the best, the time."
+            "are the stability of held-out scores (how far the threshold lies above their median, "
+            "in interquartile ranges) and, of those nearly as stable as the best, the time."
         )
     what = (
         f"what slips through where good test images and held-out ones set {percent(asked)}"

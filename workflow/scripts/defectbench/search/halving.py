@@ -1,102 +1,65 @@
 """Successive halving within a budget: all set-ups on few images, the best of them on more.
 
 Jamieson and Talwalkar, "Non-stochastic best arm identification and hyperparameter optimization",
-2016. Here a third goes on, no kind of detector takes all places, and each part of the images gets
-as large a share of what is left of the budget as any later one.
+2016. Here a third goes on, by turns of the scorers, and each part of the images gets as large a
+share of what is left of the budget as any later one.
+
+The images that drop a set-up flatter those that stay. So that figures can be told of images that
+chose nothing, each tenth of the test images (a fold) is also left out of all these decisions in
+turn, and what would have gone on without it is tried, too.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from math import ceil
 from typing import NamedTuple
 
 from defectbench.errors import InputError
 from defectbench.progress import say
+from defectbench.search.budget import Budget, Trial, Tried
 from defectbench.search.space import SetUp
 
 KEPT = 1 / 3
 FEWEST = 6
 """Set-ups that go on at least."""
 
-GROWTH = 1.5
-"""How the time of fits grows with the number of images, as a power: between what grows as they do
-and what grows as their square."""
+TryOn = Callable[[SetUp, int], Trial]
+"""Tries a set-up on the part of this number, from 0."""
 
-HOLDING_OUT = 2.0
-"""How many times longer a trial on all images takes, for scores that are held out."""
+Without = Callable[[Trial, int, int], Trial]
+"""A trial on a part (its number from 0) as it would be ranked without a fold's test images."""
 
 
-class Trial(NamedTuple):
-    """What a set-up does on a part of the images.
+class Search(NamedTuple):
+    """What a search has tried.
 
     Attributes
     ----------
-    merit, auroc
-        What it is ranked by, the more the better.
-    milliseconds
-        From file to score, of one image by itself.
-    extraction_seconds, seconds
-        Of features that were not there yet; of everything else.
-    images
-        Of the part.
-    problem
-        Why it cannot be used; empty otherwise. The figures then mean nothing.
+    tried
+        The last trial of each set-up.
+    parts
+        How many parts there were; the last one is all images.
+    finalists
+        Names of those that came through to all images, by the fold that was left out of the
+        decisions; None for none.
     """
 
-    merit: float
-    auroc: float
-    milliseconds: float
-    extraction_seconds: float
-    seconds: float
-    images: int
-    problem: str = ""
-
-
-class Tried(NamedTuple):
-    """A set-up's way through the search: its last trial, on which part of the images, from 1."""
-
-    set_up: SetUp
-    part: int
-    trial: Trial
-
-
-class Budget:
-    """What may be spent, and what has been.
-
-    Parameters
-    ----------
-    seconds, trials
-        One of them is None.
-    """
-
-    def __init__(self, seconds: float | None, trials: int | None) -> None:
-        self.most, self.counts = (trials, True) if seconds is None else (seconds, False)
-        self.spent = 0.0
-
-    def spend(self, trial: Trial) -> None:
-        """Count a trial."""
-        self.spent += 1 if self.counts else trial.extraction_seconds + trial.seconds
-
-    @property
-    def left(self) -> float:
-        """Seconds, or trials."""
-        return self.most - self.spent
-
-    @property
-    def told(self) -> str:
-        """What was spent of how much."""
-        return f"{self.spent:.0f} of {self.most:.0f} {'trials' if self.counts else 's'}"
+    tried: list[Tried]
+    parts: int
+    finalists: dict[int | None, list[str]]
 
 
 def halve(
     set_ups: Sequence[SetUp],
     parts: Sequence[Sequence[int]],
-    try_on: Callable[[SetUp, int], Trial],
+    try_on: TryOn,
     budget: Budget,
+    without: Without,
+    folds: int = 0,
     after_part: Callable[[Sequence[SetUp]], None] = lambda goes_on: None,
     label: str = "search",
-) -> list[Tried]:
-    """Try set-ups on more and more of the images; the last trial of each.
+) -> Search:
+    """Try set-ups on more and more of the images.
 
     Parameters
     ----------
@@ -105,9 +68,11 @@ def halve(
     parts
         From `parts.nested_parts`.
     try_on
-        Tries a set-up on the part of this number, from 0.
+        Tries one.
     budget
         Counts what is spent.
+    without, folds
+        Ranks without a fold; how many folds there are.
     after_part
         Learns after each part which set-ups go on.
     label
@@ -119,44 +84,34 @@ def halve(
         If the budget does not reach for one set-up on all images.
     """
     tried: dict[str, Tried] = {}
-    go_on = list(set_ups)
+    ways: dict[int | None, list[SetUp]] = {fold: list(set_ups) for fold in (None, *range(folds))}
     for number, part in enumerate(parts):
         last = number == len(parts) - 1
-        may_spend = budget.spent + budget.left / (len(parts) - number)
+        may_spend = budget.share(len(parts) - number)
+        go_on = list({each.name: each for way in ways.values() for each in way}.values())
         found: list[Tried] = []
         for set_up in go_on:
-            expected = _expected(set_up, number, len(part), last, tried, budget)
-            if budget.spent + expected > (budget.most if last else may_spend) and (found or last):
+            expected = budget.expected(set_up, number, len(part), last, tried)
+            if budget.spent + expected > may_spend and (found or last):
                 continue
             trial = try_on(set_up, number)
             budget.spend(trial)
             tried[set_up.name] = Tried(set_up, number + 1, trial)
             if not trial.problem:
                 found.append(tried[set_up.name])
-            say(label, _progress(number, parts, set_up, trial, found, budget))
+            say(label, _progress(number, parts, tried[set_up.name], found, budget))
         if not found:
             raise InputError(_nothing_found(go_on, number, len(part), last, tried, budget))
-        if last:
-            break
-        go_on = goes_on(found)
-        after_part(go_on)
-    return list(tried.values())
-
-
-def _progress(
-    number: int,
-    parts: Sequence[Sequence[int]],
-    set_up: SetUp,
-    trial: Trial,
-    found: Sequence[Tried],
-    budget: Budget,
-) -> str:
-    done = f"{set_up.name}: {trial.problem or f'{trial.merit:.3f}'}"
-    told = f"part {number + 1} of {len(parts)} ({len(parts[number])} images), {budget.told}; {done}"
-    if not found:
-        return told
-    best = in_rank(found)[0]
-    return f"{told}; best so far {best.set_up.name}: {best.trial.merit:.3f}"
+        there = {each.set_up.name: each for each in found}
+        for fold, way in ways.items():
+            own = [there[each.name] for each in way if each.name in there]
+            if fold is not None and not last:
+                own = [each._replace(trial=without(each.trial, number, fold)) for each in own]
+            ways[fold] = [each.set_up for each in own] if last else goes_on(own)
+        if not last:
+            after_part(list({each.name: each for way in ways.values() for each in way}.values()))
+    names = {fold: [each.name for each in way] for fold, way in ways.items()}
+    return Search(list(tried.values()), len(parts), names)
 
 
 def in_rank(tried: Sequence[Tried]) -> list[Tried]:
@@ -184,36 +139,19 @@ def goes_on(found: Sequence[Tried]) -> list[SetUp]:
     return [each.set_up for each in best]
 
 
-def _expected(
-    set_up: SetUp,
+def _progress(
     number: int,
-    images: int,
-    last: bool,
-    tried: dict[str, Tried],
+    parts: Sequence[Sequence[int]],
+    now: Tried,
+    found: Sequence[Tried],
     budget: Budget,
-) -> float:
-    """What a trial will take: from the same set-up on fewer images, else from those like it."""
-    if budget.counts:
-        return 1
-    if before := tried.get(set_up.name):
-        same = list(_of_same_features(set_up, tried))
-        extraction = max(each.trial.extraction_seconds / each.trial.images for each in same)
-        there = any(each.part > number for each in same)
-        added = 0 if there else images - before.trial.images
-        growth = (images / before.trial.images) ** GROWTH * (HOLDING_OUT if last else 1)
-        return extraction * added + growth * before.trial.seconds
-    like = [
-        each.trial.seconds / each.trial.images
-        for each in tried.values()
-        if each.set_up.method["scorer"] == set_up.method["scorer"]
-    ]
-    return images * max(like, default=0.0)
-
-
-def _of_same_features(set_up: SetUp, tried: dict[str, Tried]) -> Iterator[Tried]:
-    for each in tried.values():
-        if (each.set_up.canvas, each.set_up.backbone) == (set_up.canvas, set_up.backbone):
-            yield each
+) -> str:
+    done = f"{now.set_up.name}: {now.trial.problem or f'{now.trial.merit:.3f}'}"
+    told = f"part {number + 1} of {len(parts)} ({len(parts[number])} images), {budget.told}; {done}"
+    if not found:
+        return told
+    best = in_rank(found)[0]
+    return f"{told}; best so far {best.set_up.name}: {best.trial.merit:.3f}"
 
 
 def _nothing_found(
@@ -236,8 +174,8 @@ def _nothing_found(
             f"search.budget: {budget.most} trials are too few: {budget.spent:.0f} were made on "
             "parts of the images, and none is left for all of them"
         )
-    least = min(_expected(each, number, images, last, tried, budget) for each in go_on)
+    least = min(budget.expected(each, number, images, last, tried) for each in go_on)
     return (
-        f"search.budget: {budget.most:.0f} s are too few for one set-up on all images: set it to "
-        f"{ceil((budget.spent + least) * 1.5)}s or more, as in BUDGET=10min"
+        f"search.budget: {budget.most:.0f} s are too few for one set-up on all images: give it "
+        f"{ceil((budget.spent + least) * 1.5)} s or more, as in BUDGET=10min"
     )

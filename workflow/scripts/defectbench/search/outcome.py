@@ -1,13 +1,14 @@
 """What a search found: the set-up to take, and what it does to images that did not choose it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from defectbench.evaluation.cells import CellResults
 from defectbench.evaluation.choice import STABILITY, Merits, ranked
 from defectbench.evaluation.nested_choice import Take, nested_figures
 from defectbench.evaluation.operating_points import operating_point
-from defectbench.search.halving import Tried, in_rank
+from defectbench.search.budget import Tried
+from defectbench.search.halving import Search, in_rank
 from defectbench.search.space import SetUp
 from defectbench.search.trials import Settings, Trials, pooled_merit
 
@@ -15,17 +16,13 @@ AS_STABLE = 1.1
 """How many times less stable a set-up may be than the best one and count as its equal."""
 
 
-def outcome(
-    tried: Sequence[Tried], last: int, trials: Trials, settings: Settings
-) -> dict[str, Any]:
+def outcome(search: Search, trials: Trials, settings: Settings) -> dict[str, Any]:
     """The result of a search, as plain data.
 
     Parameters
     ----------
-    tried
+    search
         From `halving.halve`.
-    last
-        Number of the part that holds all images, from 1.
     trials, settings
         That made them.
 
@@ -33,19 +30,21 @@ def outcome(
     -------
     dict
         ``by``, ``by_part``: what was compared; ``tried``: name, part, merit, AUROC, milliseconds,
-        problem of each, the best of the last part first; ``finalists``: figures at their own thresholds; ``best``: name of the one
-        to take, None where none keeps its promise or separates better than guessing;
-        ``config``: its entries; ``nested``: see `nested_choice.nested_figures`.
+        problem of each, the best of the last part first; ``finalists``: figures at their own
+        thresholds; ``best``: name of the one to take, None where none keeps its promise or ranks
+        better than guessing; ``config``: its entries; ``nested``: see `nested_choice.nested_figures`.
     """
-    order = sorted(in_rank(tried), key=lambda each: (bool(each.trial.problem), -each.part))
-    final = [each for each in order if each.part == last and not each.trial.problem]
-    costs = {each.set_up.name: each.trial.milliseconds for each in final}
-    cells = {each.set_up.name: trials.cell(each.set_up) for each in final}
+    order = sorted(in_rank(search.tried), key=lambda e: (bool(e.trial.problem), -e.part))
+    everyone = {name for names in search.finalists.values() for name in names}
+    on_all = {each.set_up.name: each for each in order if each.set_up.name in everyone}
+    costs = {name: each.trial.milliseconds for name, each in on_all.items()}
+    cells = {name: trials.cell(each.set_up) for name, each in on_all.items()}
+    final = [each for each in order if each.set_up.name in search.finalists[None]]
     merits = {
         each.set_up.name: Merits(
             each.trial.merit,
             each.trial.auroc,
-            costs[each.set_up.name],
+            each.trial.milliseconds,
             "above" in cells[each.set_up.name].metrics["flags"],
         )
         for each in final
@@ -64,6 +63,10 @@ def outcome(
             take,
             lambda cell: costs[cell.metrics["method"]],
             lambda cell, left: pooled_merit(left, cell.good, by, settings.rate),
+            {
+                fold: {cells[name].detector for name in names}
+                for fold, names in search.finalists.items()
+            },
         )
     usable = by == STABILITY or _tells(cells[best], by)
     chosen = next(each.set_up for each in final if each.set_up.name == best)
@@ -71,7 +74,7 @@ def outcome(
         "by": by,
         "by_part": settings.by_part,
         "tried": [_row(each) for each in order],
-        "finalists": {name: _figures(cell, costs[name]) for name, cell in cells.items()},
+        "finalists": {name: _figures(cells[name], costs[name]) for name in merits},
         "best": best if usable and not merits[best].breaks else None,
         "config": _config(chosen),
         "nested": nested,

@@ -17,7 +17,7 @@ from defectbench.evaluation.good_images import read_good_images
 from defectbench.evaluation.held_out import folds, held_out, how_held_out, number_of_folds
 from defectbench.evaluation.image_figures import image_figures
 from defectbench.evaluation.image_metrics import image_auroc
-from defectbench.evaluation.nested_choice import merit
+from defectbench.evaluation.nested_choice import merit, test_folds
 from defectbench.evaluation.promises import AVERAGE, Asked, fewest, promise
 from defectbench.evaluation.scoring import fit_and_score
 from defectbench.features.feature_file import Tap, open_layers
@@ -26,8 +26,8 @@ from defectbench.scorers import scorer_class
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.largest_tile import of_features
 from defectbench.scorers.layers import Features, number_of_images, take_images
+from defectbench.search.budget import Trial
 from defectbench.search.features import SearchedFeatures
-from defectbench.search.halving import Trial
 from defectbench.search.space import SetUp
 from defectbench.storage import read_json, write_json
 
@@ -105,23 +105,40 @@ class Trials:
     ) -> None:
         self._folder, self._index, self._parts = folder, index, parts
         self._features, self._settings = features, settings
+        test = [row for row, image in enumerate(index) if image.split == "test"]
+        nothing = np.zeros(len(test))
+        folds_of_test = test_folds(_of_test([index[row] for row in test], nothing), settings.seed)
+        self._fold_of = dict(zip(test, folds_of_test.tolist(), strict=True))
 
     def __call__(self, set_up: SetUp, number: int) -> Trial:
         """Try a set-up on a part of the images, or read what an earlier trial gave."""
         file = self._folder / set_up.name / f"part{number + 1}.json"
         if file.is_file():
-            trial = Trial(**read_json(file))
+            kept = read_json(file)
+            trial = Trial(**kept | {"scores": tuple(kept["scores"])})
         else:
             try:
                 trial = self._try(set_up, number, file.parent)
             except InputError as error:  # not kept: with other limits it may go well
-                return Trial(0.0, 0.0, 0.0, 0.0, 0.0, len(self._parts[number]), str(error))
+                images = len(self._parts[number])
+                return Trial(0.0, 0.0, 0.0, 0.0, 0.0, images, problem=str(error))
             write_json(file, trial._asdict())
         most = self._settings.most_milliseconds
         if most is None or trial.milliseconds <= most:
             return trial
         slow = f"{trial.milliseconds:.0f} ms from file to score, and MAX_MS is {most:g}"
         return trial._replace(problem=slow)
+
+    def without(self, trial: Trial, number: int, fold: int) -> Trial:
+        """A trial on a part of the images as it would be ranked without a fold's test images."""
+        rows = [row for row in self._parts[number] if self._index[row].split == "test"]
+        left = np.array([self._fold_of[row] != fold for row in rows])
+        test = _of_test(
+            [self._index[row] for row, stays in zip(rows, left, strict=True) if stays],
+            np.array(trial.scores)[left],
+        )
+        merit_, auroc = _merits(test, self._settings)
+        return trial._replace(merit=merit_, auroc=auroc)
 
     def cell(self, set_up: SetUp) -> CellResults:
         """Scores and figures of a set-up that was tried on all images."""
@@ -142,17 +159,18 @@ class Trials:
             seed = {"seed": self._settings.seed} if kind.draws else {}
             scorer = of_features(kind(**set_up.parameters, **seed), X)
             if number == len(self._parts) - 1:
-                figures = self._on_all(scorer, X, rows, set_up, folder)
+                *figures, scores = self._on_all(scorer, X, rows, set_up, folder)
             else:
-                figures = self._on_some(scorer, X, rows)
+                *figures, scores = self._on_some(scorer, X, rows)
             milliseconds = self._milliseconds(scorer, X, key)
         seconds = time.perf_counter() - extracted
-        return Trial(*figures, milliseconds, extracted - start, seconds, len(rows))
+        spent = extracted - start, seconds
+        return Trial(*figures, milliseconds, *spent, len(rows), tuple(scores.tolist()))
 
     def _on_some(
         self, scorer: Scorer, X: Features, rows: Sequence[IndexRow]
-    ) -> tuple[float, float]:
-        """Merit and AUROC of a part, fitted on its training images."""
+    ) -> tuple[float, float, np.ndarray]:
+        """Merit, AUROC and scores of a part's test images, fitted on its training images."""
         settings, train = self._settings, [row.split == "train" for row in rows]
         X_train = take_images(X, train)
         if settings.by == STABILITY:
@@ -160,17 +178,15 @@ class Trials:
             split = folds(groups, number_of_folds(settings.folds, scorer, groups), settings.seed)
             scorer.fit_for_folds(X_train, split)
             scores = held_out(scorer, X_train, split)
-            return stability(scores, groups, settings.rate), 0.0
+            return stability(scores, groups, settings.rate), 0.0, np.empty(0)
         scorer.fit(X_train)
         test = [row for row in rows if row.split == "test"]
         scores = scorer.anomaly_score(take_images(X, [row.split == "test" for row in rows]))
-        found = _of_test(test, scores)
-        auroc = image_auroc(found.labels, found.scores)
-        return merit(found, settings.by_part, settings.rate), auroc
+        return *_merits(_of_test(test, scores), settings), scores
 
     def _on_all(
         self, scorer: Scorer, X: Features, rows: Sequence[IndexRow], set_up: SetUp, folder: Path
-    ) -> tuple[float, float]:
+    ) -> tuple[float, float, np.ndarray]:
         """The same of all images; leaves scores, held-out ones and all figures of a benchmark."""
         settings = self._settings
         train, calibration, test = (
@@ -206,9 +222,9 @@ class Trials:
         sizes = (array.nbytes for array in scorer.to_arrays().values())
         write_json(files["costs"], cost | {"model_bytes": sum(sizes)})
         if settings.by == STABILITY:
-            return stability(found.held_out, groups, settings.rate), 0.0
+            return stability(found.held_out, groups, settings.rate), 0.0, np.empty(0)
         own = pooled_merit(scores, good.setting, settings.by, settings.rate)
-        return own, image_auroc(scores.labels, scores.scores)
+        return own, image_auroc(scores.labels, scores.scores), scores.scores
 
     def _milliseconds(self, scorer: Scorer, X: Features, key: tuple[str, str]) -> float:
         """From a file to its score, each image by itself."""
@@ -259,6 +275,12 @@ def stability(held_out_scores: np.ndarray, groups: Sequence[str], rate: float) -
     low, median, high = np.quantile(held_out_scores, [0.25, 0.5, 0.75])
     threshold = promise(held_out_scores, groups, Asked(rate))["threshold"]
     return -float((threshold - median) / (high - low)) if high > low else UNSTABLE
+
+
+def _merits(test: records.Scores, settings: Settings) -> tuple[float, float]:
+    """Merit and AUROC on a part of the images."""
+    auroc = image_auroc(test.labels, test.scores)
+    return merit(test, settings.by_part, settings.rate), auroc
 
 
 def pooled_merit(
