@@ -4,7 +4,8 @@ in:  reports/{dataset}.json; metrics.json, scores.tsv, held_out_scores.tsv,
      calibration_scores.tsv, held_out_check.json and cost.json of every category and detector;
      maps.h5 and pixel_metrics.json of those that localize; index.tsv,
      notes.json and images of every category; new_images/ of those that have unlabelled images;
-     where the dataset's `studies` says so, its studies; the templates
+     where the dataset's `studies` says so, its studies; the search that `chosen_by` names; the
+     templates
 out: reports/{dataset}.html
 """
 
@@ -24,6 +25,7 @@ rule page:
         notes=of_cells("index", "notes"),
         images=dataset_images,
         new_images=of_cells("new_images", "scored", only=new_image_cells),
+        chosen_by=lambda wildcards: config["datasets"][wildcards.dataset].get("chosen_by", []),
         studies=shown_studies,
         studies_report=shown_studies_report,
         templates=TEMPLATES,
@@ -46,6 +48,7 @@ rule page:
         runtime=grows(15),
     params:
         categories=dataset_categories,
+        asked=config["threshold"]["false_positive_rate"],
         code=stage_digest("page"),
     script:
         "../scripts/page.py"

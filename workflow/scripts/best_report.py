@@ -16,7 +16,7 @@ with job_log(snakemake.log[0]):
     searches = {category: read_json(file) for category, file in files.items()}
     folder = Path(snakemake.output.figures)
     folder.mkdir(parents=True)
-    configs, tables = {}, {}
+    configs = {}
     for category, found in searches.items():
         configs[category] = ""
         if found["best"] is not None:
@@ -25,13 +25,11 @@ with job_log(snakemake.log[0]):
             )
             write_text(folder / f"{category}.yaml", configs[category])
         write_text(folder / f"{category}.svg", search_svg(found, params.asked))
-        tables[category] = search_text.tables(found, params.asked)
     text = render(
         "best.md",
         dataset=dataset,
         searches=searches,
         configs=configs,
-        tables=tables,
         asked=params.asked,
         alt=ALT,
         words=search_text,

@@ -7,6 +7,7 @@ from defectbench.evaluation.cells import collect_cells
 from defectbench.images.index import read_index
 from defectbench.reports.page import render_page
 from defectbench.reports.results import notes_by_category
+from defectbench.reports.search_figure import search_section
 from defectbench.reports.verdicts import read_new_images
 from defectbench.storage import read_json, write_text
 from defectbench.studies.report import study_section
@@ -31,6 +32,9 @@ with job_log(snakemake.log[0]):
     if given.studies:
         what_if = study_section(read_studies(given.studies))
         links |= {"studies": f"{dataset}_studies.md"}
+    search = None
+    if given.chosen_by:
+        search = search_section(read_json(given.chosen_by), snakemake.params.asked)
     page = render_page(
         dataset,
         snakemake.params.categories,
@@ -42,5 +46,6 @@ with job_log(snakemake.log[0]):
         read_new_images([Path(folder) for folder in given.new_images], decision),
         links,
         what_if,
+        search,
     )
     write_text(snakemake.output.page, page)

@@ -15,7 +15,7 @@ from defectbench.images.index import group_names
 from defectbench.scorers import scorer_class, scorer_names
 from defectbench.sources import dataset_source
 
-OF_EVERY_SOURCE = frozenset({"source", "methods", "studies"})
+OF_EVERY_SOURCE = frozenset({"source", "methods", "studies", "chosen_by"})
 
 
 def check_config(config: Config) -> None:
@@ -75,6 +75,10 @@ def _check_dataset(config: Config, name: str) -> None:
         raise InputError(f"{path}: this source needs the key {key!r}")
     for key in sorted(entry.keys() - OF_EVERY_SOURCE - source.required - source.optional):
         raise InputError(f"{path}.{key}: not a key of this source")
+    if "chosen_by" in entry and not Path(entry["chosen_by"]).is_file():
+        raise InputError(
+            f"{path}.chosen_by: {entry['chosen_by']}: no such file; make best makes it"
+        )
     if not entry["methods"]:
         raise InputError(f"{path}: names no methods, and the config has no default_methods")
     for method in entry["methods"]:

@@ -38,6 +38,7 @@ def render_page(
     new_images: Sequence[NewImages],
     links: Mapping[str, str],
     what_if: Mapping[str, Any] | None = None,
+    search: Mapping[str, Any] | None = None,
 ) -> str:
     """The whole page as HTML text.
 
@@ -63,6 +64,8 @@ def render_page(
         Title and relative address of the files beside the page.
     what_if
         From `studies.report.study_section`; None where the page shows no studies.
+    search
+        From `search_figure.search_section`; None where no search chose the detectors.
     """
     detectors = [entry["detector"] for entry in decision["detectors"]]
     look = figures.Look(decision_text.short_names(detectors))
@@ -87,6 +90,7 @@ def render_page(
         detectors=detectors,
         labels=look.names,
         decision=decision,
+        search=search,
         words=decision_text,
         flags=flags,
         cell_of=partial(cell_of, decision),

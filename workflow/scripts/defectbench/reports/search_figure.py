@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from defectbench.evaluation.choice import ESCAPES, STABILITY
+from defectbench.reports import search_text
 from defectbench.reports.figures import COLOURS, INK, MARKERS, STYLE, page_svg
 
 PALE = 0.35
@@ -27,6 +28,17 @@ def search_drawing(found: Mapping[str, Any], asked: float, name: str) -> Markup:
     """The same to stand in a page, in its colours; `name` begins its ids."""
     with matplotlib.rc_context(STYLE):
         return page_svg(_figure(found, asked), name)
+
+
+def search_section(found: Mapping[str, Any], asked: float) -> dict[str, Any]:
+    """What the page shows of a search: sentences, the figure, tables."""
+    sentences = [search_text.nested(found), search_text.how(found, asked)]
+    return {
+        "sentences": [sentence for sentence in sentences if sentence],
+        "drawing": search_drawing(found, asked, "search"),
+        "tables": search_text.tables(found, asked),
+        "best": found["best"],
+    }
 
 
 def frontier(points: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -95,15 +95,23 @@ def nested(found: Mapping[str, Any]) -> str:
     )
 
 
-def tables(found: Mapping[str, Any], asked: float) -> list[tuple[str, str]]:
-    """Captions and tables of what was tried: on all images, on fewer, what cannot be used."""
+class Table(NamedTuple):
+    """Some of the set-ups that were tried; `columns` of `entries`, as for `markdown.table_of`."""
+
+    caption: str
+    columns: markdown.Columns
+    entries: list[Mapping[str, Any]]
+
+
+def tables(found: Mapping[str, Any], asked: float) -> list[Table]:
+    """What was tried: on all images, on fewer, what cannot be used."""
     points = found["finalists"]
     groups: dict[str, list[Mapping[str, Any]]] = {"all": [], "some": [], "none": []}
     for row in found["tried"]:
         kind = "none" if row["problem"] else "all" if row["name"] in points else "some"
         groups[kind].append(row)
     last: markdown.Columns = {
-        "set-up": lambda row: f"**{row['name']}**" if row["name"] == found["best"] else row["name"],
+        "set-up": itemgetter("name"),
         **_merits(found["by"], asked),
     }
     if found["by"] != STABILITY:
@@ -121,12 +129,12 @@ def tables(found: Mapping[str, Any], asked: float) -> list[tuple[str, str]]:
     some |= _merits(found["by_part"], asked) | time
     none: markdown.Columns = {"set-up": itemgetter("name"), "why": itemgetter("problem")}
     captions = {
-        "all": ("Tried on all images, the best first:", last),
-        "some": ("Dropped after fewer images:", some),
-        "none": ("Cannot be used:", none),
+        "all": ("Tried on all images, the best first", last),
+        "some": ("Dropped after fewer images", some),
+        "none": ("Cannot be used", none),
     }
     return [
-        (caption, markdown.table_of(columns, groups[kind]))
+        Table(caption, columns, groups[kind])
         for kind, (caption, columns) in captions.items()
         if groups[kind]
     ]

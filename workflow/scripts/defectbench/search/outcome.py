@@ -32,7 +32,8 @@ def outcome(search: Search, trials: Trials, settings: Settings) -> dict[str, Any
         ``by``, ``by_part``: what was compared; ``tried``: name, part, merit, AUROC, milliseconds,
         problem of each, the best of the last part first; ``finalists``: figures at their own
         thresholds; ``best``: name of the one to take, None where none keeps its promise or ranks
-        better than guessing; ``config``: its entries; ``nested``: see `nested_choice.nested_figures`.
+        better than guessing; ``config``: its entries; ``nested``: from
+        `nested_choice.nested_figures`.
     """
     order = sorted(in_rank(search.tried), key=lambda e: (bool(e.trial.problem), -e.part))
     everyone = {name for names in search.finalists.values() for name in names}
