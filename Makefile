@@ -5,7 +5,7 @@ ENV := .venv/bin/python
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo run plan check best compare score calibrate test test-runs test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-choices bench-pixels bench-patchcore bench-engine bench-tiles bench-groups bench-scale bench-folds bench-promises bench-memory bench-detector bench-calibration bench-studies docs lint
+.PHONY: help demo run plan check best compare score calibrate test test-runs test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-choices bench-search bench-presets bench-pixels bench-patchcore bench-engine bench-tiles bench-groups bench-scale bench-folds bench-promises bench-memory bench-detector bench-calibration bench-studies docs lint
 .DEFAULT_GOAL := help
 
 , := ,
@@ -98,6 +98,15 @@ bench-coverage: $(ENV) ## simulate how often intervals and alarms keep what they
 
 bench-choices: $(ENV) ## simulate how far the choice among detectors can be believed
 	PYTHONPATH=workflow/scripts:tests/bench:tests/bench/coverage python tests/bench/choices.py $(BENCH)
+
+bench-search: $(ENV) ## simulate how far what a search reports can be believed
+	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/searching.py $(BENCH)
+
+bench-presets: $(ENV) ## what the presets find on bottle, cookie and solar cells: MVTEC=folder COOKIE=folder
+	@test -d "$(MVTEC)/bottle/train/good" && test -d "$(COOKIE)/cookie/train/good" || \
+		{ echo "make bench-presets MVTEC=folder COOKIE=folder: MVTEC holds the category bottle, COOKIE the" \
+		"category cookie, in MVTec's layout"; exit 2; }
+	PYTHONPATH=workflow/scripts:tests/bench python tests/bench/presets.py "$(abspath $(MVTEC))" "$(abspath $(COOKIE))"
 
 bench-pixels: $(ENV) ## time the pixel metrics against a full sort, one thread; peak memory
 	PYTHONPATH=workflow/scripts python tests/bench/pixel_metrics.py

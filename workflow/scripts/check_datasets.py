@@ -78,7 +78,10 @@ def merged_config(settings: Sequence[str]) -> dict[str, Any]:
 def check_dataset(config: Config, dataset: str, problems: list[str]) -> int:
     """Print a dataset's categories and collect problems; returns images times detectors."""
     source = dataset_source(dataset, config)
-    print(f"{dataset}: {', '.join(source.entry['methods'])} on {source.description}")
+    methods = ", ".join(source.entry["methods"])
+    if source.entry["methods"] == config.get("default_methods"):
+        methods = f"names no methods, so the default ones run: {methods}"
+    print(f"{dataset}: {methods} on {source.description}")
     found: dict[str, list[IndexRow]] = {}
     check_images(config, dataset)
     for category in plan.chosen_categories(config, dataset):

@@ -12,8 +12,9 @@ from defectbench.provenance import FACTS
 from defectbench.storage import read_json
 
 SIDES = (256, 384, 512, 768, 1024)
-LARGER = 1.25
-"""How many times larger than the images a canvas may be; beyond, there is nothing more to see."""
+LARGER = 1.75
+"""How many times larger than the images a canvas may be. Enlarged, small images have more places in
+a map; beyond, that costs more than it finds."""
 
 TILES = {"size": 512, "overlap": 64}
 
