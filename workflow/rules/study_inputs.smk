@@ -3,18 +3,24 @@
 from types import SimpleNamespace
 
 from defectbench.config.crossings import crossings
+from defectbench.config.plan import studied_cells, studied_methods
 
 
 def backbone_passes(wildcards):
-    """Parameter: what a category's methods read of one backbone."""
-    passes = extraction_passes(wildcards)
-    return [entry for entry in passes if entry["backbone"] == wildcards.backbone]
+    """Parameter: what the methods of a category that are studied read of one backbone."""
+    methods = [config["methods"][name] for name in studied_methods(config, wildcards.dataset)]
+    used = {method["preprocessing"] for method in methods}
+    return [
+        entry
+        for entry in extraction_passes(wildcards)
+        if entry["backbone"] == wildcards.backbone and entry["preprocessing"] in used
+    ]
 
 
 def backbone_methods(wildcards):
-    """Parameter: the methods that read a backbone, with all that scoring needs to know."""
+    """Parameter: the studied methods that read a backbone, with all that scoring needs to know."""
     found = {}
-    for name in config["datasets"][wildcards.dataset]["methods"]:
+    for name in studied_methods(config, wildcards.dataset):
         if wildcards.backbone in config["methods"][name]["backbones"]:
             own = SimpleNamespace(**wildcards, method=name)
             found[name] = {
@@ -96,15 +102,16 @@ def features_pattern(place):
 
 def crossing_cells(config, dataset):
     """Detectors on those categories from which they are taken across."""
-    return [cell for cell in cells(config, dataset) if crossings(config, dataset, cell.category)]
+    studied = studied_cells(config, dataset)
+    return [cell for cell in studied if crossings(config, dataset, cell.category)]
 
 
 def all_studies(wildcards):
     """Input function: the files of all studies of a dataset that the config asks for."""
     files = {
-        "training_size": of_cells("study", "study", study="training_size"),
-        "contamination": of_cells("study", "study", study="contamination"),
-        "robustness": of_cells("study_robustness", "study"),
+        "training_size": of_cells("study", "study", only=studied_cells, study="training_size"),
+        "contamination": of_cells("study", "study", only=studied_cells, study="contamination"),
+        "robustness": of_cells("study_robustness", "study", only=studied_cells),
         "across": of_cells("study_across", "study", only=crossing_cells),
     }
     if features_are_given(wildcards):

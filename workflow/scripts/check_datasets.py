@@ -34,6 +34,7 @@ ROOT = Path(__file__).parents[2]
 BAD_INPUT_EXIT = 1
 HEADER = ("category", "train", "test good", "test defective", "masks", "groups", "sizes", "modes")
 MOST_LISTED = 3
+SEARCH = "search"
 
 
 def main(settings: Sequence[str]) -> int:
@@ -188,9 +189,15 @@ def earlier_work() -> tuple[int, float, int]:
             continue
         work += len(read_index(index)) * detectors
         for benchmark in Path("benchmarks", *category.parts[-2:]).rglob("*.jsonl"):
+            if benchmark.stem == SEARCH:  # as long as its budget
+                continue
             lines = benchmark.read_text(encoding="utf-8").splitlines()
             seconds += sum(float(json.loads(line).get("s") or 0) for line in lines)
-        files = (file for file in category.rglob("*") if not file.name.startswith("."))
+        files = (
+            file
+            for file in category.rglob("*")
+            if not file.name.startswith(".") and file.relative_to(category).parts[0] != SEARCH
+        )
         size += sum(file.stat().st_size for file in files if file.is_file())
     return work, seconds, size
 

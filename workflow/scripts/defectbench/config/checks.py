@@ -15,7 +15,7 @@ from defectbench.images.index import group_names
 from defectbench.scorers import scorer_class, scorer_names
 from defectbench.sources import dataset_source
 
-OF_EVERY_SOURCE = frozenset({"source", "methods", "studies", "chosen_by"})
+OF_EVERY_SOURCE = frozenset({"source", "methods", "studies", "studied", "chosen_by"})
 
 
 def check_config(config: Config) -> None:
@@ -83,6 +83,8 @@ def _check_dataset(config: Config, name: str) -> None:
         raise InputError(f"{path}: names no methods, and the config has no default_methods")
     for method in entry["methods"]:
         check_known(f"datasets.{name}.methods", method, config["methods"])
+    for method in entry.get("studied", ()):
+        check_known(f"datasets.{name}.studied", method, entry["methods"], "method of this dataset")
     try:
         group_names([], entry.get("groups", ""), "")
     except InputError as error:

@@ -102,6 +102,18 @@ def cells(config: Config, dataset: str) -> list[Cell]:
     ]
 
 
+def studied_methods(config: Config, dataset: str) -> list[str]:
+    """Methods of a dataset that its studies ask about: those of its key `studied`, or all."""
+    entry = config["datasets"][dataset]
+    return entry.get("studied", entry["methods"])
+
+
+def studied_cells(config: Config, dataset: str) -> list[Cell]:
+    """Those of a dataset's detectors on categories that its studies ask about."""
+    studied = studied_methods(config, dataset)
+    return [cell for cell in cells(config, dataset) if cell.method in studied]
+
+
 def localizing_cells(config: Config, dataset: str) -> list[Cell]:
     """Those of a dataset's detectors on categories that say where a defect is."""
     if not gives_images(config, dataset):
@@ -256,7 +268,8 @@ def separate_seeds(config: dict[str, Any]) -> None:
             made[name] = {name + end: method | {"seed": seed} for seed, end in endings.items()}
     config["methods"] = {new: method for each in made.values() for new, method in each.items()}
     for dataset in config["datasets"].values():
-        dataset["methods"] = [new for name in dataset["methods"] for new in made[name]]
+        for key in {"methods", "studied"} & dataset.keys():
+            dataset[key] = [new for name in dataset[key] for new in made[name]]
 
 
 def limits_of(config: Config) -> dict[str, float]:
