@@ -84,7 +84,7 @@ def _check_dataset(config: Config, name: str) -> None:
     for method in entry["methods"]:
         check_known(f"datasets.{name}.methods", method, config["methods"])
     for method in entry.get("studied", ()):
-        check_known(f"datasets.{name}.studied", method, entry["methods"], "method of this dataset")
+        check_known(f"datasets.{name}.studied", method, config["methods"])
     try:
         group_names([], entry.get("groups", ""), "")
     except InputError as error:

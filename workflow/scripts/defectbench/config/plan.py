@@ -103,9 +103,10 @@ def cells(config: Config, dataset: str) -> list[Cell]:
 
 
 def studied_methods(config: Config, dataset: str) -> list[str]:
-    """Methods of a dataset that its studies ask about: those of its key `studied`, or all."""
+    """Methods of a dataset that its studies ask about: those of `studied`; without any, all."""
     entry = config["datasets"][dataset]
-    return entry.get("studied", entry["methods"])
+    studied = [name for name in entry["methods"] if name in entry.get("studied", ())]
+    return studied or entry["methods"]
 
 
 def studied_cells(config: Config, dataset: str) -> list[Cell]:
