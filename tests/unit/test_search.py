@@ -86,11 +86,6 @@ def test_one_pass_reads_everything_that_is_read_of_a_canvas():
     assert layers == {"blocks.1", "blocks.2", "blocks.4", "global_pool"}
 
 
-def test_a_backbone_whose_layers_are_not_known_is_refused():
-    with pytest.raises(InputError, match=r"search\.backbones: vgg11: the search knows the layers"):
-        set_ups([(300, 300)], ["vgg11"])
-
-
 # parts of the images
 
 

@@ -13,6 +13,7 @@ from defectbench.errors import InputError
 from defectbench.evaluation.held_out import number_of_folds
 from defectbench.images.index import group_names
 from defectbench.scorers import scorer_class, scorer_names
+from defectbench.search.space import known_layers
 from defectbench.sources import dataset_source
 
 OF_EVERY_SOURCE = frozenset({"source", "methods", "studies", "studied", "chosen_by"})
@@ -43,6 +44,8 @@ def check_config(config: Config) -> None:
         weights = backbone.get("weights")
         if weights is not None and not Path(weights).is_file():
             raise InputError(f"config: backbones.{name}.weights: {weights}: no such file")
+    for name in config["search"]["backbones"]:
+        check_known("search.backbones", name, known_layers(), "backbone of a search")
     if config["categories"] != "all":
         known = plan.every_category(config)
         for category in config["categories"]:

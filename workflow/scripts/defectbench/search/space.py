@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
-from defectbench.errors import InputError
 from defectbench.images.canvas import ALIKE, KEEP, ORIGINAL, Shape, canvas, with_canvas
 from defectbench.images.index import IndexRow
 from defectbench.provenance import FACTS
@@ -89,19 +88,8 @@ def set_ups(sizes: Sequence[Shape], backbones: Sequence[str]) -> list[SetUp]:
         Height and width of each image.
     backbones
         To be tried; of `known_layers`.
-
-    Raises
-    ------
-    InputError
-        If a backbone is none of those.
     """
     layers = known_layers()
-    for name in backbones:
-        if name not in layers:
-            raise InputError(
-                f"config: search.backbones: {name}: the search knows the layers of "
-                f"{', '.join(layers)} alone"
-            )
     seen = sorted(
         _preprocessings(sizes), key=lambda each: prod(canvas(with_canvas(each[1], sizes)))
     )
