@@ -18,7 +18,8 @@ from defectbench.evaluation.cells import CellResults, collect_cells
 from defectbench.evaluation.choice import ESCAPES
 from defectbench.evaluation.operating_points import judged
 from defectbench.reports.markdown import per_thousand
-from defectbench.search.trials import FILES, pooled_merit
+from defectbench.search.merits import pooled_merit
+from defectbench.search.trials import FILES
 from defectbench.storage import write_text
 
 ROOT = Path(__file__).parents[2]

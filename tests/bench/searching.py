@@ -22,10 +22,11 @@ from defectbench.images.index import IndexRow
 from defectbench.records import HeldOutScores, Scores
 from defectbench.search.budget import Budget, Trial
 from defectbench.search.halving import halve
+from defectbench.search.merits import compared_by, pooled_merit
 from defectbench.search.outcome import outcome
 from defectbench.search.parts import nested_parts
 from defectbench.search.space import SetUp
-from defectbench.search.trials import Settings, compared_by, pooled_merit
+from defectbench.search.trials import Settings
 from defectbench.storage import write_text
 
 RATE, CATEGORY, SCORERS = 0.05, "parts", 6

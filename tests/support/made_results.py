@@ -195,9 +195,10 @@ def write_page(
             "images": [str(folder) for folder in folders],
             "new_images": [str(folder) for folder in new_images],
             "studies": [str(file) for file in studies],
+            "chosen_by": [],
         },
         output={"page": page},
-        params={"categories": categories},
+        params={"categories": categories, "asked": 0.05},
         wildcards={"dataset": dataset},
     )
     return page

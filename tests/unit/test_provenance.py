@@ -16,16 +16,18 @@ from snakemake.rules import Rule
 from defectbench import provenance
 from defectbench.provenance import _closure, file_sha256, library_versions, stage_digest
 from defectbench.scorers import scorer_names
+from defectbench.search.space import searched_scorers
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 WITH_SCRIPT = [rule for rule in rules() if rule.script]
 STAGES = sorted({script_of(rule) for rule in WITH_SCRIPT})
 MODULES = {
-    "source": "sources.download",
-    "scores": "scorers.pca_fre",
-    "study": "scorers.pca_fre",
-    "study_across": "scorers.pca_fre",
-    "detector": "deployment.graphs.modules",
+    "source": ["sources.download"],
+    "scores": ["scorers.pca_fre"],
+    "study": ["scorers.pca_fre"],
+    "study_across": ["scorers.pca_fre"],
+    "detector": ["deployment.graphs.modules"],
+    "search": [f"scorers.{name}" for name in searched_scorers()],
 }
 """What scripts import by name: the dataset's source, the method's scorer or its graph."""
 
@@ -56,7 +58,7 @@ def test_every_rule_has_the_digest_of_its_own_script(rule: Rule):
     script, code = script_of(rule), rule.params.code
     if callable(code):
         code = code(SimpleNamespace(method="fre", backbone="resnet18", dataset="mvtec"))
-    modules = [MODULES[script]] if script in MODULES else []
+    modules = MODULES.get(script, [])
     assert code["code"] == stage_digest(script, *modules)["code"]
 
 
@@ -201,8 +203,8 @@ def test_versions_are_the_installed_ones():
 
 
 def test_modules_import_in_the_direction_of_the_data():
-    order = ["images", "sources", "features", "scorers", "evaluation", "reports", "studies"]
-    order += ["deployment", "config"]
+    order = ["images", "sources", "features", "scorers", "evaluation"]
+    order += ["search", "reports", "studies", "deployment", "config"]
     beside = {path.stem for path in provenance.PACKAGE.glob("*.py")}
     for source in provenance.PACKAGE.glob("*/*.py"):
         stage = order.index(source.parent.name)

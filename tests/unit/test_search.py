@@ -23,10 +23,10 @@ from defectbench.search.budget import Budget, Trial, Tried
 from defectbench.search.features import SearchedFeatures
 from defectbench.search.halving import FEWEST, goes_on, halve, in_rank
 from defectbench.search.limits import bytes_of, seconds_and_trials
+from defectbench.search.merits import compared_by, pooled_merit, stability
 from defectbench.search.outcome import least_that_is_as_good
 from defectbench.search.parts import nested_parts
 from defectbench.search.space import SetUp, set_ups, taps_of
-from defectbench.search.trials import compared_by, pooled_merit, stability
 
 LITE0 = ["efficientnet_lite0"]
 

@@ -15,10 +15,11 @@ from defectbench.search.budget import Budget
 from defectbench.search.features import SearchedFeatures
 from defectbench.search.halving import halve
 from defectbench.search.limits import bytes_of, seconds_and_trials
+from defectbench.search.merits import compared_by
 from defectbench.search.outcome import outcome
 from defectbench.search.parts import nested_parts
 from defectbench.search.space import set_ups, taps_of
-from defectbench.search.trials import Settings, Trials, compared_by
+from defectbench.search.trials import Settings, Trials
 from defectbench.storage import read_json, write_json
 
 LIBRARIES = ("pillow", "imagecodecs", "numpy", "torch", "torchvision", "timm")

@@ -9,8 +9,9 @@ from defectbench.evaluation.nested_choice import Take, nested_figures
 from defectbench.evaluation.operating_points import operating_point
 from defectbench.search.budget import Tried
 from defectbench.search.halving import Search, in_rank
+from defectbench.search.merits import pooled_merit
 from defectbench.search.space import SetUp
-from defectbench.search.trials import Settings, Trials, pooled_merit
+from defectbench.search.trials import Settings, Trials
 
 AS_STABLE = 1.1
 """How many times less stable a set-up may be than the best one and count as its equal."""

@@ -9,16 +9,15 @@ import numpy as np
 
 from defectbench import records
 from defectbench.errors import InputError
-from defectbench.evaluation.bootstrap import independent_images
 from defectbench.evaluation.cells import CellResults, collect_cells
-from defectbench.evaluation.choice import AUROC, ESCAPES, STABILITY
+from defectbench.evaluation.choice import STABILITY
 from defectbench.evaluation.covered import without_padding
 from defectbench.evaluation.good_images import read_good_images
 from defectbench.evaluation.held_out import folds, held_out, how_held_out, number_of_folds
 from defectbench.evaluation.image_figures import image_figures
 from defectbench.evaluation.image_metrics import image_auroc
-from defectbench.evaluation.nested_choice import merit, test_folds
-from defectbench.evaluation.promises import AVERAGE, Asked, fewest, promise
+from defectbench.evaluation.nested_choice import test_folds
+from defectbench.evaluation.promises import Asked
 from defectbench.evaluation.scoring import fit_and_score
 from defectbench.features.feature_file import Tap, open_layers
 from defectbench.images.index import IndexRow
@@ -28,13 +27,9 @@ from defectbench.scorers.largest_tile import of_features
 from defectbench.scorers.layers import Features, number_of_images, take_images
 from defectbench.search.budget import Trial
 from defectbench.search.features import SearchedFeatures
+from defectbench.search.merits import merits_of_part, of_test, pooled_merit, stability
 from defectbench.search.space import SetUp
 from defectbench.storage import read_json, write_json
-
-FEWEST_TEST_IMAGES = 5
-
-UNSTABLE = -1e9
-"""Of held-out scores most of which are equal."""
 
 TIMED = 9
 """Images that are timed one by one."""
@@ -107,7 +102,7 @@ class Trials:
         self._features, self._settings = features, settings
         test = [row for row, image in enumerate(index) if image.split == "test"]
         nothing = np.zeros(len(test))
-        folds_of_test = test_folds(_of_test([index[row] for row in test], nothing), settings.seed)
+        folds_of_test = test_folds(of_test([index[row] for row in test], nothing), settings.seed)
         self._fold_of = dict(zip(test, folds_of_test.tolist(), strict=True))
 
     def __call__(self, set_up: SetUp, number: int) -> Trial:
@@ -133,11 +128,11 @@ class Trials:
         """A trial on a part of the images as it would be ranked without a fold's test images."""
         rows = [row for row in self._parts[number] if self._index[row].split == "test"]
         left = np.array([self._fold_of[row] != fold for row in rows])
-        test = _of_test(
+        test = of_test(
             [self._index[row] for row, stays in zip(rows, left, strict=True) if stays],
             np.array(trial.scores)[left],
         )
-        merit_, auroc = _merits(test, self._settings)
+        merit_, auroc = merits_of_part(test, self._settings.by_part, self._settings.rate)
         return trial._replace(merit=merit_, auroc=auroc)
 
     def cell(self, set_up: SetUp) -> CellResults:
@@ -182,7 +177,7 @@ class Trials:
         scorer.fit(X_train)
         test = [row for row in rows if row.split == "test"]
         scores = scorer.anomaly_score(take_images(X, [row.split == "test" for row in rows]))
-        return *_merits(_of_test(test, scores), settings), scores
+        return *merits_of_part(of_test(test, scores), settings.by_part, settings.rate), scores
 
     def _on_all(
         self, scorer: Scorer, X: Features, rows: Sequence[IndexRow], set_up: SetUp, folder: Path
@@ -235,76 +230,3 @@ class Trials:
             scorer.anomaly_score(one)
             seconds.append(time.perf_counter() - start)
         return self._features.milliseconds(key) + 1000 * float(np.median(seconds))
-
-
-def compared_by(index: Sequence[IndexRow], rate: float) -> tuple[str, str]:
-    """What set-ups are compared by on parts of these images and on all; see `Settings`.
-
-    Raises
-    ------
-    InputError
-        If there are defective test images, but too few of them or of good ones.
-    """
-    good, defective = (
-        np.array([row.group for row in index if row.split == "test" and row.label == label])
-        for label in (0, 1)
-    )
-    if not len(defective):
-        return STABILITY, STABILITY
-    for kind, images in (("good", good), ("defective", defective)):
-        if len(images) < FEWEST_TEST_IMAGES:
-            raise InputError(
-                f"the search needs {FEWEST_TEST_IMAGES} {kind} test images, and there are "
-                f"{len(images)}: add some, or take the defective ones out of test/ to compare "
-                "stability and cost alone"
-            )
-    held_out = [row.group for row in index if row.split != "test"]
-    needed = fewest(0, rate, AVERAGE) or np.inf
-    counts = (independent_images(groups) for groups in (good, np.append(good, held_out)))
-    on_part, on_all = (ESCAPES if count >= needed else AUROC for count in counts)
-    return on_part, on_all
-
-
-def stability(held_out_scores: np.ndarray, groups: Sequence[str], rate: float) -> float:
-    """How near to the other good images those lie that set the threshold, the more the better.
-
-    The negative distance of the threshold from the median of held-out scores, in units of their
-    interquartile range: where few good images lie far from the others, the threshold is high, and
-    what it lets through depends on them.
-    """
-    low, median, high = np.quantile(held_out_scores, [0.25, 0.5, 0.75])
-    threshold = promise(held_out_scores, groups, Asked(rate))["threshold"]
-    return -float((threshold - median) / (high - low)) if high > low else UNSTABLE
-
-
-def _merits(test: records.Scores, settings: Settings) -> tuple[float, float]:
-    """Merit and AUROC on a part of the images."""
-    auroc = image_auroc(test.labels, test.scores)
-    return merit(test, settings.by_part, settings.rate), auroc
-
-
-def pooled_merit(
-    test: records.Scores, good: records.HeldOutScores, by: str, rate: float
-) -> float | None:
-    """`nested_choice.merit`; escapes where good test images and held-out ones set the threshold.
-
-    So there are more of them: a threshold for 5 % takes 19. Both are new to the detector.
-    """
-    if by != ESCAPES:
-        return merit(test, by, rate)
-    added = len(good.scores)
-    pooled = records.Scores(
-        [*test.paths, *good.paths],
-        np.concatenate([test.labels, np.zeros(added, int)]),
-        np.concatenate([test.defects, np.full(added, "good")]),
-        np.concatenate([test.groups, good.groups]),
-        np.concatenate([test.scores, good.scores]),
-    )
-    return merit(pooled, by, rate)
-
-
-def _of_test(rows: Sequence[IndexRow], scores: np.ndarray) -> records.Scores:
-    columns = (
-        np.array([getattr(row, key) for row in rows]) for key in ("label", "defect", "group")
-    )
-    return records.Scores([row.path for row in rows], *columns, scores)
