@@ -41,7 +41,7 @@ def config(small_dataset: Path) -> dict:
             "b": method("pca_fre", layer="deep", pool=2),
         },
         "backbones": {},
-        "search": {"backbones": []},
+        "search": {"backbones": ["resnet18"]},
     }
 
 

@@ -1,7 +1,7 @@
 """Trials of set-ups on a category's images: fitted, scored, timed; none of it twice."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,13 +12,13 @@ from defectbench.errors import InputError
 from defectbench.evaluation.cells import CellResults, collect_cells
 from defectbench.evaluation.choice import STABILITY
 from defectbench.evaluation.covered import without_padding
-from defectbench.evaluation.good_images import read_good_images
+from defectbench.evaluation.good_images import GoodImages, read_good_images
 from defectbench.evaluation.held_out import folds, held_out, how_held_out, number_of_folds
 from defectbench.evaluation.image_figures import image_figures
 from defectbench.evaluation.image_metrics import image_auroc
 from defectbench.evaluation.nested_choice import test_folds
 from defectbench.evaluation.promises import Asked
-from defectbench.evaluation.scoring import fit_and_score
+from defectbench.evaluation.scoring import Scoring, fit_and_score
 from defectbench.features.feature_file import Tap, open_layers
 from defectbench.images.index import IndexRow
 from defectbench.scorers import scorer_class
@@ -194,28 +194,8 @@ class Trials:
         )
         groups, how = [row.group for row in train], (0.0, settings.folds, settings.seed)
         found = fit_and_score(scorer, X_train, X_test, X_calibration, groups, *how, None)
-        files = {name: folder / file for name, file in FILES.items()}
-        folder.mkdir(parents=True, exist_ok=True)
-        records.write_scores(files["scores"], test, found.scores)
-        records.write_held_out(files["held_out"], train, found.folds, found.held_out)
-        together = [np.arange(len(calibration))] if calibration else []
-        records.write_held_out(files["calibration"], calibration, together, found.calibration)
-        good = read_good_images(files["held_out"], files["calibration"])
-        kept = how_held_out(set_up.method["scorer"], good.held_out.folds, good.held_out.groups)
-        asked = Asked(settings.rate, settings.rule, kept)
-        scores = records.read_scores(files["scores"])
-        figures, replicates = image_figures(scores, good, asked, settings.seed, settings.category)
-        names = {
-            "category": settings.category,
-            "method": set_up.name,
-            "backbone": set_up.backbone,
-            "seed": settings.seed,
-        }
-        records.write_specified(files["replicates"], replicates, {})
-        write_json(files["metrics"], {**names, **figures})
-        cost = {"extract_ms_per_image": None, "fit_cpu_seconds": found.fit_cpu_seconds}
-        sizes = (array.nbytes for array in scorer.to_arrays().values())
-        write_json(files["costs"], cost | {"model_bytes": sum(sizes)})
+        of_split = {"train": train, "calibration": calibration, "test": test}
+        scores, good = _write_cell(folder, found, scorer, of_split, set_up, settings)
         if settings.by == STABILITY:
             return stability(found.held_out, groups, settings.rate), 0.0, np.empty(0)
         own = pooled_merit(scores, good.setting, settings.by, settings.rate)
@@ -230,3 +210,38 @@ class Trials:
             scorer.anomaly_score(one)
             seconds.append(time.perf_counter() - start)
         return self._features.milliseconds(key) + 1000 * float(np.median(seconds))
+
+
+def _write_cell(
+    folder: Path,
+    found: Scoring,
+    scorer: Scorer,
+    of_split: Mapping[str, Sequence[IndexRow]],
+    set_up: SetUp,
+    settings: Settings,
+) -> tuple[records.Scores, GoodImages]:
+    """Leave `FILES` of a set-up on all images; its scores of test images and of good ones."""
+    train, calibration, test = (of_split[split] for split in ("train", "calibration", "test"))
+    files = {name: folder / file for name, file in FILES.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    records.write_scores(files["scores"], test, found.scores)
+    records.write_held_out(files["held_out"], train, found.folds, found.held_out)
+    together = [np.arange(len(calibration))] if calibration else []
+    records.write_held_out(files["calibration"], calibration, together, found.calibration)
+    good = read_good_images(files["held_out"], files["calibration"])
+    kept = how_held_out(set_up.method["scorer"], good.held_out.folds, good.held_out.groups)
+    asked = Asked(settings.rate, settings.rule, kept)
+    scores = records.read_scores(files["scores"])
+    figures, replicates = image_figures(scores, good, asked, settings.seed, settings.category)
+    names = {
+        "category": settings.category,
+        "method": set_up.name,
+        "backbone": set_up.backbone,
+        "seed": settings.seed,
+    }
+    records.write_specified(files["replicates"], replicates, {})
+    write_json(files["metrics"], {**names, **figures})
+    cost = {"extract_ms_per_image": None, "fit_cpu_seconds": found.fit_cpu_seconds}
+    sizes = (array.nbytes for array in scorer.to_arrays().values())
+    write_json(files["costs"], cost | {"model_bytes": sum(sizes)})
+    return scores, good
