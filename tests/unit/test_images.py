@@ -15,7 +15,8 @@ from pngs import DEPTHS, png_chunk, random_png
 
 from defectbench.errors import InputError
 from defectbench.images import decoding
-from defectbench.images.decoding import decode_plain_png, in_order, load_image, load_rgb
+from defectbench.images.decoding import in_order, load_image, load_rgb
+from defectbench.images.png import decode_plain_png
 from defectbench.images.resizing import preprocess, resize_bilinear
 
 # SHA-256, by side, of what cv2.resize(…, INTER_LINEAR) makes of `noise` in all shapes of `SIDES`;

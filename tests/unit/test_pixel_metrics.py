@@ -17,7 +17,7 @@ from defectbench.evaluation.pixel_metrics import (
 )
 from defectbench.evaluation.pixel_ranks import collect_pixels, rank_pixels
 from defectbench.evaluation.promises import Asked
-from defectbench.images.masks import read_mask
+from defectbench.images.mask_pixels import read_mask
 from defectbench.scorers.grids import bilinear
 
 ImageSet = list[tuple[np.ndarray, np.ndarray | None]]
