@@ -4,7 +4,7 @@ import numpy as np
 
 
 def padded_square(pixels: np.ndarray) -> np.ndarray:
-    """The square of the longer side, in whose middle an image lies, its border's pixels going on."""
+    """The square that an image is the middle of, its border's pixels going on."""
     height, width = pixels.shape[:2]
     side = max(height, width)
     before = [(side - height) // 2, (side - width) // 2]

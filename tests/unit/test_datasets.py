@@ -12,7 +12,8 @@ from PIL import ExifTags, Image
 
 from defectbench.errors import InputError
 from defectbench.images.index import IndexRow, dataset_digest, read_index, write_index
-from defectbench.images.indexing import category_notes, index_category
+from defectbench.images.indexing import index_category
+from defectbench.images.notes import category_notes
 
 
 def index_rows(category: Path) -> list[IndexRow]:
@@ -58,7 +59,10 @@ def test_all_damaged_images_are_listed_at_once(category: Path):
     assert "test/good/001.png" in str(error.value)
 
 
-SQUASHED = "48×40 images are squashed to 64×64 by plain, plain too"
+SQUASHED = (
+    "48×40 images are squashed to 64×64 by plain, plain too; set `aspect: keep` in "
+    "`preprocessings` to keep proportions"
+)
 PLAIN = {"interpolation": "lanczos", "size": 64}
 USED = {"plain": PLAIN, "plain too": PLAIN, "keep": PLAIN | {"size": 256, "aspect": "keep"}}
 GOOD = "train/good/000.png"
@@ -148,7 +152,7 @@ def damaged_mask(folder: Path) -> None:
         (truncate_jpeg, r"train/good/photo\.jpg: cannot be read as an image"),
         (flip_a_bit, r"train/good/000\.png: cannot be read as an image"),
         (bomb, r"train/good/000\.png: cannot be read.*decompression bomb"),
-        (floats, r"train/good/float\.tif: 32 bits per pixel"),
+        (floats, r"train/good/float\.tif: cannot be read .*\(32 bits, signed values and floats"),
         (broken_link, r"train/good/000\.png: cannot be read"),
         (twin_in_case, r"test/dent/000\.png: differs from 000\.PNG in case alone"),
         (name_in_latin_1, r"gr\\udcfcn\.png: the name is not UTF-8"),
@@ -170,7 +174,7 @@ def test_what_cannot_be_used_is_refused_with_its_file(
 @pytest.mark.parametrize(
     ("fault", "note"),
     [
-        (no_mask, "1 defective images have no mask, the first is test/dent/000.png"),
+        (no_mask, "1 defective images have no mask and count in no pixel figure, the first is"),
         (no_image, "1 masks belong to no image, the first is ground_truth/dent/000_mask.png"),
         (empty_mask, f"1 masks are unusable and left out, the first is {DENT_MASK}: the mask"),
         (mask_of_another_size, f"1 masks are unusable and left out, the first is {DENT_MASK}: 40×"),
@@ -224,14 +228,15 @@ def test_notes_tell_what_is_odd_but_usable(category: Path, tmp_path: Path):
     counts.write_text("category,train_good,test_good,test_defective\nplate,17,5,7\n")
     notes = category_notes(category, index_rows(category), counts, USED)
     assert notes == [
-        "train good: 16 images, officially 17",
-        "1 images are not 48×40, the first is test/good/000.png",
-        "1 images have other proportions than most; keep scales them to fit, the first is "
-        "test/good/000.png",
+        "train good: 16 images, officially 17: get the missing ones",
+        "1 images are not 48×40, the first is test/good/000.png; remove those of something else",
+        "1 images have other proportions than most, and keep scales them to fit, the first is "
+        "test/good/000.png; crop those that should not be seen so",
         SQUASHED,
-        "1 test images are copies of training images: remove them, the first is "
-        "test/good/001.png of train/good/000.png",
-        "1 files are no images and are ignored, the first is train/good/notes.txt",
+        "1 test images are copies of training images, the first is "
+        "test/good/001.png of train/good/000.png; remove them",
+        "1 files are no PNG, JPEG, BMP, TIFF or WebP and are ignored, the first is "
+        "train/good/notes.txt; convert those that are images",
     ]
 
 
@@ -242,13 +247,21 @@ def test_square_images_are_not_said_to_be_squashed(category: Path, tmp_path: Pat
     assert not any("squashed" in note for note in notes)
 
 
-def test_mixed_modes_and_alpha_are_noted(category: Path, tmp_path: Path):
+def test_mixed_modes_and_transparency_are_noted(category: Path):
     for file, mode in ((GOOD, "RGBA"), (DENT, "L")):
         Image.open(category / file).convert(mode).save(category / file)
-    assert category_notes(category, index_rows(category), None, USED) == [
+    Image.open(category / "train/good/001.png").convert("P").save(
+        category / "train/good/001.png", transparency=0
+    )
+    rows, of_files = index_category(category)
+    assert of_files == [
+        "2 images have transparent parts, which are shown, the first is train/good/000.png; store "
+        "what is to be seen, without transparency"
+    ]
+    assert category_notes(category, rows, None, USED) == [
         SQUASHED,
-        "images of several kinds in one category: 26 RGB, 1 L, 1 RGBA",
-        "1 images have an alpha channel, which is dropped",
+        "images of several kinds in one category: 25 RGB, 1 L, 1 RGBA, 1 P; store all in the same "
+        "way",
     ]
 
 
@@ -259,9 +272,14 @@ def test_a_turned_image_has_the_size_it_is_seen_in_and_its_mask_too(category: Pa
     Image.open(category / DENT).save((category / DENT).with_suffix(f".{suffix}"), exif=exif)
     if suffix != "png":
         (category / DENT).unlink()
-    mask_of_another_size(category)
+    marks = np.zeros((48, 40), np.uint8)
+    marks[:9] = 255
+    Image.fromarray(marks).save(category / DENT_MASK)
     rows, notes = index_category(category)
-    assert notes == [f"1 images are turned as their files say, the first is test/dent/000.{suffix}"]
+    assert notes == [
+        f"1 images are turned as their files say, the first is test/dent/000.{suffix}; masks must "
+        "be, too"
+    ]
     row = next(row for row in rows if row.path == f"test/dent/000.{suffix}")
     assert (row.width, row.height, row.mask) == (40, 48, DENT_MASK)
 

@@ -269,7 +269,7 @@ def test_unreadable_images_are_named_in_one_line(detector: Path, good: Path):
     (good / "cut.png").write_bytes((good / "0007.png").read_bytes()[:200])
     line = refusal(calibrate(detector, good), detector)
     named = f"error: {good}: cannot be read: 0003.png, cut.png; remove or replace them ("
-    assert line.startswith(f"{named}{good / '0003.png'}: cannot be decoded (")
+    assert line.startswith(f"{named}{good / '0003.png'}: cannot be read as an image (")
     for number in range(4, 10):
         (good / f"{number:04}.png").write_bytes(b"no image")
     line = refusal(calibrate(detector, good), detector)

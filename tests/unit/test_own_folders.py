@@ -125,5 +125,5 @@ def test_messages_name_the_users_folder(laid_out, parts: Path):
     with pytest.raises(InputError) as raised:
         index_category(laid_out())
     told = str(raised.value).splitlines()
-    assert told[0] == f"{parts}: mend or remove"
+    assert told[0] == f"{parts}: mend or remove, or set `unreadable: skip` of the dataset"
     assert told[1].startswith(f"  {parts}/ok/a/tile00.png: cannot be read")

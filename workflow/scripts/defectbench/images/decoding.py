@@ -24,11 +24,11 @@ from defectbench.images.depth import has_known_range, is_deep, to_8_bits, unexpl
 from defectbench.images.layout import KINDS
 from defectbench.images.resizing import preprocess
 
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "TIFF", "WEBP")
-"""Pillow's names; MPO is a JPEG with further pictures behind it."""
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+"""Pillow's names of `layout.KINDS`."""
 
 IN_PAGES = frozenset({"TIFF", "MPO"})
-"""Formats whose further pictures are pages; in others they are an animation."""
+"""Formats whose further pictures are pages, MPO that of a JPEG; in others they are an animation."""
 
 GREY_MODES = frozenset({"1", "L", "LA"})
 
@@ -121,7 +121,7 @@ def reading(file: Path, what: str = "an image") -> Iterator[None]:
 def _reason(error: Exception) -> str:
     """What an error says, without addresses and numbers that tell nothing."""
     if isinstance(error, UnidentifiedImageError):
-        return f"no {KINDS} file, or its head is damaged; store it as one"
+        return f"not a {KINDS} file of 8 or 16 bits, or damaged; store it as one"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

@@ -14,9 +14,9 @@ UNBOUNDED_MODES = frozenset({"I", "F"})
 
 def is_deep(image: Image.Image) -> bool:
     """Whether an opened image, not yet loaded, has more than 8 bits per sample."""
-    if image.mode.startswith("I;16"):
-        return True
-    return image.format in ("PNG", "TIFF") and bool(image.tile) and ";16" in str(image.tile[0].args)
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(BITS_PER_SAMPLE, (1,))) > 8
+    return image.mode.startswith("I;16") or ";16" in str(image.tile[:1])
 
 
 def has_known_range(image: Image.Image) -> bool:

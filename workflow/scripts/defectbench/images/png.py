@@ -81,6 +81,8 @@ def check_chunks(content: bytes) -> None:
     """
     kinds = []
     for kind, chunk in png_chunks(content):
+        if len(chunk) < 12 + int.from_bytes(chunk[:4], "big"):
+            break
         if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
             name = kind.decode("ascii", "replace")
             raise ValueError(f"the checksum of its part {name} is wrong: {DAMAGED}")
