@@ -153,7 +153,7 @@ def test_copies_and_parts_of_other_splits_are_told(settings: dict, tmp_path: Pat
     )
     tested = IndexRow("test/a", "test", 0, "good", sha256=rows[0].sha256)
     (note,) = copy_notes([rows[0], tested])
-    assert note.startswith("1 test images are copies of calibration images: remove them")
+    assert note.startswith("1 test images are copies of calibration images, the first is test/a")
 
 
 # what they set

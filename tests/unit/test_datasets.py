@@ -193,6 +193,56 @@ def test_a_fault_of_a_mask_is_a_note_and_the_mask_is_left_out(
     assert masks["test/dent/001.png"] == "ground_truth/dent/001_mask.png"
 
 
+def test_a_few_unreadable_images_are_left_out_of_training_and_test_and_listed(category: Path):
+    truncate(category)
+    (category / DENT).write_bytes(b"no image")
+    rows, notes = index_category(category, skip_unreadable=True)
+    assert len(rows) == 26
+    assert {GOOD, DENT}.isdisjoint(row.path for row in rows)
+    assert [note[: note.index(" (", 30)] for note in notes] == [
+        f"left out (`unreadable: skip`): {category / path}: cannot be read as an image"
+        for path in (GOOD, DENT)
+    ]
+
+
+def test_more_unreadable_images_than_a_tenth_are_refused(category: Path):
+    for number in range(3):  # of 28
+        (category / f"train/good/{number:03}.png").write_bytes(b"no image")
+    with pytest.raises(InputError) as raised:
+        index_category(category, skip_unreadable=True)
+    first, *lines = str(raised.value).splitlines()
+    assert (
+        first == f"{category}: `unreadable: skip` leaves out a tenth at most, not 3; mend or remove"
+    )
+    assert [line[: line.index(": cannot")] for line in lines] == [
+        f"  {category}/train/good/{number:03}.png" for number in range(3)
+    ]
+
+
+def test_what_is_not_about_reading_is_never_skipped(category: Path):
+    truncate(category)
+    capital_good(category)
+    with pytest.raises(InputError, match="only `good` in lower case"):
+        index_category(category, skip_unreadable=True)
+
+
+def test_the_only_training_image_cannot_be_skipped(category: Path):
+    for file in sorted((category / "train" / "good").iterdir())[1:]:
+        file.unlink()
+    truncate(category)
+    with pytest.raises(InputError, match="train/good: no images"):
+        index_category(category, skip_unreadable=True)
+
+
+def test_of_several_pages_the_first_is_used_and_noted(category: Path):
+    pages = [Image.open(category / GOOD), Image.open(category / DENT)]
+    pages[0].save(category / "train/good/pages.tif", save_all=True, append_images=pages[1:])
+    assert index_category(category)[1] == [
+        "1 files hold several pages, of which the first is used, the first is "
+        "train/good/pages.tif; store each page as a file of its own"
+    ]
+
+
 def test_masks_are_optional_per_defect(category: Path):
     shutil.rmtree(category / "ground_truth" / "dent")
     masks = {row.defect: row.mask for row in index_rows(category)}

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -106,6 +107,8 @@ def _state(file: str) -> State:
     try:
         status = os.stat(file)
     except OSError:
+        return None
+    if not stat.S_ISREG(status.st_mode):  # of a pipe, a read would never end
         return None
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 

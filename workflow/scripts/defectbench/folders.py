@@ -29,8 +29,8 @@ class Entered(NamedTuple):
 def walk(folder: str | Path, hidden: bool) -> Iterator[Entered]:
     """A folder and all folders below it, sorted; none if there is no such folder.
 
-    Links are followed, but for those that lead in a circle: on each way down a folder is entered
-    once.
+    Links are followed, but for those that lead in a circle, to a folder above them: on each way down
+    a folder is entered once.
 
     Parameters
     ----------
@@ -44,7 +44,8 @@ def walk(folder: str | Path, hidden: bool) -> Iterator[Entered]:
     InputError
         If a folder must not be read: what it holds would be passed over.
     """
-    return _walk(os.fspath(folder), hidden, frozenset())
+    above = Path(os.path.realpath(folder)).parents
+    return _walk(os.fspath(folder), hidden, frozenset(map(str, above)))
 
 
 def _walk(folder: str, hidden: bool, above: frozenset[str]) -> Iterator[Entered]:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from defectbench.errors import InputError
 from defectbench.images.decoding import GREY_MODES, open_image, reading, upright
-from defectbench.images.depth import is_deep, read_samples
+from defectbench.images.depth import is_deep, is_white_zero, read_samples
 
 TWO_VALUES, GREYS, LABELS = "two values", "greys", "labels"
 """Rules: what is not black; the brighter half of the greys; all above 0, of dark values."""
@@ -106,7 +106,8 @@ def _values(content: bytes) -> np.ndarray:
         if is_deep(image):
             samples = read_samples(image, content)
             brightest = samples.max(axis=-1) if samples.ndim == 3 else samples
-            return np.asarray(upright(Image.fromarray(brightest), image))
+            shown = ~brightest if is_white_zero(image) else brightest
+            return np.asarray(upright(Image.fromarray(shown), image))
         shown = upright(image, image)
         if shown.mode in GREY_MODES:
             return np.asarray(shown.convert("L"))

@@ -72,7 +72,8 @@ def refuse_good_folders(
     for file in () if GOOD in spelt_out else defective:
         for good in file.parents[: len(file.relative_to(folder).parts) - 1]:
             if good.name.casefold() == GOOD:
-                beside = base.few([each.name for each in visible(good.parent) if each != good])
+                others = [each for each in visible(good.parent) if each != good]
+                beside = base.few([each.relative_to(folder).as_posix() for each in others])
                 raise InputError(
                     f"{good}: is called good and lies below `defective` of the dataset; name the "
                     f"folders of defects there, here {beside or 'there are none'}"

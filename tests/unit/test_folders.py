@@ -1,0 +1,75 @@
+"""All who look for images walk through folders in the same way."""
+
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from defectbench.contents import Contents, states
+from defectbench.folders import walk
+from defectbench.images.layout import images_below
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Images in folders and behind links, hidden ones; links that lead nowhere or in a circle."""
+    folder, elsewhere = tmp_path / "new", tmp_path / "elsewhere"
+    for place in (folder / "line 1" / ".thumbnails", folder / ".cache" / "deep", elsewhere / "b"):
+        place.mkdir(parents=True)
+    for file in (
+        folder / "a.png",
+        folder / ".hidden.png",
+        folder / "line 1" / "A.PNG",
+        folder / "line 1" / ".thumbnails" / "a.png",
+        folder / ".cache" / "deep" / "a.png",
+        elsewhere / "b" / "c.tif",
+    ):
+        Image.new("L", (2, 2)).save(file)
+    (folder / "notes.txt").touch()
+    (folder / "linked.png").symlink_to(elsewhere / "b" / "c.tif")
+    (folder / "nowhere.png").symlink_to(elsewhere / "gone.png")
+    (folder / "itself.png").symlink_to("itself.png")
+    (folder / "linked 1").symlink_to(elsewhere)
+    (folder / "linked 2").symlink_to(elsewhere)
+    (elsewhere / "b" / "in a circle").symlink_to(folder)
+    os.mkfifo(folder / "pipe.png")
+    return folder
+
+
+IMAGES = [
+    "a.png",
+    "itself.png",
+    "line 1/A.PNG",
+    "linked 1/b/c.tif",
+    "linked 2/b/c.tif",
+    "linked.png",
+    "nowhere.png",
+]
+
+
+def test_links_are_followed_and_hidden_files_and_pipes_left_alone(tree: Path):
+    assert [file.relative_to(tree).as_posix() for file in images_below(tree)] == IMAGES
+
+
+def test_a_hidden_folder_that_is_named_is_searched(tree: Path):
+    assert [file.name for file in images_below(tree / ".cache")] == ["a.png"]
+    assert images_below(tree / "no folder") == []
+
+
+def test_what_is_digested_holds_every_image_that_is_found(tree: Path):
+    digested = states(tree)
+    assert set(IMAGES) <= digested.keys()
+    assert {".hidden.png", "notes.txt", ".cache/deep/a.png"} <= digested.keys()
+
+
+def test_a_second_link_to_a_folder_counts(tree: Path):
+    contents = Contents(tree.parent / "contents.json")
+    before = contents.digest(tree)
+    (tree / "linked 2").unlink()
+    assert contents.digest(tree) != before
+
+
+def test_each_folder_is_entered_once_on_each_way_down(tree: Path):
+    entered = [Path(each.path).relative_to(tree).as_posix() for each in walk(tree, hidden=False)]
+    assert entered == [".", "line 1", "linked 1", "linked 1/b", "linked 2", "linked 2/b"]
