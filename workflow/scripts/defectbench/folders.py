@@ -29,8 +29,8 @@ class Entered(NamedTuple):
 def walk(folder: str | Path, hidden: bool) -> Iterator[Entered]:
     """A folder and all folders below it, sorted; none if there is no such folder.
 
-    Links are followed, but for those that lead in a circle, to a folder above them: on each way down
-    a folder is entered once.
+    Links are followed, but for those that lead in a circle, to a folder above them: on each way
+    down a folder is entered once.
 
     Parameters
     ----------

@@ -76,7 +76,7 @@ def read_samples(image: Image.Image, content: bytes) -> np.ndarray:
             samples = imagecodecs.png_decode(content)
         else:
             samples = imagecodecs.tiff_decode(content, index=0)
-    except RuntimeError as error:
+    except (RuntimeError, IndexError) as error:
         raise ValueError(str(error)) from error
     if _is_planar(image):
         samples = np.moveaxis(samples, 0, -1)
