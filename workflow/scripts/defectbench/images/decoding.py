@@ -124,7 +124,7 @@ def _reason(error: Exception) -> str:
         return f"not a {KINDS} file of 8 or 16 bits, or damaged; store it as one"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error) or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 @contextlib.contextmanager
@@ -195,20 +195,25 @@ def look_at(content: bytes, bits: int | None = None) -> Seen:
     What was checked of a PNG is all that its decoding asks for, so that it is spared.
     """
     with open_image(content) as image:
-        deep, turned = is_deep(image), orientation(image) in TURNS
-        seen = Seen(image.mode, image.size, turned, image.has_transparency_data, pages(image), 0)
+        deep, transparent = is_deep(image), image.has_transparency_data
+        seen = Seen(image.mode, image.size, False, transparent, pages(image), 0)
         if image.format == "PNG" and not deep and not png.may_be_turned(content):
             return seen
+        turned = orientation(image) in TURNS
         highest = unexplained_highest(image, content, bits) if deep else 0
         size = _decoded(image, content, bits).size
-    return seen._replace(size=size, highest=highest)
+    return seen._replace(size=size, turned=turned, highest=highest)
 
 
 def decode(content: bytes, bits: int | None = None) -> Image.Image:
     """The image that a file's content is, as `load_image` gives it; any error if it is damaged."""
+    if content.startswith(png.SIGNATURE):
+        png.check_chunks(content)
+        plain = png.decode_plain_png(content)
+        if plain is not None:
+            return Image.fromarray(plain)
     with open_image(content) as image:
-        plain = png.decode_plain_png(content) if image.format == "PNG" else None
-        return _decoded(image, content, bits) if plain is None else Image.fromarray(plain)
+        return _decoded(image, content, bits)
 
 
 def _decoded(image: Image.Image, content: bytes, bits: int | None) -> Image.Image:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from math import ceil
 from typing import NamedTuple
 
+from defectbench.images.png import DAMAGED
+
 START = b"\xff\xd8"
 SCAN, END = 0xDA, 0xD9
 FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
@@ -22,7 +24,6 @@ FIRST_SEGMENT = 0xC0
 """Smaller markers, 1 apart, are not used: where one stands, it is damaged data."""
 
 MARKER = re.compile(rb"\xff+([^\x00\xff])")
-DAMAGED = "the file is damaged, copy it again"
 
 
 class Segment(NamedTuple):

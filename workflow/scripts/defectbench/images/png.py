@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 try:
     import imagecodecs
@@ -84,7 +85,7 @@ def check_chunks(content: bytes) -> None:
         if len(chunk) < 12 + int.from_bytes(chunk[:4], "big"):
             break
         if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
-            name = kind.decode("ascii", "replace")
+            name = repr(kind)[2:-1]  # of damaged letters, too
             raise ValueError(f"the checksum of its part {name} is wrong: {DAMAGED}")
         if kind != b"IDAT" or kinds[-1:] != [kind]:
             kinds.append(kind)
@@ -154,21 +155,25 @@ def decode_plain_png(content: bytes) -> np.ndarray | None:
     Parameters
     ----------
     content
-        Of a file that `check_chunks` and `check_rows` have passed.
+        Of a file that `check_chunks` has passed.
 
     Returns
     -------
     ndarray or None
         uint8, (height, width) or (height, width, 3); None for any other kind, which is Pillow's to
-        decode.
+        decode, and where `check_rows` has to say what is wrong.
     """
     header = png_header(content)
     plain = header.colour in (GREY, RGB) and (header.depth, header.interlaced) == (8, 0)
-    if imagecodecs is None or not plain or may_be_turned(content):
+    is_small = header.width * header.height <= (Image.MAX_IMAGE_PIXELS or 0)
+    if imagecodecs is None or not (plain and is_small) or may_be_turned(content):
         return None
     if not all(kind in PIXELS | HARMLESS for kind, _ in png_chunks(content)):
         return None
-    return imagecodecs.png_decode(content)
+    try:
+        return imagecodecs.png_decode(content)
+    except (RuntimeError, ValueError):
+        return None
 
 
 def may_be_turned(content: bytes) -> bool:
