@@ -138,7 +138,10 @@ def test_images_in_subfolders_are_named_by_their_path(made: dict, new: Path):
 
 def test_an_empty_folder_and_a_missing_one_are_named(made: dict, tmp_path: Path):
     (tmp_path / "empty").mkdir()
-    complaints = {"empty": "no images in this folder", "missing": "no such folder of images"}
+    complaints = {
+        "empty": "no PNG, JPEG, BMP, TIFF or WebP files in this folder",
+        "missing": "no such folder of images",
+    }
     for name, complaint in complaints.items():
         run = score(made, tmp_path / name)
         assert run.returncode == 2

@@ -14,7 +14,12 @@ from defectbench.images.index import OWN, IndexRow, assign_groups
 from defectbench.images.masks import add_masks, pair_masks
 from defectbench.images.notes import category_notes
 
-WITHOUT_TEST = "; `good: train/good` in the dataset's settings sets a quarter of those aside"
+WITHOUT = {
+    "train/good": f"; put {layout.KINDS} files of good parts there",
+    "test": "; `good: train/good` in the dataset's settings sets a quarter of those aside",
+}
+"""What to do where a category lacks images of a kind."""
+
 CAMERA_BITS = (10, 12, 14)
 MOST_SKIPPED = 0.1
 """Share of a category's images that may be unreadable and left out."""
@@ -118,19 +123,23 @@ def _layout_problems(folder: Path, files: Sequence[Path]) -> list[str]:
     """Missing images, images outside the layout's folders, and names that mislead."""
     problems = [
         f"{folder / wanted}: no images{advice}"
-        for wanted, advice in (("train/good", ""), ("test", WITHOUT_TEST))
+        for wanted, advice in WITHOUT.items()
         if not any(file.is_relative_to(folder / wanted) for file in files)
     ]
     for split in ("train", "test"):
         for entry in layout.visible(folder / split):
             if entry.is_file() and layout.is_image(entry):
-                problems.append(f"{entry}: belongs in a folder, {split}/good or a defect type")
+                problems.append(
+                    f"{entry}: belongs in a folder, {split}/good or a defect's; move it"
+                )
             elif entry.name != "good" and entry.name.casefold() == "good":
-                problems.append(f"{entry}: only `good` in lower case means defect-free")
+                problems.append(f"{entry}: only `good` in lower case means defect-free; rename it")
             elif split == "train" and entry.is_dir() and entry.name != "good":
-                problems.append(f"{entry}: detectors are trained on train/good alone")
+                problems.append(
+                    f"{entry}: detectors are trained on train/good alone; move it to test"
+                )
             problems += [
-                f"{inner}: images in subfolders are not found"
+                f"{inner}: images in subfolders are not found; move them up"
                 for inner in layout.visible(entry)
                 if inner.is_dir()
             ]

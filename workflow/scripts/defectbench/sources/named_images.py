@@ -36,9 +36,9 @@ def _several(patterns: str | Sequence[str]) -> Sequence[str]:
 
 def _searched(folder: Path, pattern: Sequence[str]) -> Path:
     """The folder with all images that a pattern names: what it spells out."""
-    plain = itertools.takewhile(lambda part: not glob.has_magic(part), pattern)
+    plain = list(itertools.takewhile(lambda part: not glob.has_magic(part), pattern))
     spelt_out = folder.joinpath(*plain)
-    return spelt_out if spelt_out.is_dir() else spelt_out.parent
+    return spelt_out.parent if plain and not spelt_out.is_dir() else spelt_out
 
 
 def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
