@@ -121,6 +121,10 @@ def no_folder(folder: Path) -> None:
     (folder / DENT).rename(folder / "test/000.png")
 
 
+def mask_among_images(folder: Path) -> None:
+    shutil.copy(folder / DENT_MASK, folder / "test/dent/001_mask.png")
+
+
 def too_deep(folder: Path) -> None:
     (folder / "test/dent").rename(folder / "test/scratch/dent")
 
@@ -159,6 +163,7 @@ def damaged_mask(folder: Path) -> None:
         (capital_good, r"test/Good: only `good` in lower case"),
         (trained_defect, r"train/dent: detectors are trained on train/good alone"),
         (no_folder, r"test/000\.png: belongs in a folder"),
+        (mask_among_images, r"test/dent/001_mask\.png: is called a mask of 001\.png; move"),
         (too_deep, r"test/scratch/dent: images in subfolders are not found"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",

@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from defectbench.contents import Contents, states
+from defectbench.errors import InputError
 from defectbench.folders import walk
+from defectbench.images.decoding import load_image
 from defectbench.images.layout import images_below
 
 
@@ -45,11 +47,18 @@ IMAGES = [
     "linked 2/b/c.tif",
     "linked.png",
     "nowhere.png",
+    "pipe.png",
 ]
 
 
-def test_links_are_followed_and_hidden_files_and_pipes_left_alone(tree: Path):
+def test_links_are_followed_and_hidden_files_and_folders_left_alone(tree: Path):
     assert [file.relative_to(tree).as_posix() for file in images_below(tree)] == IMAGES
+
+
+@pytest.mark.parametrize("name", ["itself.png", "nowhere.png", "pipe.png"])
+def test_what_cannot_be_read_is_named_and_nothing_waits_for_it(tree: Path, name: str):
+    with pytest.raises(InputError, match=r"cannot be read as an image"):
+        load_image(tree / name)
 
 
 def test_a_hidden_folder_that_is_named_is_searched(tree: Path):

@@ -6,6 +6,7 @@ detector decode in the same way and refuse for the same reasons.
 
 import contextlib
 import io
+import os
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -221,6 +222,13 @@ def _decoded(image: Image.Image, content: bytes, bits: int | None) -> Image.Imag
     return upright(shallow, image).convert("L" if shallow.mode in GREY_MODES else "RGB")
 
 
+def content_of(file: Path) -> bytes:
+    """What a file holds; ValueError of what is none, as a pipe, of which a read would never end."""
+    if file.exists() and not file.is_file():
+        raise ValueError("it is no file; remove it")
+    return file.read_bytes()
+
+
 def load_image(file: Path, bits: int | None = None) -> Image.Image:
     """Read an image as it is to be seen, as 8-bit RGB, or as 8-bit grey if the file is grey.
 
@@ -240,8 +248,8 @@ def load_image(file: Path, bits: int | None = None) -> Image.Image:
     InputError
         If the file cannot be decoded, or a value needs more bits.
     """
-    with reading(file.resolve()):
-        return decode(file.read_bytes(), bits)
+    with reading(Path(os.path.realpath(file))):  # a link in a circle cannot be resolved
+        return decode(content_of(file), bits)
 
 
 def load_rgb(file: Path, bits: int | None = None) -> Image.Image:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from defectbench.errors import InputError
 from defectbench.images import layout
 from defectbench.images.canvas import Preprocessing
-from defectbench.images.decoding import Seen, look_at, reading
+from defectbench.images.decoding import Seen, content_of, look_at, reading
 from defectbench.images.index import OWN, IndexRow, assign_groups
 from defectbench.images.masks import add_masks, pair_masks
 from defectbench.images.notes import category_notes
@@ -93,11 +93,9 @@ def index_category(
         if named or unreadable.keys() - skipped.keys():
             raise InputError(_complaint(folder, named, unreadable, may_skip, skip_unreadable))
         rows, mask_notes = add_masks(folder, [each.row for each in checked], masks.of_images, pool)
-    left_out = [
-        layout.with_users_paths(f"left out (`unreadable: skip`): {reason}", folder)
-        for reason in skipped.values()
-    ]
-    notes = [*left_out, *_file_notes(checked), *masks.notes, *mask_notes]
+    left_out = "\n".join(f"left out (`unreadable: skip`): {why}" for why in skipped.values())
+    told = layout.with_users_paths(left_out, folder).splitlines()
+    notes = [*told, *_file_notes(checked), *masks.notes, *mask_notes]
     return sorted(rows, key=lambda row: row.path), notes
 
 
@@ -148,6 +146,9 @@ def _layout_problems(folder: Path, files: Sequence[Path]) -> list[str]:
         twin = seen.setdefault(str(file).casefold(), file)
         if twin != file:
             problems.append(f"{file}: differs from {twin.name} in case alone; rename one")
+        image = file.with_stem(file.stem.removesuffix("_mask") or file.stem)
+        if image != file and image in files:
+            problems.append(f"{file}: is called a mask of {image.name}; move it to ground_truth")
         if not _is_utf8(file.name):
             problems.append(f"{file}: the name is not UTF-8; rename it")
     return problems
@@ -174,7 +175,7 @@ def _check_file(folder: Path, file: Path, bits: int | None) -> Checked | str:
     """One image checked, or what is wrong with it."""
     try:
         with reading(file):
-            content = file.read_bytes()
+            content = content_of(file)
             seen = look_at(content, bits)
     except InputError as error:
         return str(error)

@@ -40,12 +40,7 @@ def images_below(folder: Path) -> list[Path]:
     """
     entered = walk(folder, hidden=False)
     files = (Path(each.path, name) for each in entered for name in each.names)
-    return sorted(file for file in files if is_image(file) and _can_be_read(file))
-
-
-def _can_be_read(file: Path) -> bool:
-    """Whether a read of a file ends, be it in an error: that of a pipe never does."""
-    return file.is_file() or (file.is_symlink() and not file.exists())
+    return sorted(filter(is_image, files))
 
 
 def foreign_files(folder: Path) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from defectbench.errors import InputError
-from defectbench.images.decoding import GREY_MODES, open_image, reading, upright
+from defectbench.images.decoding import GREY_MODES, content_of, open_image, reading, upright
 from defectbench.images.depth import is_deep, is_white_zero, read_samples
 
 TWO_VALUES, GREYS, LABELS = "two values", "greys", "labels"
@@ -46,7 +46,7 @@ def load_mask(file: Path, width: int, height: int) -> Mask:
         If the file cannot be read or has another size than its image.
     """
     with reading(file, "a mask"):
-        values = _values(file.read_bytes())
+        values = _values(content_of(file))
     if values.shape != (height, width):
         found = f"{values.shape[1]}×{values.shape[0]}"
         raise InputError(f"{file}: {found}, its image is {width}×{height}")

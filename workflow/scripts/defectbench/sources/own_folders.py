@@ -113,14 +113,11 @@ class OwnFolders(base.ImageSource):
 
     def _placed(self, category: str) -> list[Placed]:
         """The images of a category in train and test."""
-        folder, masks = self._folder(category), set(self._masks(category).values())
+        folder, masks = self._folder(category), self._masks(category)
+        found, no_images = [self._files(category, key) for key in IMAGES], set(masks.values())
         good, tested, defective = (
-            {
-                file: defect
-                for file, defect in self._files(category, key).items()
-                if file not in masks
-            }
-            for key in IMAGES
+            {file: defect for file, defect in files.items() if file not in no_images}
+            for files in found
         )
         for key, files in zip(IMAGES, (good, tested, defective), strict=True):
             if key in self.entry and not files:
@@ -135,7 +132,7 @@ class OwnFolders(base.ImageSource):
                 f"{both[0]}: is both good and defective, and so are {len(both) - 1} others; "
                 "mend `good` or `defective` of the dataset"
             )
-        self._check_masks(folder, defective)
+        self._check_masks(folder, defective, masks)
         places = [
             *(("train", "good", file) for file in good if file not in tested),
             *(("test", "good", file) for file in tested),
@@ -174,21 +171,22 @@ class OwnFolders(base.ImageSource):
                 f"{pattern!r} (`masks` of the dataset): in braces it may name {', '.join(words)}"
             ) from None
 
-    def _check_masks(self, folder: Path, defective: Mapping[Path, str]) -> None:
-        """Refuse masks that `masks` does not find, or that are of a kind that is not read."""
-        places = {file: self._mask_place(folder, file, name) for file, name in defective.items()}
-        found = [mask for mask in places.values() if mask and mask.is_file()]
-        unread = [mask for mask in found if not is_image(mask)]
-        if unread:
+    def _check_masks(
+        self, folder: Path, defective: Mapping[Path, str], masks: Mapping[Path, Path]
+    ) -> None:
+        """Refuse masks of a kind that is not read, and `masks` that names none that is there."""
+        own = [masks[file] for file in defective if file in masks]
+        if unread := [mask for mask in own if not is_image(mask)]:
             raise InputError(
                 f"{unread[0]}: {len(unread)} of the files that `masks` of the dataset names are no "
                 f"{KINDS}; convert them"
             )
-        if any(places.values()) and not found:
-            file, mask = next(iter(places.items()))
+        if "masks" in self.entry and defective and not own:
+            file, defect = next(iter(defective.items()))
             raise InputError(
                 f"{folder}: no mask as `masks` of the dataset names them, that of "
-                f"{file.relative_to(folder)} would be {mask}; mend or remove `masks`"
+                f"{file.relative_to(folder)} would be {self._mask_place(folder, file, defect)}; "
+                "mend or remove `masks`"
             )
 
 
