@@ -81,17 +81,19 @@ def index_category(
     with ThreadPoolExecutor() as pool:
         results = list(pool.map(lambda file: _check_file(folder, file, bits), files))
         checked = [result for result in results if isinstance(result, Checked)]
-        unreadable = {
-            file: result
-            for file, result in zip(files, results, strict=True)
-            if isinstance(result, str)
-        }
+        pairs = zip(files, results, strict=True)
+        unreadable = {file: result for file, result in pairs if isinstance(result, str)}
         may_skip = len(unreadable) <= MOST_SKIPPED * len(files)
         skipped = unreadable if skip_unreadable and may_skip else {}
-        used = [file for file in files if file not in skipped]
-        named = _layout_problems(folder, used) + masks.problems
-        if named or unreadable.keys() - skipped.keys():
-            raise InputError(_complaint(folder, named, unreadable, may_skip, skip_unreadable))
+        problems = _layout_problems(folder, [file for file in files if file not in skipped])
+        problems += masks.problems
+        if problems or len(unreadable) > len(skipped):
+            what = "mend or remove"
+            if skip_unreadable and not may_skip:
+                what = f"`unreadable: skip` leaves out a tenth at most; {what}"
+            elif may_skip and not problems:
+                what = f"{what}, or set `unreadable: skip` of the dataset"
+            raise InputError(_listed(folder, what, [*problems, *unreadable.values()]))
         rows, mask_notes = add_masks(folder, [each.row for each in checked], masks.of_images, pool)
     left_out = "\n".join(f"left out (`unreadable: skip`): {why}" for why in skipped.values())
     told = layout.with_users_paths(left_out, folder).splitlines()
@@ -99,20 +101,9 @@ def index_category(
     return sorted(rows, key=lambda row: row.path), notes
 
 
-def _complaint(
-    folder: Path,
-    problems: Sequence[str],
-    unreadable: Mapping[Path, str],
-    may_skip: bool,
-    skip_unreadable: bool,
-) -> str:
-    """What to mend in a category, each with its file, and whether unreadable images may stay."""
-    what = "mend or remove"
-    if unreadable and not may_skip and skip_unreadable:
-        what = f"`unreadable: skip` leaves out a tenth at most, not {len(unreadable)}; {what}"
-    elif unreadable and not problems and may_skip:
-        what = f"{what}, or set `unreadable: skip` of the dataset"
-    lines = "\n".join(f"  {line}" for line in [*problems, *unreadable.values()])
+def _listed(folder: Path, what: str, problems: Sequence[str]) -> str:
+    """What to do in a category, and with which files."""
+    lines = "\n".join(f"  {line}" for line in problems)
     printable = lines.encode(errors="backslashreplace").decode()  # a name may not be UTF-8
     return layout.with_users_paths(f"{folder}: {what}\n{printable}", folder)
 

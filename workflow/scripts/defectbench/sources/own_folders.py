@@ -113,26 +113,8 @@ class OwnFolders(base.ImageSource):
 
     def _placed(self, category: str) -> list[Placed]:
         """The images of a category in train and test."""
-        folder, masks = self._folder(category), self._masks(category)
-        found, no_images = [self._files(category, key) for key in IMAGES], set(masks.values())
-        good, tested, defective = (
-            {file: defect for file, defect in files.items() if file not in no_images}
-            for files in found
-        )
-        for key, files in zip(IMAGES, (good, tested, defective), strict=True):
-            if key in self.entry and not files:
-                listed = _listed(self.entry[key])
-                raise InputError(
-                    f"{folder}: no images in {listed} (`{key}` of the dataset); mend it, or put "
-                    f"{KINDS} files there"
-                )
-        refuse_good_folders(folder, defective, self.entry.get("defective", ()))
-        if both := sorted((good.keys() | tested.keys()) & defective.keys()):
-            raise InputError(
-                f"{both[0]}: is both good and defective, and so are {len(both) - 1} others; "
-                "mend `good` or `defective` of the dataset"
-            )
-        self._check_masks(folder, defective, masks)
+        folder = self._folder(category)
+        good, tested, defective = self._checked(category)
         places = [
             *(("train", "good", file) for file in good if file not in tested),
             *(("test", "good", file) for file in tested),
@@ -148,6 +130,35 @@ class OwnFolders(base.ImageSource):
             return placed
         rng = np.random.default_rng([self.config["seed"], zlib.crc32(category.encode())])
         return _with_test_images(placed, rng, folder)
+
+    def _checked(self, category: str) -> list[dict[Path, str]]:
+        """What each key of `IMAGES` names, masks apart, if it can be meant so."""
+        folder, masks = self._folder(category), self._masks(category)
+        no_images = set(masks.values())
+        named = [
+            {
+                file: name
+                for file, name in self._files(category, key).items()
+                if file not in no_images
+            }
+            for key in IMAGES
+        ]
+        for key, files in zip(IMAGES, named, strict=True):
+            if key in self.entry and not files:
+                listed = _listed(self.entry[key])
+                raise InputError(
+                    f"{folder}: no images in {listed} (`{key}` of the dataset); mend it, or put "
+                    f"{KINDS} files there"
+                )
+        good, tested, defective = named
+        refuse_good_folders(folder, defective, self.entry.get("defective", ()))
+        if both := sorted((good.keys() | tested.keys()) & defective.keys()):
+            raise InputError(
+                f"{both[0]}: is both good and defective, and so are {len(both) - 1} others; "
+                "mend `good` or `defective` of the dataset"
+            )
+        self._check_masks(folder, defective, masks)
+        return named
 
     def _masks(self, category: str) -> dict[Path, Path]:
         """Mask of each image that has one; a good image may, and its mask is no image either."""
