@@ -1,6 +1,8 @@
 """All who look for images walk through folders in the same way."""
 
+import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -80,5 +82,20 @@ def test_a_second_link_to_a_folder_counts(tree: Path):
 
 
 def test_each_folder_is_entered_once_on_each_way_down(tree: Path):
-    entered = [Path(each.path).relative_to(tree).as_posix() for each in walk(tree, hidden=False)]
+    entered = [Path(each.path).relative_to(tree).as_posix() for each in walk(tree, for_images=True)]
     assert entered == [".", "line 1", "linked 1", "linked 1/b", "linked 2", "linked 2/b"]
+
+
+def test_a_folder_that_must_not_be_listed_is_refused_and_digested_as_far_as_it_can_be(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def scandir(folder: str) -> Iterator[os.DirEntry[str]]:
+        if folder.endswith("line 1"):
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return real_scandir(folder)
+
+    real_scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert "a.png" in states(tree)
+    with pytest.raises(InputError, match="line 1: cannot be listed; allow it"):
+        images_below(tree)

@@ -97,7 +97,7 @@ def _files(path: str | Path) -> Iterator[tuple[str, str]]:
     """Every file, hidden ones too, under its name relative to `path`."""
     if os.path.isfile(path):
         yield "", os.path.realpath(path)
-    for folder, real, names in walk(path, hidden=True):
+    for folder, real, names in walk(path, for_images=False):
         for name in names:
             relative = os.path.relpath(os.path.join(folder, name), path)
             yield os.fsencode(relative).decode(errors="backslashreplace"), os.path.join(real, name)

@@ -26,7 +26,7 @@ class Entered(NamedTuple):
     names: list[str]
 
 
-def walk(folder: str | Path, hidden: bool) -> Iterator[Entered]:
+def walk(folder: str | Path, for_images: bool) -> Iterator[Entered]:
     """A folder and all folders below it, sorted; none if there is no such folder.
 
     Links are followed, but for those that lead in a circle, to a folder above them: on each way
@@ -36,19 +36,20 @@ def walk(folder: str | Path, hidden: bool) -> Iterator[Entered]:
     ----------
     folder
         Where to begin, hidden or not.
-    hidden
-        Whether to give what has a name that begins with a dot.
+    for_images
+        Whether images are looked for: what has a name that begins with a dot is left out then, and
+        a folder that must not be listed is refused, for images in it would be passed over.
 
     Raises
     ------
     InputError
-        If a folder must not be read: what it holds would be passed over.
+        Naming that folder.
     """
     above = Path(os.path.realpath(folder)).parents
-    return _walk(os.fspath(folder), hidden, frozenset(map(str, above)))
+    return _walk(os.fspath(folder), for_images, frozenset(map(str, above)))
 
 
-def _walk(folder: str, hidden: bool, above: frozenset[str]) -> Iterator[Entered]:
+def _walk(folder: str, for_images: bool, above: frozenset[str]) -> Iterator[Entered]:
     real = os.path.realpath(folder)
     if real in above:
         return
@@ -56,15 +57,16 @@ def _walk(folder: str, hidden: bool, above: frozenset[str]) -> Iterator[Entered]
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if hidden or not entry.name.startswith("."):
+                if not (for_images and entry.name.startswith(".")):
                     (folders if _is_folder(entry) else names).append(entry.name)
+    except PermissionError as error:
+        if for_images:
+            raise InputError(f"{folder}: cannot be listed; allow it, or move it away") from error
     except (FileNotFoundError, NotADirectoryError):  # also one that has just been removed
         return
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be listed ({error.strerror}); allow it") from error
     yield Entered(folder, real, sorted(names))
     for name in sorted(folders):
-        yield from _walk(os.path.join(folder, name), hidden, above | {real})
+        yield from _walk(os.path.join(folder, name), for_images, above | {real})
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -38,7 +38,7 @@ def images_below(folder: Path) -> list[Path]:
     Links are followed; one that leads nowhere counts, so that it is named as unreadable and not
     passed over.
     """
-    entered = walk(folder, hidden=False)
+    entered = walk(folder, for_images=True)
     files = (Path(each.path, name) for each in entered for name in each.names)
     return sorted(filter(is_image, files))
 
