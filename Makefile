@@ -5,7 +5,7 @@ ENV := .venv/bin/python
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo run plan check best compare score calibrate test test-runs test-staleness test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-choices bench-search bench-presets bench-pixels bench-patchcore bench-engine bench-tiles bench-groups bench-scale bench-folds bench-promises bench-memory bench-detector bench-calibration bench-studies docs lint
+.PHONY: help demo run plan check best compare score calibrate test test-runs test-staleness fuzz test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-choices bench-search bench-presets bench-pixels bench-patchcore bench-engine bench-tiles bench-groups bench-scale bench-folds bench-promises bench-memory bench-detector bench-calibration bench-studies docs lint
 .DEFAULT_GOAL := help
 
 , := ,
@@ -63,6 +63,9 @@ test-runs: $(ENV) ## test further runs: killed, on a full disk, with studies, ex
 
 test-staleness: $(ENV) ## change one thing behind a finished run, a hundred times: all of it is noticed
 	python -m pytest -n auto tests/staleness
+
+fuzz: $(ENV) ## read some thousand generated images and masks, sound and damaged: FUZZ="--rounds 200 --seed 7"
+	PYTHONPATH=workflow/scripts:tests/support python tests/fuzz/images.py $(FUZZ)
 
 test-slurm: $(ENV) ## install a SLURM of one machine (Debian, root) and run the workflow on it
 	python -m pip install --quiet --disable-pip-version-check --upgrade --target .venv/cluster \

@@ -24,7 +24,7 @@ from defectbench.evaluation.pixel_metrics import (
 )
 from defectbench.evaluation.pixel_ranks import PixelScores, collect_pixels, rank_pixels
 from defectbench.images.index import read_index
-from defectbench.images.masks import read_mask
+from defectbench.images.mask_pixels import read_mask
 from defectbench.scorers.grids import bilinear
 from defectbench.storage import read_arrays, read_json
 

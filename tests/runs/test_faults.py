@@ -18,6 +18,7 @@ from held import StartedRun, wait_for_the_end
 from PIL import Image
 from runs import (
     DEADLINE,
+    PAGE,
     ROOT,
     TABLE,
     edited_config,
@@ -261,3 +262,23 @@ def test_images_of_many_kinds_are_used(folder: Path, dataset_copy: Path, resnet1
     assert f"warning: {dataset_copy}/plate: 1 images are not 48×40" in said(run)
     notes = json.loads((folder / "results" / "parts" / "plate" / "notes.json").read_text())
     assert any(note.startswith("1 images are not 48×40") for note in notes)
+
+
+def test_unreadable_images_stop_a_run_or_are_left_out_and_listed(
+    folder: Path, dataset_copy: Path, resnet18_weights: Path
+):
+    broken = [dataset_copy / "plate" / path for path in ("train/good/003.png", "test/dent/001.png")]
+    for file in broken:
+        file.write_bytes(file.read_bytes()[:-40])
+    write_small_config(folder, dataset_copy, resnet18_weights)
+    run = snakemake(folder, TABLE)
+    assert run.returncode == 1
+    assert "mend or remove, or set `unreadable: skip` of the dataset" in said(run)
+    write_small_config(folder, dataset_copy, resnet18_weights, unreadable="skip")
+    run = snakemake(folder, TABLE, PAGE)
+    assert run.returncode == 0, said(run)
+    for text in (said(run), *((folder / report).read_text() for report in (TABLE, PAGE))):
+        for file in broken:
+            assert f"left out (`unreadable: skip`): {file}: cannot be read as an image" in text
+    index = (folder / INDEX).read_text()
+    assert len(index.splitlines()) == 1 + 28 - 2

@@ -41,13 +41,17 @@ def random_png(
     passes = _passes(samples) if interlaced else [samples]
     rows = b"".join(b"\0" + _packed(row, depth) for part in passes for row in part)
     palette = png_chunk(b"PLTE", rng.bytes(3 << depth)) if kind == "palette" else b""
+    return png_file(header, zlib.compress(rows), palette + before, after)
+
+
+def png_file(header: bytes, pixels: bytes, before: bytes = b"", after: bytes = b"") -> bytes:
+    """A PNG of a header's content and of compressed rows, with chunks before and after these."""
     return b"".join(
         [
             b"\x89PNG\r\n\x1a\n",
             png_chunk(b"IHDR", header),
-            palette,
             before,
-            png_chunk(b"IDAT", zlib.compress(rows)),
+            png_chunk(b"IDAT", pixels),
             after,
             png_chunk(b"IEND", b""),
         ]

@@ -1,17 +1,20 @@
 """Images that are not square: what the network sees of them, and where its map then lies."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from squares import to_square
 
 from defectbench.config.schema import check_schema
 from defectbench.deployment.detector import decoded_image
 from defectbench.evaluation.map_geometry import MapScale, over_whole_image
+from defectbench.images import resizing
 from defectbench.images.canvas import ASPECTS, with_canvas
 from defectbench.images.decoding import load_resized
-from defectbench.images.resizing import preprocess, to_square
+from defectbench.images.resizing import preprocess
 from defectbench.reports.map_panels import GAP, PANEL, draw_panels
 
 SHAPES = [(20, 48), (48, 20), (21, 48), (20, 47), (33, 10)]
@@ -23,22 +26,37 @@ def noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(42).integers(0, 256, shape, np.uint8)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_padding_keeps_every_pixel_and_continues_the_border(shape: tuple[int, int]):
-    pixels = noise(*shape, 3)
-    padded = to_square(pixels, "pad")
-    assert padded.shape == (max(shape), max(shape), 3)
-    height, width = shape
-    top, left = (max(shape) - height) // 2, (max(shape) - width) // 2
-    np.testing.assert_array_equal(padded[top : top + height, left : left + width], pixels)
-    np.testing.assert_array_equal(padded[0, left], pixels[0, 0])
-    np.testing.assert_array_equal(padded[-1, left + width - 1], pixels[-1, -1])
+@pytest.mark.parametrize("shape", [*SHAPES, (20, 20), (1, 300), (300, 1), (700, 24)])
+@pytest.mark.parametrize("interpolation", ["bilinear", "lanczos"])
+@pytest.mark.parametrize("aspect", ["pad", "crop"])
+def test_the_network_sees_the_resized_square(
+    aspect: str, interpolation: str, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(resizing, "BAND_BYTES", 5000)  # several bands of the taller images
+    how = {"interpolation": interpolation, "size": 24}
+    image = noise(*shape, 3)
+    expected = preprocess(Image.fromarray(to_square(image, aspect)), how)
+    actual = preprocess(Image.fromarray(image), how | {"aspect": aspect})
+    np.testing.assert_array_equal(actual, expected)
 
 
-def test_the_crop_is_the_central_square():
-    pixels = noise(20, 48)
-    np.testing.assert_array_equal(to_square(pixels, "crop"), pixels[:, 14:34])
-    np.testing.assert_array_equal(to_square(pixels.T, "crop"), pixels.T[14:34])
+@pytest.mark.parametrize("interpolation", ["bilinear", "lanczos"])
+@pytest.mark.parametrize("shape", [(16_000, 32), (32, 16_000)])
+def test_a_long_strip_is_padded_without_the_square_of_its_length(
+    shape: tuple[int, int], interpolation: str
+):
+    how = {"interpolation": interpolation, "size": 256, "aspect": "pad"}
+    strip = Image.fromarray(np.full((*shape, 3), 90, np.uint8))
+    tracemalloc.start()
+    try:
+        seen = preprocess(strip, how)
+        whole = over_whole_image(np.zeros((256, 256), np.float32), shape, how, None)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert seen.shape == (256, 256, 3)
+    assert whole.shape == shape
+    assert peak < 150e6  # of the square, 768 MB as pixels and 1 GB as a map
 
 
 def test_without_an_aspect_an_image_is_squashed():

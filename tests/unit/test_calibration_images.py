@@ -17,7 +17,8 @@ from defectbench.evaluation.good_images import GoodImages
 from defectbench.evaluation.image_figures import image_figures
 from defectbench.evaluation.promises import CALIBRATION, EACH, FOLDS, TOLERANCE, Asked, promise
 from defectbench.images.index import IndexRow, group_notes, join_copies, write_index
-from defectbench.images.indexing import copy_notes, examine_category
+from defectbench.images.indexing import examine_category
+from defectbench.images.notes import copy_notes
 from defectbench.records import (
     HeldOutScores,
     Scores,
@@ -113,7 +114,7 @@ def test_features_made_elsewhere_have_a_split_in_place_of_the_key(settings: dict
 
 def test_they_are_rows_of_the_index_with_groups_as_the_others(settings: dict, tmp_path: Path):
     entry = settings["datasets"]["parts"]
-    rows, _ = examine_category(laid_out(settings, "plate", tmp_path), None, None, {})
+    rows, _ = examine_category(laid_out(settings, "plate", tmp_path), None, False, None, {})
     own = [row for row in rows if row.split == "calibration"]
     assert [(row.path, row.label, row.defect) for row in own] == [
         (f"calibration/good/lot1__00{k}.png", 0, "good") for k in range(4)
@@ -121,7 +122,7 @@ def test_they_are_rows_of_the_index_with_groups_as_the_others(settings: dict, tm
     assert [row.path for row in rows] == sorted(row.path for row in rows)
     # folders as people have them say their groups to the index
     entry |= {"good": "train/good", "test_good": "test/good", "groups": r"lot\d"}
-    rows, _ = examine_category(laid_out(settings, "ring", tmp_path), None, None, {})
+    rows, _ = examine_category(laid_out(settings, "ring", tmp_path), None, False, None, {})
     assert {row.group for row in rows if row.split == "calibration"} == {"lot1"}
     assert {row.group for row in rows if row.split != "calibration"} == {""}
 
@@ -131,16 +132,19 @@ def test_one_that_cannot_be_read_is_named_by_its_users_path(settings: dict, tmp_
     broken.write_bytes(b"no image")
     folder = laid_out(settings, "plate", tmp_path)
     with pytest.raises(InputError) as caught:
-        examine_category(folder, None, None, {})
+        examine_category(folder, None, False, None, {})
     first, second = str(caught.value).splitlines()
-    assert first == f"{settings['datasets']['parts']['path']}/plate: mend or remove"
+    assert (
+        first == f"{settings['datasets']['parts']['path']}/plate: mend or remove, or set "
+        "`unreadable: skip` of the dataset"
+    )
     assert second.startswith(f"  {broken}: cannot be read as an image")
 
 
 def test_copies_and_parts_of_other_splits_are_told(settings: dict, tmp_path: Path):
-    rows, _ = examine_category(laid_out(settings, "plate", tmp_path), None, None, {})
+    rows, _ = examine_category(laid_out(settings, "plate", tmp_path), None, False, None, {})
     copied = [replace(row, sha256=rows[0].sha256) for row in rows]
-    with pytest.raises(InputError, match=r"copies of training images.*: remove them from `cali"):
+    with pytest.raises(InputError, match=r"copies of training images.*; remove them from `cali"):
         list(copy_notes(copied))
     assert all(not row.group for row in join_copies(rows))  # they join nothing across splits
     told = group_notes([replace(row, group="tile 1") for row in rows])
@@ -149,7 +153,7 @@ def test_copies_and_parts_of_other_splits_are_told(settings: dict, tmp_path: Pat
     )
     tested = IndexRow("test/a", "test", 0, "good", sha256=rows[0].sha256)
     (note,) = copy_notes([rows[0], tested])
-    assert note.startswith("1 test images are copies of calibration images: remove them")
+    assert note.startswith("1 test images are copies of calibration images, the first is test/a")
 
 
 # what they set

@@ -12,7 +12,8 @@ from PIL import ExifTags, Image
 
 from defectbench.errors import InputError
 from defectbench.images.index import IndexRow, dataset_digest, read_index, write_index
-from defectbench.images.indexing import category_notes, index_category
+from defectbench.images.indexing import index_category
+from defectbench.images.notes import category_notes
 
 
 def index_rows(category: Path) -> list[IndexRow]:
@@ -58,7 +59,10 @@ def test_all_damaged_images_are_listed_at_once(category: Path):
     assert "test/good/001.png" in str(error.value)
 
 
-SQUASHED = "48×40 images are squashed to 64×64 by plain, plain too"
+SQUASHED = (
+    "48×40 images are squashed to 64×64 by plain, plain too; set `aspect: keep` in "
+    "`preprocessings` to keep proportions"
+)
 PLAIN = {"interpolation": "lanczos", "size": 64}
 USED = {"plain": PLAIN, "plain too": PLAIN, "keep": PLAIN | {"size": 256, "aspect": "keep"}}
 GOOD = "train/good/000.png"
@@ -117,6 +121,10 @@ def no_folder(folder: Path) -> None:
     (folder / DENT).rename(folder / "test/000.png")
 
 
+def mask_among_images(folder: Path) -> None:
+    shutil.copy(folder / DENT_MASK, folder / "test/dent/001_mask.png")
+
+
 def too_deep(folder: Path) -> None:
     (folder / "test/dent").rename(folder / "test/scratch/dent")
 
@@ -148,13 +156,14 @@ def damaged_mask(folder: Path) -> None:
         (truncate_jpeg, r"train/good/photo\.jpg: cannot be read as an image"),
         (flip_a_bit, r"train/good/000\.png: cannot be read as an image"),
         (bomb, r"train/good/000\.png: cannot be read.*decompression bomb"),
-        (floats, r"train/good/float\.tif: 32 bits per pixel"),
+        (floats, r"train/good/float\.tif: cannot be read .*\(32 bits, signed values and floats"),
         (broken_link, r"train/good/000\.png: cannot be read"),
         (twin_in_case, r"test/dent/000\.png: differs from 000\.PNG in case alone"),
         (name_in_latin_1, r"gr\\udcfcn\.png: the name is not UTF-8"),
         (capital_good, r"test/Good: only `good` in lower case"),
         (trained_defect, r"train/dent: detectors are trained on train/good alone"),
         (no_folder, r"test/000\.png: belongs in a folder"),
+        (mask_among_images, r"test/dent/001_mask\.png: is called a mask of 001\.png; move"),
         (too_deep, r"test/scratch/dent: images in subfolders are not found"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
@@ -170,7 +179,7 @@ def test_what_cannot_be_used_is_refused_with_its_file(
 @pytest.mark.parametrize(
     ("fault", "note"),
     [
-        (no_mask, "1 defective images have no mask, the first is test/dent/000.png"),
+        (no_mask, "1 defective images have no mask and count in no pixel figure, the first is"),
         (no_image, "1 masks belong to no image, the first is ground_truth/dent/000_mask.png"),
         (empty_mask, f"1 masks are unusable and left out, the first is {DENT_MASK}: the mask"),
         (mask_of_another_size, f"1 masks are unusable and left out, the first is {DENT_MASK}: 40×"),
@@ -187,6 +196,54 @@ def test_a_fault_of_a_mask_is_a_note_and_the_mask_is_left_out(
     masks = {row.path: row.mask for row in rows}
     assert masks.get(DENT, "") == ""
     assert masks["test/dent/001.png"] == "ground_truth/dent/001_mask.png"
+
+
+def test_a_few_unreadable_images_are_left_out_of_training_and_test_and_listed(category: Path):
+    truncate(category)
+    (category / DENT).write_bytes(b"no image")
+    rows, notes = index_category(category, skip_unreadable=True)
+    assert len(rows) == 26
+    assert {GOOD, DENT}.isdisjoint(row.path for row in rows)
+    assert [note[: note.index(" (", 30)] for note in notes] == [
+        f"left out (`unreadable: skip`): {category / path}: cannot be read as an image"
+        for path in (GOOD, DENT)
+    ]
+
+
+def test_more_unreadable_images_than_a_tenth_are_refused(category: Path):
+    for number in range(3):  # of 28
+        (category / f"train/good/{number:03}.png").write_bytes(b"no image")
+    with pytest.raises(InputError) as raised:
+        index_category(category, skip_unreadable=True)
+    first, *lines = str(raised.value).splitlines()
+    assert first == f"{category}: `unreadable: skip` leaves out a tenth at most; mend or remove"
+    assert [line[: line.index(": cannot")] for line in lines] == [
+        f"  {category}/train/good/{number:03}.png" for number in range(3)
+    ]
+
+
+def test_what_is_not_about_reading_is_never_skipped(category: Path):
+    truncate(category)
+    capital_good(category)
+    with pytest.raises(InputError, match="only `good` in lower case"):
+        index_category(category, skip_unreadable=True)
+
+
+def test_the_only_training_image_cannot_be_skipped(category: Path):
+    for file in sorted((category / "train" / "good").iterdir())[1:]:
+        file.unlink()
+    truncate(category)
+    with pytest.raises(InputError, match="train/good: no images"):
+        index_category(category, skip_unreadable=True)
+
+
+def test_of_several_pages_the_first_is_used_and_noted(category: Path):
+    pages = [Image.open(category / GOOD), Image.open(category / DENT)]
+    pages[0].save(category / "train/good/pages.tif", save_all=True, append_images=pages[1:])
+    assert index_category(category)[1] == [
+        "1 files hold several pages, of which the first is used, the first is "
+        "train/good/pages.tif; store each page as a file of its own"
+    ]
 
 
 def test_masks_are_optional_per_defect(category: Path):
@@ -224,14 +281,15 @@ def test_notes_tell_what_is_odd_but_usable(category: Path, tmp_path: Path):
     counts.write_text("category,train_good,test_good,test_defective\nplate,17,5,7\n")
     notes = category_notes(category, index_rows(category), counts, USED)
     assert notes == [
-        "train good: 16 images, officially 17",
-        "1 images are not 48×40, the first is test/good/000.png",
-        "1 images have other proportions than most; keep scales them to fit, the first is "
-        "test/good/000.png",
+        "train good: 16 images, officially 17: get the missing ones",
+        "1 images are not 48×40, the first is test/good/000.png; remove those of something else",
+        "1 images have other proportions than most, and keep scales them to fit, the first is "
+        "test/good/000.png; crop those that should not be seen so",
         SQUASHED,
-        "1 test images are copies of training images: remove them, the first is "
-        "test/good/001.png of train/good/000.png",
-        "1 files are no images and are ignored, the first is train/good/notes.txt",
+        "1 test images are copies of training images, the first is "
+        "test/good/001.png of train/good/000.png; remove them",
+        "1 files are no PNG, JPEG, BMP, TIFF or WebP and are ignored, the first is "
+        "train/good/notes.txt; convert those that are images",
     ]
 
 
@@ -242,13 +300,21 @@ def test_square_images_are_not_said_to_be_squashed(category: Path, tmp_path: Pat
     assert not any("squashed" in note for note in notes)
 
 
-def test_mixed_modes_and_alpha_are_noted(category: Path, tmp_path: Path):
+def test_mixed_modes_and_transparency_are_noted(category: Path):
     for file, mode in ((GOOD, "RGBA"), (DENT, "L")):
         Image.open(category / file).convert(mode).save(category / file)
-    assert category_notes(category, index_rows(category), None, USED) == [
+    Image.open(category / "train/good/001.png").convert("P").save(
+        category / "train/good/001.png", transparency=0
+    )
+    rows, of_files = index_category(category)
+    assert of_files == [
+        "2 images have transparent parts, which are shown, the first is train/good/000.png; store "
+        "what is to be seen, without transparency"
+    ]
+    assert category_notes(category, rows, None, USED) == [
         SQUASHED,
-        "images of several kinds in one category: 26 RGB, 1 L, 1 RGBA",
-        "1 images have an alpha channel, which is dropped",
+        "images of several kinds in one category: 25 RGB, 1 L, 1 RGBA, 1 P; store all in the same "
+        "way",
     ]
 
 
@@ -259,9 +325,14 @@ def test_a_turned_image_has_the_size_it_is_seen_in_and_its_mask_too(category: Pa
     Image.open(category / DENT).save((category / DENT).with_suffix(f".{suffix}"), exif=exif)
     if suffix != "png":
         (category / DENT).unlink()
-    mask_of_another_size(category)
+    marks = np.zeros((48, 40), np.uint8)
+    marks[:9] = 255
+    Image.fromarray(marks).save(category / DENT_MASK)
     rows, notes = index_category(category)
-    assert notes == [f"1 images are turned as their files say, the first is test/dent/000.{suffix}"]
+    assert notes == [
+        f"1 images are turned as their files say, the first is test/dent/000.{suffix}; masks must "
+        "be, too"
+    ]
     row = next(row for row in rows if row.path == f"test/dent/000.{suffix}")
     assert (row.width, row.height, row.mask) == (40, 48, DENT_MASK)
 

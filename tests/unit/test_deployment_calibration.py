@@ -269,7 +269,7 @@ def test_unreadable_images_are_named_in_one_line(detector: Path, good: Path):
     (good / "cut.png").write_bytes((good / "0007.png").read_bytes()[:200])
     line = refusal(calibrate(detector, good), detector)
     named = f"error: {good}: cannot be read: 0003.png, cut.png; remove or replace them ("
-    assert line.startswith(f"{named}{good / '0003.png'}: cannot be decoded (")
+    assert line.startswith(f"{named}{good / '0003.png'}: cannot be read as an image (")
     for number in range(4, 10):
         (good / f"{number:04}.png").write_bytes(b"no image")
     line = refusal(calibrate(detector, good), detector)
@@ -278,7 +278,10 @@ def test_unreadable_images_are_named_in_one_line(detector: Path, good: Path):
 
 def test_an_empty_folder_and_a_missing_one_are_named(detector: Path, tmp_path: Path):
     (tmp_path / "empty").mkdir()
-    complaints = {"empty": "no images in this folder", "missing": "no such folder of images"}
+    complaints = {
+        "empty": "no PNG, JPEG, BMP, TIFF or WebP files in this folder",
+        "missing": "no such folder of images",
+    }
     for name, complaint in complaints.items():
         line = refusal(calibrate(detector, tmp_path / name), detector)
         assert line == f"error: {tmp_path / name}: {complaint}"

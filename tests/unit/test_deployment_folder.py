@@ -136,9 +136,29 @@ def test_images_in_subfolders_are_named_by_their_path(made: dict, new: Path):
     assert "line 2/ä, 1.PNG" in table(new)
 
 
+def test_linked_parts_are_scored_and_hidden_ones_are_not(made: dict, new: Path, tmp_path: Path):
+    shutil.move(new / "0001.png", tmp_path / "elsewhere.png")
+    (new / "0001.png").symlink_to(tmp_path / "elsewhere.png")
+    (tmp_path / "line 2").mkdir()
+    shutil.move(new / "0002.png", tmp_path / "line 2")
+    (new / "line 2").symlink_to(tmp_path / "line 2")
+    (new / ".thumbnails").mkdir()
+    shutil.copy(new / "0003.png", new / ".thumbnails")
+    (new / "0004.png").unlink()
+    (new / "0004.png").symlink_to(tmp_path / "gone.png")
+    run = score(made, new)
+    assert run.returncode == 1
+    assert {"0001.png", "line 2/0002.png"} <= table(new).keys()
+    assert len(table(new)) == 29
+    assert "gone.png: cannot be read as an image (No such file or directory)" in run.stderr
+
+
 def test_an_empty_folder_and_a_missing_one_are_named(made: dict, tmp_path: Path):
     (tmp_path / "empty").mkdir()
-    complaints = {"empty": "no images in this folder", "missing": "no such folder of images"}
+    complaints = {
+        "empty": "no PNG, JPEG, BMP, TIFF or WebP files in this folder",
+        "missing": "no such folder of images",
+    }
     for name, complaint in complaints.items():
         run = score(made, tmp_path / name)
         assert run.returncode == 2

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from specifications import specification
+from squares import to_square
 
 from defectbench.images.index import IndexRow, write_index
-from defectbench.images.resizing import to_square
 from defectbench.records import write_held_out, write_metrics, write_scores, write_specified
 from defectbench.storage import read_json
 

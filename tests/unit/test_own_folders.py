@@ -1,9 +1,11 @@
 """Folders as people have them end in the MVTec layout, split by the seed, groups whole."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from defectbench.errors import InputError
 from defectbench.images.indexing import index_category
@@ -104,10 +106,73 @@ def test_good_images_alone_are_enough(laid_out):
     assert {(row.split, row.defect) for row in rows} == {("train", "good"), ("test", "good")}
 
 
+def test_linked_images_and_folders_are_found_once_and_hidden_ones_are_not(laid_out, parts: Path):
+    elsewhere = parts.parent.parent / "elsewhere"
+    (parts / "ok" / "b").rename(elsewhere)
+    (parts / "ok" / "b").symlink_to(elsewhere)
+    (elsewhere / "in a circle").symlink_to(parts)
+    (parts / "ok" / "a" / "linked.png").symlink_to(parts / "ok" / "a" / "tile00.png")
+    (parts / "ok" / "a" / ".thumbnails").mkdir()
+    shutil.copy(parts / "ok" / "a" / "tile00.png", parts / "ok" / "a" / ".thumbnails")
+    for good in ("ok", "**/ok", ["ok/a", "ok/b/*.png"]):
+        made = laid_out(good=good, test_good="ok/a/linked.png")
+        assert len(paths(made, "train") + paths(made, "test")) == 17
+
+
+def test_masks_beside_the_images_are_no_images_be_they_of_good_ones(laid_out, parts: Path):
+    for file in [*parts.glob("ok/*/*.png"), *parts.glob("nok/*/*.png")]:
+        mark = Image.new("L", (48, 40), 255 * (file.parent.parent.name == "nok"))
+        mark.save(file.with_name(f"{file.stem}_label.bmp"))
+    rows, _ = index_category(laid_out(masks="{folder}/{stem}_label.bmp"))
+    assert sum(row.label == 0 for row in rows) == 16
+    assert all(row.mask for row in rows if row.label)
+    assert not any("label" in row.path for row in rows)
+
+
+def test_one_mask_may_be_that_of_many_images(laid_out):
+    rows, _ = index_category(laid_out(masks="masks/dent/000_mask.png"))
+    assert all(row.mask for row in rows if row.label)
+
+
+@pytest.mark.parametrize("defective", ["test", "test/**/*.png", "**/[tn]*", ["nok", "test"]])
+def test_a_folder_called_good_among_defective_images_is_refused(
+    laid_out, parts: Path, defective: str | list[str]
+):
+    shutil.copytree(parts / "ok", parts / "test" / "Good")
+    shutil.copytree(parts / "nok" / "dent", parts / "test" / "dent")
+    told = rf"{parts}/test/Good: is called good and lies below `defective`.*, here test/dent"
+    with pytest.raises(InputError, match=told):
+        laid_out(defective=defective, masks=None)
+
+
+def test_a_folder_called_good_may_hold_defective_images_if_the_settings_say_so(
+    laid_out, parts: Path
+):
+    for file in (parts / "nok" / "dent").iterdir():
+        file.rename(parts / "ok" / f"nok_{file.name}")
+    (parts / "ok").rename(parts / "good")
+    made = laid_out(good="good/*/*.png", defective="good/nok_*.png", masks=None)
+    rows, _ = index_category(made)
+    assert {row.defect for row in rows} == {"good", "defective"}
+
+
+def test_masks_of_a_kind_that_is_not_read_are_refused(laid_out, parts: Path):
+    for file in parts.glob("masks/*/*.png"):
+        Image.open(file).save(file.with_suffix(".gif"))
+    told = r"000_mask\.gif: 7 of the files that `masks` of the dataset names are no PNG.*convert"
+    with pytest.raises(InputError, match=told):
+        laid_out(masks="masks/{defect}/{stem}_mask.gif")
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
         ({"defective": "broken"}, r"no images in broken \(`defective` of the dataset\)"),
+        ({"good": "."}, "is both good and defective, and so are 6 others"),
+        (
+            {"masks": "maks/{defect}/{stem}.png"},
+            "that of nok/dent/000.png would be .*/maks/dent/000.png; mend or remove `masks`",
+        ),
         ({"defective": "ok/a"}, "is both good and defective, and so are 7 others"),
         ({"masks": "{image}.png"}, "in braces it may name stem, name, defect, folder"),
         ({"groups": "ok"}, "all good images are of one group"),
@@ -125,5 +190,5 @@ def test_messages_name_the_users_folder(laid_out, parts: Path):
     with pytest.raises(InputError) as raised:
         index_category(laid_out())
     told = str(raised.value).splitlines()
-    assert told[0] == f"{parts}: mend or remove"
+    assert told[0] == f"{parts}: mend or remove, or set `unreadable: skip` of the dataset"
     assert told[1].startswith(f"  {parts}/ok/a/tile00.png: cannot be read")

@@ -1,13 +1,9 @@
 """Pixel metrics against their definitions, pixel by pixel."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from defectbench.errors import InputError
 from defectbench.evaluation.map_geometry import pixel_threshold
 from defectbench.evaluation.pixel_metrics import (
     defect_pixel_metrics,
@@ -17,7 +13,6 @@ from defectbench.evaluation.pixel_metrics import (
 )
 from defectbench.evaluation.pixel_ranks import collect_pixels, rank_pixels
 from defectbench.evaluation.promises import Asked
-from defectbench.images.masks import read_mask
 from defectbench.scorers.grids import bilinear
 
 ImageSet = list[tuple[np.ndarray, np.ndarray | None]]
@@ -193,31 +188,3 @@ def test_figures_at_a_threshold_count_pixels_regions_and_images() -> None:
         "good_images_marked": 1 / 2,
         "defective_images_marked": 1.0,
     }
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "I;16"])
-def test_whatever_is_not_black_in_a_mask_is_defective(tmp_path: Path, mode: str) -> None:
-    marked = np.zeros((4, 6), bool)
-    marked[1:3, 2:5] = True
-    grey = Image.fromarray((marked * 255).astype(np.uint8))
-    image = Image.fromarray(marked.astype(np.uint16)) if mode == "I;16" else grey.convert(mode)
-    image.save(tmp_path / "mask.png")
-    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", 6, 4), marked)
-
-
-def test_a_mask_can_be_resized_as_published(tmp_path: Path) -> None:
-    values = np.zeros((90, 90), np.uint8)
-    values[30:61, 12:50] = 255
-    mask = Image.fromarray(values)
-    mask.save(tmp_path / "mask.png")
-    published = np.asarray(mask.resize((32, 32), Image.Resampling.LANCZOS)) / 255 > 0.5
-    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png", 90, 90, side=32), published)
-
-
-def test_a_mask_of_another_size_or_unreadable_is_named(tmp_path: Path) -> None:
-    Image.new("L", (6, 4)).save(tmp_path / "mask.png")
-    with pytest.raises(InputError, match=r"mask.png: 6×4, its image is 5×4"):
-        read_mask(tmp_path / "mask.png", 5, 4)
-    (tmp_path / "mask.png").write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"mask.png: cannot be read as a mask"):
-        read_mask(tmp_path / "mask.png", 6, 4)

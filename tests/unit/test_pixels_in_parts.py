@@ -27,7 +27,7 @@ from defectbench.evaluation.pixel_metrics import CURVE_RATES, LIMITS, pixel_metr
 from defectbench.evaluation.pixel_ranks import RankedPixels, collect_pixels, rank_pixels
 from defectbench.evaluation.promises import Asked
 from defectbench.images.index import IndexRow
-from defectbench.images.masks import read_mask
+from defectbench.images.mask_pixels import read_mask
 from defectbench.scorers.grids import bilinear
 
 SEED, CATEGORY = 42, "plate"

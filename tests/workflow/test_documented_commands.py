@@ -65,7 +65,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "path" / "to" / "defectbench").symlink_to(ROOT)
     (folder / "elsewhere").symlink_to(folder)
     images = [f"parts/plate/train/good/{number:02}.png" for number in range(40)]
-    images += [f"castings/ok/{number:02}.png" for number in range(40)] + ["castings/nok/0.png"]
+    images += [f"castings/ok/{number:02}.png" for number in range(40)]
+    images += ["castings/nok/0.png", "castings/masks/nok/0.png"]
     images += ["parts/plate/test/good/0.png", "parts/plate/test/scratch/0.png"]
     images += ["folder/bottle/train/good/0.png", "new/0.png", "today/0.png", "confirmed/0.png"]
     for name in [*images, "folder/resnet18_seed42.pth"]:

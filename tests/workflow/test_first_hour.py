@@ -21,7 +21,8 @@ def test_broken_images_are_named_where_their_user_put_them(dataset_copy: Path, t
     run = snakemake(folder, "--", INDEX)
     assert run.returncode != 0
     lines = spoken(said(run))
-    errors = lines[lines.index(f"error: {dataset_copy / 'plate'}: mend or remove") :]
+    what = "mend or remove, or set `unreadable: skip` of the dataset"
+    errors = lines[lines.index(f"error: {dataset_copy / 'plate'}: {what}") :]
     for line, name in zip(errors[1:3], ("003.png", "005.png"), strict=True):
         assert line.startswith(f"  {good / name}: cannot be read as an image")
     assert errors[3:] == ["  log: logs/parts/plate/index.log"]
@@ -61,7 +62,8 @@ def test_a_look_before_computing_lists_what_must_be_mended(dataset_copy: Path, t
     write_config(tmp_path, dataset_copy)
     run = checked(tmp_path)
     assert run.returncode == 1
-    assert f"error: {dataset_copy / 'ring'}: mend or remove\n  {broken}: cannot be" in run.stdout
+    assert f"error: {dataset_copy / 'ring'}: mend or remove, or set `unreadable" in run.stdout
+    assert f"\n  {broken}: cannot be" in run.stdout
     assert "plate " in run.stdout
     missing = checked(tmp_path, "nowhere.yaml")
     assert missing.stdout.startswith("error: nowhere.yaml: cannot be read as settings")

@@ -26,6 +26,7 @@ rule index:
         runtime=grows(30),
     params:
         bits=lookup("datasets/{dataset}/bits", within=config, default=None),
+        unreadable=lookup("datasets/{dataset}/unreadable", within=config, default="stop"),
         preprocessings=dataset_preprocessings,
         code=stage_digest("index"),
     script:

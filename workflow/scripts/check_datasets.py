@@ -122,9 +122,10 @@ def indexed(source: ImageSource, category: str) -> tuple[list[IndexRow], list[st
         folder = Path(temporary, category)
         calibration = plan.calibration_folder(source.config, source.dataset, category)
         source.put(category, folder, calibration=calibration)
-        bits, counts_csv = source.entry.get("bits"), counts if counts.is_file() else None
+        bits, skip = source.entry.get("bits"), source.entry.get("unreadable") == "skip"
+        counts_csv = counts if counts.is_file() else None
         used = plan.preprocessings_of(source.config, source.dataset)
-        rows, notes = examine_category(folder, bits, counts_csv, used)
+        rows, notes = examine_category(folder, bits, skip, counts_csv, used)
     return assign_groups(rows, source.groups, category) if source.groups else rows, notes
 
 

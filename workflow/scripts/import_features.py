@@ -4,7 +4,7 @@ from pathlib import Path
 
 from defectbench.errors import job_log
 from defectbench.images.index import images_digest, write_index
-from defectbench.images.indexing import copy_notes
+from defectbench.images.notes import copy_notes
 from defectbench.provenance import library_versions
 from defectbench.sources.given_features import blocks_of, open_feature_file
 from defectbench.storage import create_array, create_h5, write_json

@@ -14,6 +14,7 @@ with job_log(snakemake.log[0]):
     rows, notes = examine_category(
         folder,
         snakemake.params.bits,
+        snakemake.params.unreadable == "skip",
         snakemake.input.get("counts"),
         snakemake.params.preprocessings,
     )

@@ -10,6 +10,7 @@ from defectbench.deployment.command_line import parse_with_threads
 from defectbench.deployment.detector import Detector
 from defectbench.deployment.folder import SCORES, FolderScoring, Options, settled_images
 from defectbench.errors import InputError
+from defectbench.images.layout import KINDS
 
 UNREADABLE_EXIT, ERROR_EXIT = 1, 2
 
@@ -70,7 +71,7 @@ def score_once(scoring: FolderScoring) -> None:
     """Score what is there."""
     files = scoring.new_images()
     if not (files or scoring.left):
-        raise InputError(f"{scoring.options.images}: no images in this folder")
+        raise InputError(f"{scoring.options.images}: no {KINDS} files in this folder")
     if files:
         scoring.score(files)
 

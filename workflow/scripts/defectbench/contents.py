@@ -3,12 +3,14 @@
 import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from defectbench.folders import walk
 from defectbench.storage import read_json, write_json
 
 ABSENT = "absent"
@@ -92,16 +94,10 @@ def states(path: str | Path) -> dict[str, State]:
 
 
 def _files(path: str | Path) -> Iterator[tuple[str, str]]:
-    """Every file, under its name relative to `path`; a folder is entered once on each way down."""
+    """Every file, hidden ones too, under its name relative to `path`."""
     if os.path.isfile(path):
         yield "", os.path.realpath(path)
-    entered: set[str] = set()
-    for folder, subfolders, names in os.walk(path, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in entered:
-            subfolders.clear()  # links in a circle
-            continue
-        entered.add(real)
+    for folder, real, names in walk(path, for_images=False):
         for name in names:
             relative = os.path.relpath(os.path.join(folder, name), path)
             yield os.fsencode(relative).decode(errors="backslashreplace"), os.path.join(real, name)
@@ -111,6 +107,8 @@ def _state(file: str) -> State:
     try:
         status = os.stat(file)
     except OSError:
+        return None
+    if not stat.S_ISREG(status.st_mode):  # of a pipe, a read would never end
         return None
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 

@@ -63,8 +63,8 @@ def check_shapes(config: Config, dataset: str, category: str, index: Sequence[In
             raise InputError(
                 f"config: methods.{name} compares each place with itself, and images of {dataset}/"
                 f"{category} have {len(shapes)} shapes ({listed}), which {method['preprocessing']} "
-                "would squash to one: give it a preprocessing with aspect: keep or pad, or use "
-                "patchcore or patch_subspace"
+                f"would squash to one: set `aspect: keep` or `aspect: pad` in `preprocessings."
+                f"{method['preprocessing']}`, or use patchcore or patch_subspace"
             )
 
 

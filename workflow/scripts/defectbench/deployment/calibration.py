@@ -20,7 +20,7 @@ from defectbench.errors import InputError
 from defectbench.evaluation.promises import AVERAGE, TOLERANCE, Asked, Promise, promise
 from defectbench.evaluation.rates import LEVEL, beta_quantile, independent_size
 from defectbench.images.decoding import in_order, load_rgb
-from defectbench.images.layout import images_below
+from defectbench.images.layout import KINDS, images_below
 from defectbench.progress import Progress
 
 LARGEST = 6
@@ -87,7 +87,9 @@ def score_good_parts(detector: Detector, folder: Path, in_folders: bool, threads
     """
     files = images_below(folder) if folder.is_dir() else []
     if not files:
-        found = "no images in this folder" if folder.is_dir() else "no such folder of images"
+        found = (
+            f"no {KINDS} files in this folder" if folder.is_dir() else "no such folder of images"
+        )
         raise InputError(f"{folder}: {found}")
 
     def decode(path: Path) -> Decoded | InputError:

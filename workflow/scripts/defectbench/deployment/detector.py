@@ -71,7 +71,7 @@ def whole_image(path: Path, settings: Mapping[str, Any]) -> Decoded:
         rows, columns = canvas(settings["preprocessing"])
         raise InputError(
             f"{path}: {width}×{height} pixels, which is another shape than that of the images the "
-            f"detector was made for, {columns}×{rows} as it sees them"
+            f"detector was made for, {columns}×{rows} as it sees them; crop the image to that shape"
         )
     return image
 
@@ -96,7 +96,9 @@ def decoded_image(path: Path, settings: Mapping[str, Any]) -> Decoded:
         image = load_image(path, settings["bits"])
         pixels = preprocess(image, settings["preprocessing"])
     except MemoryError as error:
-        raise InputError(f"{path}: too large for this machine's memory") from error
+        raise InputError(
+            f"{path}: too large for this machine's memory; store it smaller"
+        ) from error
     return Decoded(path, pixels, image.size, 1000 * (time.perf_counter() - start))
 
 

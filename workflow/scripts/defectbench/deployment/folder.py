@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -101,12 +102,10 @@ class FolderScoring:
 
     def new_images(self) -> list[Path]:
         """Images that have not been scored, sorted."""
-        ours = self.options.output.resolve()
-        return [
-            path
-            for path in images_below(self.options.images)
-            if self._name(path) not in self._done and ours not in path.resolve().parents
-        ]
+        ours = os.path.join(os.path.realpath(self.options.output), "")
+        found = images_below(self.options.images)
+        new = [path for path in found if self._name(path) not in self._done]
+        return [path for path in new if not os.path.realpath(path).startswith(ours)]
 
     def score(self, files: list[Path]) -> None:
         """Score files; each gets its line at once. Before the first call nothing is written."""

@@ -164,11 +164,10 @@ def over_whole_image(
         return anomaly_map
     height, width = shown or image
     side = square_side(height, width, aspect)
-    square = bilinear(anomaly_map, (side, side))
-    if aspect != CROP:
-        return square[middle(side, height), middle(side, width)]
+    if aspect != CROP:  # of a long strip, the square would be many times as large
+        return bilinear(anomaly_map, (side, side), (middle(side, height), middle(side, width)))
     whole = np.full((height, width), unseen, anomaly_map.dtype)
-    whole[middle(height, side), middle(width, side)] = square
+    whole[middle(height, side), middle(width, side)] = bilinear(anomaly_map, (side, side))
     return whole
 
 

@@ -24,7 +24,7 @@ from defectbench.evaluation.pixel_ranks import (
 )
 from defectbench.images.canvas import CROP, Preprocessing
 from defectbench.images.index import IndexRow
-from defectbench.images.masks import read_mask
+from defectbench.images.mask_pixels import read_mask
 from defectbench.memory import refuse_beyond_memory
 from defectbench.scorers.grids import bilinear
 

@@ -1,33 +1,37 @@
-"""From image files to 8-bit RGB, upright, and to what networks take of them."""
+"""From image files to 8-bit RGB, upright, and to what networks take of them.
 
-import re
-import struct
+One loader serves all who read images: what the index checks, the extraction and an exported
+detector decode in the same way and refuse for the same reasons.
+"""
+
+import contextlib
+import io
+import os
 import weakref
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from defectbench.errors import InputError
+from defectbench.images import jpeg, png
 from defectbench.images.canvas import Preprocessing
-from defectbench.images.depth import is_deep, to_8_bits
+from defectbench.images.depth import has_known_range, is_deep, to_8_bits, unexplained_highest
+from defectbench.images.layout import KINDS
 from defectbench.images.resizing import preprocess
 
-try:
-    import imagecodecs
-except ImportError:  # where an exported detector is run: Pillow gives the same pixels
-    imagecodecs = None
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+"""Pillow's names of `layout.KINDS`."""
 
+IN_PAGES = frozenset({"TIFF", "MPO"})
+"""Formats whose further pictures are pages, MPO that of a JPEG; in others they are an animation."""
 
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 GREY_MODES = frozenset({"1", "L", "LA"})
-
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -98,10 +102,138 @@ def load_resized(
     return {name: preprocess(image, entry) for name, entry in preprocessings.items()}
 
 
+@contextlib.contextmanager
+def reading(file: Path, what: str = "an image") -> Iterator[None]:
+    """Name a file that cannot be read, with the reason, whatever its decoder raises.
+
+    Raises
+    ------
+    InputError
+        In place of any other error within the block, but for a lack of memory.
+    """
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # of a damaged file, decoders raise errors of all kinds
+        raise InputError(f"{file}: cannot be read as {what} ({_reason(error)})") from error
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, without addresses and numbers that tell nothing."""
+    if isinstance(error, UnidentifiedImageError):
+        return f"not a {KINDS} file of 8 or 16 bits, or damaged; store it as one"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextlib.contextmanager
+def open_image(content: bytes) -> Iterator[Image.Image]:
+    """An image opened by Pillow, if it is whole as far as its format tells, and one picture.
+
+    Parameters
+    ----------
+    content
+        Of the file.
+
+    Raises
+    ------
+    ValueError, OSError or another error
+        If it is not, or no image.
+    """
+    if content.startswith(png.SIGNATURE):
+        png.check_chunks(content)
+    elif content.startswith(jpeg.START):
+        jpeg.check_jpeg(content)
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        if image.format == "PNG":
+            png.check_rows(content)
+        if pages(image) > 1 and image.format not in IN_PAGES:
+            raise ValueError("it is an animation; store one picture of it")
+        if not has_known_range(image):
+            raise ValueError(
+                "32 bits, signed values and floats have no known range; store 8 or 16 bits"
+            )
+        yield image
+
+
+def pages(image: Image.Image) -> int:
+    """Number of pictures in an opened image's file."""
+    return getattr(image, "n_frames", 1)  # of formats that hold one, Pillow has none
+
+
+class Seen(NamedTuple):
+    """What there is to know of an image beside its pixels.
+
+    Attributes
+    ----------
+    mode
+        Pillow's, of the file.
+    size
+        Width and height once it is upright.
+    turned
+        Whether the file states an orientation other than upright.
+    transparent
+        Whether it has an alpha channel or transparent colours.
+    pages
+        Pictures in the file, of which the first is used.
+    highest
+        Highest value of a 16-bit file whose range nobody states; 0 for other files.
+    """
+
+    mode: str
+    size: tuple[int, int]
+    turned: bool
+    transparent: bool
+    pages: int
+    highest: int
+
+
+def look_at(content: bytes, bits: int | None = None) -> Seen:
+    """Check an image as `decode` does, and tell what there is to know of it.
+
+    What was checked of a PNG is all that its decoding asks for, so that it is spared.
+    """
+    with open_image(content) as image:
+        deep, transparent = is_deep(image), image.has_transparency_data
+        seen = Seen(image.mode, image.size, False, transparent, pages(image), 0)
+        if image.format == "PNG" and not deep and not png.may_be_turned(content):
+            return seen
+        turned = orientation(image) in TURNS
+        highest = unexplained_highest(image, content, bits) if deep else 0
+        size = _decoded(image, content, bits).size
+    return seen._replace(size=size, turned=turned, highest=highest)
+
+
+def decode(content: bytes, bits: int | None = None) -> Image.Image:
+    """The image that a file's content is, as `load_image` gives it; any error if it is damaged."""
+    if content.startswith(png.SIGNATURE):
+        png.check_chunks(content)
+        plain = png.decode_plain_png(content)
+        if plain is not None:
+            return Image.fromarray(plain)
+    with open_image(content) as image:
+        return _decoded(image, content, bits)
+
+
+def _decoded(image: Image.Image, content: bytes, bits: int | None) -> Image.Image:
+    shallow = to_8_bits(image, content, bits) if is_deep(image) else image
+    return upright(shallow, image).convert("L" if shallow.mode in GREY_MODES else "RGB")
+
+
+def content_of(file: Path) -> bytes:
+    """What a file holds; ValueError of what is none, as a pipe, of which a read would never end."""
+    if file.exists() and not file.is_file():
+        raise ValueError("it is no file; remove it")
+    return file.read_bytes()
+
+
 def load_image(file: Path, bits: int | None = None) -> Image.Image:
     """Read an image as it is to be seen, as 8-bit RGB, or as 8-bit grey if the file is grey.
 
-    An alpha channel is dropped, and an orientation that the file states is applied.
+    An alpha channel is dropped, and an orientation that the file states is applied. Of several
+    pages the first is read.
 
     Parameters
     ----------
@@ -116,18 +248,8 @@ def load_image(file: Path, bits: int | None = None) -> Image.Image:
     InputError
         If the file cannot be decoded, or a value needs more bits.
     """
-    try:
-        pixels = decode_plain_png(file.read_bytes()) if file.suffix.lower() == ".png" else None
-        if pixels is not None:
-            return Image.fromarray(pixels)
-        with open_image(file) as image:
-            shallow = to_8_bits(image, file, bits) if is_deep(image) else image
-            shallow.load()  # Pillow turns a TIFF itself, here
-            stated = orientation(image)  # of a number that EXIF does not know, nothing is turned
-            turned = shallow.transpose(TURNS[stated]) if stated in TURNS else shallow
-            return turned.convert("L" if turned.mode in GREY_MODES else "RGB")
-    except UNREADABLE as error:
-        raise InputError(f"{file.resolve()}: cannot be decoded ({error})") from error
+    with reading(Path(os.path.realpath(file))):  # a link in a circle cannot be resolved
+        return decode(content_of(file), bits)
 
 
 def load_rgb(file: Path, bits: int | None = None) -> Image.Image:
@@ -148,92 +270,13 @@ TURNS = {
 """By EXIF's number, what turns the stored image upright."""
 
 
-def open_image(file: Path) -> Image.Image:
-    """An image opened, as by Pillow, to be loaded right whatever its orientation."""
-    image = Image.open(file)
-    if image.format == "TIFF":
-        image.filename = ""  # or Pillow 13 maps a turned TIFF into memory with its sides swapped
-    return image
-
-
 def orientation(image: Image.Image) -> int:
     """EXIF's number of how an opened image is stored, as far as Pillow has not applied it."""
     return image.getexif().get(ExifTags.Base.Orientation, UPRIGHT)
 
 
-def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height of a loaded image once it is upright."""
-    width, height = image.size
-    return (height, width) if orientation(image) in (5, 6, 7, 8) else (width, height)
-
-
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-IMAGE = frozenset({b"IHDR", b"IDAT", b"IEND"})
-HARMLESS = frozenset(
-    {b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"pHYs", b"tIME", b"bKGD", b"sBIT"} | {b"tEXt", b"iTXt"}
-)
-"""Chunks that leave Pillow's pixels as they are, texts that state an orientation apart."""
-
-ORIENTATION = re.compile(rb"exif\0|tiff:Orientation|XML:com\.adobe\.xmp\0[^\0]")
-"""In a text: EXIF, an orientation in XMP, or XMP that is compressed."""
-
-GREY_OR_RGB = (0, 2)
-"""PNG's numbers of those kinds of colour."""
-
-
-def decode_plain_png(data: bytes) -> np.ndarray | None:
-    """Pixels of a PNG of 8 bits, grey or RGB, without transparency or interlace.
-
-    Parameters
-    ----------
-    data
-        The file.
-
-    Returns
-    -------
-    ndarray or None
-        uint8, (height, width) or (height, width, 3); None for any other kind and for a damaged
-        file, which are Pillow's to decode or to name.
-    """
-    if imagecodecs is None or not _is_plain(data):
-        return None
-    # libpng warns of an ancillary chunk whose checksum is wrong, where Pillow refuses the file
-    if not all(kind in IMAGE or _is_harmless(kind, chunk) for kind, chunk in png_chunks(data)):
-        return None
-    try:
-        return imagecodecs.png_decode(data)
-    except (RuntimeError, ValueError):
-        return None
-
-
-def png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Type and whole bytes, with length and checksum, of each chunk of a PNG."""
-    position = len(SIGNATURE)
-    while position + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        end = position + 12 + length
-        yield kind, memoryview(data)[position:end]
-        position = end
-
-
-def may_be_turned(kind: bytes, chunk: memoryview) -> bool:
-    """Whether a chunk may state an orientation: as EXIF, or as EXIF or XMP in a text."""
-    is_text = kind in (b"tEXt", b"iTXt")
-    return kind in (b"eXIf", b"zTXt") or (is_text and ORIENTATION.search(chunk) is not None)
-
-
-def _is_plain(data: bytes) -> bool:
-    if len(data) < 33 or data[:8] != SIGNATURE or data[12:16] != b"IHDR":
-        return False
-    width, height, depth, colour, _, _, interlace = struct.unpack_from(">II5B", data, 16)
-    return (
-        (depth, interlace) == (8, 0)
-        and colour in GREY_OR_RGB
-        and width * height <= (Image.MAX_IMAGE_PIXELS or 0)
-    )
-
-
-def _is_harmless(kind: bytes, chunk: memoryview) -> bool:
-    """Whether a chunk is whole and has no say in the pixels."""
-    is_whole = zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
-    return is_whole and kind in HARMLESS and not may_be_turned(kind, chunk)
+def upright(pixels: Image.Image, image: Image.Image) -> Image.Image:
+    """Pixels of an opened image, or the image itself, turned as it says."""
+    pixels.load()  # Pillow turns a TIFF itself, here
+    stated = orientation(image)  # of a number that EXIF does not know, nothing is turned
+    return pixels.transpose(TURNS[stated]) if stated in TURNS else pixels

@@ -4,8 +4,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+from defectbench.folders import walk
 
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+KINDS = "PNG, JPEG, BMP, TIFF or WebP"
+"""The same in words."""
 
 CALIBRATION_GOOD = "calibration/good"
 """Where a category's calibration images lie."""
@@ -30,25 +33,29 @@ def is_image(file: Path) -> bool:
 
 
 def images_below(folder: Path) -> list[Path]:
-    """Images of a folder and of its subfolders, sorted, without hidden ones."""
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if is_image(path) and path.is_file() and not path.name.startswith(".")
-    ]
+    """Images of a folder and of its subfolders, sorted, without hidden files and folders.
+
+    Links are followed; one that leads nowhere counts, so that it is named as unreadable and not
+    passed over.
+    """
+    entered = walk(folder, for_images=True)
+    files = (Path(each.path, name) for each in entered for name in each.names)
+    return sorted(filter(is_image, files))
 
 
 def foreign_files(folder: Path) -> list[str]:
-    """Files of a category's splits that are no images, by their paths in the category."""
-    outer = [entry for split in ("train", "test") for entry in visible(folder / split)]
+    """Files of a category that are neither images nor masks, by their paths in the category."""
+    splits = [folder / split for split in ("train", "calibration", "test")]
+    outer = [entry for split in splits for entry in visible(split)]
     entries = [entry for each in outer for entry in (each, *visible(each))]
+    entries += [entry for defect in visible(folder / "ground_truth") for entry in visible(defect)]
     foreign = [entry for entry in entries if entry.is_file() and not is_image(entry)]
     return [str(entry.relative_to(folder)) for entry in foreign]
 
 
-def counted(names: Sequence[str], what: str) -> list[str]:
-    """A note of how many files something is said, and of the first; none without files."""
-    return [f"{len(names)} {what}, the first is {names[0]}"] if names else []
+def counted(names: Sequence[str], what: str, remedy: str) -> list[str]:
+    """A note: of how many files something is said, of which first, what to do; none without."""
+    return [f"{len(names)} {what}, the first is {names[0]}; {remedy}"] if names else []
 
 
 def with_users_paths(text: str, folder: Path) -> str:
@@ -74,6 +81,6 @@ def users_folder(folder: Path) -> Path:
 
 
 def _links(folder: Path) -> list[Path]:
-    """Links that stage `source` made: absolute ones, to what is there."""
+    """Links that stage `source` made, which are absolute; the user's own may lead nowhere."""
     links = [entry for entry in folder.rglob("*") if entry.is_symlink()]
-    return [link for link in links if link.readlink().is_absolute() and link.exists()]
+    return [link for link in links if link.readlink().is_absolute()]

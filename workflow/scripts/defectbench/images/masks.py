@@ -1,100 +1,162 @@
-"""Ground-truth masks of the defective images: found, paired, checked and read."""
+"""Ground-truth masks of the defective images: found, paired with their images, and checked."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
-from PIL import Image
+from typing import NamedTuple
 
 from defectbench.errors import InputError
-from defectbench.images.decoding import UNREADABLE
 from defectbench.images.index import IndexRow
-from defectbench.images.layout import counted, is_image, visible
+from defectbench.images.layout import KINDS, counted, is_image, visible
+from defectbench.images.mask_pixels import GREYS, LABELS, load_mask
+
+MOST_MARKED = 0.5
+"""Share of an image beyond which a mask is suspected to mark what is good."""
+
+NAMED = "ground_truth/DEFECT/NAME_mask.png marks test/DEFECT/NAME.png"
 
 
-def add_masks(
-    folder: Path, rows: Sequence[IndexRow], pool: ThreadPoolExecutor
-) -> tuple[list[IndexRow], list[str]]:
-    """Rows with those of their masks that can be used, and notes of the masks that cannot.
+class Pairs(NamedTuple):
+    """Masks of a category by what they are called.
 
-    Noted are defective images without a mask, of defects that have masks; masks of no image; and
-    masks that cannot be read, mark nothing or have another size.
+    Attributes
+    ----------
+    of_images
+        Mask of each image that has one; both are paths in the category.
+    problems
+        What must be mended before masks can be used.
+    notes
+        Images without a mask, of defects that have masks, and masks of no image.
     """
-    masks = {
-        (defect.name, file.stem.removesuffix("_mask")): file.relative_to(folder).as_posix()
-        for defect in visible(folder / "ground_truth")
-        if defect.name != "good"
-        for file in visible(defect)
-        if is_image(file)
-    }
-    with_masks = {defect for defect, _ in masks}
-    missing, found = [], []
-    for row in rows:
-        mask = masks.pop((row.defect, Path(row.path).stem), "") if row.label else ""
-        if not mask and row.defect in with_masks:
-            missing.append(row.path)
-        found.append(replace(row, mask=mask))
-    marked, faults = zip(*pool.map(lambda row: _marked(folder, row), found), strict=True)
-    usable = [
-        replace(row, mask="") if fault else replace(row, defect_pixels=pixels)
-        for row, pixels, fault in zip(found, marked, faults, strict=True)
-    ]
-    return usable, [
-        *counted(missing, "defective images have no mask"),
-        *counted(list(masks.values()), "masks belong to no image"),
-        *counted(list(filter(None, faults)), "masks are unusable and left out"),
-    ]
+
+    of_images: dict[str, str]
+    problems: list[str]
+    notes: list[str]
 
 
-def read_mask(file: Path, width: int, height: int, side: int | None = None) -> np.ndarray:
-    """Which pixels are defective: those that are not black.
+class Checked(NamedTuple):
+    """What a mask marks.
+
+    Attributes
+    ----------
+    pixels
+        How many; 0 without a mask.
+    fault
+        Why the mask cannot be used; empty if it can.
+    rule
+        How its values tell, from `mask_pixels`; empty without a mask.
+    """
+
+    pixels: int = 0
+    fault: str = ""
+    rule: str = ""
+
+
+def pair_masks(folder: Path, images: Sequence[str]) -> Pairs:
+    """Masks in a category's ``ground_truth`` with the defective images of equal names.
 
     Parameters
     ----------
-    file
-        Image of a mask; an alpha channel is not looked at.
-    width, height
-        Size of the image that the mask belongs to.
-    side
-        Resize the mask to a square of this side (Lanczos, then more than half covered), as
-        published for FRE; by default it stays as it is.
-
-    Returns
-    -------
-    ndarray
-        bool, (height, width) or (side, side).
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or has another size than its image.
+    folder
+        The category.
+    images
+        Paths of its defective images: ``test/DEFECT/NAME.*``.
     """
-    try:
-        with Image.open(file) as image:
-            pixels = np.asarray(image.convert("RGBA") if image.mode in ("P", "PA") else image)
-            has_alpha = image.mode in ("P", "PA", "LA", "RGBA")
-    except UNREADABLE as error:
-        raise InputError(f"{file}: cannot be read as a mask ({error})") from error
-    if pixels.ndim == 3:
-        pixels = (pixels[..., :-1] if has_alpha else pixels).any(axis=-1)
-    if pixels.shape != (height, width):
-        found = f"{pixels.shape[1]}×{pixels.shape[0]}"
-        raise InputError(f"{file}: {found}, its image is {width}×{height}; mend or remove the mask")
-    marked = pixels != 0
-    if side is None:
-        return marked
-    grey = Image.fromarray(np.where(marked, 255, 0).astype(np.uint8))
-    return np.asarray(grey.resize((side, side), Image.Resampling.LANCZOS)) > 127
+    entries = [
+        entry
+        for defect in visible(folder / "ground_truth")
+        if defect.name != "good"
+        for entry in (visible(defect) if defect.is_dir() else [defect])
+    ]
+    masks: dict[tuple[str, str], list[str]] = {}
+    for file in filter(is_image, entries):
+        name = file.parent.name, file.stem.removesuffix("_mask")
+        masks.setdefault(name, []).append(file.relative_to(folder).as_posix())
+    problems = [
+        f"{folder / own[0]}: {Path(own[1]).name} is a mask of the same image; keep one"
+        for own in masks.values()
+        if len(own) > 1
+    ]
+    keys = {path: (Path(path).parts[1], Path(path).stem) for path in images}
+    found = {path: masks.pop(key)[0] for path, key in keys.items() if key in masks}
+    if entries and images and not found:
+        problems.append(
+            f"{entries[0]}: is no defective image's mask, and so are all {len(entries)} entries of "
+            f"ground_truth; {NAMED}, one {KINDS} file of each image: rename, convert or join them, "
+            "or remove ground_truth"
+        )
+    with_masks = {Path(mask).parts[1] for mask in found.values()}
+    missing = [path for path, key in keys.items() if path not in found and key[0] in with_masks]
+    left = [own[0] for own in masks.values()]
+    notes = [
+        *counted(missing, "defective images have no mask and count in no pixel figure", "add it"),
+        *counted(left, "masks belong to no image", f"{NAMED}: rename or remove them"),
+    ]
+    return Pairs(found, problems, notes)
 
 
-def _marked(folder: Path, row: IndexRow) -> tuple[int, str]:
-    """Pixels that an image's mask marks, and what is wrong with it; 0 and nothing without one."""
+def add_masks(
+    folder: Path, rows: Sequence[IndexRow], masks: dict[str, str], pool: ThreadPoolExecutor
+) -> tuple[list[IndexRow], list[str]]:
+    """Rows with those of their masks that can be used, and notes of what is odd in masks.
+
+    Noted are masks that cannot be read, mark nothing or have another size; that hold more than two
+    values; and that mark nearly everything.
+
+    Parameters
+    ----------
+    folder
+        The category.
+    rows
+        Of its images.
+    masks
+        From `pair_masks`.
+    pool
+        Reads the masks.
+    """
+    named = [replace(row, mask=masks.get(row.path, "")) for row in rows]
+    checked = list(pool.map(lambda row: _checked(folder, row), named))
+    pairs = list(zip(named, checked, strict=True))
+    usable = [
+        replace(row, mask="" if mask.fault else row.mask, defect_pixels=mask.pixels)
+        for row, mask in pairs
+    ]
+    return usable, [
+        *counted(
+            [mask.fault for _, mask in pairs if mask.fault],
+            "masks are unusable and left out",
+            "mend or remove them",
+        ),
+        *counted(
+            [row.mask for row, mask in pairs if mask.rule == GREYS],
+            "masks hold more than two values, of which the upper half, above 127 of 255, counts as "
+            "defective",
+            "store them without loss, as PNG of 0 and 255",
+        ),
+        *counted(
+            [row.mask for row, mask in pairs if mask.rule == LABELS],
+            "masks hold more than two values, all in the lower half, of which all above 0 count as "
+            "defective",
+            "store 0 where the part is good and 255 where it is defective",
+        ),
+        *counted(
+            [row.mask for row, mask in pairs if mask.pixels > MOST_MARKED * row.width * row.height],
+            "masks mark more than half of their image, as if they were inverted or counted labels "
+            "from 1",
+            "store 0 where the part is good and 255 where it is defective",
+        ),
+    ]
+
+
+def _checked(folder: Path, row: IndexRow) -> Checked:
+    """What an image's mask marks, or what is wrong with it."""
     if not row.mask:
-        return 0, ""
+        return Checked()
     try:
-        marked = int(read_mask(folder / row.mask, row.width, row.height).sum())
+        mask = load_mask(folder / row.mask, row.width, row.height)
     except InputError as error:
-        return 0, str(error).removeprefix(f"{folder}/")
-    return marked, "" if marked else f"{row.mask}: the mask marks nothing"
+        return Checked(fault=str(error).removeprefix(f"{folder}/"))
+    pixels = int(mask.marked.sum())
+    nothing = "" if pixels else f"{row.mask}: the mask marks nothing"
+    return Checked(pixels, nothing, mask.rule if pixels else "")

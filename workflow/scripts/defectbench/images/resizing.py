@@ -6,7 +6,6 @@ from PIL import Image
 from defectbench.images.canvas import (
     CROP,
     PAD,
-    SQUASH,
     Preprocessing,
     Shape,
     middle,
@@ -16,6 +15,9 @@ from defectbench.images.canvas import (
 
 UNIT = np.float32(2048)
 """OpenCV's fixed-point weights have 11 bits."""
+
+BAND_BYTES = 1 << 24
+"""Of rows that are padded at once."""
 
 
 def preprocess(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
@@ -33,15 +35,17 @@ def preprocess(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
     ndarray
         uint8, (height, width, 3): what the image covers of the canvas, see `canvas.part`.
     """
-    aspect = preprocessing.get("aspect", SQUASH)
-    if aspect in (PAD, CROP) and image.width != image.height:
-        image = Image.fromarray(to_square(np.asarray(image), aspect))
+    aspect = preprocessing.get("aspect")
+    if aspect == CROP:
+        image = Image.fromarray(middle_square(np.asarray(image)))
     crop = preprocessing.get("crop")
     height, width = (
         (preprocessing["size"],) * 2 if crop else part(preprocessing, image.height, image.width)
     )
     if preprocessing["interpolation"] == "bilinear":
-        pixels = resize_bilinear(np.asarray(image), (height, width))
+        pixels = resize_bilinear(np.asarray(image), (height, width), padded=aspect == PAD)
+    elif aspect == PAD:
+        pixels = _padded_lanczos(np.asarray(image), height)
     else:
         pixels = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
     if crop:
@@ -49,7 +53,7 @@ def preprocess(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
     return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
 
 
-def resize_bilinear(pixels: np.ndarray, shape: Shape) -> np.ndarray:
+def resize_bilinear(pixels: np.ndarray, shape: Shape, padded: bool = False) -> np.ndarray:
     """Bilinear resize without antialiasing, bit for bit OpenCV's ``INTER_LINEAR`` on uint8.
 
     OpenCV works in fixed point, with weights of 11 bits, and truncates between the passes; a
@@ -63,6 +67,8 @@ def resize_bilinear(pixels: np.ndarray, shape: Shape) -> np.ndarray:
         uint8, (height, width) or (height, width, channels).
     shape
         Height and width of the result.
+    padded
+        Whether to resize the square that the image is the middle of, its border's pixels going on.
 
     Returns
     -------
@@ -72,17 +78,19 @@ def resize_bilinear(pixels: np.ndarray, shape: Shape) -> np.ndarray:
     height, width = pixels.shape[:2]
     samples = pixels.reshape(height, -1)  # channels side by side: single bytes are taken fastest
     depth = samples.shape[1] // width
-    row, below = _positions(height, shape[0])
-    column, right = _positions(width, shape[1])
-    right[(column < 0) | (column >= width - 1)] = 0
+    whole = (max(height, width),) * 2 if padded else (height, width)
+    top, left = (whole[0] - height) // 2, (whole[1] - width) // 2
+    row, below = _positions(whole[0], shape[0])
+    column, right = _positions(whole[1], shape[1])
+    right[(column < 0) | (column >= whole[1] - 1)] = 0
     before, after = (weights.repeat(depth) for weights in _fixed_point(right))
     taken, next_taken = (
-        (c.clip(0, width - 1)[:, None] * depth + np.arange(depth)).ravel()
+        ((c - left).clip(0, width - 1)[:, None] * depth + np.arange(depth)).ravel()
         for c in (column, column + 1)
     )
 
     def horizontal(rows: np.ndarray) -> np.ndarray:
-        source = samples[rows.clip(0, height - 1)]
+        source = samples[(rows - top).clip(0, height - 1)]
         return source.take(taken, axis=1) * before + source.take(next_taken, axis=1) * after
 
     upper, lower = (
@@ -105,35 +113,36 @@ def _fixed_point(weight: np.ndarray) -> list[np.ndarray]:
     return [np.rint(share * UNIT).astype(np.int32) for share in (1 - weight, weight)]
 
 
-def to_square(pixels: np.ndarray, aspect: str) -> np.ndarray:
-    """Pad an image to a square or cut it to one; to squash it is left to the resize.
+def _padded_lanczos(pixels: np.ndarray, size: int) -> np.ndarray:
+    """The square that an image is the middle of, its border's pixels going on, resized.
 
-    Padding repeats the border's pixels: bars of one colour would put edges into every image that
-    no part has, and networks answer to edges.
-
-    Parameters
-    ----------
-    pixels
-        (height, width) or (height, width, channels).
-    aspect
-        `canvas.SQUASH`, `PAD` or `CROP`.
-
-    Returns
-    -------
-    ndarray
-        With the side that `canvas.square_side` tells; as it came for `SQUASH`.
+    Bars of one colour would put edges into every image that no part has, and networks answer to
+    edges. Pillow brings rows to their width, rounds, and then columns to their height: done here
+    one after the other, that is the same to the bit, and the square of a long strip is never made.
     """
-    if aspect == SQUASH:
-        return pixels
     height, width = pixels.shape[:2]
-    side = square_side(height, width, aspect)
-    if aspect == CROP:
-        return pixels[middle(height, side), middle(width, side)]
-    ends = [_around(height, side), _around(width, side), (0, 0)]
-    return np.pad(pixels, ends[: pixels.ndim], mode="edge")
+    side, channels = max(height, width), [(0, 0)] * (pixels.ndim - 2)
+    above, beside = _around(height, side), _around(width, side)
+    rows = max(1, BAND_BYTES // (3 * side))
+    bands = []
+    for start in range(0, height, rows):
+        band = np.pad(pixels[start : start + rows], [(0, 0), beside, *channels], "edge")
+        bands.append(_lanczos(band, (len(band), size)))
+    return _lanczos(np.pad(np.concatenate(bands), [above, (0, 0), *channels], "edge"), (size, size))
+
+
+def _lanczos(pixels: np.ndarray, shape: Shape) -> np.ndarray:
+    return np.asarray(Image.fromarray(pixels).resize(shape[::-1], Image.Resampling.LANCZOS))
 
 
 def _around(length: int, side: int) -> tuple[int, int]:
     """How much to add before and after an axis, so that `middle` finds it again."""
     before = (side - length) // 2
     return before, side - length - before
+
+
+def middle_square(pixels: np.ndarray) -> np.ndarray:
+    """The central square of an image, (height, width) or (height, width, channels)."""
+    height, width = pixels.shape[:2]
+    side = square_side(height, width, CROP)
+    return pixels[middle(height, side), middle(width, side)]

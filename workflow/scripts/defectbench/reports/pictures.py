@@ -17,7 +17,7 @@ from defectbench.evaluation.cells import CellResults
 from defectbench.evaluation.map_geometry import MapScale
 from defectbench.images.decoding import load_rgb
 from defectbench.images.index import IndexRow
-from defectbench.images.masks import read_mask
+from defectbench.images.mask_pixels import read_mask
 from defectbench.records import Scores, Specification
 from defectbench.reports.map_panels import draw_panels
 from defectbench.storage import open_h5

@@ -10,7 +10,9 @@ from defectbench.scorers.layers import Layer
 Grid = tuple[int, int]
 
 
-def bilinear(maps: np.ndarray, grid: Grid) -> np.ndarray:
+def bilinear(
+    maps: np.ndarray, grid: Grid, part: tuple[slice, slice] = (slice(None), slice(None))
+) -> np.ndarray:
     """Resize by bilinear interpolation, without antialiasing; corners of pixels are aligned.
 
     Parameters
@@ -19,24 +21,28 @@ def bilinear(maps: np.ndarray, grid: Grid) -> np.ndarray:
         float32 or float64, (…, height, width).
     grid
         New height and width.
+    part
+        Rows and columns of it that are wanted; the others are not computed.
 
     Returns
     -------
     ndarray
-        (…, *grid), dtype of `maps`; `maps` itself if it has that grid. Equals
+        (…, *grid) or that part of it, dtype of `maps`; a view of `maps` if it has that grid. Equals
         `torch.nn.functional.interpolate(…, mode="bilinear", align_corners=False)` to rounding.
     """
     if maps.shape[-2:] == grid:
-        return maps
-    top, bottom, below = _linear_taps(maps.shape[-2], grid[0], maps.dtype)
-    left, right, beside = _linear_taps(maps.shape[-1], grid[1], maps.dtype)
+        return maps[..., part[0], part[1]]
+    down = _linear_taps(maps.shape[-2], grid[0], maps.dtype)
+    across = _linear_taps(maps.shape[-1], grid[1], maps.dtype)
+    top, bottom, below = (each[part[0]] for each in down)
+    left, right, beside = (each[part[1]] for each in across)
     wide = maps[..., left] * (1 - beside)
     wide += maps[..., right] * beside
     tall = wide[..., top, :]
     tall *= (1 - below)[:, None]
-    part = wide[..., bottom, :]
-    part *= below[:, None]
-    tall += part
+    lower = wide[..., bottom, :]
+    lower *= below[:, None]
+    tall += lower
     return tall
 
 

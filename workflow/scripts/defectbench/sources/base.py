@@ -96,7 +96,7 @@ class ImageSource(Source):
     """
 
     gives = "images"
-    optional = Source.optional | {"bits", "groups", "new", "calibration"}
+    optional = Source.optional | {"bits", "groups", "new", "calibration", "unreadable"}
     checked_before = True
 
     @abstractmethod

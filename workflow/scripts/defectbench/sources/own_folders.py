@@ -8,7 +8,7 @@ A dataset then says which folders, or files, hold defect-free and which defectiv
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,9 +18,10 @@ import numpy as np
 from defectbench.contents import Contents
 from defectbench.errors import InputError
 from defectbench.images.index import group_names
-from defectbench.images.layout import is_image, visible
+from defectbench.images.layout import KINDS, is_image, visible
 from defectbench.provenance import file_sha256
 from defectbench.sources import base
+from defectbench.sources.named_images import images_named, refuse_good_folders
 
 TEST_SHARE = 0.25
 """Of the defect-free images, where none are set aside for the test."""
@@ -72,11 +73,10 @@ class OwnFolders(base.ImageSource):
         return [(image.split, image.own_path) for image in self._placed(category)]
 
     def lay_out(self, category: str, folder: Path, origin: Any) -> None:
-        placed = self._placed(category)
-        mask_of = {file: mask for mask, file in self._masks(category).items()}
+        placed, masks = self._placed(category), self._masks(category)
         for image in placed:
             base.link(folder / image.path, image.file)
-            if mask := mask_of.get(image.file):
+            if image.defect != "good" and (mask := masks.get(image.file)):
                 name = f"{Path(image.path).stem}_mask{mask.suffix}"
                 base.link(folder / "ground_truth" / image.defect / name, mask)
         if any(image.group for image in placed):
@@ -93,10 +93,10 @@ class OwnFolders(base.ImageSource):
     def _folders(self) -> dict[str, Path]:
         """Folder of each category."""
         path, good = base.existing_folder(self.entry), self.entry["good"]
-        if _matching(path, good):
+        if images_named(path, good):
             return {path.resolve().name: path}
         folders = [folder for folder in visible(path) if folder.is_dir()]
-        found = {folder.name: folder for folder in folders if _matching(folder, good)}
+        found = {folder.name: folder for folder in folders if images_named(folder, good)}
         if not found:
             there = base.few([f"{folder.name}/" for folder in folders])
             raise InputError(
@@ -109,22 +109,12 @@ class OwnFolders(base.ImageSource):
         return self._folders.get(category, Path(self.entry["path"], category))
 
     def _files(self, category: str, key: str) -> dict[Path, str]:
-        return _matching(self._folder(category), self.entry.get(key, ()))
+        return images_named(self._folder(category), self.entry.get(key, ()))
 
     def _placed(self, category: str) -> list[Placed]:
         """The images of a category in train and test."""
-        folder, masks = self._folder(category), self._masks(category)
-        good, tested, defective = (self._files(category, key) for key in IMAGES)
-        for key, files in zip(IMAGES, (good, tested, defective), strict=True):
-            if key in self.entry and not files:
-                listed = _listed(self.entry[key])
-                raise InputError(f"{folder}: no images in {listed} (`{key}` of the dataset)")
-        defective = {file: defect for file, defect in defective.items() if file not in masks}
-        if both := sorted((good.keys() | tested.keys()) & defective.keys()):
-            raise InputError(
-                f"{both[0]}: is both good and defective, and so are {len(both) - 1} others; "
-                "mend `good` or `defective` of the dataset"
-            )
+        folder = self._folder(category)
+        good, tested, defective = self._checked(category)
         places = [
             *(("train", "good", file) for file in good if file not in tested),
             *(("test", "good", file) for file in tested),
@@ -141,45 +131,74 @@ class OwnFolders(base.ImageSource):
         rng = np.random.default_rng([self.config["seed"], zlib.crc32(category.encode())])
         return _with_test_images(placed, rng, folder)
 
-    def _masks(self, category: str) -> dict[Path, Path]:
-        """Images by their masks, for those of the defective images that have one."""
-        folder, pattern = self._folder(category), self.entry.get("masks", "")
-        found = {}
-        for file, defect in self._files(category, "defective").items():
-            place = file.parent.relative_to(folder).as_posix()
-            words = {"stem": file.stem, "name": file.name, "defect": defect, "folder": place}
-            try:
-                mask = folder / pattern.format(**words)
-            except (KeyError, IndexError, ValueError):
+    def _checked(self, category: str) -> list[dict[Path, str]]:
+        """What each key of `IMAGES` names, masks apart, if it can be meant so."""
+        folder, masks = self._folder(category), self._masks(category)
+        no_images = set(masks.values())
+        named = [
+            {
+                file: name
+                for file, name in self._files(category, key).items()
+                if file not in no_images
+            }
+            for key in IMAGES
+        ]
+        for key, files in zip(IMAGES, named, strict=True):
+            if key in self.entry and not files:
+                listed = _listed(self.entry[key])
                 raise InputError(
-                    f"{pattern!r} (`masks` of the dataset): in braces it may name "
-                    f"{', '.join(words)}"
-                ) from None
-            if mask.is_file() and mask != file:
-                found[mask] = file
-        return found
+                    f"{folder}: no images in {listed} (`{key}` of the dataset); mend it, or put "
+                    f"{KINDS} files there"
+                )
+        good, tested, defective = named
+        refuse_good_folders(folder, defective, self.entry.get("defective", ()))
+        if both := sorted((good.keys() | tested.keys()) & defective.keys()):
+            raise InputError(
+                f"{both[0]}: is both good and defective, and so are {len(both) - 1} others; "
+                "mend `good` or `defective` of the dataset"
+            )
+        self._check_masks(folder, defective, masks)
+        return named
 
+    def _masks(self, category: str) -> dict[Path, Path]:
+        """Mask of each image that has one; a good image may, and its mask is no image either."""
+        folder = self._folder(category)
+        images = {file: name for key in IMAGES for file, name in self._files(category, key).items()}
+        found = {file: self._mask_place(folder, file, name) for file, name in images.items()}
+        return {
+            file: mask for file, mask in found.items() if mask and mask.is_file() and mask != file
+        }
 
-def _matching(folder: Path, patterns: str | Sequence[str]) -> dict[Path, str]:
-    """Images that patterns name, sorted, each with its defect: the folder below what is named."""
-    found: dict[Path, str] = {}
-    for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        for named in sorted(folder.glob(pattern)):
-            for defect, file in _images(named):
-                if not any(part.startswith(".") for part in file.relative_to(folder).parts):
-                    # a defect type cannot be called like the defect-free images
-                    found.setdefault(file, defect if defect.casefold() != "good" else "defective")
-    return dict(sorted(found.items()))
+    def _mask_place(self, folder: Path, file: Path, defect: str) -> Path | None:
+        """Where the mask of an image should be; None of a dataset without masks."""
+        if "masks" not in self.entry:
+            return None
+        pattern, place = self.entry["masks"], file.parent.relative_to(folder).as_posix()
+        words = {"stem": file.stem, "name": file.name, "defect": defect, "folder": place}
+        try:
+            return folder / pattern.format(**words)
+        except (KeyError, IndexError, ValueError):
+            raise InputError(
+                f"{pattern!r} (`masks` of the dataset): in braces it may name {', '.join(words)}"
+            ) from None
 
-
-def _images(named: Path) -> Iterator[tuple[str, Path]]:
-    if named.is_dir():
-        for file in named.rglob("*"):
-            if is_image(file) and file.is_file():
-                inside = file.relative_to(named).parts
-                yield (inside[0] if len(inside) > 1 else named.name), file
-    elif is_image(named):
-        yield named.parent.name, named
+    def _check_masks(
+        self, folder: Path, defective: Mapping[Path, str], masks: Mapping[Path, Path]
+    ) -> None:
+        """Refuse masks of a kind that is not read, and `masks` that names none that is there."""
+        own = [masks[file] for file in defective if file in masks]
+        if unread := [mask for mask in own if not is_image(mask)]:
+            raise InputError(
+                f"{unread[0]}: {len(unread)} of the files that `masks` of the dataset names are no "
+                f"{KINDS}; convert them"
+            )
+        if "masks" in self.entry and defective and not own:
+            file, defect = next(iter(defective.items()))
+            raise InputError(
+                f"{folder}: no mask as `masks` of the dataset names them, that of "
+                f"{file.relative_to(folder)} would be {self._mask_place(folder, file, defect)}; "
+                "mend or remove `masks`"
+            )
 
 
 def _with_test_images(placed: list[Placed], rng: np.random.Generator, folder: Path) -> list[Placed]:
