@@ -1,33 +1,46 @@
-"""A folder of new images scored: a line per image as soon as it is known, a summary at the end."""
+"""A folder of new images scored: a row for each as soon as it is known, a summary at the end."""
 
-import csv
-import io
+import functools
 import itertools
 import json
+import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from defectbench.deployment.detector import AHEAD, Decoded, Detector, whole_image
-from defectbench.deployment.detector_file import NAMES
-from defectbench.deployment.drift import same_world
+from defectbench.atomic import atomic_path
+from defectbench.deployment.detector import AHEAD, Decoded, Detector
+from defectbench.deployment.events import EventQueue
+from defectbench.deployment.overlays import (
+    LARGEST_PANEL,
+    map_picture,
+    overlay_file,
+    remove_overlays,
+)
 from defectbench.deployment.photographs import ImageStatistics, image_statistics
+from defectbench.deployment.reading import Read, read_file
+from defectbench.deployment.summary import described, folder_summary
 from defectbench.errors import InputError
-from defectbench.evaluation.map_geometry import MapScale
-from defectbench.images.decoding import in_order, load_rgb
+from defectbench.images.decoding import in_order
 from defectbench.images.layout import images_below
-from defectbench.progress import Progress
-from defectbench.reports.map_panels import draw_panels
+from defectbench.progress import Progress, warn
+from defectbench.score_table import (
+    DEFECTIVE,
+    SUMMARY,
+    UNREADABLE,
+    VERDICTS,
+    Row,
+    ScoreTable,
+    check_made_alike,
+    printable,
+)
 
-SCORES, SUMMARY, OVERLAYS = "scores.csv", "summary.json", "overlays"
-COLUMNS = ("path", "score", "threshold", "verdict", "share_of_good_below", "milliseconds")
-VERDICTS = ("good", "defective")
-LARGEST_PANEL = 1024
-WATCH_SECONDS = 1.0
+DIGITS = 16
+"""Hexadecimal digits of a detector's digest in a row."""
 
 
 class Options(NamedTuple):
@@ -38,7 +51,7 @@ class Options(NamedTuple):
     images
         The folder, with all its subfolders.
     output
-        Folder of `SCORES`, `SUMMARY` and `OVERLAYS`.
+        Folder of the tables, summaries and overlays.
     threads
         That decode images.
     rate
@@ -47,7 +60,11 @@ class Options(NamedTuple):
     overlays
         ``none``, ``defective`` or ``all``.
     skip_scored
-        Whether lines of an earlier run stay, and their images are left alone.
+        Whether to go on with the rows of earlier runs and leave out images that they know.
+    overwrite
+        Whether rows of earlier runs are removed; they are in the way if neither is set.
+    rotate
+        When a table is full, as for `ScoreTable`.
     """
 
     images: Path
@@ -56,6 +73,8 @@ class Options(NamedTuple):
     rate: float | None = None
     overlays: str = "none"
     skip_scored: bool = False
+    overwrite: bool = False
+    rotate: str | int | None = None
 
 
 class FolderScoring:
@@ -70,15 +89,19 @@ class FolderScoring:
         Loaded.
     options
         How.
+    events
+        Gets one for each defective image.
 
     Raises
     ------
     InputError
         If the folder is not there, the detector does not know the rate or cannot draw overlays,
-        or earlier scores are another detector's.
+        or earlier scores are another detector's or in the way.
     """
 
-    def __init__(self, detector: Detector, options: Options) -> None:
+    def __init__(
+        self, detector: Detector, options: Options, events: EventQueue | None = None
+    ) -> None:
         if not options.images.is_dir():
             raise InputError(f"{options.images}: no such folder of images")
         if options.overlays != "none" and detector.metadata["map_scale"] is None:
@@ -86,99 +109,155 @@ class FolderScoring:
             raise InputError(f"{scorer} scores whole images: there is no map to draw")
         self.expectation = detector.threshold_at(options.rate)
         self.threshold = self.expectation["value"]
-        self.detector, self.options = detector, options
+        self.detector, self.options, self.events = detector, options, events
         self.held_out = np.asarray(detector.metadata["held_out_scores"])
+        self.stopped = False  # set it, and scoring ends with the images at hand
+        self.table = ScoreTable(options.output, options.rotate)
+        self._known = self._earlier()  # by name, digest of the content in its last row
+        self._begun = False
+        self._forget()
+
+    def _earlier(self) -> dict[str, str]:
+        rows, table = self.table.rows, self.table.file
+        if self.options.skip_scored:
+            check_made_alike(rows, table, self.detector.sha256[:DIGITS], self.threshold)
+            return {row["path"]: row["sha256"] for row in rows}
+        if rows and not self.options.overwrite:
+            raise InputError(
+                f"{table}: holds {len(rows)} rows of an earlier run; --skip-scored goes on with "
+                "them, --overwrite removes them, or name another output"
+            )
+        return {}
+
+    def _forget(self) -> None:
+        """Begin the figures of a summary."""
         self.scores: list[float] = []
         self.statistics: list[ImageStatistics] = []
         self.unreadable: dict[str, str] = {}  # by name, why
-        self.stopped = False  # set it, and scoring and watching end with the images at hand
         self._started = time.perf_counter()
-        self._table = options.output / SCORES
-        self._earlier = earlier_rows(self._table)
-        self.left = self._rows_that_stay()  # of an earlier run
-        self._done = {row["path"] for row in self.left}
-        self._begun = False
 
-    def new_images(self) -> list[Path]:
-        """Images that have not been scored, sorted."""
-        ours = self.options.output.resolve()
-        return [
-            path
-            for path in images_below(self.options.images)
-            if self._name(path) not in self._done and ours not in path.resolve().parents
-        ]
+    def images(self) -> list[Path]:
+        """Images of the folder, sorted, those whose names are new first."""
+        output = self.options.output.resolve()
+
+        @functools.cache
+        def is_ours(folder: Path) -> bool:
+            resolved = folder.resolve()
+            return output in (resolved, *resolved.parents)
+
+        files = [path for path in images_below(self.options.images) if not is_ours(path.parent)]
+        return sorted(files, key=lambda path: self.name(path) in self._known)
 
     def score(self, files: list[Path]) -> None:
-        """Score files; each gets its line at once. Before the first call nothing is written."""
-        self._begin()
+        """Read and score files once. Before the first one that is not known nothing is written."""
         progress = Progress(len(files), str(self.options.images))
-        wanted = itertools.takewhile(lambda _: not self.stopped, files)
-        threads = self.options.threads
-        for path, image in in_order(self._decoded, wanted, threads, AHEAD * threads):
-            name = self._name(path)
-            self._done.add(name)
-            self._overlay(name).unlink(missing_ok=True)  # of an earlier image
-            try:
-                if isinstance(image, InputError):
-                    raise image
-                self._score_one(name, image)
-            except InputError as error:  # also if it is gone before its overlay could be drawn
-                self.unreadable[name] = str(error)
+        for read in self.read(files):
+            self.record(read)
             progress.advance(1)
 
-    def summary(self) -> dict[str, Any]:
-        """What was found in the images that were scored, also written to `SUMMARY`."""
-        defective = sum(score >= self.threshold for score in self.scores)
-        summary = {
-            **described(self.detector),
-            "images": len(self.scores),
-            "defective": defective,
-            "unreadable": list(self.unreadable),
-            "threshold": self.threshold,
-            "seconds": round(time.perf_counter() - self._started, 2),
+    def read(self, files: Iterable[Path]) -> Iterator[Read]:
+        """Files read in threads, in their order, until `stopped`."""
+        wanted = itertools.takewhile(lambda _: not self.stopped, files)
+        threads = self.options.threads
+        return in_order(self._read, wanted, threads, AHEAD * threads)
+
+    def _read(self, path: Path) -> Read:
+        return read_file(path, self._known.get(self.name(path)), self.detector.metadata)
+
+    def record(self, read: Read) -> Row | None:
+        """Score what was read and write its row; None of what is known already."""
+        if read.found is None:
+            return None
+        self._begin()
+        name = self.name(read.path)
+        overlay_file(self.options.output, name).unlink(missing_ok=True)  # of an earlier image
+        row = {
+            "path": name,
+            "score": "",
+            "threshold": repr(self.threshold),
+            "verdict": UNREADABLE,
+            "share_of_good_below": "",
+            "milliseconds": "",
+            "time": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "sha256": read.sha256,
+            "detector": self.detector.sha256[:DIGITS],
         }
-        if self.scores:
-            seen = self.scores, self.expectation, self.statistics
-            summary["same_world"] = same_world(*seen, self.detector.metadata)
-        self._write_summary(summary)
-        return summary
-
-    def _decoded(self, path: Path) -> tuple[Path, Decoded | InputError]:
-        """An image, or why there is none: an error that a thread raises would end the others."""
+        unreadable = ""
         try:
-            return path, whole_image(path, self.detector.metadata)
+            if isinstance(read.found, InputError):
+                raise read.found
+            row |= self._scored(name, read.found)
         except InputError as error:
-            return path, error
+            unreadable = str(error)
+        self._write(row)
+        if unreadable:
+            self.unreadable[name] = unreadable
+        else:
+            self.scores.append(float(row["score"]))
+            self.statistics.append(image_statistics(read.found.pixels, read.found.size))
+        self._known[name] = read.sha256
+        return row
 
-    def _score_one(self, name: str, image: Decoded) -> None:
+    def _scored(self, name: str, image: Decoded) -> Row:
+        """What a row says of an image that can be read; draws its overlay if one is wanted."""
         start = time.perf_counter()
         scored = self.detector.score(image.pixels[None])
         milliseconds = image.milliseconds + 1000 * (time.perf_counter() - start)
         score = float(scored.scores[0])
+        if not math.isfinite(score):
+            raise InputError(f"{image.path}: the detector gives no finite score; export it again")
         defective = score >= self.threshold
         if self.options.overlays == "all" or (self.options.overlays == "defective" and defective):
-            path = self._overlay(name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            panels = map_picture(self.detector, image, scored.maps[0], LARGEST_PANEL)
-            panels.save(path, "JPEG", quality=85)
+            self._draw(name, image, scored.maps[0])
         share = np.searchsorted(self.held_out, score, "left") / len(self.held_out)
-        digits = repr(score), repr(self.threshold)
-        self._append([name, *digits, VERDICTS[defective], f"{share:.4f}", f"{milliseconds:.1f}"])
-        self.scores.append(score)
-        self.statistics.append(image_statistics(image.pixels, image.size))
+        return {
+            "score": repr(score),
+            "verdict": VERDICTS[defective],
+            "share_of_good_below": f"{share:.4f}",
+            "milliseconds": f"{milliseconds:.1f}",
+        }
 
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self.options.images).as_posix()
+    def _draw(self, name: str, image: Decoded, anomaly_map: np.ndarray) -> None:
+        file = overlay_file(self.options.output, name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            picture = map_picture(self.detector, image, anomaly_map, LARGEST_PANEL)
+        except InputError as error:  # the file has gone since it was scored
+            warn(f"no overlay: {error}")
+        else:
+            picture.save(file, "JPEG", quality=85)
 
-    def _overlay(self, name: str) -> Path:
-        return self.options.output / OVERLAYS / f"{name}.jpg"
+    def _write(self, row: Row) -> None:
+        """A row on the disk, and its event; into a new table if the old one is full."""
+        if self.table.is_full(row["time"]):
+            if self.scores or self.unreadable:
+                self.summary()
+            self.table.rotate()
+            self._write_summary(described(self.detector))
+            self._forget()
+        if self.events is not None and row["verdict"] == DEFECTIVE:
+            with self.events.announced(row, self.detector.sha256):
+                self.table.append(row)
+        else:
+            self.table.append(row)
 
-    def _rows_that_stay(self) -> list[dict[str, str]]:
-        """Of an earlier table, the rows of images that are not scored again."""
-        if not (self.options.skip_scored and self._table.is_file()):
-            return []
-        check_made_alike(self._table, self._earlier, self.detector.sha256, self.threshold)
-        return rows_that_hold(self._earlier, self._table, self.options.images)
+    def summary(self) -> dict[str, Any]:
+        """What was found in the images of the table that this run has scored, also written."""
+        summary = folder_summary(
+            self.detector, self.expectation, self.scores, self.statistics, list(self.unreadable)
+        )
+        summary["seconds"] = round(time.perf_counter() - self._started, 2)
+        self._write_summary(summary)
+        return summary
+
+    def _write_summary(self, summary: Mapping[str, Any]) -> None:
+        text = json.dumps(summary, indent=2, ensure_ascii=False)
+        with atomic_path(self.options.output / SUMMARY) as part:
+            part.write_text(text + "\n", encoding="utf-8")
+
+    def name(self, path: Path) -> str:
+        """Of an image in the table."""
+        return printable(path.relative_to(self.options.images).as_posix())
 
     def _begin(self) -> None:
         """Begin the table, or go on with it."""
@@ -186,114 +265,10 @@ class FolderScoring:
             return
         self._begun = True
         self.options.output.mkdir(parents=True, exist_ok=True)
-        gone = {row.get("path", "") for row in self._earlier} - self._done
-        remove_overlays(self.options.output / OVERLAYS, gone)
-        self._table.unlink(missing_ok=True)
-        self._append(COLUMNS, *(row.values() for row in self.left))
-        self._write_summary({"detector_sha256": self.detector.sha256})  # should the run be killed
-
-    def _append(self, *rows: Iterable[Any]) -> None:
-        with open(self._table, "a", encoding="utf-8", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerows(rows)
-
-    def _write_summary(self, summary: dict[str, Any]) -> None:
-        text = json.dumps(summary, indent=2, ensure_ascii=False)
-        (self.options.output / SUMMARY).write_text(text + "\n", encoding="utf-8")
-
-
-def described(detector: Detector) -> dict[str, str]:
-    """Which detector it is, and the images that its threshold comes from."""
-    metadata = detector.metadata
-    behind = f"{len(metadata['held_out_scores'])} held-out good images"
-    if calibration := metadata.get("calibration"):
-        counts = f"{calibration['parts']} good parts ({calibration['images']} images)"
-        behind = f"a calibration on {counts} in {calibration['folder']}"
-    return {
-        "detector_sha256": detector.sha256,
-        "detector": "/".join(metadata[name] for name in NAMES),
-        "threshold_from": behind,
-    }
-
-
-def earlier_rows(table: Path) -> list[dict[str, str]]:
-    """Rows of an earlier run's table, if there is one."""
-    text = table.read_bytes().decode(errors="replace") if table.is_file() else ""
-    whole = text[: text.rfind("\n") + 1]  # a run that was killed may leave half a line
-    return list(csv.DictReader(io.StringIO(whole)))
-
-
-def check_made_alike(
-    table: Path, rows: Sequence[dict[str, str]], sha256: str, threshold: float
-) -> None:
-    """Refuse to go on with a table of another detector or threshold."""
-    try:
-        summary = json.loads((table.parent / SUMMARY).read_text(encoding="utf-8"))
-        same = summary["detector_sha256"] == sha256
-    except (OSError, ValueError, KeyError):
-        same = False
-    others = {row.get("threshold") for row in rows} - {repr(threshold)}
-    if others or not same:
-        how = f"at the threshold {others.pop()}" if same else "by another detector"
-        raise InputError(
-            f"{table}: scored {how}; score into another folder, or without --skip-scored"
-        )
-
-
-def rows_that_hold(
-    rows: Sequence[dict[str, str]], table: Path, images: Path
-) -> list[dict[str, str]]:
-    """Rows of an earlier table but those of images that were written after it.
-
-    The row of an image that is no longer there stays: it says what was found.
-    """
-    scored = table.stat().st_mtime_ns
-    return [row for row in rows if _last_change(images / row["path"])[0] <= scored]
-
-
-def _last_change(file: Path) -> tuple[int, int]:
-    """When a file was written or put in its place (ns), and its size; zeros for none."""
-    try:
-        status = file.stat()
-    except OSError:
-        return 0, 0
-    # a copy may keep the time at which its original was written
-    return max(status.st_mtime_ns, status.st_ctime_ns), status.st_size
-
-
-def remove_overlays(folder: Path, names: set[str]) -> None:
-    """Remove the overlays of these images, and nothing else that lies there."""
-    for path in folder.rglob("*.jpg"):
-        if path.relative_to(folder).as_posix().removesuffix(".jpg") in names:
-            path.unlink()
-
-
-def map_picture(
-    detector: Detector, image: Decoded, anomaly_map: np.ndarray, largest: int
-) -> Image.Image:
-    """An image, its map and its marked part side by side, as in the benchmark's pictures.
-
-    Parameters
-    ----------
-    image, anomaly_map
-        As decoded for the detector, and what the detector made of it.
-    largest
-        Longer side of one panel in pixels, at most; no image is enlarged.
-    """
-    preprocessing = detector.metadata["preprocessing"]
-    if "crop" in preprocessing:  # the map is of a part: show what the network saw
-        photo = Image.fromarray(image.pixels)
-    else:
-        photo = load_rgb(image.path, detector.metadata["bits"])
-    scale = MapScale(**detector.metadata["map_scale"])
-    side = min(largest, max(photo.size))
-    return draw_panels(photo, anomaly_map, None, scale, preprocessing, side)
-
-
-def settled_images(scoring: FolderScoring, seconds: float = WATCH_SECONDS) -> Iterator[list[Path]]:
-    """New images of a folder that fills, until stopped; each once its size has not changed."""
-    seen: dict[Path, tuple[int, int]] = {}
-    while not scoring.stopped:
-        now = {path: _last_change(path) for path in scoring.new_images()}
-        yield [path for path, state in now.items() if seen.get(path) == state]
-        seen = now
-        time.sleep(seconds)
+        if self.options.overwrite:
+            remove_overlays(self.options.output, {row["path"] for row in self.table.rows})
+            self.table.clear()
+        self.table.cut_unfinished_row()
+        self._write_summary(
+            described(self.detector)
+        )  # all there is of it, should the run be killed
