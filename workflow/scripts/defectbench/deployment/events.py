@@ -156,8 +156,9 @@ class EventQueue:
             except UndeliveredError as error:
                 if failures == 0:
                     self._say(f"{self.receiver} {error}; they wait in {self.folder}")
-                if self._closing.wait(PAUSES[min(failures, len(PAUSES) - 1)]):
+                if self._closing.is_set():
                     return
+                self._closing.wait(PAUSES[min(failures, len(PAUSES) - 1)])  # then a last try
                 failures += 1
                 continue
             file.unlink(missing_ok=True)
