@@ -61,7 +61,7 @@ class EventQueue:
         self.left_out = 0  # since the queue was full
         self.folder.mkdir(parents=True, exist_ok=True)
         self._settle(scored)
-        self._waiting = deque(sorted(self.folder.glob("*.json")))
+        self._waiting = deque(sorted(self.folder.glob("[0-9]" * 12 + ".json")))
         self._next = int(self._waiting[-1].stem) + 1 if self._waiting else 1
         self._news, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._deliver, daemon=True)
