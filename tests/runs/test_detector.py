@@ -97,6 +97,15 @@ def test_the_card_tells_proof_and_cost(exported: Path):
         assert card[figure] > 0
 
 
+def test_an_export_says_what_it_does(exported: Path):
+    log = exported / "logs/parts/plate/fre_small/efficientnet_lite0/detector.log"
+    said = [line for line in log.read_text().splitlines() if not line.startswith("peak memory")]
+    assert said[0] == "exports the network, which takes up to a minute"
+    assert said[1] == "scores 12 test images as its users will"
+    assert said[2].startswith("12/12 images")
+    assert said[3] == "measures time and memory"
+
+
 def test_a_detector_names_the_licences_of_its_weights_and_of_its_data(exported: Path):
     detector = Detector(exported / FOLDER.format("fre_small") / "detector.onnx", 1)
     licences = detector.metadata["licences"]

@@ -17,6 +17,7 @@ from defectbench.config.plan import (
     new_folders,
     new_image_cells,
     preprocessings_of,
+    reviewed_images,
     scorer_parameters,
     taps,
 )
@@ -48,6 +49,12 @@ def calibration_images(wildcards):
     """Folder of a category's calibration images, and its content; None where there are none."""
     folder = calibration_folder(config, wildcards.dataset, wildcards.category)
     return folder and local_origin(folder, CONTENTS)
+
+
+def reviewed_params(wildcards):
+    """Place, file and content of a category's images that came back from the line."""
+    found = reviewed_images(config, wildcards.dataset, wildcards.category)
+    return [[image.place, str(image.file), image.sha256] for image in found]
 
 
 def dataset_groups(wildcards):

@@ -114,6 +114,13 @@ def check_images(config: Config, dataset: str) -> None:
         train = sum(split == "train" for split, _ in found)
         if train:  # else not known before a run, or none: stage index says more about that
             _check_number_of_images(config, dataset, category, train)
+    if "review" in source.entry and not any(
+        plan.reviewed_images(config, dataset, category) for category in images
+    ):
+        raise InputError(
+            f"config: datasets.{dataset}.review: {source.entry['review']['csv']}: no reviewed "
+            f"image of {', '.join(images)}"
+        )
     groups = source.entry.get("groups", "")
     names = [
         name

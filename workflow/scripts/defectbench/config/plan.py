@@ -10,6 +10,7 @@ from defectbench.images.layout import images_below
 from defectbench.scorers import scorer_class
 from defectbench.sources import dataset_source
 from defectbench.sources.given_features import BACKBONE
+from defectbench.sources.reviewed import Reviewed, read_review
 
 DEMO = "elpv"
 """Dataset that runs when the settings name no files of the user's own."""
@@ -18,6 +19,9 @@ METHOD_KEYS = frozenset(
     {"scorer", "layer", "layers", "pool", "preprocessing", "backbones", "resolution", "trimmed"}
 )
 """Keys of a method that are not parameters of its scorer."""
+
+CATEGORY = "{category}"
+"""Stands for a category's name in the paths of `review`."""
 
 Config = Mapping[str, Any]
 
@@ -180,6 +184,28 @@ def calibration_folder(config: Config, dataset: str, category: str) -> Path | No
             f"{category}"
         )
     return folder
+
+
+def reviewed_images(config: Config, dataset: str, category: str) -> list[Reviewed]:
+    """Images of a category that came back from the line; see `review`.
+
+    Raises
+    ------
+    InputError
+        If the review cannot be used.
+    """
+    review = config["datasets"][dataset].get("review")
+    if review is None:
+        return []
+    file, folder = (Path(review[key].replace(CATEGORY, category)) for key in ("csv", "images"))
+    if CATEGORY in review["csv"] and not file.is_file():
+        return []
+    try:
+        if CATEGORY not in review["csv"] and len(all_categories(config, dataset)) > 1:
+            raise InputError(f"there are several categories: put {CATEGORY} into csv and images")
+        return read_review(file, folder, review.get("train", False))
+    except InputError as error:
+        raise InputError(f"config: datasets.{dataset}.review: {error}") from error
 
 
 def _named_folder(config: Config, dataset: str, key: str, category: str) -> Path:

@@ -82,12 +82,10 @@ class OwnFolders(base.ImageSource):
         if any(image.group for image in placed):
             base.write_groups(folder, sorted((image.path, image.group) for image in placed))
 
-    def lay_out_calibration(self, category: str, folder: Path, images: Path) -> list[str]:
-        placed = super().lay_out_calibration(category, folder, images)
-        groups = group_names(placed, self.entry.get("groups", ""), category)
+    def group_further(self, category: str, folder: Path, places: Sequence[str]) -> None:
+        groups = group_names(places, self.entry.get("groups", ""), category)
         if any(groups):
-            base.write_groups(folder, zip(placed, groups, strict=True))
-        return placed
+            base.write_groups(folder, zip(places, groups, strict=True))
 
     @cached_property
     def _folders(self) -> dict[str, Path]:
