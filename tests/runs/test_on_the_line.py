@@ -138,7 +138,7 @@ def test_each_final_state_is_scored_once_and_each_defect_told_in_order(
     try:
         writer.start()
         for rows in (FILES // 5, FILES // 2):
-            wait_for(lambda rows=rows: len(read_rows(output)) >= rows)
+            wait_for(lambda rows=rows: sum(1 for _ in read_rows(output)) >= rows)
             receiver.is_down = True
             watcher.kill()
             watcher.wait()
@@ -153,7 +153,7 @@ def test_each_final_state_is_scored_once_and_each_defect_told_in_order(
         assert watcher.wait(DEADLINE) == 0
     finally:
         watcher.kill()
-    rows = read_rows(output)
+    rows = list(read_rows(output))
     counts = Counter((row["path"], row["sha256"]) for row in rows)
     assert {state: counts[state] for state in final} == dict.fromkeys(final, 1)
     told = {event["id"]: (event["path"], event["sha256"]) for event in receiver.got}

@@ -36,7 +36,7 @@ def reviewed(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, SCRIPT, folder / CELL / "detector.onnx", today]
     scored = subprocess.run([*command, "--output", base / "scores"], capture_output=True, text=True)
     assert scored.returncode == 0, scored.stderr
-    rows = read_rows(base / "scores")
+    rows = list(read_rows(base / "scores"))
     with open(base / "scores" / "review.csv", "w", newline="") as stream:
         answers = [(row["path"], "wrong" if k > 5 else "right") for k, row in enumerate(rows)]
         csv.writer(stream).writerows([("path", "review"), *answers])
@@ -50,7 +50,7 @@ def reviewed(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_they_are_test_images_with_the_labels_that_the_review_confirms(reviewed: Path):
-    rows = read_rows(reviewed.parent / "scores")
+    rows = list(read_rows(reviewed.parent / "scores"))
     expected = {
         f"review__{row['path'].replace('/', '__')}": (row["verdict"] == "defective") != (k > 5)
         for k, row in enumerate(rows)

@@ -211,7 +211,7 @@ def test_what_an_earlier_run_found_is_not_overwritten_unasked(made: dict, new: P
     run = score(made, new)
     assert run.returncode == 2
     assert run.stderr == (
-        f"error: {scores}: holds 30 rows of an earlier run; --skip-scored goes on with them, "
+        f"error: {scores}: holds rows of an earlier run; --skip-scored goes on with them, "
         "--overwrite removes them, or name another output\n"
     )
     assert scores.read_bytes() == before

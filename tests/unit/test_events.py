@@ -47,8 +47,8 @@ def row(path: str) -> Row:
     return dict.fromkeys(COLUMNS, "x") | numbers | {"path": path, "verdict": "defective"}
 
 
-def queue(folder: Path, receiver: Receiver, scored: set = frozenset(), **most: int) -> EventQueue:
-    return EventQueue(folder, receiver, "plc", scored, **most)
+def queue(folder: Path, receiver: Receiver, known: dict | None = None, **most: int) -> EventQueue:
+    return EventQueue(folder, receiver, "plc", known or {}, **most)
 
 
 def announce(to: EventQueue, *paths: str) -> None:
@@ -119,7 +119,7 @@ def test_what_is_left_at_the_end_the_next_run_sends(tmp_path: Path, capsys: pyte
 
 def test_a_verdict_does_not_wait_for_a_receiver_that_hangs(tmp_path: Path):
     answers = threading.Event()
-    told = EventQueue(tmp_path, lambda _: answers.wait() and None, "plc", set())
+    told = EventQueue(tmp_path, lambda _: answers.wait() and None, "plc", {})
     announce(told, "a.png", "b.png")  # ends
     assert told.waiting == 2
     answers.set()
@@ -150,7 +150,7 @@ def test_a_kill_leaves_a_row_and_its_event_or_neither(tmp_path: Path, has_row: b
         raise KeyboardInterrupt
     told.close()
     assert receiver.got == []
-    told = queue(tmp_path, receiver, {("a.png", "x")} if has_row else set())
+    told = queue(tmp_path, receiver, {"a.png": "x"} if has_row else {})
     told.close()
     assert receiver.paths == ["a.png"] * has_row
     assert list((tmp_path / "events").iterdir()) == []

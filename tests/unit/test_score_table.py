@@ -26,8 +26,8 @@ def test_a_row_that_a_killed_run_left_unfinished_is_none(tmp_path: Path):
     ScoreTable(tmp_path).append(row("a, b.png"))
     with open(tmp_path / "scores.csv", "a") as stream:
         stream.write("b.png,1")
+    assert [each["path"] for each in read_rows(tmp_path)] == ["a, b.png"]
     table = ScoreTable(tmp_path)
-    assert [each["path"] for each in table.rows] == ["a, b.png"]
     table.cut_unfinished_row()
     table.append(row("c.png"))
     assert [each["path"] for each in read_rows(tmp_path)] == ["a, b.png", "c.png"]
@@ -38,7 +38,7 @@ def test_a_run_that_is_killed_in_its_first_line_leaves_no_table(tmp_path: Path):
     table = ScoreTable(tmp_path)
     table.cut_unfinished_row()
     table.append(row("a.png"))
-    assert read_rows(tmp_path) == [row("a.png")]
+    assert list(read_rows(tmp_path)) == [row("a.png")]
 
 
 def test_tables_of_days_follow_their_dates_also_after_a_restart(tmp_path: Path):
@@ -53,7 +53,7 @@ def test_tables_of_days_follow_their_dates_also_after_a_restart(tmp_path: Path):
         table = ScoreTable(tmp_path, DAY)
     names = [file.name for file in table_files(tmp_path)]
     assert names == ["scores_2026-01-01.csv", "scores_2026-01-02.csv", "scores.csv"]
-    assert [each["path"] for each in table.rows] == [f"{k}.png" for k in range(4)]
+    assert [each["path"] for each in read_rows(tmp_path)] == [f"{k}.png" for k in range(4)]
     assert (tmp_path / "summary_2026-01-02.json").read_text() == "2026-01-04"
 
 
@@ -65,6 +65,8 @@ def test_tables_of_one_day_are_numbered_and_read_in_their_order(tmp_path: Path):
         table.append(row(f"{number}.png"))
     assert [each["path"] for each in read_rows(tmp_path)] == [f"{k}.png" for k in range(12)]
     assert (tmp_path / "scores_2026-01-01_11.csv").is_file()
+    (tmp_path / "scores.csv").unlink()  # somebody took it away
+    assert not table.is_full("2026-01-01")
     table.clear()
     assert table_files(tmp_path) == []
 
@@ -72,12 +74,12 @@ def test_tables_of_one_day_are_numbered_and_read_in_their_order(tmp_path: Path):
 def test_a_table_with_other_columns_is_named(tmp_path: Path):
     (tmp_path / "scores.csv").write_text("path,score\na.png,1\n")
     with pytest.raises(InputError, match=r"scores\.csv: its columns are not path, score"):
-        ScoreTable(tmp_path)
+        list(read_rows(tmp_path))
 
 
 @pytest.mark.parametrize("threshold", ["0.1", "0.100000000000000", "1e-1", "0.10000000000000001"])
 def test_thresholds_are_compared_by_value(threshold: str):
-    check_made_alike([row("a", threshold=threshold)], Path("scores.csv"), "1", 0.1)
+    check_made_alike(row("a", threshold=threshold), Path("scores.csv"), "1", 0.1)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def test_thresholds_are_compared_by_value(threshold: str):
 )
 def test_rows_of_another_threshold_or_detector_are_refused(change: dict, complaint: str):
     with pytest.raises(InputError, match=complaint):
-        check_made_alike([row("a", **change)], Path("scores.csv"), "1", 0.1)
+        check_made_alike(row("a", **change), Path("scores.csv"), "1", 0.1)
 
 
 def test_a_folder_has_one_writer_at_a_time(tmp_path: Path):

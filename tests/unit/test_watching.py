@@ -141,7 +141,7 @@ def test_slow_overwritten_renamed_and_broken_files_each_get_their_rows(
         (new / "shift").mkdir()
         (new / "shift" / "a.png").write_bytes(good)
         wait_for(lambda: told(verdicts) == [("shift/a.png", "good")])
-        assert read_rows(tmp_path / "out") == verdicts  # on the disk before it is said
+        assert list(read_rows(tmp_path / "out")) == verdicts  # on the disk before it is said
         (new / "slow.png").write_bytes(bad)
         wait_for(lambda: told(verdicts)[1:] == [("slow.png", "defective")])
         (new / "shift" / "a.png").write_bytes(bad)  # the name is used again
@@ -151,7 +151,7 @@ def test_slow_overwritten_renamed_and_broken_files_each_get_their_rows(
         wait_for(lambda: told(verdicts)[3:] == [("renamed.png", "defective")])
         (new / "broken.png").write_bytes(b"no image")
         wait_for(lambda: told(verdicts)[4:] == [("broken.png", "unreadable")])
-    assert read_rows(tmp_path / "out") == verdicts
+    assert list(read_rows(tmp_path / "out")) == verdicts
     assert verdicts[-1]["score"] == ""
 
 

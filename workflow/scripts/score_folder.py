@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import math
 import signal
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from defectbench.deployment.receivers import by_command, by_post
 from defectbench.deployment.watching import GIVE_UP_SECONDS, Arrivals, watch
 from defectbench.errors import InputError
 from defectbench.images.layout import images_below
-from defectbench.score_table import DAY, UNREADABLE, Row, only_writer, read_rows
+from defectbench.score_table import DAY, UNREADABLE, Row, only_writer
 
 UNREADABLE_EXIT, ERROR_EXIT, STOPPED_EXIT = 1, 2, 130
 
@@ -33,9 +34,11 @@ def main() -> int:
             there = "no images in this" if arguments.images.is_dir() else "no such"
             of = "" if arguments.images.is_dir() else " of images"
             raise InputError(f"{arguments.images}: {there} folder{of}")
-        with only_writer(arguments.output), told_of_defects(arguments) as events:
+        with only_writer(arguments.output):
             options = {name: getattr(arguments, name) for name in Options._fields}
-            return score(FolderScoring(detector, Options(**options), events), arguments)
+            scoring = FolderScoring(detector, Options(**options))
+            with told_of_defects(arguments, scoring):
+                return score(scoring, arguments)
     except (InputError, OSError) as error:  # also of a disk that is full or read-only
         print(f"error: {error}", file=sys.stderr)
         return ERROR_EXIT
@@ -104,34 +107,37 @@ def parsed_arguments() -> argparse.Namespace:
     arguments = parse_with_threads(parser)
     if arguments.header_variable and not arguments.on_defective:
         parser.error("--header-variable belongs to --on-defective")
+    if not arguments.give_up >= 0:
+        parser.error("--give-up: at least 0")
     arguments.skip_scored |= arguments.watch and not arguments.overwrite
     return arguments
 
 
 def rotation(text: str) -> str | int:
     """What `--rotate` says: `DAY`, or bytes."""
-    size = 0 if text == DAY else int(1e6 * float(text))
-    if text != DAY and size <= 0:
+    if text == DAY:
+        return DAY
+    size = 1e6 * float(text)
+    if not 1 <= size < math.inf:
         raise ValueError(text)
-    return size or DAY
+    return int(size)
 
 
 @contextlib.contextmanager
-def told_of_defects(arguments: argparse.Namespace) -> Iterator[EventQueue | None]:
-    """The queue of events for whoever is to be told, if anyone is."""
+def told_of_defects(arguments: argparse.Namespace, scoring: FolderScoring) -> Iterator[None]:
+    """Give the scoring a queue of events for whoever is to be told, if anyone is."""
     if arguments.on_defective:
         send, receiver = by_post(arguments.on_defective, arguments.header_variable)
     elif arguments.command:
         send, receiver = by_command(arguments.command)
     else:
-        yield None
+        yield
         return
-    scored = {(row["path"], row["sha256"]) for row in read_rows(arguments.output)}
-    events = EventQueue(arguments.output, send, receiver, scored)
+    scoring.events = EventQueue(arguments.output, send, receiver, scoring.known)
     try:
-        yield events
+        yield
     finally:
-        events.close()
+        scoring.events.close()
 
 
 def score(scoring: FolderScoring, arguments: argparse.Namespace) -> int:

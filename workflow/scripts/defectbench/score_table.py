@@ -2,11 +2,10 @@
 
 import contextlib
 import csv
-import io
 import math
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from defectbench.errors import InputError
@@ -74,27 +73,21 @@ class ScoreTable:
     ----------
     file
         The table that is written.
-    rows
-        Of all tables of earlier runs, the oldest first. A row that a killed run left unfinished is
-        none.
-
-    Raises
-    ------
-    InputError
-        If a table has other columns.
     """
 
     def __init__(self, folder: Path, rotate: str | int | None = None) -> None:
         self.file, self._rotate = folder / SCORES, rotate
-        self.rows = read_rows(folder)
-        self._date = self.rows[-1]["time"][:10] if self.file.is_file() and self.rows else ""
+        self._date = ""  # of the last row of the table
+        if rotate is not None and self.file.is_file():
+            for row in _rows(self.file):
+                self._date = row["time"][:10]
 
     def clear(self) -> None:
         """Remove the tables of earlier runs and their summaries."""
         for table in table_files(self.file.parent):
             _summary_of(table).unlink(missing_ok=True)
             table.unlink()
-        self.rows, self._date = [], ""
+        self._date = ""
 
     def cut_unfinished_row(self) -> None:
         """Remove what a killed run left after the last whole row."""
@@ -107,7 +100,7 @@ class ScoreTable:
 
     def is_full(self, time: str) -> bool:
         """Whether a row of this time (ISO 8601) belongs into a new table."""
-        if not self._date:
+        if not (self._date and self.file.is_file()):
             return False
         if self._rotate == DAY:
             return time[:10] != self._date
@@ -156,50 +149,50 @@ def _summary_of(table: Path) -> Path:
     return table.with_name(table.name.replace("scores", "summary")).with_suffix(".json")
 
 
-def read_rows(folder: Path) -> list[Row]:
-    """Rows of all tables of a folder, the oldest first.
+def read_rows(folder: Path) -> Iterator[Row]:
+    """Rows of all tables of a folder, the oldest first; one that a killed run left half is none.
 
     Raises
     ------
     InputError
         If a table has other columns.
     """
-    return [row for table in table_files(folder) for row in _rows(table)]
+    for table in table_files(folder):
+        yield from _rows(table)
 
 
 def _rows(table: Path) -> Iterator[Row]:
-    text = table.read_bytes().decode("utf-8-sig", errors="replace")
-    lines = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1]))
-    if lines.fieldnames is not None and tuple(lines.fieldnames) != COLUMNS:
-        raise InputError(
-            f"{table}: its columns are not {', '.join(COLUMNS)}: another version or program wrote "
-            "it; score into another folder, or remove it"
-        )
-    yield from (row for row in lines if None not in row.values())
+    with open(table, encoding="utf-8-sig", errors="replace", newline="") as stream:
+        rows = csv.DictReader(line for line in stream if line.endswith("\n"))
+        if rows.fieldnames is not None and tuple(rows.fieldnames) != COLUMNS:
+            raise InputError(
+                f"{table}: its columns are not {', '.join(COLUMNS)}: another version or program "
+                "wrote it; score into another folder, or remove it"
+            )
+        yield from (row for row in rows if None not in row.values())
 
 
-def check_made_alike(rows: Sequence[Row], table: Path, detector: str, threshold: float) -> None:
-    """Refuse to go on with rows of another detector or threshold.
+def check_made_alike(row: Row, table: Path, detector: str, threshold: float) -> None:
+    """Refuse to go on with a row of another detector or threshold.
 
     Parameters
     ----------
-    rows
-        Of earlier runs.
+    row
+        Of an earlier run.
     table
         What to name.
     detector
-        Digest of the detector that is to go on, as in the rows.
+        Digest of the detector that is to go on, as in the row.
     threshold
         Its threshold. A program that has saved the table may have rounded it to 15 digits.
     """
-    for row in rows:
-        how = ""
-        if row["detector"] != detector:
-            how = "by another detector"
-        elif not math.isclose(_number(row["threshold"]), threshold, rel_tol=1e-12):
-            how = f"at the threshold {row['threshold']}"
-        if how:
-            raise InputError(f"{table}: scored {how}; score into another folder, or --overwrite it")
+    how = ""
+    if row["detector"] != detector:
+        how = "by another detector"
+    elif not math.isclose(_number(row["threshold"]), threshold, rel_tol=1e-12):
+        how = f"at the threshold {row['threshold']}"
+    if how:
+        raise InputError(f"{table}: scored {how}; score into another folder, or --overwrite it")
 
 
 def _number(text: str) -> float:

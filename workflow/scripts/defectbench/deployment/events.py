@@ -41,9 +41,9 @@ class EventQueue:
         Delivers the bytes of one event or raises `UndeliveredError`.
     receiver
         What it is called in messages.
-    scored
-        Path and content (SHA-256) of earlier rows. Of an event that a killed run was about to queue
-        they say whether its row was written: else its image will be scored again.
+    known
+        Content (SHA-256) by path, of the last rows. Of an event that a killed run was about to
+        queue it says whether its row was written: else its image will be scored again.
     most
         Events that may wait.
     """
@@ -53,14 +53,14 @@ class EventQueue:
         output: Path,
         send: Callable[[bytes], None],
         receiver: str,
-        scored: set[tuple[str, str]],
+        known: Mapping[str, str],
         most: int = MOST_WAITING,
     ) -> None:
         self.folder, self.receiver = output / EVENTS, receiver
         self._send, self._most = send, most
         self.left_out = 0  # since the queue was full
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._settle(scored)
+        self._settle(known)
         self._waiting = deque(sorted(self.folder.glob("[0-9]" * 12 + ".json")))
         self._next = int(self._waiting[-1].stem) + 1 if self._waiting else 1
         self._news, self._closing = threading.Event(), threading.Event()
@@ -112,12 +112,12 @@ class EventQueue:
         if waiting := self.waiting:
             self._say(f"{waiting} wait in {self.folder}; the next run with this output sends them")
 
-    def _settle(self, scored: set[tuple[str, str]]) -> None:
+    def _settle(self, known: Mapping[str, str]) -> None:
         """Queue what a killed run was about to, if its row is there."""
         for unconfirmed in self.folder.glob(f"*{UNCONFIRMED}"):
             try:
                 event = json.loads(unconfirmed.read_text(encoding="utf-8"))
-                is_scored = (event["path"], event["sha256"]) in scored
+                is_scored = known.get(event["path"]) == event["sha256"]
             except (ValueError, KeyError):  # half of one
                 is_scored = False
             if is_scored:

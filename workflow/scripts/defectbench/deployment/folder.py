@@ -37,6 +37,7 @@ from defectbench.score_table import (
     ScoreTable,
     check_made_alike,
     printable,
+    read_rows,
 )
 
 DIGITS = 16
@@ -89,9 +90,6 @@ class FolderScoring:
         Loaded.
     options
         How.
-    events
-        Gets one for each defective image.
-
     Raises
     ------
     InputError
@@ -99,9 +97,7 @@ class FolderScoring:
         or earlier scores are another detector's or in the way.
     """
 
-    def __init__(
-        self, detector: Detector, options: Options, events: EventQueue | None = None
-    ) -> None:
+    def __init__(self, detector: Detector, options: Options) -> None:
         if not options.images.is_dir():
             raise InputError(f"{options.images}: no such folder of images")
         if options.overlays != "none" and detector.metadata["map_scale"] is None:
@@ -109,25 +105,28 @@ class FolderScoring:
             raise InputError(f"{scorer} scores whole images: there is no map to draw")
         self.expectation = detector.threshold_at(options.rate)
         self.threshold = self.expectation["value"]
-        self.detector, self.options, self.events = detector, options, events
+        self.detector, self.options = detector, options
+        self.events: EventQueue | None = None  # gets one for each defective image
         self.held_out = np.asarray(detector.metadata["held_out_scores"])
         self.stopped = False  # set it, and scoring ends with the images at hand
         self.table = ScoreTable(options.output, options.rotate)
-        self._known = self._earlier()  # by name, digest of the content in its last row
+        self.known = self._earlier()  # by name, digest of the content in its last row
         self._begun = False
         self._forget()
 
     def _earlier(self) -> dict[str, str]:
-        rows, table = self.table.rows, self.table.file
-        if self.options.skip_scored:
-            check_made_alike(rows, table, self.detector.sha256[:DIGITS], self.threshold)
-            return {row["path"]: row["sha256"] for row in rows}
-        if rows and not self.options.overwrite:
-            raise InputError(
-                f"{table}: holds {len(rows)} rows of an earlier run; --skip-scored goes on with "
-                "them, --overwrite removes them, or name another output"
-            )
-        return {}
+        if self.options.overwrite:
+            return {}
+        known, table = {}, self.table.file
+        for row in read_rows(self.options.output):
+            if not self.options.skip_scored:
+                raise InputError(
+                    f"{table}: holds rows of an earlier run; --skip-scored goes on with them, "
+                    "--overwrite removes them, or name another output"
+                )
+            check_made_alike(row, table, self.detector.sha256[:DIGITS], self.threshold)
+            known[row["path"]] = row["sha256"]
+        return known
 
     def _forget(self) -> None:
         """Begin the figures of a summary."""
@@ -146,7 +145,7 @@ class FolderScoring:
             return output in (resolved, *resolved.parents)
 
         files = [path for path in images_below(self.options.images) if not is_ours(path.parent)]
-        return sorted(files, key=lambda path: self.name(path) in self._known)
+        return sorted(files, key=lambda path: self.name(path) in self.known)
 
     def score(self, files: list[Path]) -> None:
         """Read and score files once. Before the first one that is not known nothing is written."""
@@ -162,7 +161,7 @@ class FolderScoring:
         return in_order(self._read, wanted, threads, AHEAD * threads)
 
     def _read(self, path: Path) -> Read:
-        return read_file(path, self._known.get(self.name(path)), self.detector.metadata)
+        return read_file(path, self.known.get(self.name(path)), self.detector.metadata)
 
     def record(self, read: Read) -> Row | None:
         """Score what was read and write its row; None of what is known already."""
@@ -195,7 +194,7 @@ class FolderScoring:
         else:
             self.scores.append(float(row["score"]))
             self.statistics.append(image_statistics(read.found.pixels, read.found.size))
-        self._known[name] = read.sha256
+        self.known[name] = read.sha256
         return row
 
     def _scored(self, name: str, image: Decoded) -> Row:
@@ -266,7 +265,8 @@ class FolderScoring:
         self._begun = True
         self.options.output.mkdir(parents=True, exist_ok=True)
         if self.options.overwrite:
-            remove_overlays(self.options.output, {row["path"] for row in self.table.rows})
+            earlier = {row["path"] for row in read_rows(self.options.output)}
+            remove_overlays(self.options.output, earlier)
             self.table.clear()
         self.table.cut_unfinished_row()
         self._write_summary(
