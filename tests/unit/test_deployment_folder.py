@@ -122,7 +122,7 @@ def test_unreadable_images_are_listed_skipped_and_end_in_an_error(made: dict, ne
     assert len(unreadable) == 3
     assert str(new / "0003.png") in unreadable[0]
     out = new.parent / "out" / "scores.csv"
-    said = f"exit status 1: 3 images could not be read; they are 'unreadable' in {out}"
+    said = f"exit status 1: images that could not be read: 3, which are 'unreadable' in {out}"
     assert run.stderr.splitlines()[-1] == said
     assert "28 images in" in run.stdout
 
