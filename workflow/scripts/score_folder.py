@@ -161,8 +161,8 @@ def score(scoring: FolderScoring, arguments: argparse.Namespace) -> int:
             return STOPPED_EXIT
     if unreadable:
         print(
-            f"exit status {UNREADABLE_EXIT}: images that could not be read: {len(unreadable)}, which "
-            f"are {UNREADABLE!r} in {table}",
+            f"exit status {UNREADABLE_EXIT}: images that could not be read: {len(unreadable)}, "
+            f"which are {UNREADABLE!r} in {table}",
             file=sys.stderr,
         )
         return UNREADABLE_EXIT
