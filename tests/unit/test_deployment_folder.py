@@ -21,7 +21,8 @@ from made_detectors import write_images
 from PIL import Image
 
 import score_folder
-from defectbench.deployment.detector import Detector, decoded_image
+from defectbench.deployment import reading
+from defectbench.deployment.detector import Decoded, Detector, decoded_image, whole_image
 from defectbench.deployment.folder import FolderScoring
 from defectbench.deployment.overlays import map_picture
 from defectbench.deployment.reading import Read
@@ -257,6 +258,36 @@ def test_a_run_that_is_stopped_ends_with_the_images_at_hand(made: dict, new: Pat
     scored = len(table(new))
     assert 0 < scored < 30
     assert f"{30 - scored} images in" in score(made, new, "--skip-scored").stdout
+
+
+def test_a_file_over_which_a_decoder_stumbles_is_unreadable_and_the_others_are_scored(
+    made: dict, new: Path
+):
+    def stumbles(path: Path, settings: dict) -> Decoded:
+        if path.name == "0003.png":
+            raise EOFError("no more data")
+        return whole_image(path, settings)
+
+    with patch.object(reading, "whole_image", stumbles):
+        run = score(made, new)
+    assert run.returncode == 1
+    assert (
+        f"unreadable: {new / '0003.png'}: cannot be decoded (EOFError: no more data)" in run.stderr
+    )
+    assert len(table(new)) == 30
+
+
+def test_the_summary_of_a_run_stays_beside_its_table_when_the_next_one_rotates(
+    made: dict, new: Path
+):
+    score(made, new)
+    out = new.parent / "out"
+    summary = (out / "summary.json").read_bytes()
+    shutil.copy(new / "0000.png", new / "late.png")
+    score(made, new, "--skip-scored", "--rotate", "0.001")
+    (closed,) = out.glob("summary_*.json")
+    assert closed.read_bytes() == summary
+    assert json.loads((out / "summary.json").read_text())["images"] == 1
 
 
 def test_tables_are_called_by_their_date_when_they_are_full(made: dict, new: Path):

@@ -1,6 +1,9 @@
 """Defective parts told to others: in order, once each, and never at the cost of a verdict."""
 
 import json
+import shutil
+import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -214,6 +217,29 @@ def test_an_address_that_nobody_listens_at_is_no_delivery(server: ThreadingHTTPS
     server.server_close()
     with pytest.raises(UndeliveredError, match="cannot be reached"):
         send(b"{}")
+
+
+def test_the_certificate_of_an_https_address_is_checked(
+    server: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    options = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    options += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command = ["openssl", "req", *options, "-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    url = f"https://localhost:{server.server_port}/taken"
+    send, _ = by_post(url)
+    with pytest.raises(UndeliveredError, match="certificate verify failed"):
+        send(b"{}")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    send, _ = by_post(url)
+    send(b"{}")
+    assert [body for *_, body in server.got] == [b"{}"]
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,13 @@ def main() -> int:
             scoring = FolderScoring(detector, Options(**options))
             with told_of_defects(arguments, scoring):
                 return score(scoring, arguments)
-    except (InputError, OSError) as error:  # also of a disk that is full or read-only
+    except InputError as error:
         print(f"error: {error}", file=sys.stderr)
-        return ERROR_EXIT
+    except OSError as error:  # of a disk that is full or read-only
+        place = error.filename or arguments.output
+        advice = "mend that, then go on with --skip-scored or --watch"
+        print(f"error: {place}: {error.strerror}; {advice}", file=sys.stderr)
+    return ERROR_EXIT
 
 
 def parsed_arguments() -> argparse.Namespace:

@@ -167,7 +167,8 @@ class FolderScoring:
         """Score what was read and write its row; None of what is known already."""
         if read.found is None:
             return None
-        self._begin()
+        now = datetime.now().astimezone().isoformat(timespec="seconds")
+        self._prepare_table(now)
         name = self.name(read.path)
         overlay_file(self.options.output, name).unlink(missing_ok=True)  # of an earlier image
         row = {
@@ -177,7 +178,7 @@ class FolderScoring:
             "verdict": UNREADABLE,
             "share_of_good_below": "",
             "milliseconds": "",
-            "time": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "time": now,
             "sha256": read.sha256,
             "detector": self.detector.sha256[:DIGITS],
         }
@@ -227,13 +228,7 @@ class FolderScoring:
             picture.save(file, "JPEG", quality=85)
 
     def _write(self, row: Row) -> None:
-        """A row on the disk, and its event; into a new table if the old one is full."""
-        if self.table.is_full(row["time"]):
-            if self.scores or self.unreadable:
-                self.summary()
-            self.table.rotate()
-            self._write_summary(described(self.detector))
-            self._forget()
+        """A row on the disk, and its event."""
         if self.events is not None and row["verdict"] == DEFECTIVE:
             with self.events.announced(row, self.detector.sha256):
                 self.table.append(row)
@@ -258,17 +253,20 @@ class FolderScoring:
         """Of an image in the table."""
         return printable(path.relative_to(self.options.images).as_posix())
 
-    def _begin(self) -> None:
-        """Begin the table, or go on with it."""
-        if self._begun:
-            return
-        self._begun = True
-        self.options.output.mkdir(parents=True, exist_ok=True)
-        if self.options.overwrite:
-            earlier = {row["path"] for row in read_rows(self.options.output)}
-            remove_overlays(self.options.output, earlier)
-            self.table.clear()
-        self.table.cut_unfinished_row()
-        self._write_summary(
-            described(self.detector)
-        )  # all there is of it, should the run be killed
+    def _prepare_table(self, now: str) -> None:
+        """Begin a table, go on with one, or close a full one and begin the next."""
+        is_first, self._begun = not self._begun, True
+        if is_first:
+            self.options.output.mkdir(parents=True, exist_ok=True)
+            if self.options.overwrite:
+                earlier = {row["path"] for row in read_rows(self.options.output)}
+                remove_overlays(self.options.output, earlier)
+                self.table.clear()
+            self.table.cut_unfinished_row()
+        if is_full := self.table.is_full(now):
+            if self.scores or self.unreadable:  # else the summary is that of the run before
+                self.summary()
+            self.table.rotate()
+            self._forget()
+        if is_first or is_full:  # all that there is of a summary, should the run be killed
+            self._write_summary(described(self.detector))

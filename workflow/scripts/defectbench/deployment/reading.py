@@ -55,6 +55,8 @@ def read_file(path: Path, known: str | None, settings: Mapping[str, Any]) -> Rea
         found = unreadable or whole_image(path, settings)
     except InputError as error:
         found = error
+    except Exception as error:  # a decoder stumbles over the file; the others get their verdicts
+        found = InputError(f"{path}: cannot be decoded ({type(error).__name__}: {error})")
     return Read(path, state_of(path), digest, found)
 
 
