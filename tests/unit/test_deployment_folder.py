@@ -234,6 +234,15 @@ def test_a_name_that_is_no_utf_8_is_scored_and_written_escaped(made: dict, new: 
     assert "no new images" in score(made, new, "--skip-scored").stdout
 
 
+def test_a_name_too_long_for_an_overlay_has_its_row(made: dict, new: Path):
+    name = f"{250 * 'n'}.png"
+    (new / "0029.png").rename(new / name)
+    run = score(made, new, "--overlays", "defective")
+    assert run.returncode == 0
+    assert table(new)[name]["verdict"] == "defective"
+    assert f"warning: no overlay of {name}: " in run.stderr
+
+
 def test_a_second_run_into_one_output_is_refused_and_leaves_it_alone(made: dict, new: Path):
     out = new.parent / "out"
     with only_writer(out):

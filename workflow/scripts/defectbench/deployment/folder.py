@@ -1,5 +1,6 @@
 """A folder of new images scored: a row for each as soon as it is known, a summary at the end."""
 
+import contextlib
 import functools
 import itertools
 import json
@@ -90,6 +91,7 @@ class FolderScoring:
         Loaded.
     options
         How.
+
     Raises
     ------
     InputError
@@ -170,7 +172,8 @@ class FolderScoring:
         now = datetime.now().astimezone().isoformat(timespec="seconds")
         self._prepare_table(now)
         name = self.name(read.path)
-        overlay_file(self.options.output, name).unlink(missing_ok=True)  # of an earlier image
+        with contextlib.suppress(OSError):  # its name may be too long
+            overlay_file(self.options.output, name).unlink()  # of an earlier image
         row = {
             "path": name,
             "score": "",
@@ -219,13 +222,12 @@ class FolderScoring:
 
     def _draw(self, name: str, image: Decoded, anomaly_map: np.ndarray) -> None:
         file = overlay_file(self.options.output, name)
-        file.parent.mkdir(parents=True, exist_ok=True)
         try:
             picture = map_picture(self.detector, image, anomaly_map, LARGEST_PANEL)
-        except InputError as error:  # the file has gone since it was scored
-            warn(f"no overlay: {error}")
-        else:
+            file.parent.mkdir(parents=True, exist_ok=True)
             picture.save(file, "JPEG", quality=85)
+        except (InputError, OSError) as error:  # the file has gone, the name is too long
+            warn(f"no overlay of {name}: {error}")
 
     def _write(self, row: Row) -> None:
         """A row on the disk, and its event."""
