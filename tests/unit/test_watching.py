@@ -171,11 +171,20 @@ def test_a_folder_may_go_and_come_back(
     assert f"{tmp_path / 'new'} is there again" in capsys.readouterr().err
 
 
-def test_new_names_are_looked_at_first(made: dict, tmp_path: Path):
+def test_after_a_restart_new_names_are_read_before_known_ones(
+    made: dict, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+):
     write_images(tmp_path / "new", 5, 3)
     scoring = new_scoring(made, tmp_path)
     scoring.score(scoring.images()[:2])
-    assert [path.name for path in watching.look(scoring)] == ["0002.png", "0000.png", "0001.png"]
+    scoring, read = new_scoring(made, tmp_path), []
+    is_done = Arrivals.is_done
+    monkeypatch.setattr(
+        Arrivals, "is_done", lambda self, each: read.append(each.path.name) or is_done(self, each)
+    )
+    with followed(scoring):
+        wait_for(lambda: len(read) == 3)
+    assert read == ["0002.png", "0000.png", "0001.png"]
 
 
 def test_a_watcher_that_is_killed_goes_on_and_one_that_is_stopped_sums_up(

@@ -138,7 +138,7 @@ class FolderScoring:
         self._started = time.perf_counter()
 
     def images(self) -> list[Path]:
-        """Images of the folder, sorted, those whose names are new first."""
+        """Images of the folder, sorted."""
         output = self.options.output.resolve()
 
         @functools.cache
@@ -146,8 +146,7 @@ class FolderScoring:
             resolved = folder.resolve()
             return output in (resolved, *resolved.parents)
 
-        files = [path for path in images_below(self.options.images) if not is_ours(path.parent)]
-        return sorted(files, key=lambda path: self.name(path) in self.known)
+        return [path for path in images_below(self.options.images) if not is_ours(path.parent)]
 
     def score(self, files: list[Path]) -> None:
         """Read and score files once. Before the first one that is not known nothing is written."""

@@ -13,7 +13,8 @@ from defectbench.errors import InputError
 from defectbench.score_table import Row
 
 LOOK_SECONDS = 0.5
-"""Pause between two looks into a folder in which nothing is to be read."""
+"""Pause between two looks into a folder in which nothing is to be read; longer where a look takes
+longer, so that a folder of many thousand images does not occupy a processor."""
 
 SETTLED_SECONDS = 1.0
 """A file is read once it has not changed for so long.
@@ -90,16 +91,20 @@ def watch(scoring: FolderScoring, arrivals: Arrivals, tell: Callable[[Row], None
     """
     is_there = True
     while not scoring.stopped:
+        begun = time.monotonic()
         states = look(scoring)
         if (states is not None) != is_there:
             is_there = not is_there
             what = "is there again" if is_there else "is not there: waiting for it"
             print(f"{scoring.options.images} {what}", file=sys.stderr)
-        ready = arrivals.ready(states, time.monotonic()) if states is not None else []
+        now = time.monotonic()
+        ready = arrivals.ready(states, now) if states is not None else []
         if not ready:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(max(LOOK_SECONDS, now - begun))
             continue
-        until = time.monotonic() + BATCH_SECONDS
+        # after a restart most names are known: they may wait until new parts have their verdicts
+        ready.sort(key=lambda path: scoring.name(path) in scoring.known)
+        until = now + BATCH_SECONDS
         for read in scoring.read(
             itertools.takewhile(lambda _, until=until: time.monotonic() < until, ready)
         ):
@@ -108,7 +113,7 @@ def watch(scoring: FolderScoring, arrivals: Arrivals, tell: Callable[[Row], None
 
 
 def look(scoring: FolderScoring) -> dict[Path, State] | None:
-    """States of the images that are there, new names first; None without the folder."""
+    """States of the images that are there; None without the folder."""
     try:
         if not scoring.options.images.is_dir():
             return None
