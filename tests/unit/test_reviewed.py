@@ -154,7 +154,9 @@ def test_they_are_images_of_the_category_and_nothing_is_put_into_the_users_folde
     settings["datasets"]["parts"] |= own | {"groups": r"shift \d"}
     check_config(settings)
     before = sorted(small_dataset.rglob("*"))
-    rows, _ = examine_category(laid_out(settings, tmp_path), None, None, {})
+    rows, notes = examine_category(laid_out(settings, tmp_path), None, None, {})
+    told = "came back from the line: 2 good and 2 defective test images, 0 training images"
+    assert told in notes
     assert sorted(small_dataset.rglob("*")) == before
     came_back = [row for row in rows if "review__" in row.path]
     assert [(row.split, row.label, row.defect) for row in came_back] == [

@@ -24,7 +24,7 @@ from defectbench.config.shapes import check_shapes, visibility
 from defectbench.errors import InputError
 from defectbench.images.index import IndexRow, assign_groups, read_index
 from defectbench.images.indexing import examine_category
-from defectbench.images.layout import images_below, is_reviewed
+from defectbench.images.layout import images_below
 from defectbench.provenance import FACTS
 from defectbench.sources import dataset_source
 from defectbench.sources.base import ImageSource
@@ -98,14 +98,6 @@ def check_dataset(config: Config, dataset: str, problems: list[str]) -> int:
                     print(f"  {category}: {seen}")
             if count := sum(row.split == "calibration" for row in found[category]):
                 print(f"  {category}: {count} calibration images, which set the thresholds")
-            if reviewed := Counter(
-                (row.split, row.label) for row in found[category] if is_reviewed(row.path)
-            ):
-                print(
-                    f"  {category}: came back from the line: {reviewed['test', 0]} good and "
-                    f"{reviewed['test', 1]} defective test images, {reviewed['train', 0]} training "
-                    "images"
-                )
     if found:
         rows = [table_row(name, index) for name, index in found.items()]
         print(f"\n{tabulate(rows, HEADER, 'simple', disable_numparse=True)}\n")

@@ -20,7 +20,7 @@ from defectbench.images.canvas import (
     without_tiles,
 )
 from defectbench.images.depth import is_deep, unexplained_highest
-from defectbench.images.index import OWN, IndexRow, assign_groups
+from defectbench.images.index import OWN, IndexRow, assign_groups, review_notes
 from defectbench.images.masks import add_masks
 from defectbench.storage import read_csv
 
@@ -193,6 +193,7 @@ def category_notes(
         *_count_notes(folder.name, rows, counts_csv),
         *_size_notes(rows, preprocessings),
         *_mode_notes(rows),
+        *review_notes(rows),
         *copy_notes(rows),
     ]
     return notes + layout.counted(
