@@ -205,7 +205,7 @@ def test_the_page_says_what_they_change_where_there_are_some(tmp_path: Path):
     figures = [[cell.split("<")[0] for cell in row.split('"number">')[1:]] for row in rows]
     counts = [[cell.split(" ")[0] for cell in row] for row in figures]
     assert counts == [
-        ["30", "30", "0", "0", "1.000"],
-        ["4", "6", "1000", "1000", "0.000"],
-        ["34", "36", "167", "118", counts[2][-1]],
+        ["30", "30", "0", "0"],
+        ["4", "6", "1000", "1000"],
+        ["34", "36", "167", "118"],
     ]

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from defectbench.evaluation.cells import CellResults
-from defectbench.evaluation.image_metrics import image_auroc
 from defectbench.evaluation.operating_points import judged, mean_point
 from defectbench.images.layout import is_reviewed
 from defectbench.records import Scores
@@ -18,8 +17,8 @@ def reviewed_figures(cell: CellResults) -> dict[str, Any] | None:
     -------
     dict or None
         ``before`` and ``reviewed``, each with ``good`` and ``defective``, the numbers of test
-        images, ``auroc`` (None unless both occur) and the figures of `operating_points.judged`; of
-        several seeds their means. None without such images.
+        images, and the figures of `operating_points.judged`; of several seeds their means. None
+        without such images.
     """
     came_back = np.array([is_reviewed(path) for path in cell.test.paths], dtype=bool)
     if not came_back.any():
@@ -30,12 +29,10 @@ def reviewed_figures(cell: CellResults) -> dict[str, Any] | None:
 def _figures(cell: CellResults, wanted: np.ndarray) -> dict[str, Any]:
     """Of some of the test images."""
     labels = cell.test.labels[wanted]
-    areas = [image_auroc(labels, each.test.scores[wanted]) for each in cell.seeds]
     points = [judged(some(each.test, wanted), each.threshold) for each in cell.seeds]
     return {
         "good": int((labels == 0).sum()),
         "defective": int((labels == 1).sum()),
-        "auroc": None if None in areas else float(np.mean(areas)),
         **mean_point(points),
     }
 
