@@ -16,7 +16,6 @@ from defectbench.deployment.folder import FolderScoring, Options
 from defectbench.deployment.receivers import by_command, by_post
 from defectbench.deployment.watching import GIVE_UP_SECONDS, Arrivals, watch
 from defectbench.errors import InputError
-from defectbench.images.layout import images_below
 from defectbench.score_table import DAY, UNREADABLE, Row, only_writer
 
 UNREADABLE_EXIT, ERROR_EXIT, STOPPED_EXIT = 1, 2, 130
@@ -30,10 +29,6 @@ def main() -> int:
     arguments = parsed_arguments()
     try:
         detector = Detector(arguments.detector, arguments.threads)
-        if not (arguments.watch or images_below(arguments.images)):
-            there = "no images in this" if arguments.images.is_dir() else "no such"
-            of = "" if arguments.images.is_dir() else " of images"
-            raise InputError(f"{arguments.images}: {there} folder{of}")
         with only_writer(arguments.output):
             options = {name: getattr(arguments, name) for name in Options._fields}
             scoring = FolderScoring(detector, Options(**options))
@@ -151,7 +146,10 @@ def score(scoring: FolderScoring, arguments: argparse.Namespace) -> int:
             print(f"watching {arguments.images}; Ctrl-C ends it", file=sys.stderr)
             watch(scoring, Arrivals(arguments.give_up), lambda row: print_verdict(scoring, row))
         else:
-            scoring.score(scoring.images())
+            files = scoring.images()
+            if not (files or scoring.known):
+                raise InputError(f"{arguments.images}: no images in this folder")
+            scoring.score(files)
     unreadable, table = scoring.unreadable, scoring.table.file
     if not (scoring.scores or unreadable):
         print(f"no new images in {arguments.images}: {arguments.output} is left as it was")
@@ -235,4 +233,5 @@ def print_summary(summary: dict[str, Any], table: Path) -> None:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal cannot show
     sys.exit(main())

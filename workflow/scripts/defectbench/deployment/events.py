@@ -59,7 +59,6 @@ class EventQueue:
         self.folder, self.receiver = output / EVENTS, receiver
         self._send, self._most = send, most
         self.left_out = 0  # since the queue was full
-        self.folder.mkdir(parents=True, exist_ok=True)
         self._settle(known)
         self._waiting = deque(sorted(self.folder.glob("[0-9]" * 12 + ".json")))
         self._next = int(self._waiting[-1].stem) + 1 if self._waiting else 1
@@ -93,6 +92,7 @@ class EventQueue:
         self._tell_left_out()
         file = self.folder / f"{self._next:012}.json"
         unconfirmed = file.with_suffix(UNCONFIRMED)
+        self.folder.mkdir(parents=True, exist_ok=True)
         with open(unconfirmed, "w", encoding="utf-8") as stream:
             json.dump(event_of(row, detector), stream, ensure_ascii=False)
             stream.flush()
