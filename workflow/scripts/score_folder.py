@@ -150,8 +150,8 @@ def score(scoring: FolderScoring, arguments: argparse.Namespace) -> int:
             if not (files or scoring.known):
                 raise InputError(f"{arguments.images}: no images in this folder")
             scoring.score(files)
-    unreadable, table = scoring.unreadable, scoring.table.file
-    if not (scoring.scores or unreadable):
+    unreadable, table = scoring.found.unreadable, scoring.table.file
+    if not scoring.found:
         print(f"no new images in {arguments.images}: {arguments.output} is left as it was")
     else:
         print_summary(scoring.summary(), table)
@@ -191,7 +191,7 @@ def print_verdict(scoring: FolderScoring, row: Row) -> None:
     """A line for a row that was just written."""
     path, verdict = row["path"], row["verdict"]
     if verdict == UNREADABLE:
-        why = scoring.unreadable[path]
+        why = scoring.found.unreadable[path]
     else:
         why = f"score {float(row['score']):.6g}, threshold {float(row['threshold']):.6g}"
     print(f"{row['time']} {verdict} {path}: {why}", flush=True)

@@ -172,6 +172,27 @@ def _rows(table: Path) -> Iterator[Row]:
         yield from (row for row in rows if None not in row.values())
 
 
+def check_no_rows(folder: Path) -> None:
+    """Refuse a folder that holds rows of an earlier run."""
+    if next(read_rows(folder), None) is not None:
+        raise InputError(
+            f"{folder / SCORES}: holds rows of an earlier run; --skip-scored goes on with them, "
+            "--overwrite removes them, or name another output"
+        )
+
+
+def known_contents(folder: Path, detector: str, threshold: float) -> dict[str, str]:
+    """SHA-256 of the content in the last row of each path, to go on with the tables of a folder.
+
+    Parameters and errors are those of `check_made_alike`.
+    """
+    known = {}
+    for row in read_rows(folder):
+        check_made_alike(row, folder / SCORES, detector, threshold)
+        known[row["path"]] = row["sha256"]
+    return known
+
+
 def check_made_alike(row: Row, table: Path, detector: str, threshold: float) -> None:
     """Refuse to go on with a row of another detector or threshold.
 

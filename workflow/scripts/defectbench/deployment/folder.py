@@ -3,40 +3,33 @@
 import contextlib
 import functools
 import itertools
-import json
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from defectbench.atomic import atomic_path
 from defectbench.deployment.detector import AHEAD, Decoded, Detector
 from defectbench.deployment.events import EventQueue
-from defectbench.deployment.overlays import (
-    LARGEST_PANEL,
-    map_picture,
-    overlay_file,
-    remove_overlays,
-)
-from defectbench.deployment.photographs import ImageStatistics, image_statistics
+from defectbench.deployment.overlays import draw_overlay, overlay_file, remove_overlays
 from defectbench.deployment.reading import Read, read_file
-from defectbench.deployment.summary import described, folder_summary
+from defectbench.deployment.summary import Found, described, write_summary
 from defectbench.errors import InputError
 from defectbench.images.decoding import in_order
 from defectbench.images.layout import images_below
-from defectbench.progress import Progress, warn
+from defectbench.progress import Progress
 from defectbench.score_table import (
+    COLUMNS,
     DEFECTIVE,
-    SUMMARY,
     UNREADABLE,
     VERDICTS,
     Row,
     ScoreTable,
-    check_made_alike,
+    check_no_rows,
+    known_contents,
     printable,
     read_rows,
 )
@@ -112,30 +105,13 @@ class FolderScoring:
         self.held_out = np.asarray(detector.metadata["held_out_scores"])
         self.stopped = False  # set it, and scoring ends with the images at hand
         self.table = ScoreTable(options.output, options.rotate)
-        self.known = self._earlier()  # by name, digest of the content in its last row
+        self.known: dict[str, str] = {}  # by name, digest of the content in its last row
+        if options.skip_scored:
+            self.known = known_contents(options.output, detector.sha256[:DIGITS], self.threshold)
+        elif not options.overwrite:
+            check_no_rows(options.output)
         self._begun = False
-        self._forget()
-
-    def _earlier(self) -> dict[str, str]:
-        if self.options.overwrite:
-            return {}
-        known, table = {}, self.table.file
-        for row in read_rows(self.options.output):
-            if not self.options.skip_scored:
-                raise InputError(
-                    f"{table}: holds rows of an earlier run; --skip-scored goes on with them, "
-                    "--overwrite removes them, or name another output"
-                )
-            check_made_alike(row, table, self.detector.sha256[:DIGITS], self.threshold)
-            known[row["path"]] = row["sha256"]
-        return known
-
-    def _forget(self) -> None:
-        """Begin the figures of a summary."""
-        self.scores: list[float] = []
-        self.statistics: list[ImageStatistics] = []
-        self.unreadable: dict[str, str] = {}  # by name, why
-        self._started = time.perf_counter()
+        self.found = Found(detector, self.expectation)
 
     def images(self) -> list[Path]:
         """Images of the folder, sorted."""
@@ -173,31 +149,30 @@ class FolderScoring:
         name = self.name(read.path)
         with contextlib.suppress(OSError):  # its name may be too long
             overlay_file(self.options.output, name).unlink()  # of an earlier image
-        row = {
+        row = dict.fromkeys(COLUMNS, "") | {
             "path": name,
-            "score": "",
             "threshold": repr(self.threshold),
             "verdict": UNREADABLE,
-            "share_of_good_below": "",
-            "milliseconds": "",
             "time": now,
             "sha256": read.sha256,
             "detector": self.detector.sha256[:DIGITS],
         }
-        unreadable = ""
+        reason, of_defect = "", contextlib.nullcontext()
         try:
             if isinstance(read.found, InputError):
                 raise read.found
             row |= self._scored(name, read.found)
         except InputError as error:
-            unreadable = str(error)
-        self._write(row)
-        if unreadable:
-            self.unreadable[name] = unreadable
-        else:
-            self.scores.append(float(row["score"]))
-            self.statistics.append(image_statistics(read.found.pixels, read.found.size))
+            reason = str(error)
+        if self.events is not None and row["verdict"] == DEFECTIVE:
+            of_defect = self.events.announced(row, self.detector.sha256)
+        with of_defect:
+            self.table.append(row)
         self.known[name] = read.sha256
+        if reason:
+            self.found.add_unreadable(name, reason)
+        else:
+            self.found.add(float(row["score"]), read.found)
         return row
 
     def _scored(self, name: str, image: Decoded) -> Row:
@@ -210,7 +185,7 @@ class FolderScoring:
             raise InputError(f"{image.path}: the detector gives no finite score; export it again")
         defective = score >= self.threshold
         if self.options.overlays == "all" or (self.options.overlays == "defective" and defective):
-            self._draw(name, image, scored.maps[0])
+            draw_overlay(self.detector, image, scored.maps[0], self.options.output, name)
         share = np.searchsorted(self.held_out, score, "left") / len(self.held_out)
         return {
             "score": repr(score),
@@ -219,36 +194,11 @@ class FolderScoring:
             "milliseconds": f"{milliseconds:.1f}",
         }
 
-    def _draw(self, name: str, image: Decoded, anomaly_map: np.ndarray) -> None:
-        file = overlay_file(self.options.output, name)
-        try:
-            picture = map_picture(self.detector, image, anomaly_map, LARGEST_PANEL)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            picture.save(file, "JPEG", quality=85)
-        except (InputError, OSError) as error:  # the file has gone, the name is too long
-            warn(f"no overlay of {name}: {error}")
-
-    def _write(self, row: Row) -> None:
-        """A row on the disk, and its event."""
-        if self.events is not None and row["verdict"] == DEFECTIVE:
-            with self.events.announced(row, self.detector.sha256):
-                self.table.append(row)
-        else:
-            self.table.append(row)
-
     def summary(self) -> dict[str, Any]:
         """What was found in the images of the table that this run has scored, also written."""
-        summary = folder_summary(
-            self.detector, self.expectation, self.scores, self.statistics, list(self.unreadable)
-        )
-        summary["seconds"] = round(time.perf_counter() - self._started, 2)
-        self._write_summary(summary)
+        summary = self.found.summary()
+        write_summary(self.options.output, summary)
         return summary
-
-    def _write_summary(self, summary: Mapping[str, Any]) -> None:
-        text = json.dumps(summary, indent=2, ensure_ascii=False)
-        with atomic_path(self.options.output / SUMMARY) as part:
-            part.write_text(text + "\n", encoding="utf-8")
 
     def name(self, path: Path) -> str:
         """Of an image in the table."""
@@ -265,9 +215,9 @@ class FolderScoring:
                 self.table.clear()
             self.table.cut_unfinished_row()
         if is_full := self.table.is_full(now):
-            if self.scores or self.unreadable:  # else the summary is that of the run before
+            if self.found:  # else the summary is that of the run before
                 self.summary()
             self.table.rotate()
-            self._forget()
+            self.found = Found(self.detector, self.expectation)
         if is_first or is_full:  # all that there is of a summary, should the run be killed
-            self._write_summary(described(self.detector))
+            write_summary(self.options.output, described(self.detector))

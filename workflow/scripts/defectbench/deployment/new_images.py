@@ -42,7 +42,7 @@ def score_new_images(detector_file: Path, images: Path, output: Path, threads: i
     files = {scoring.name(file): file for file in scoring.images()}
     scoring.score(list(files.values()))
     scoring.summary()
-    for reason in scoring.unreadable.values():
+    for reason in scoring.found.unreadable.values():
         warn(reason)
     for row in highest_scores(output)[:MOST_PICTURES]:
         picture = _picture(detector, files[row["path"]])

@@ -6,8 +6,10 @@ import numpy as np
 from PIL import Image
 
 from defectbench.deployment.detector import Decoded, Detector
+from defectbench.errors import InputError
 from defectbench.evaluation.map_geometry import MapScale
 from defectbench.images.decoding import load_rgb
+from defectbench.progress import warn
 from defectbench.reports.map_panels import draw_panels
 
 OVERLAYS = "overlays"
@@ -39,6 +41,19 @@ def map_picture(
 def overlay_file(output: Path, name: str) -> Path:
     """Where the overlay of a scored image lies, if it was drawn."""
     return output / OVERLAYS / f"{name}.jpg"
+
+
+def draw_overlay(
+    detector: Detector, image: Decoded, anomaly_map: np.ndarray, output: Path, name: str
+) -> None:
+    """Draw the overlay of a scored image; what hinders it is told, for the verdict stands."""
+    file = overlay_file(output, name)
+    try:
+        picture = map_picture(detector, image, anomaly_map, LARGEST_PANEL)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(file, "JPEG", quality=85)
+    except (InputError, OSError) as error:  # the file has gone, the name is too long
+        warn(f"no overlay of {name}: {error}")
 
 
 def remove_overlays(output: Path, names: set[str]) -> None:
