@@ -8,7 +8,7 @@ import pytest
 from made_results import write_cell, write_page
 from PIL import Image
 
-from defectbench.config import plan
+from defectbench.config import further_images
 from defectbench.config.checks import check_config, check_images
 from defectbench.config.schema import check_schema
 from defectbench.errors import InputError
@@ -142,7 +142,7 @@ def settings(scored: Path, small_dataset: Path) -> dict:
 
 def laid_out(config: dict, folder: Path) -> Path:
     """A category's folder as rule `source` makes it."""
-    reviewed = plan.reviewed_images(config, "parts", "plate")
+    reviewed = further_images.reviewed_images(config, "parts", "plate")
     dataset_source("parts", config).put("plate", folder / "plate", reviewed=reviewed)
     return folder / "plate"
 
@@ -176,8 +176,8 @@ def test_a_review_of_each_category_has_the_category_in_its_path(settings: dict, 
     (tmp_path / "scores").rename(tmp_path / "plate")
     entry["review"] |= {"csv": str(tmp_path / "{category}" / "review.csv")}
     settings["categories"] = "all"
-    assert len(plan.reviewed_images(settings, "parts", "plate")) == 4
-    assert plan.reviewed_images(settings, "parts", "ring") == []
+    assert len(further_images.reviewed_images(settings, "parts", "plate")) == 4
+    assert further_images.reviewed_images(settings, "parts", "ring") == []
     (tmp_path / "plate").rename(tmp_path / "elsewhere")
     with pytest.raises(InputError, match=r"parts\.review: .*: no reviewed image of plate, ring"):
         check_images(settings, "parts")

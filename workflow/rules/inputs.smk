@@ -4,9 +4,14 @@ import re
 from functools import cache
 
 from defectbench.config.checks import check_images
+from defectbench.config.further_images import (
+    calibration_folder,
+    new_folders,
+    new_image_cells,
+    reviewed_images,
+)
 from defectbench.config.plan import (
     all_categories,
-    calibration_folder,
     cells,
     default_datasets,
     exportable_cells,
@@ -14,10 +19,7 @@ from defectbench.config.plan import (
     limits_of,
     localizing_cells,
     method_layers,
-    new_folders,
-    new_image_cells,
     preprocessings_of,
-    reviewed_images,
     scorer_parameters,
     taps,
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jsonschema
 
-from defectbench.config import plan
+from defectbench.config import further_images, plan
 from defectbench.config.plan import Config
 from defectbench.config.preprocessings import check_preprocessing
 from defectbench.config.schema import check_known
@@ -110,12 +110,12 @@ def check_images(config: Config, dataset: str) -> None:
     source = dataset_source(dataset, config)
     images = {name: source.images(name) for name in plan.chosen_categories(config, dataset)}
     for category, found in images.items():
-        plan.calibration_folder(config, dataset, category)
+        further_images.calibration_folder(config, dataset, category)
         train = sum(split == "train" for split, _ in found)
         if train:  # else not known before a run, or none: stage index says more about that
             _check_number_of_images(config, dataset, category, train)
     if "review" in source.entry and not any(
-        plan.reviewed_images(config, dataset, category) for category in images
+        further_images.reviewed_images(config, dataset, category) for category in images
     ):
         raise InputError(
             f"config: datasets.{dataset}.review: {source.entry['review']['csv']}: no reviewed "
