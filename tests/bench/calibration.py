@@ -124,7 +124,7 @@ def row(python: str, detector: Path, folder: Path) -> list[str]:
 def judged(python: str, detector: Path, images: Path) -> tuple[np.ndarray, float]:
     """Scores of a folder's images, and the threshold they are held against."""
     output = images.parent / "scores"
-    script(python, "score_folder.py", detector, images, "--output", output)
+    script(python, "score_folder.py", detector, images, "--output", output, "--overwrite")
     with open(output / "scores.csv", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     return np.array([float(row["score"]) for row in rows]), float(rows[0]["threshold"])

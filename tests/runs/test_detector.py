@@ -51,7 +51,8 @@ def exported(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def scored_images(folder: Path) -> dict[str, dict[str, str]]:
     """Rows of a folder's scores by the path that the image has in the index."""
     with open(folder / "scores.csv", encoding="utf-8") as stream:
-        return {f"test/{row['path']}": row for row in csv.DictReader(stream)}
+        rows = [row for row in csv.DictReader(stream) if row["verdict"] != "unreadable"]
+    return {f"test/{row['path']}": row for row in rows}
 
 
 @pytest.mark.parametrize("method", ["dfkde_small", "fre_small"])
@@ -95,6 +96,15 @@ def test_the_card_tells_proof_and_cost(exported: Path):
     assert 0 < card["milliseconds_median"] <= card["milliseconds_95th_percentile"]
     for figure in ("load_seconds", "images_per_second", "peak_memory_mb"):
         assert card[figure] > 0
+
+
+def test_an_export_says_what_it_does(exported: Path):
+    log = exported / "logs/parts/plate/fre_small/efficientnet_lite0/detector.log"
+    said = [line for line in log.read_text().splitlines() if not line.startswith("peak memory")]
+    assert said[0] == "exports the network, which takes up to a minute"
+    assert said[1] == "scores 12 test images as its users will"
+    assert said[2].startswith("12/12 images")
+    assert said[3] == "measures time and memory"
 
 
 def test_a_detector_names_the_licences_of_its_weights_and_of_its_data(exported: Path):

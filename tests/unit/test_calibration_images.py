@@ -9,7 +9,7 @@ from made_results import NOTHING, PROMISE, made_metrics, write_cell, write_image
 from PIL import Image
 from specifications import specification
 
-from defectbench.config import plan
+from defectbench.config import further_images
 from defectbench.config.checks import check_config, check_images
 from defectbench.config.schema import check_schema
 from defectbench.errors import InputError
@@ -68,7 +68,7 @@ def settings(small_dataset: Path, tmp_path: Path) -> dict:
 
 def laid_out(config: dict, category: str, folder: Path) -> Path:
     """A category's folder as rule `source` makes it."""
-    calibration = plan.calibration_folder(config, "parts", category)
+    calibration = further_images.calibration_folder(config, "parts", category)
     dataset_source("parts", config).put(category, folder / category, calibration=calibration)
     return folder / category
 
@@ -82,12 +82,14 @@ def test_they_lie_in_a_folder_of_each_category_or_in_that_of_the_only_one(
     check_config(settings)
     check_images(settings, "parts")
     confirmed = tmp_path / "confirmed"
-    assert plan.calibration_folder(settings, "parts", "ring") == confirmed / "ring"
+    assert further_images.calibration_folder(settings, "parts", "ring") == confirmed / "ring"
     entry = settings["datasets"]["parts"]
     entry |= {"all_categories": ["ring"], "calibration": str(confirmed / "ring" / "lot1")}
-    assert plan.calibration_folder(settings, "parts", "ring") == confirmed / "ring" / "lot1"
+    assert (
+        further_images.calibration_folder(settings, "parts", "ring") == confirmed / "ring" / "lot1"
+    )
     del entry["calibration"]
-    assert plan.calibration_folder(settings, "parts", "ring") is None
+    assert further_images.calibration_folder(settings, "parts", "ring") is None
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from defectbench.config import plan
+from defectbench.config import further_images, plan
 from defectbench.config.checks import check_config, check_images
 from defectbench.config.plan import Cell, scorer_parameters
 from defectbench.config.schema import check_schema
@@ -256,8 +256,8 @@ def with_new(config: dict, tmp_path: Path) -> dict:
 
 def test_new_images_lie_in_folders_named_like_categories(with_new: dict, tmp_path: Path):
     (tmp_path / "today" / "ring").mkdir()
-    assert plan.new_folders(with_new, "parts") == {"ring": tmp_path / "today" / "ring"}
-    assert plan.new_image_cells(with_new, "parts") == [
+    assert further_images.new_folders(with_new, "parts") == {"ring": tmp_path / "today" / "ring"}
+    assert further_images.new_image_cells(with_new, "parts") == [
         Cell("ring", method, backbone) for method, backbone in (("a", "x"), ("a", "y"), ("b", "x"))
     ]
 
@@ -266,26 +266,26 @@ def test_new_images_of_a_dataset_of_one_category_need_no_folder_of_its_name(
     with_new: dict, tmp_path: Path
 ):
     with_new["datasets"]["parts"]["all_categories"] = ["ring"]
-    assert plan.new_folders(with_new, "parts") == {"ring": tmp_path / "today"}
+    assert further_images.new_folders(with_new, "parts") == {"ring": tmp_path / "today"}
 
 
 def test_what_cannot_be_exported_scores_no_new_images(with_new: dict, tmp_path: Path):
     (tmp_path / "today" / "ring").mkdir()
     with_new["methods"]["a"] = PADIM | {"scorer": "tied_autoencoder", "seed": 42}
-    assert plan.new_image_cells(with_new, "parts") == [Cell("ring", "b", "x")]
+    assert further_images.new_image_cells(with_new, "parts") == [Cell("ring", "b", "x")]
     with_new["datasets"]["parts"]["methods"] = ["a"]
     with pytest.raises(InputError, match=r"parts\.new: none of the .* can be exported; .*pca_fre"):
-        plan.new_image_cells(with_new, "parts")
+        further_images.new_image_cells(with_new, "parts")
 
 
 def test_new_images_that_cannot_be_scored_are_refused_with_their_key(
     with_new: dict, tmp_path: Path
 ):
     with pytest.raises(InputError, match=r"parts\.new: .*today has no folder .*: plate, ring"):
-        plan.new_image_cells(with_new, "parts")
+        further_images.new_image_cells(with_new, "parts")
     (tmp_path / "today" / "ring").mkdir()
     with pytest.raises(InputError, match=r"parts\.new: exported .* set precision: fp32"):
-        plan.new_image_cells(with_new | {"precision": "auto"}, "parts")
+        further_images.new_image_cells(with_new | {"precision": "auto"}, "parts")
     with_new["datasets"]["parts"]["new"] = "nowhere"
     with pytest.raises(InputError, match=r"parts\.new: nowhere: no such folder"):
-        plan.new_image_cells(with_new, "parts")
+        further_images.new_image_cells(with_new, "parts")

@@ -165,7 +165,7 @@ def test_a_calibrated_detector_scores_a_folder_and_says_where_its_threshold_come
         Image.open(path).point(lambda value: value + 30).save(brighter / path.name)
 
     def said(detector: Path) -> str:
-        options = ("--output", tmp_path / "scores", "--threads", "1")
+        options = ("--output", tmp_path / "scores", "--threads", "1", "--overwrite")
         command = bare_python(SCRIPTS / "score_folder.py", detector, brighter, *options)
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 

@@ -3,12 +3,12 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,13 +19,16 @@ import pytest
 from bare import bare_python
 from made_detectors import write_images
 from PIL import Image
-from runs import DEADLINE
 
 import score_folder
-from defectbench.deployment.detector import Detector, decoded_image
-from defectbench.deployment.folder import map_picture
+from defectbench.deployment import reading
+from defectbench.deployment.detector import Decoded, Detector, decoded_image, whole_image
+from defectbench.deployment.folder import FolderScoring
+from defectbench.deployment.overlays import map_picture
+from defectbench.deployment.reading import Read
 from defectbench.evaluation.map_geometry import MapScale
 from defectbench.reports.map_panels import draw_panels
+from defectbench.score_table import Row, only_writer, read_rows, table_files
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "workflow" / "scripts" / "score_folder.py"
@@ -92,7 +95,7 @@ def test_defects_are_found_and_the_summary_says_so(made: dict, new: Path):
 def test_another_false_positive_rate_moves_the_threshold(made: dict, new: Path):
     score(made, new)
     at_5 = table(new)
-    run = score(made, new, "--rate", "0.2")
+    run = score(made, new, "--rate", "0.2", "--overwrite")
     assert run.returncode == 0, run.stderr
     at_20 = table(new)
     for row in at_20.values():
@@ -111,10 +114,18 @@ def test_unreadable_images_are_listed_skipped_and_end_in_an_error(made: dict, ne
     (new / "notes.txt").write_text("no image, and none by its name")
     run = score(made, new)
     assert run.returncode == 1
-    assert len(table(new)) == 28
+    rows = table(new)
+    assert {path for path, row in rows.items() if row["verdict"] == "unreadable"} == {
+        *("0003.png", "0007.png", "empty.jpg")
+    }
+    assert len(rows) == 31
     unreadable = [line for line in run.stderr.splitlines() if line.startswith("unreadable:")]
     assert len(unreadable) == 3
     assert str(new / "0003.png") in unreadable[0]
+    out = new.parent / "out" / "scores.csv"
+    said = f"exit status 1: images that could not be read: 3, which are 'unreadable' in {out}"
+    assert run.stderr.splitlines()[-1] == said
+    assert "28 images in" in run.stdout
 
 
 def test_images_of_other_modes_and_sizes_are_scored(made: dict, tmp_path: Path):
@@ -149,7 +160,7 @@ def test_linked_parts_are_scored_and_hidden_ones_are_not(made: dict, new: Path, 
     run = score(made, new)
     assert run.returncode == 1
     assert {"0001.png", "line 2/0002.png"} <= table(new).keys()
-    assert len(table(new)) == 29
+    assert len(table(new)) == 30  # the unreadable one has a row, too
     assert "gone.png: cannot be read as an image (No such file or directory)" in run.stderr
 
 
@@ -180,6 +191,7 @@ def test_scored_images_are_left_alone_and_new_ones_added(made: dict, new: Path):
     before = (new.parent / "out" / "scores.csv").read_bytes()
     for number in range(10):
         shutil.copy(new / "0000.png", new / f"late {number}.png")
+    (new / "0001.png").touch()  # its content is known
     with open(new.parent / "out" / "scores.csv", "ab") as stream:
         stream.write(b"late 0.png,12.3")  # a run that was killed
     run = score(made, new, "--skip-scored")
@@ -209,6 +221,119 @@ def test_an_image_replaced_under_its_name_is_scored_again(made: dict, new: Path)
     assert "1 images in" in run.stdout
     after = {path: row["score"] for path, row in table(new).items()}
     assert after == before | {"0003.png": before["0005.png"]}  # what was found of `gone` stays
+    rows = (new.parent / "out" / "scores.csv").read_text().splitlines()
+    assert sum(row.startswith("0003.png,") for row in rows) == 2  # two parts of one name
+
+
+def test_what_an_earlier_run_found_is_not_overwritten_unasked(made: dict, new: Path):
+    score(made, new)
+    scores = new.parent / "out" / "scores.csv"
+    before = scores.read_bytes()
+    run = score(made, new)
+    assert run.returncode == 2
+    assert run.stderr == (
+        f"error: {scores}: holds rows of an earlier run; --skip-scored goes on with them, "
+        "--overwrite removes them, or name another output\n"
+    )
+    assert scores.read_bytes() == before
+    (new / "0003.png").unlink()
+    assert score(made, new, "--overwrite").returncode == 0
+    assert len(table(new)) == 30  # the unreadable one has a row, too
+
+
+def test_a_name_that_is_no_utf_8_is_scored_and_written_escaped(made: dict, new: Path):
+    (new / "0001.png").rename(new / os.fsdecode(b"gr\xfcn.png"))
+    (new / os.fsdecode(b"\xff.png")).write_bytes(b"no image")
+    run = score(made, new, "--overlays", "all")
+    assert run.returncode == 1
+    rows = table(new)
+    assert rows[r"gr\xfcn.png"]["verdict"] == "good"
+    assert rows[r"\xff.png"]["verdict"] == "unreadable"
+    assert len(rows) == 31
+    assert r"gr\xfcn.png.jpg" in overlays(new)
+    assert "no new images" in score(made, new, "--skip-scored").stdout
+
+
+def test_a_name_too_long_for_an_overlay_has_its_row(made: dict, new: Path):
+    name = f"{250 * 'n'}.png"
+    (new / "0029.png").rename(new / name)
+    run = score(made, new, "--overlays", "defective")
+    assert run.returncode == 0
+    assert table(new)[name]["verdict"] == "defective"
+    assert f"warning: no overlay of {name}: " in run.stderr
+
+
+def test_a_second_run_into_one_output_is_refused_and_leaves_it_alone(made: dict, new: Path):
+    out = new.parent / "out"
+    with only_writer(out):
+        run = score(made, new)
+        assert run.returncode == 2
+        assert f"error: {out}: another run writes there" in run.stderr
+        assert [path.name for path in out.iterdir()] == [".lock"]
+    assert not out.exists()  # nothing was written there
+    assert score(made, new).returncode == 0
+
+
+def test_a_run_that_is_stopped_ends_with_the_images_at_hand(made: dict, new: Path):
+    class Stops(FolderScoring):
+        def record(self, read: Read) -> Row | None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return super().record(read)
+
+    with patch.object(score_folder, "FolderScoring", Stops):
+        run = score(made, new)
+    assert run.returncode == 130
+    assert "stopped before the end; --skip-scored goes on" in run.stderr
+    scored = len(table(new))
+    assert 0 < scored < 30
+    assert f"{30 - scored} images in" in score(made, new, "--skip-scored").stdout
+
+
+def test_a_file_over_which_a_decoder_stumbles_is_unreadable_and_the_others_are_scored(
+    made: dict, new: Path
+):
+    def stumbles(path: Path, settings: dict) -> Decoded:
+        if path.name == "0003.png":
+            raise EOFError("no more data")
+        return whole_image(path, settings)
+
+    with patch.object(reading, "whole_image", stumbles):
+        run = score(made, new)
+    assert run.returncode == 1
+    assert (
+        f"unreadable: {new / '0003.png'}: cannot be decoded (EOFError: no more data)" in run.stderr
+    )
+    assert len(table(new)) == 30
+
+
+def test_the_summary_of_a_run_stays_beside_its_table_when_the_next_one_rotates(
+    made: dict, new: Path
+):
+    score(made, new)
+    out = new.parent / "out"
+    summary = (out / "summary.json").read_bytes()
+    shutil.copy(new / "0000.png", new / "late.png")
+    score(made, new, "--skip-scored", "--rotate", "0.001")
+    (closed,) = out.glob("summary_*.json")
+    assert closed.read_bytes() == summary
+    assert json.loads((out / "summary.json").read_text())["images"] == 1
+
+
+def test_tables_are_called_by_their_date_when_they_are_full(made: dict, new: Path):
+    out = new.parent / "out"
+    assert score(made, new, "--rotate", "0.002").returncode == 0
+    names = [file.name for file in table_files(out)]
+    assert names[-1] == "scores.csv"
+    assert re.fullmatch(r"scores_\d{4}-\d\d-\d\d.csv", names[0])
+    assert names[1] == names[0].replace(".csv", "_2.csv")
+    assert len({row["path"] for row in read_rows(out)}) == 30
+    full = out / names[0]
+    assert full.stat().st_size >= 2000
+    summary = json.loads(
+        (out / names[0].replace("scores", "summary").replace("csv", "json")).read_text()
+    )
+    assert summary["images"] == len(full.read_text().splitlines()) - 1
+    assert "no new images" in score(made, new, "--skip-scored").stdout
 
 
 def test_scores_at_another_threshold_or_of_another_detector_are_not_gone_on_with(
@@ -220,11 +345,16 @@ def test_scores_at_another_threshold_or_of_another_detector_are_not_gone_on_with
     run = score(made, new, "--skip-scored", "--rate", "0.1")
     assert run.returncode == 2
     assert "scores.csv: scored at the threshold" in run.stderr
-    (out / "summary.json").write_text('{"detector_sha256": "0"}')
+    assert (out / "scores.csv").read_bytes() == before
+    threshold = repr(made["metadata"]["threshold"]["value"]).encode()
+    rounded = f"{made['metadata']['threshold']['value']:.15g}".encode() + b"0"
+    (out / "scores.csv").write_bytes(before.replace(threshold, rounded))
+    assert "no new images" in score(made, new, "--skip-scored").stdout  # it is the same value
+    detector = before.strip().rpartition(b",")[2]
+    (out / "scores.csv").write_bytes(before.replace(detector, b"0" * 16))
     run = score(made, new, "--skip-scored")
     assert run.returncode == 2
     assert "scored by another detector" in run.stderr
-    assert (out / "scores.csv").read_bytes() == before
 
 
 @pytest.mark.parametrize("which", ["defective", "all"])
@@ -272,12 +402,12 @@ def test_overlays_of_an_earlier_run_do_not_stay(made: dict, new: Path):
     (new.parent / "out" / "overlays" / "mine.jpg").touch()
     shutil.copy(new / "0000.png", new / "0029.png")
     (new / "line 2" / "gone.png").unlink()
-    score(made, new, "--overlays", "defective")
+    score(made, new, "--overlays", "defective", "--overwrite")
     defective = {path for path, row in table(new).items() if row["verdict"] == "defective"}
     assert "0028.png" in defective
     assert "0029.png" not in defective
     assert overlays(new) == {f"{path}.jpg" for path in defective} | {"mine.jpg"}
-    score(made, new)
+    score(made, new, "--overwrite")
     assert overlays(new) == {"mine.jpg"}
 
 
@@ -297,34 +427,5 @@ def test_of_skipped_images_the_overlays_stay_and_one_scored_again_loses_its_old_
 
 def test_the_output_inside_the_images_folder_is_not_scored(made: dict, new: Path):
     for _ in range(2):
-        run = score(made, new, "--overlays", "all", "--output", str(new / "out"))
+        run = score(made, new, "--overlays", "all", "--overwrite", "--output", str(new / "out"))
         assert "30 images in" in run.stdout, run.stderr
-
-
-def test_a_folder_that_fills_is_followed(made: dict, tmp_path: Path):
-    images = tmp_path / "new"
-    images.mkdir()
-    options = ["--output", str(tmp_path / "out"), "--threads", "1", "--watch"]
-    run = command(made, images, *options)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(run, text=True, **pipes) as watcher:
-        hangs = threading.Timer(DEADLINE, watcher.kill)
-        hangs.start()
-        try:
-            for seed in (1, 2):
-                write_images(tmp_path / "made", seed, 2)
-                for path in list((tmp_path / "made").iterdir()):
-                    path.rename(images / f"{seed}_{path.name}")
-                scored = 0
-                for line in watcher.stderr:
-                    # of so many images, the last one
-                    scored += sum(map(int, re.findall(r"^(\d+)/\1 images", line)))
-                    if scored == 2:
-                        break
-            watcher.send_signal(signal.SIGINT)
-            output = watcher.stdout.read()
-            assert watcher.wait() == 0
-        finally:
-            hangs.cancel()
-            watcher.kill()
-    assert output.startswith("4 images in")

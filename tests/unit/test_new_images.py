@@ -13,6 +13,7 @@ from PIL import Image
 from defectbench.deployment.new_images import MOST_PICTURES, score_new_images
 from defectbench.reports import verdicts
 from defectbench.reports.verdicts import read_new_images
+from defectbench.score_table import COLUMNS
 from defectbench.storage import read_json
 
 DECISION = {
@@ -35,8 +36,9 @@ def scored(made: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_readable_image_is_scored_and_the_others_are_listed(scored: Path):
     with open(scored / "scores.csv", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == 30
-    assert {row["verdict"] for row in rows[22:]} == {"defective"}
+    assert [row["path"] for row in rows if row["verdict"] == "unreadable"] == ["shift 1/broken.png"]
+    assert len(rows) == 31
+    assert {row["verdict"] for row in rows[22:30]} == {"defective"}
     summary = read_json(scored / "summary.json")
     assert summary["unreadable"] == ["shift 1/broken.png"]
     assert summary["same_world"]["above"]["count"] == summary["defective"] >= 8
@@ -62,10 +64,10 @@ def written(root: Path, category: str, method: str, scores: list[float]) -> Path
     """What the job writes, for scores of one's own and the threshold 1."""
     folder = root / category / method / "net" / "new_images"
     (folder / "pictures").mkdir(parents=True)
-    lines = ["path,score,threshold,verdict,share_of_good_below,milliseconds"]
+    lines = [",".join(COLUMNS)]
     for number, score in enumerate(scores):
         verdict = "defective" if score >= 1 else "good"
-        lines.append(f"{number}.png,{score},1.0,{verdict},0.5000,7.0")
+        lines.append(f"{number}.png,{score},1.0,{verdict},0.5000,7.0,2026-01-01T00:00:00+00:00,0,0")
         (folder / "pictures" / f"{number}.png.webp").write_bytes(b"picture")
     (folder / "scores.csv").write_text("\n".join(lines) + "\n")
     summary = {"images": len(scores), "defective": sum(score >= 1 for score in scores)}

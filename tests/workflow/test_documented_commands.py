@@ -181,6 +181,15 @@ def test_a_script_knows_the_options_it_is_given(command: str):
     assert script_faults(command) == []
 
 
+def test_the_service_knows_the_options_of_its_script():
+    text = (ROOT / "examples" / "defectbench-watch.service").read_text()
+    started = re.search(r"^ExecStart=\S+ /opt/defectbench/((?:.*\\\n)*.*)", text, re.MULTILINE)[1]
+    suggested = re.findall(r"^#   (--.*)", text, re.MULTILINE)
+    assert len(suggested) == 1
+    command = " ".join(["python", started.replace("\\\n", " "), *suggested])
+    assert script_faults(command) == []
+
+
 @pytest.mark.parametrize(("page", "block"), SETTINGS)
 def test_settings_that_are_shown_are_valid(
     desk: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, page: str, block: str

@@ -4,9 +4,14 @@ import re
 from functools import cache
 
 from defectbench.config.checks import check_images
+from defectbench.config.further_images import (
+    calibration_folder,
+    new_folders,
+    new_image_cells,
+    reviewed_images,
+)
 from defectbench.config.plan import (
     all_categories,
-    calibration_folder,
     cells,
     default_datasets,
     exportable_cells,
@@ -14,8 +19,6 @@ from defectbench.config.plan import (
     limits_of,
     localizing_cells,
     method_layers,
-    new_folders,
-    new_image_cells,
     preprocessings_of,
     scorer_parameters,
     taps,
@@ -48,6 +51,12 @@ def calibration_images(wildcards):
     """Folder of a category's calibration images, and its content; None where there are none."""
     folder = calibration_folder(config, wildcards.dataset, wildcards.category)
     return folder and local_origin(folder, CONTENTS)
+
+
+def reviewed_params(wildcards):
+    """Place, file and content of a category's images that came back from the line."""
+    found = reviewed_images(config, wildcards.dataset, wildcards.category)
+    return [[image.place, str(image.file), image.sha256] for image in found]
 
 
 def dataset_groups(wildcards):

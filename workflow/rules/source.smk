@@ -1,6 +1,7 @@
 """Stage source: one folder per category in the MVTec layout.
 
-in:  nothing, or what the config names: a folder or an archive, a folder of calibration images
+in:  nothing, or what the config names: a folder or an archive, a folder of calibration
+     images, a review of scored images
 out: resources/data/{dataset}/{category}/, links to the images
 """
 
@@ -24,6 +25,7 @@ rule source:
     params:
         origin=category_origin,
         calibration=calibration_images,
+        reviewed=reviewed_params,
         code=source_digest,
     script:
         "../scripts/source.py"

@@ -16,7 +16,7 @@ import yaml
 from snakemake.utils import update_config
 from tabulate import tabulate
 
-from defectbench.config import plan
+from defectbench.config import further_images, plan
 from defectbench.config.checks import check_config, check_images
 from defectbench.config.plan import Config
 from defectbench.config.schema import check_schema
@@ -108,9 +108,11 @@ def check_dataset(config: Config, dataset: str, problems: list[str]) -> int:
 
 def print_new_images(config: Config, dataset: str) -> None:
     """Print how many unlabelled images there are, and what will score them."""
-    names = [f"{cell.method} {cell.backbone}" for cell in plan.new_image_cells(config, dataset)]
+    names = [
+        f"{cell.method} {cell.backbone}" for cell in further_images.new_image_cells(config, dataset)
+    ]
     detectors = ", ".join(dict.fromkeys(names))
-    for category, folder in plan.new_folders(config, dataset).items():
+    for category, folder in further_images.new_folders(config, dataset).items():
         count = len(images_below(folder))
         print(f"  {category}: {count} new images in {folder}, scored by {detectors}")
 
@@ -120,8 +122,9 @@ def indexed(source: ImageSource, category: str) -> tuple[list[IndexRow], list[st
     counts = FACTS / f"{source.dataset}_counts.csv"
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, category)
-        calibration = plan.calibration_folder(source.config, source.dataset, category)
-        source.put(category, folder, calibration=calibration)
+        calibration = further_images.calibration_folder(source.config, source.dataset, category)
+        reviewed = further_images.reviewed_images(source.config, source.dataset, category)
+        source.put(category, folder, calibration=calibration, reviewed=reviewed)
         bits, skip = source.entry.get("bits"), source.entry.get("unreadable") == "skip"
         counts_csv = counts if counts.is_file() else None
         used = plan.preprocessings_of(source.config, source.dataset)

@@ -15,7 +15,7 @@ from defectbench.evaluation.good_images import read_good_images
 from defectbench.features.backbones import load_backbone
 from defectbench.features.taps import Tap
 from defectbench.map_file import open_maps
-from defectbench.progress import warn
+from defectbench.progress import say, warn
 from defectbench.provenance import file_sha256, library_versions
 from defectbench.records import (
     Specification,
@@ -67,6 +67,8 @@ with job_log(snakemake.log[0]), open_maps(snakemake.input.maps) as (maps, _):
         maps,
         Path(params.calibration).name,
     )
+    label = "/".join(names.values())
+    say(label, "exports the network, which takes up to a minute")
     model = onnx_model(detector_module(arrays, cell, given.weights))
     weights_sha256 = specification["weights_sha256"]
     metadata = {
@@ -81,12 +83,14 @@ with job_log(snakemake.log[0]), open_maps(snakemake.input.maps) as (maps, _):
     }
     with atomic_path(snakemake.output.detector) as part:
         part.write_bytes(detector_bytes(model, metadata))
+        say(label, f"scores {len(cell.test_files)} test images as its users will")
         detector, scores = Detector(part, snakemake.threads), cell.test.scores
         proof = prove(detector, cell.test_files, scores, cell.maps.get("test"), snakemake.threads)
         metadata["proof"] = proof
         if left := proof["left_out"]:
-            warn(f"{'/'.join(names.values())}: {left} test images of another shape are not scored")
+            warn(f"{label}: {left} test images of another shape are not scored")
         part.write_bytes(detector_bytes(model, metadata))
+        say(label, "measures time and memory")
         # by loading the file as its users do
         cost = measured_cost(part, cell.test_files, snakemake.threads)
     write_json(snakemake.output.cost, {**names, **cost, "proof": proof})

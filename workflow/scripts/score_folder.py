@@ -1,41 +1,47 @@
 """Score a folder of images with an exported detector; needs onnxruntime, NumPy and Pillow alone."""
 
 import argparse
+import contextlib
+import math
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from defectbench.deployment.command_line import parse_with_threads
 from defectbench.deployment.detector import Detector
-from defectbench.deployment.folder import SCORES, FolderScoring, Options, settled_images
+from defectbench.deployment.events import EventQueue
+from defectbench.deployment.folder import FolderScoring, Options
+from defectbench.deployment.receivers import by_command, by_post
+from defectbench.deployment.watching import GIVE_UP_SECONDS, Arrivals, watch
 from defectbench.errors import InputError
 from defectbench.images.layout import KINDS
+from defectbench.score_table import DAY, UNREADABLE, Row, only_writer
 
-UNREADABLE_EXIT, ERROR_EXIT = 1, 2
+UNREADABLE_EXIT, ERROR_EXIT, STOPPED_EXIT = 1, 2, 130
 
 
 def main() -> int:
-    """Score; exit status 0, 1 if images were unreadable, 2 if nothing could be done."""
+    """Score; exit status 0, 1 if images were unreadable, 2 if it could not go on, 130 if stopped.
+
+    To stop is how watching ends, and no exit status of its own.
+    """
     arguments = parsed_arguments()
     try:
         detector = Detector(arguments.detector, arguments.threads)
-        options = {name: getattr(arguments, name) for name in Options._fields}
-        scoring = FolderScoring(detector, Options(**options))
-        if arguments.watch:
-            watch(scoring)
-        else:
-            score_once(scoring)
+        with only_writer(arguments.output):
+            options = {name: getattr(arguments, name) for name in Options._fields}
+            scoring = FolderScoring(detector, Options(**options))
+            with told_of_defects(arguments, scoring):
+                return score(scoring, arguments)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
-        return ERROR_EXIT
-    if not (scoring.scores or scoring.unreadable):
-        print(f"no new images in {arguments.images}: {arguments.output} is left as it was")
-        return 0
-    print_summary(scoring.summary(), arguments.output / SCORES)
-    for reason in scoring.unreadable.values():
-        print(f"unreadable: {reason}", file=sys.stderr)
-    return UNREADABLE_EXIT if scoring.unreadable else 0
+    except OSError as error:  # of a disk that is full or read-only
+        place = error.filename or arguments.output
+        advice = "mend that, then go on with --skip-scored or --watch"
+        print(f"error: {place}: {error.strerror}; {advice}", file=sys.stderr)
+    return ERROR_EXIT
 
 
 def parsed_arguments() -> argparse.Namespace:
@@ -58,37 +64,138 @@ def parsed_arguments() -> argparse.Namespace:
         default="none",
         help="images whose map is drawn (default: none)",
     )
-    parser.add_argument(
-        "--skip-scored", action="store_true", help="go on with scores.csv: leave out what it holds"
+    earlier = parser.add_mutually_exclusive_group()
+    earlier.add_argument(
+        "--skip-scored",
+        action="store_true",
+        help="go on with scores.csv of an earlier run: leave out the images that it holds",
+    )
+    earlier.add_argument(
+        "--overwrite", action="store_true", help="remove what an earlier run found"
     )
     parser.add_argument(
-        "--watch", action="store_true", help="wait for further images until Ctrl-C is pressed"
+        "--rotate",
+        type=rotation,
+        metavar="day|MEGABYTES",
+        help="when scores.csv is called by its date and a new one begun; default: never",
     )
-    return parse_with_threads(parser)
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="wait for further images until Ctrl-C or SIGTERM; goes on with scores.csv",
+    )
+    parser.add_argument(
+        "--give-up",
+        type=float,
+        default=GIVE_UP_SECONDS,
+        metavar="SECONDS",
+        help="with --watch: a file that cannot be read so long after its last change is written "
+        "down as unreadable (default: %(default)g)",
+    )
+    receiver = parser.add_mutually_exclusive_group()
+    receiver.add_argument(
+        "--on-defective", metavar="URL", help="where each defective image is posted as JSON"
+    )
+    receiver.add_argument(
+        "--command", help="program that is run for each defective image, with JSON as its input"
+    )
+    parser.add_argument(
+        "--header-variable",
+        metavar="NAME",
+        help="environment variable with a header for --on-defective, such as one with a token",
+    )
+    arguments = parse_with_threads(parser)
+    if arguments.header_variable and not arguments.on_defective:
+        parser.error("--header-variable belongs to --on-defective")
+    if not arguments.give_up >= 0:
+        parser.error("--give-up: at least 0")
+    arguments.skip_scored |= arguments.watch and not arguments.overwrite
+    return arguments
 
 
-def score_once(scoring: FolderScoring) -> None:
-    """Score what is there."""
-    files = scoring.new_images()
-    if not (files or scoring.left):
-        raise InputError(f"{scoring.options.images}: no {KINDS} files in this folder")
-    if files:
-        scoring.score(files)
+def rotation(text: str) -> str | int:
+    """What `--rotate` says: `DAY`, or bytes."""
+    if text == DAY:
+        return DAY
+    size = 1e6 * float(text)
+    if not 1 <= size < math.inf:
+        raise ValueError(text)
+    return int(size)
 
 
-def watch(scoring: FolderScoring) -> None:
-    """Score what comes, until the user stops it."""
+@contextlib.contextmanager
+def told_of_defects(arguments: argparse.Namespace, scoring: FolderScoring) -> Iterator[None]:
+    """Give the scoring a queue of events for whoever is to be told, if anyone is."""
+    if arguments.on_defective:
+        send, receiver = by_post(arguments.on_defective, arguments.header_variable)
+    elif arguments.command:
+        send, receiver = by_command(arguments.command)
+    else:
+        yield
+        return
+    scoring.events = EventQueue(arguments.output, send, receiver, scoring.known)
+    try:
+        yield
+    finally:
+        scoring.events.close()
+
+
+def score(scoring: FolderScoring, arguments: argparse.Namespace) -> int:
+    """Score what is there, or what comes; the exit status."""
+    with stopped_by_signals(scoring):
+        if arguments.watch:
+            print(f"watching {arguments.images}; Ctrl-C ends it", file=sys.stderr)
+            watch(scoring, Arrivals(arguments.give_up), lambda row: print_verdict(scoring, row))
+        else:
+            files = scoring.images()
+            if not (files or scoring.known):
+                raise InputError(f"{arguments.images}: no {KINDS} files in this folder")
+            scoring.score(files)
+    unreadable, table = scoring.found.unreadable, scoring.table.file
+    if not scoring.found:
+        print(f"no new images in {arguments.images}: {arguments.output} is left as it was")
+    else:
+        print_summary(scoring.summary(), table)
+    if not arguments.watch:
+        for reason in unreadable.values():
+            print(f"unreadable: {reason}", file=sys.stderr)
+        if scoring.stopped:
+            print("stopped before the end; --skip-scored goes on", file=sys.stderr)
+            return STOPPED_EXIT
+    if unreadable:
+        print(
+            f"exit status {UNREADABLE_EXIT}: images that could not be read: {len(unreadable)}, "
+            f"which are {UNREADABLE!r} in {table}",
+            file=sys.stderr,
+        )
+        return UNREADABLE_EXIT
+    return 0
+
+
+@contextlib.contextmanager
+def stopped_by_signals(scoring: FolderScoring) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the scoring with the images at hand."""
 
     def stop(*_: object) -> None:
         scoring.stopped = True
 
     # Python's own handler raises an error, which is lost where libraries ignore errors
-    signal.signal(signal.SIGINT, stop)
-    print(f"watching {scoring.options.images}; Ctrl-C ends it", file=sys.stderr)
-    for files in settled_images(scoring):
-        if files:
-            scoring.score(files)
-    print(file=sys.stderr)
+    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def print_verdict(scoring: FolderScoring, row: Row) -> None:
+    """A line for a row that was just written."""
+    path, verdict = row["path"], row["verdict"]
+    if verdict == UNREADABLE:
+        why = scoring.found.unreadable[path]
+    else:
+        why = f"score {float(row['score']):.6g}, threshold {float(row['threshold']):.6g}"
+    print(f"{row['time']} {verdict} {path}: {why}", flush=True)
 
 
 def print_summary(summary: dict[str, Any], table: Path) -> None:
@@ -127,4 +234,5 @@ def print_summary(summary: dict[str, Any], table: Path) -> None:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal cannot show
     sys.exit(main())

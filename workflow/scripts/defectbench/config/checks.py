@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jsonschema
 
-from defectbench.config import plan
+from defectbench.config import further_images, plan
 from defectbench.config.plan import Config
 from defectbench.config.preprocessings import check_preprocessing
 from defectbench.config.schema import check_known
@@ -113,10 +113,17 @@ def check_images(config: Config, dataset: str) -> None:
     source = dataset_source(dataset, config)
     images = {name: source.images(name) for name in plan.chosen_categories(config, dataset)}
     for category, found in images.items():
-        plan.calibration_folder(config, dataset, category)
+        further_images.calibration_folder(config, dataset, category)
         train = sum(split == "train" for split, _ in found)
         if train:  # else not known before a run, or none: stage index says more about that
             _check_number_of_images(config, dataset, category, train)
+    if "review" in source.entry and not any(
+        further_images.reviewed_images(config, dataset, category) for category in images
+    ):
+        raise InputError(
+            f"config: datasets.{dataset}.review: {source.entry['review']['csv']}: no reviewed "
+            f"image of {', '.join(images)}"
+        )
     groups = source.entry.get("groups", "")
     names = [
         name

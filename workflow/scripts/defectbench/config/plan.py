@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from defectbench.deployment.graphs import GRAPHS
 from defectbench.errors import InputError
-from defectbench.images.layout import images_below
 from defectbench.scorers import scorer_class
 from defectbench.sources import dataset_source
 from defectbench.sources.given_features import BACKBONE
@@ -140,82 +139,6 @@ def exportable_cells(config: Config, dataset: str) -> list[Cell]:
     if not found:
         raise InputError(f"{refused}; these can: {', '.join(can)}")
     return found
-
-
-def new_folders(config: Config, dataset: str) -> dict[str, Path]:
-    """Folder of the unlabelled images of each chosen category that has one; see `new`.
-
-    Raises
-    ------
-    InputError
-        If the dataset names a folder that is not there, or that has none for any category.
-    """
-    entry, key = config["datasets"][dataset], f"config: datasets.{dataset}.new"
-    if "new" not in entry:
-        return {}
-    chosen = chosen_categories(config, dataset)
-    folders = {category: _named_folder(config, dataset, "new", category) for category in chosen}
-    found = {category: folder for category, folder in folders.items() if folder.is_dir()}
-    if not found:
-        raise InputError(
-            f"{key}: {entry['new']} has no folder named like a category: {', '.join(chosen)}"
-        )
-    return found
-
-
-def calibration_folder(config: Config, dataset: str, category: str) -> Path | None:
-    """Folder of a category's calibration images; None of a dataset that names none.
-
-    Raises
-    ------
-    InputError
-        If the dataset names a folder that is not there, or that has no images for the category.
-    """
-    if "calibration" not in config["datasets"][dataset]:
-        return None
-    folder = _named_folder(config, dataset, "calibration", category)
-    if not images_below(folder):
-        raise InputError(
-            f"config: datasets.{dataset}.calibration: {folder}: no images; it is for good parts of "
-            f"{category}"
-        )
-    return folder
-
-
-def _named_folder(config: Config, dataset: str, key: str, category: str) -> Path:
-    """Folder of a category below the one that a key names, or of the only category that one itself.
-
-    Raises
-    ------
-    InputError
-        If the key names a folder that is not there.
-    """
-    named = Path(config["datasets"][dataset][key])
-    if not named.is_dir():
-        raise InputError(f"config: datasets.{dataset}.{key}: {named}: no such folder")
-    alone = len(all_categories(config, dataset)) == 1
-    return named if alone and not (named / category).is_dir() else named / category
-
-
-def new_image_cells(config: Config, dataset: str) -> list[Cell]:
-    """Detectors that score new images: all that can be exported, on categories that have some.
-
-    Which of them is recommended is known only when all have run.
-
-    Raises
-    ------
-    InputError
-        If there are new images and no detector can be exported.
-    """
-    folders, key = new_folders(config, dataset), f"config: datasets.{dataset}.new"
-    if not folders:
-        return []
-    if config["precision"] != "fp32":
-        raise InputError(f"{key}: exported detectors compute in fp32, so set precision: fp32")
-    try:
-        return [cell for cell in exportable_cells(config, dataset) if cell.category in folders]
-    except InputError as error:
-        raise InputError(f"{key}: {error}") from None
 
 
 def gives_images(config: Config, dataset: str) -> bool:

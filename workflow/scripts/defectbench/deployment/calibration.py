@@ -13,7 +13,7 @@ from defectbench.deployment.detector import AHEAD, Decoded, Detector, whole_imag
 from defectbench.deployment.detector_file import FORMAT, read_detector_file, recalibrated
 from defectbench.deployment.drift import same_world
 from defectbench.deployment.expectations import calibration_entry, threshold_entries
-from defectbench.deployment.folder import LARGEST_PANEL, map_picture
+from defectbench.deployment.overlays import LARGEST_PANEL, map_picture
 from defectbench.deployment.photographs import ImageStatistics, image_statistics, photographed
 from defectbench.deployment.proof import prove
 from defectbench.errors import InputError

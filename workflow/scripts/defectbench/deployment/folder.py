@@ -1,34 +1,41 @@
-"""A folder of new images scored: a line per image as soon as it is known, a summary at the end."""
+"""A folder of new images scored: a row for each as soon as it is known, a summary at the end."""
 
-import csv
-import io
+import contextlib
+import functools
 import itertools
-import json
-import os
+import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from defectbench.deployment.detector import AHEAD, Decoded, Detector, whole_image
-from defectbench.deployment.detector_file import NAMES
-from defectbench.deployment.drift import same_world
-from defectbench.deployment.photographs import ImageStatistics, image_statistics
+from defectbench.deployment.detector import AHEAD, Decoded, Detector
+from defectbench.deployment.events import EventQueue
+from defectbench.deployment.overlays import draw_overlay, overlay_file, remove_overlays
+from defectbench.deployment.reading import Read, read_file
+from defectbench.deployment.summary import Found, described, write_summary
 from defectbench.errors import InputError
-from defectbench.evaluation.map_geometry import MapScale
-from defectbench.images.decoding import in_order, load_rgb
+from defectbench.images.decoding import in_order
 from defectbench.images.layout import images_below
 from defectbench.progress import Progress
-from defectbench.reports.map_panels import draw_panels
+from defectbench.score_table import (
+    COLUMNS,
+    DEFECTIVE,
+    UNREADABLE,
+    VERDICTS,
+    Row,
+    ScoreTable,
+    check_no_rows,
+    known_contents,
+    printable,
+    read_rows,
+)
 
-SCORES, SUMMARY, OVERLAYS = "scores.csv", "summary.json", "overlays"
-COLUMNS = ("path", "score", "threshold", "verdict", "share_of_good_below", "milliseconds")
-VERDICTS = ("good", "defective")
-LARGEST_PANEL = 1024
-WATCH_SECONDS = 1.0
+DIGITS = 16
+"""Hexadecimal digits of a detector's digest in a row."""
 
 
 class Options(NamedTuple):
@@ -39,7 +46,7 @@ class Options(NamedTuple):
     images
         The folder, with all its subfolders.
     output
-        Folder of `SCORES`, `SUMMARY` and `OVERLAYS`.
+        Folder of the tables, summaries and overlays.
     threads
         That decode images.
     rate
@@ -48,7 +55,11 @@ class Options(NamedTuple):
     overlays
         ``none``, ``defective`` or ``all``.
     skip_scored
-        Whether lines of an earlier run stay, and their images are left alone.
+        Whether to go on with the rows of earlier runs and leave out images that they know.
+    overwrite
+        Whether rows of earlier runs are removed; they are in the way if neither is set.
+    rotate
+        When a table is full, as for `ScoreTable`.
     """
 
     images: Path
@@ -57,6 +68,8 @@ class Options(NamedTuple):
     rate: float | None = None
     overlays: str = "none"
     skip_scored: bool = False
+    overwrite: bool = False
+    rotate: str | int | None = None
 
 
 class FolderScoring:
@@ -76,7 +89,7 @@ class FolderScoring:
     ------
     InputError
         If the folder is not there, the detector does not know the rate or cannot draw overlays,
-        or earlier scores are another detector's.
+        or earlier scores are another detector's or in the way.
     """
 
     def __init__(self, detector: Detector, options: Options) -> None:
@@ -88,211 +101,123 @@ class FolderScoring:
         self.expectation = detector.threshold_at(options.rate)
         self.threshold = self.expectation["value"]
         self.detector, self.options = detector, options
+        self.events: EventQueue | None = None  # gets one for each defective image
         self.held_out = np.asarray(detector.metadata["held_out_scores"])
-        self.scores: list[float] = []
-        self.statistics: list[ImageStatistics] = []
-        self.unreadable: dict[str, str] = {}  # by name, why
-        self.stopped = False  # set it, and scoring and watching end with the images at hand
-        self._started = time.perf_counter()
-        self._table = options.output / SCORES
-        self._earlier = earlier_rows(self._table)
-        self.left = self._rows_that_stay()  # of an earlier run
-        self._done = {row["path"] for row in self.left}
+        self.stopped = False  # set it, and scoring ends with the images at hand
+        self.table = ScoreTable(options.output, options.rotate)
+        self.known: dict[str, str] = {}  # by name, digest of the content in its last row
+        if options.skip_scored:
+            self.known = known_contents(options.output, detector.sha256[:DIGITS], self.threshold)
+        elif not options.overwrite:
+            check_no_rows(options.output)
         self._begun = False
+        self.found = Found(detector, self.expectation)
 
-    def new_images(self) -> list[Path]:
-        """Images that have not been scored, sorted."""
-        ours = os.path.join(os.path.realpath(self.options.output), "")
-        found = images_below(self.options.images)
-        new = [path for path in found if self._name(path) not in self._done]
-        return [path for path in new if not os.path.realpath(path).startswith(ours)]
+    def images(self) -> list[Path]:
+        """Images of the folder, sorted."""
+        output = self.options.output.resolve()
+
+        @functools.cache
+        def is_ours(folder: Path) -> bool:
+            resolved = folder.resolve()
+            return output in (resolved, *resolved.parents)
+
+        return [path for path in images_below(self.options.images) if not is_ours(path.parent)]
 
     def score(self, files: list[Path]) -> None:
-        """Score files; each gets its line at once. Before the first call nothing is written."""
-        self._begin()
+        """Read and score files once. Before the first one that is not known nothing is written."""
         progress = Progress(len(files), str(self.options.images))
-        wanted = itertools.takewhile(lambda _: not self.stopped, files)
-        threads = self.options.threads
-        for path, image in in_order(self._decoded, wanted, threads, AHEAD * threads):
-            name = self._name(path)
-            self._done.add(name)
-            self._overlay(name).unlink(missing_ok=True)  # of an earlier image
-            try:
-                if isinstance(image, InputError):
-                    raise image
-                self._score_one(name, image)
-            except InputError as error:  # also if it is gone before its overlay could be drawn
-                self.unreadable[name] = str(error)
+        for read in self.read(files):
+            self.record(read)
             progress.advance(1)
 
-    def summary(self) -> dict[str, Any]:
-        """What was found in the images that were scored, also written to `SUMMARY`."""
-        defective = sum(score >= self.threshold for score in self.scores)
-        summary = {
-            **described(self.detector),
-            "images": len(self.scores),
-            "defective": defective,
-            "unreadable": list(self.unreadable),
-            "threshold": self.threshold,
-            "seconds": round(time.perf_counter() - self._started, 2),
+    def read(self, files: Iterable[Path]) -> Iterator[Read]:
+        """Files read in threads, in their order, until `stopped`."""
+        wanted = itertools.takewhile(lambda _: not self.stopped, files)
+        threads = self.options.threads
+        return in_order(self._read, wanted, threads, AHEAD * threads)
+
+    def _read(self, path: Path) -> Read:
+        return read_file(path, self.known.get(self.name(path)), self.detector.metadata)
+
+    def record(self, read: Read) -> Row | None:
+        """Score what was read and write its row; None of what is known already."""
+        if read.found is None:
+            return None
+        now = datetime.now().astimezone().isoformat(timespec="seconds")
+        self._prepare_table(now)
+        name = self.name(read.path)
+        with contextlib.suppress(OSError):  # its name may be too long
+            overlay_file(self.options.output, name).unlink()  # of an earlier image
+        row = dict.fromkeys(COLUMNS, "") | {
+            "path": name,
+            "threshold": repr(self.threshold),
+            "verdict": UNREADABLE,
+            "time": now,
+            "sha256": read.sha256,
+            "detector": self.detector.sha256[:DIGITS],
         }
-        if self.scores:
-            seen = self.scores, self.expectation, self.statistics
-            summary["same_world"] = same_world(*seen, self.detector.metadata)
-        self._write_summary(summary)
-        return summary
-
-    def _decoded(self, path: Path) -> tuple[Path, Decoded | InputError]:
-        """An image, or why there is none: an error that a thread raises would end the others."""
+        reason, of_defect = "", contextlib.nullcontext()
         try:
-            return path, whole_image(path, self.detector.metadata)
+            if isinstance(read.found, InputError):
+                raise read.found
+            row |= self._scored(name, read.found)
         except InputError as error:
-            return path, error
+            reason = str(error)
+        if self.events is not None and row["verdict"] == DEFECTIVE:
+            of_defect = self.events.announced(row, self.detector.sha256)
+        with of_defect:
+            self.table.append(row)
+        self.known[name] = read.sha256
+        if reason:
+            self.found.add_unreadable(name, reason)
+        else:
+            self.found.add(float(row["score"]), read.found)
+        return row
 
-    def _score_one(self, name: str, image: Decoded) -> None:
+    def _scored(self, name: str, image: Decoded) -> Row:
+        """What a row says of an image that can be read; draws its overlay if one is wanted."""
         start = time.perf_counter()
         scored = self.detector.score(image.pixels[None])
         milliseconds = image.milliseconds + 1000 * (time.perf_counter() - start)
         score = float(scored.scores[0])
+        if not math.isfinite(score):
+            raise InputError(f"{image.path}: the detector gives no finite score; export it again")
         defective = score >= self.threshold
         if self.options.overlays == "all" or (self.options.overlays == "defective" and defective):
-            path = self._overlay(name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            panels = map_picture(self.detector, image, scored.maps[0], LARGEST_PANEL)
-            panels.save(path, "JPEG", quality=85)
+            draw_overlay(self.detector, image, scored.maps[0], self.options.output, name)
         share = np.searchsorted(self.held_out, score, "left") / len(self.held_out)
-        digits = repr(score), repr(self.threshold)
-        self._append([name, *digits, VERDICTS[defective], f"{share:.4f}", f"{milliseconds:.1f}"])
-        self.scores.append(score)
-        self.statistics.append(image_statistics(image.pixels, image.size))
+        return {
+            "score": repr(score),
+            "verdict": VERDICTS[defective],
+            "share_of_good_below": f"{share:.4f}",
+            "milliseconds": f"{milliseconds:.1f}",
+        }
 
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self.options.images).as_posix()
+    def summary(self) -> dict[str, Any]:
+        """What was found in the images of the table that this run has scored, also written."""
+        summary = self.found.summary()
+        write_summary(self.options.output, summary)
+        return summary
 
-    def _overlay(self, name: str) -> Path:
-        return self.options.output / OVERLAYS / f"{name}.jpg"
+    def name(self, path: Path) -> str:
+        """Of an image in the table."""
+        return printable(path.relative_to(self.options.images).as_posix())
 
-    def _rows_that_stay(self) -> list[dict[str, str]]:
-        """Of an earlier table, the rows of images that are not scored again."""
-        if not (self.options.skip_scored and self._table.is_file()):
-            return []
-        check_made_alike(self._table, self._earlier, self.detector.sha256, self.threshold)
-        return rows_that_hold(self._earlier, self._table, self.options.images)
-
-    def _begin(self) -> None:
-        """Begin the table, or go on with it."""
-        if self._begun:
-            return
-        self._begun = True
-        self.options.output.mkdir(parents=True, exist_ok=True)
-        gone = {row.get("path", "") for row in self._earlier} - self._done
-        remove_overlays(self.options.output / OVERLAYS, gone)
-        self._table.unlink(missing_ok=True)
-        self._append(COLUMNS, *(row.values() for row in self.left))
-        self._write_summary({"detector_sha256": self.detector.sha256})  # should the run be killed
-
-    def _append(self, *rows: Iterable[Any]) -> None:
-        with open(self._table, "a", encoding="utf-8", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerows(rows)
-
-    def _write_summary(self, summary: dict[str, Any]) -> None:
-        text = json.dumps(summary, indent=2, ensure_ascii=False)
-        (self.options.output / SUMMARY).write_text(text + "\n", encoding="utf-8")
-
-
-def described(detector: Detector) -> dict[str, str]:
-    """Which detector it is, and the images that its threshold comes from."""
-    metadata = detector.metadata
-    behind = f"{len(metadata['held_out_scores'])} held-out good images"
-    if calibration := metadata.get("calibration"):
-        counts = f"{calibration['parts']} good parts ({calibration['images']} images)"
-        behind = f"a calibration on {counts} in {calibration['folder']}"
-    return {
-        "detector_sha256": detector.sha256,
-        "detector": "/".join(metadata[name] for name in NAMES),
-        "threshold_from": behind,
-    }
-
-
-def earlier_rows(table: Path) -> list[dict[str, str]]:
-    """Rows of an earlier run's table, if there is one."""
-    text = table.read_bytes().decode(errors="replace") if table.is_file() else ""
-    whole = text[: text.rfind("\n") + 1]  # a run that was killed may leave half a line
-    return list(csv.DictReader(io.StringIO(whole)))
-
-
-def check_made_alike(
-    table: Path, rows: Sequence[dict[str, str]], sha256: str, threshold: float
-) -> None:
-    """Refuse to go on with a table of another detector or threshold."""
-    try:
-        summary = json.loads((table.parent / SUMMARY).read_text(encoding="utf-8"))
-        same = summary["detector_sha256"] == sha256
-    except (OSError, ValueError, KeyError):
-        same = False
-    others = {row.get("threshold") for row in rows} - {repr(threshold)}
-    if others or not same:
-        how = f"at the threshold {others.pop()}" if same else "by another detector"
-        raise InputError(
-            f"{table}: scored {how}; score into another folder, or without --skip-scored"
-        )
-
-
-def rows_that_hold(
-    rows: Sequence[dict[str, str]], table: Path, images: Path
-) -> list[dict[str, str]]:
-    """Rows of an earlier table but those of images that were written after it.
-
-    The row of an image that is no longer there stays: it says what was found.
-    """
-    scored = table.stat().st_mtime_ns
-    return [row for row in rows if _last_change(images / row["path"])[0] <= scored]
-
-
-def _last_change(file: Path) -> tuple[int, int]:
-    """When a file was written or put in its place (ns), and its size; zeros for none."""
-    try:
-        status = file.stat()
-    except OSError:
-        return 0, 0
-    # a copy may keep the time at which its original was written
-    return max(status.st_mtime_ns, status.st_ctime_ns), status.st_size
-
-
-def remove_overlays(folder: Path, names: set[str]) -> None:
-    """Remove the overlays of these images, and nothing else that lies there."""
-    for path in folder.rglob("*.jpg"):
-        if path.relative_to(folder).as_posix().removesuffix(".jpg") in names:
-            path.unlink()
-
-
-def map_picture(
-    detector: Detector, image: Decoded, anomaly_map: np.ndarray, largest: int
-) -> Image.Image:
-    """An image, its map and its marked part side by side, as in the benchmark's pictures.
-
-    Parameters
-    ----------
-    image, anomaly_map
-        As decoded for the detector, and what the detector made of it.
-    largest
-        Longer side of one panel in pixels, at most; no image is enlarged.
-    """
-    preprocessing = detector.metadata["preprocessing"]
-    if "crop" in preprocessing:  # the map is of a part: show what the network saw
-        photo = Image.fromarray(image.pixels)
-    else:
-        photo = load_rgb(image.path, detector.metadata["bits"])
-    scale = MapScale(**detector.metadata["map_scale"])
-    side = min(largest, max(photo.size))
-    return draw_panels(photo, anomaly_map, None, scale, preprocessing, side)
-
-
-def settled_images(scoring: FolderScoring, seconds: float = WATCH_SECONDS) -> Iterator[list[Path]]:
-    """New images of a folder that fills, until stopped; each once its size has not changed."""
-    seen: dict[Path, tuple[int, int]] = {}
-    while not scoring.stopped:
-        now = {path: _last_change(path) for path in scoring.new_images()}
-        yield [path for path, state in now.items() if seen.get(path) == state]
-        seen = now
-        time.sleep(seconds)
+    def _prepare_table(self, now: str) -> None:
+        """Begin a table, go on with one, or close a full one and begin the next."""
+        is_first, self._begun = not self._begun, True
+        if is_first:
+            self.options.output.mkdir(parents=True, exist_ok=True)
+            if self.options.overwrite:
+                earlier = {row["path"] for row in read_rows(self.options.output)}
+                remove_overlays(self.options.output, earlier)
+                self.table.clear()
+            self.table.cut_unfinished_row()
+        if is_full := self.table.is_full(now):
+            if self.found:  # else the summary is that of the run before
+                self.summary()
+            self.table.rotate()
+            self.found = Found(self.detector, self.expectation)
+        if is_first or is_full:  # all that there is of a summary, should the run be killed
+            write_summary(self.options.output, described(self.detector))

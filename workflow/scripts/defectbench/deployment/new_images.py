@@ -5,7 +5,8 @@ from pathlib import Path
 from PIL import Image
 
 from defectbench.deployment.detector import Detector, whole_image
-from defectbench.deployment.folder import FolderScoring, Options, map_picture
+from defectbench.deployment.folder import FolderScoring, Options
+from defectbench.deployment.overlays import map_picture
 from defectbench.images.decoding import load_rgb
 from defectbench.progress import warn
 from defectbench.reports.map_panels import PANEL
@@ -38,12 +39,13 @@ def score_new_images(detector_file: Path, images: Path, output: Path, threads: i
     """
     detector = Detector(detector_file, threads)
     scoring = FolderScoring(detector, Options(images, output, threads))
-    scoring.score(scoring.new_images())
+    files = {scoring.name(file): file for file in scoring.images()}
+    scoring.score(list(files.values()))
     scoring.summary()
-    for reason in scoring.unreadable.values():
+    for reason in scoring.found.unreadable.values():
         warn(reason)
     for row in highest_scores(output)[:MOST_PICTURES]:
-        picture = _picture(detector, images / row["path"])
+        picture = _picture(detector, files[row["path"]])
         file = picture_file(output, row["path"])
         file.parent.mkdir(parents=True, exist_ok=True)
         picture.save(file, "WEBP", quality=70, method=4)

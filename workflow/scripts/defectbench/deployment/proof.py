@@ -27,6 +27,7 @@ from defectbench.deployment.detector import (
     decoded_images,
 )
 from defectbench.errors import InputError
+from defectbench.progress import Progress
 from defectbench.provenance import SCRIPTS, peak_memory_mb
 
 RELATIVE = 1e-4
@@ -80,11 +81,13 @@ def prove(
         If an image cannot be read, or a score, a map or a verdict differs by more than rounding.
     """
     images = decoded_images(files, detector.metadata, threads)
+    progress = Progress(len(files), "proof of the detector")
     threshold = detector.metadata["threshold"]["value"]
     found, verdicts = scores.copy(), scores >= threshold
     deviations, levels = np.zeros((2, len(scores)), np.float32)
     compared = 0
     for number, image in enumerate(images):
+        progress.advance(1)
         if not covers_canvas(image, detector.metadata):
             continue
         compared += 1

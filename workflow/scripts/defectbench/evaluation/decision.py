@@ -19,6 +19,7 @@ from defectbench.evaluation.operating_points import (
     together,
 )
 from defectbench.evaluation.prevalence import on_the_line, shown_by_test_parts
+from defectbench.evaluation.reviewed import reviewed_figures
 from defectbench.evaluation.usability import usability
 
 
@@ -132,6 +133,7 @@ def _cell_figures(
         "model_bytes": cell.cost["model_bytes"],
         "set_by": cell.metrics["set_by"],
         "found_by_size": cell.metrics["found_by_size"],
+        "reviewed": reviewed_figures(cell),
         "flags": list(cell.metrics["flags"]),
         "cautions": list(cell.metrics["cautions"]),
         "held_out": cell.metrics["held_out"],

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from defectbench.errors import InputError
+from defectbench.images.layout import is_reviewed
 from defectbench.storage import read_tsv, write_tsv
 
 SPLITS = ("train", "calibration", "test")
@@ -164,6 +165,17 @@ def group_names(paths: Sequence[str], groups: Groups, category: str) -> list[str
         return [_matched(pattern, path) for path in paths]
     listed = _listed(Path(groups["csv"]))
     return [listed.get(f"{category}/{path}", listed.get(path, "")) for path in paths]
+
+
+def review_notes(rows: Sequence[IndexRow]) -> list[str]:
+    """How many images came back from the line, and as what; empty for none."""
+    counts = Counter((row.split, row.label) for row in rows if is_reviewed(row.path))
+    if not counts:
+        return []
+    return [
+        f"came back from the line: {counts['test', 0]} good and {counts['test', 1]} defective test "
+        f"images, {counts['train', 0]} training images"
+    ]
 
 
 def group_notes(rows: Sequence[IndexRow]) -> list[str]:

@@ -13,6 +13,9 @@ KINDS = "PNG, JPEG, BMP, TIFF or WebP"
 CALIBRATION_GOOD = "calibration/good"
 """Where a category's calibration images lie."""
 
+REVIEWED = "review__"
+"""Begins the names of images that came back from the line with a confirmed label."""
+
 
 def image_files(folder: Path) -> list[Path]:
     """Images of a category: those to train, to calibrate, and those of every folder of ``test``."""
@@ -30,6 +33,11 @@ def visible(folder: Path) -> list[Path]:
 
 def is_image(file: Path) -> bool:
     return file.suffix.lower() in IMAGE_SUFFIXES
+
+
+def is_reviewed(path: str | Path) -> bool:
+    """Whether an image of a category, by its path there, came back from the line."""
+    return Path(path).name.startswith(REVIEWED)
 
 
 def images_below(folder: Path) -> list[Path]:
@@ -69,13 +77,17 @@ def with_users_paths(text: str, folder: Path) -> str:
 def users_folder(folder: Path) -> Path:
     """The user's folder that holds the linked files of train and test; without any, the category's.
 
-    Calibration images may lie anywhere else.
+    Calibration images and reviewed ones may lie anywhere else.
     """
     train = folder / "train"
     if train.is_symlink():
         return train.resolve().parent
     calibration = folder / CALIBRATION_GOOD
-    links = [link for link in _links(folder) if not link.is_relative_to(calibration)]
+    links = [
+        link
+        for link in _links(folder)
+        if not (link.is_relative_to(calibration) or is_reviewed(link))
+    ]
     leads_to = [str(link.readlink().parent) for link in links]
     return Path(os.path.commonpath(leads_to)) if leads_to else folder
 

@@ -15,7 +15,7 @@ from defectbench.images.canvas import (
     with_canvas,
     without_tiles,
 )
-from defectbench.images.index import IndexRow
+from defectbench.images.index import IndexRow, review_notes
 from defectbench.storage import read_csv
 
 COUNTED = {"train_good": ("train", 0), "test_good": ("test", 0), "test_defective": ("test", 1)}
@@ -47,6 +47,7 @@ def category_notes(
         *_count_notes(folder.name, rows, counts_csv),
         *_size_notes(rows, preprocessings),
         *_mode_notes(rows),
+        *review_notes(rows),
         *copy_notes(rows),
     ]
     return notes + layout.counted(

@@ -112,6 +112,7 @@ def render_page(
         pictures=pictures,
         images=flags.threshold_images(cell["honest"] for cell in decision["cells"]),
         calibrated=[cell for cell in shown.values() if cell["honest"]["folds"] == CALIBRATION],
+        reviewed=[cell for cell in shown.values() if cell["reviewed"]],
         set_by=set_by,
         sized=sized,
         sizes=size_text,

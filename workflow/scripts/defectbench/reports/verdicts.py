@@ -1,12 +1,12 @@
 """What the page shows of unlabelled images: verdicts, pictures, whether the world is the same."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from defectbench.evaluation.cells import SEPARATOR
 from defectbench.reports.pictures import data_uri
+from defectbench.score_table import UNREADABLE, Row, read_rows
 from defectbench.storage import read_json
 
 MOST_ROWS = 100
@@ -96,10 +96,10 @@ def _read(
     return NewImages(category, detector, wanted, summary, rows, len(scored) - len(rows))
 
 
-def highest_scores(folder: Path) -> list[dict[str, str]]:
-    """Rows of the folder's ``scores.csv``, highest scores first."""
-    with open(folder / "scores.csv", encoding="utf-8", newline="") as stream:
-        return sorted(csv.DictReader(stream), key=lambda row: -float(row["score"]))
+def highest_scores(folder: Path) -> list[Row]:
+    """Rows of the folder's ``scores.csv`` that have a score, highest first."""
+    scored = [row for row in read_rows(folder) if row["verdict"] != UNREADABLE]
+    return sorted(scored, key=lambda row: -float(row["score"]))
 
 
 def picture_file(folder: Path, path: str) -> Path:

@@ -3,7 +3,7 @@
 import csv
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ from defectbench.contents import Contents
 from defectbench.errors import InputError
 from defectbench.images.index import OWN, Groups
 from defectbench.images.layout import CALIBRATION_GOOD, images_below
+from defectbench.sources.reviewed import Reviewed
 
 MOST_NAMED = 8
 
@@ -91,12 +92,13 @@ class ImageSource(Source):
 
         train/good/*.png  test/good/*.png  test/{defect}/*.png  ground_truth/{defect}/*_mask.png
 
-    and beside these ``calibration/good/*.png`` where the dataset has calibration images.
+    and beside these ``calibration/good/*.png`` where the dataset has calibration images, and among
+    these ``review__*.png`` where parts came back from the line.
     The folder holds links: nothing is ever written into the user's own, and nothing is copied.
     """
 
     gives = "images"
-    optional = Source.optional | {"bits", "groups", "new", "calibration", "unreadable"}
+    optional = Source.optional | {"bits", "groups", "new", "calibration", "unreadable", "review"}
     checked_before = True
 
     @abstractmethod
@@ -130,17 +132,17 @@ class ImageSource(Source):
             If the images cannot be had.
         """
 
-    def lay_out_calibration(self, category: str, folder: Path, images: Path) -> list[str]:
-        """Link all calibration images below a folder; their places in the category's."""
-        placed = []
-        for file in images_below(images):
-            name = file.relative_to(images).as_posix().replace("/", "__")
-            placed.append(f"{CALIBRATION_GOOD}/{name}")
-            link(folder / placed[-1], file)
-        return placed
+    def group_further(self, category: str, folder: Path, places: Sequence[str]) -> None:
+        """Write down the groups of images that `lay_out` does not know, where it writes its own."""
+        return
 
     def put(
-        self, category: str, output: Path, origin: Any = None, calibration: Path | None = None
+        self,
+        category: str,
+        output: Path,
+        origin: Any = None,
+        calibration: Path | None = None,
+        reviewed: Sequence[Reviewed] = (),
     ) -> None:
         """Make a category's folder as `lay_out` does, complete or not at all.
 
@@ -152,6 +154,13 @@ class ImageSource(Source):
             The folder.
         calibration
             Folder of the category's calibration images; None for none.
+        reviewed
+            Images of the category that came back from the line.
+
+        Raises
+        ------
+        InputError
+            If an image cannot be had.
         """
         made = output.with_name(f".{output.name}.part")
         if made.exists():  # of a run that was killed
@@ -159,13 +168,38 @@ class ImageSource(Source):
         made.mkdir(parents=True)
         try:
             self.lay_out(category, made, origin)
-            if calibration is not None:
-                self.lay_out_calibration(category, made, calibration)
+            further = {image.place: image.file for image in reviewed}
+            for file in images_below(calibration) if calibration is not None else ():
+                name = file.relative_to(calibration).as_posix().replace("/", "__")
+                further[f"{CALIBRATION_GOOD}/{name}"] = file
+            for place, file in further.items():
+                _make_own((made / place).parent, made)
+                link(made / place, file)
+            self.group_further(category, made, list(further))
             if output.is_dir():
                 shutil.rmtree(output)
             made.rename(output)
         finally:
             shutil.rmtree(made, ignore_errors=True)
+
+
+def _make_own(folder: Path, category: Path) -> None:
+    """Put a folder of links in the place of a link to a folder, for nothing is put into the user's.
+
+    Parameters
+    ----------
+    folder
+        In the category's folder; those above it are looked at, too.
+    category
+        The category's folder.
+    """
+    for inner in [*reversed(folder.relative_to(category).parents), folder.relative_to(category)]:
+        place = category / inner
+        if place.is_symlink():
+            entries = [*place.resolve().iterdir()]
+            place.unlink()
+            for entry in entries:
+                link(place / entry.name, entry)
 
 
 def local_origin(path: str | Path, contents: Contents) -> dict[str, str]:

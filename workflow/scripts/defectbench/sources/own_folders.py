@@ -82,12 +82,10 @@ class OwnFolders(base.ImageSource):
         if any(image.group for image in placed):
             base.write_groups(folder, sorted((image.path, image.group) for image in placed))
 
-    def lay_out_calibration(self, category: str, folder: Path, images: Path) -> list[str]:
-        placed = super().lay_out_calibration(category, folder, images)
-        groups = group_names(placed, self.entry.get("groups", ""), category)
+    def group_further(self, category: str, folder: Path, places: Sequence[str]) -> None:
+        groups = group_names(places, self.entry.get("groups", ""), category)
         if any(groups):
-            base.write_groups(folder, zip(placed, groups, strict=True))
-        return placed
+            base.write_groups(folder, zip(places, groups, strict=True))
 
     @cached_property
     def _folders(self) -> dict[str, Path]:
@@ -164,23 +162,11 @@ class OwnFolders(base.ImageSource):
         """Mask of each image that has one; a good image may, and its mask is no image either."""
         folder = self._folder(category)
         images = {file: name for key in IMAGES for file, name in self._files(category, key).items()}
-        found = {file: self._mask_place(folder, file, name) for file, name in images.items()}
-        return {
-            file: mask for file, mask in found.items() if mask and mask.is_file() and mask != file
-        }
-
-    def _mask_place(self, folder: Path, file: Path, defect: str) -> Path | None:
-        """Where the mask of an image should be; None of a dataset without masks."""
         if "masks" not in self.entry:
-            return None
-        pattern, place = self.entry["masks"], file.parent.relative_to(folder).as_posix()
-        words = {"stem": file.stem, "name": file.name, "defect": defect, "folder": place}
-        try:
-            return folder / pattern.format(**words)
-        except (KeyError, IndexError, ValueError):
-            raise InputError(
-                f"{pattern!r} (`masks` of the dataset): in braces it may name {', '.join(words)}"
-            ) from None
+            return {}
+        pattern = self.entry["masks"]
+        found = {file: _mask_place(pattern, folder, file, name) for file, name in images.items()}
+        return {file: mask for file, mask in found.items() if mask.is_file() and mask != file}
 
     def _check_masks(
         self, folder: Path, defective: Mapping[Path, str], masks: Mapping[Path, Path]
@@ -194,11 +180,23 @@ class OwnFolders(base.ImageSource):
             )
         if "masks" in self.entry and defective and not own:
             file, defect = next(iter(defective.items()))
+            place = _mask_place(self.entry["masks"], folder, file, defect)
             raise InputError(
                 f"{folder}: no mask as `masks` of the dataset names them, that of "
-                f"{file.relative_to(folder)} would be {self._mask_place(folder, file, defect)}; "
-                "mend or remove `masks`"
+                f"{file.relative_to(folder)} would be {place}; mend or remove `masks`"
             )
+
+
+def _mask_place(pattern: str, folder: Path, file: Path, defect: str) -> Path:
+    """Where the mask of an image should be."""
+    place = file.parent.relative_to(folder).as_posix()
+    words = {"stem": file.stem, "name": file.name, "defect": defect, "folder": place}
+    try:
+        return folder / pattern.format(**words)
+    except (KeyError, IndexError, ValueError):
+        raise InputError(
+            f"{pattern!r} (`masks` of the dataset): in braces it may name {', '.join(words)}"
+        ) from None
 
 
 def _with_test_images(placed: list[Placed], rng: np.random.Generator, folder: Path) -> list[Placed]:

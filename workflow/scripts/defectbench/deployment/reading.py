@@ -1,0 +1,70 @@
+"""An image file read for a verdict: whether its content is new, and what became of it meanwhile."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from defectbench.deployment.detector import Decoded, whole_image
+from defectbench.errors import InputError
+from defectbench.provenance import file_sha256
+
+State = tuple[int, int, int] | None
+"""What changes when a file is written or replaced; None where there is no file."""
+
+
+class Read(NamedTuple):
+    """A file that was read.
+
+    Attributes
+    ----------
+    path
+        Of the file.
+    state
+        After it was read.
+    sha256
+        Of its content; empty if not even that can be read.
+    found
+        The image, or why there is none; None if the content is known.
+    """
+
+    path: Path
+    state: State
+    sha256: str
+    found: Decoded | InputError | None
+
+
+def read_file(path: Path, known: str | None, settings: Mapping[str, Any]) -> Read:
+    """Read a file; what is wrong with it is told and not raised, for threads do this.
+
+    Parameters
+    ----------
+    path
+        The file.
+    known
+        SHA-256 of the content that needs no verdict; None if there is none.
+    settings
+        As for `whole_image`.
+    """
+    try:
+        digest, unreadable = file_sha256(path), None
+    except OSError as error:
+        digest, unreadable = "", InputError(f"{path}: cannot be read ({error.strerror})")
+    if digest == known:
+        return Read(path, state_of(path), digest, None)
+    try:
+        found = unreadable or whole_image(path, settings)
+    except InputError as error:
+        found = error
+    except Exception as error:  # a decoder stumbles over the file; the others get their verdicts
+        found = InputError(f"{path}: cannot be decoded ({type(error).__name__}: {error})")
+    return Read(path, state_of(path), digest, found)
+
+
+def state_of(file: Path) -> State:
+    """Size of a file, and when it was written and put in its place (ns)."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    # a copy may keep the time at which its original was written
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
