@@ -355,7 +355,9 @@ def test_everything_that_was_tried_stands_in_a_table():
         ["d"],
     ]
     columns = tables[0].columns
-    assert columns["slip through at 5 %, of 1,000"](tables[0].entries[0]) == "100"
+    first, second = tables[0].entries
+    assert columns["slip through at 5 %, of 1,000"](first) == "100"
+    assert [columns[""](row) for row in (first, second)] == ["taken", ""]
 
 
 def test_the_winner_is_a_config_of_its_own():

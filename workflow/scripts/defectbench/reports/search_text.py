@@ -124,7 +124,7 @@ def tables(found: Mapping[str, Any], asked: float) -> list[Table]:
             ),
         }
     time: markdown.Columns = {"ms": lambda row: amount(row["milliseconds"])}
-    last |= time | {"mind": lambda row: _flags(points[row["name"]])}
+    last |= time | {"": lambda row: _remarks(row["name"], found)}
     some: markdown.Columns = {"set-up": itemgetter("name"), "images": itemgetter("images")}
     some |= _merits(found["by_part"], asked) | time
     none: markdown.Columns = {"set-up": itemgetter("name"), "why": itemgetter("problem")}
@@ -151,9 +151,11 @@ def _merits(by: str, asked: float) -> markdown.Columns:
     return auroc
 
 
-def _flags(point: Mapping[str, Any]) -> str:
+def _remarks(name: str, found: Mapping[str, Any]) -> str:
     told = {"above": "rejects more than expected", "estimate": "its threshold is an estimate"}
-    return ", ".join(words for flag, words in told.items() if flag in point["flags"])
+    flags = found["finalists"][name]["flags"]
+    taken = ["taken"] * (name == found["best"])
+    return ", ".join([*taken, *(words for flag, words in told.items() if flag in flags)])
 
 
 def config_lines(
