@@ -57,7 +57,8 @@ def _figure(found: Mapping[str, Any], asked: float) -> Figure:
     detectors = sorted({each["detector"] for each in tried})
     looks = dict(zip(detectors, zip(COLOURS, MARKERS, strict=False), strict=False))
     whole = [each for each in tried if each["name"] in found["finalists"]]
-    for each in tried if found["by"] == found["by_part"] else whole:
+    drawn = tried if found["by"] == found["by_part"] else whole
+    for each in drawn:
         colour, marker = looks[each["detector"]]
         alpha = 1.0 if each in whole else PALE
         place = each["milliseconds"], _height(each, found["by"])
@@ -67,9 +68,10 @@ def _figure(found: Mapping[str, Any], asked: float) -> Figure:
             axes.annotate(each["name"], place, (10, 10), textcoords="offset points", fontsize=9)
     best = frontier([(each["milliseconds"], _height(each, found["by"])) for each in whole])
     axes.step(*zip(*best, strict=True), where="post", color=INK, linewidth=0.8, linestyle=":")
-    for name, (colour, marker) in looks.items():
-        axes.plot([], [], marker, color=colour, label=name)
-    axes.plot([], [], "o", color=INK, alpha=PALE, markersize=5, label="on a part of the images")
+    for name in sorted({each["detector"] for each in drawn}):
+        axes.plot([], [], looks[name][1], color=looks[name][0], label=name)
+    if len(drawn) > len(whole):
+        axes.plot([], [], "o", color=INK, alpha=PALE, markersize=5, label="on a part of the images")
     axes.plot([], [], ":", color=INK, linewidth=0.8, label="none is faster and better")
     figure.legend(loc="outside right upper", fontsize=9)
     axes.set_xscale("log")

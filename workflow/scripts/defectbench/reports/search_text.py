@@ -70,8 +70,8 @@ def _compared(by: str, asked: float) -> str:
     )
     return (
         f"They are compared by {what}; of those that at most one defective image tells from the "
-        "best, the fastest is taken. One that rejects more good parts than its training images let "
-        "expect is passed over."
+        "best, the fastest is taken (within a tenth, the better one). One that rejects more good "
+        "parts than its training images let expect is passed over."
     )
 
 
@@ -106,9 +106,10 @@ class Table(NamedTuple):
 def tables(found: Mapping[str, Any], asked: float) -> list[Table]:
     """What was tried: on all images, on fewer, what cannot be used."""
     points = found["finalists"]
-    groups: dict[str, list[Mapping[str, Any]]] = {"all": [], "some": [], "none": []}
+    groups: dict[str, list[Mapping[str, Any]]] = {"all": [], "other": [], "some": [], "none": []}
     for row in found["tried"]:
-        kind = "none" if row["problem"] else "all" if row["name"] in points else "some"
+        kind = "other" if row["part"] == len(found["parts"]) else "some"
+        kind = "none" if row["problem"] else "all" if row["name"] in points else kind
         groups[kind].append(row)
     last: markdown.Columns = {
         "set-up": itemgetter("name"),
@@ -127,9 +128,11 @@ def tables(found: Mapping[str, Any], asked: float) -> list[Table]:
     last |= time | {"": lambda row: _remarks(row["name"], found)}
     some: markdown.Columns = {"set-up": itemgetter("name"), "images": itemgetter("images")}
     some |= _merits(found["by_part"], asked) | time
+    other: markdown.Columns = {"set-up": itemgetter("name"), **_merits(found["by"], asked), **time}
     none: markdown.Columns = {"set-up": itemgetter("name"), "why": itemgetter("problem")}
     captions = {
         "all": ("Tried on all images, the best first", last),
+        "other": ("Dropped after fewer images, tried on all for what to expect", other),
         "some": ("Dropped after fewer images", some),
         "none": ("Cannot be used", none),
     }

@@ -13,6 +13,9 @@ from defectbench.search.merits import pooled_merit
 from defectbench.search.space import SetUp
 from defectbench.search.trials import Settings, Trials
 
+AS_FAST = 1.1
+"""How many times longer an image may take and a set-up count as fast as the fastest."""
+
 AS_STABLE = 1.1
 """How many times less stable a set-up may be than the best one and count as its equal."""
 
@@ -84,7 +87,9 @@ def outcome(search: Search, trials: Trials, settings: Settings) -> dict[str, Any
 
 
 def least_that_is_as_good(slack: float) -> Take:
-    """Takes the cheapest of those that let one defective image more slip through than the best.
+    """Takes the fastest of those that let one defective image more slip through than the best.
+
+    Of those that are about as fast, the first in rank.
 
     Parameters
     ----------
@@ -96,10 +101,9 @@ def least_that_is_as_good(slack: float) -> Take:
         order = ranked(merits)
         keeping = [name for name in order if not merits[name].breaks] or order
         enough = merits[keeping[0]].merit - slack - 1e-9
-        return min(
-            (name for name in keeping if merits[name].merit >= enough),
-            key=lambda name: merits[name].cost,
-        )
+        equal = [name for name in keeping if merits[name].merit >= enough]
+        fast = AS_FAST * min(merits[name].cost for name in equal)
+        return next(name for name in equal if merits[name].cost <= fast)
 
     return take
 
