@@ -150,12 +150,16 @@ def test_without_defective_images_stability_and_time_are_compared(
     assert "nothing is promised of what is found" in (folder / BEST).read_text()
 
 
-def test_images_without_methods_get_the_default_line_up(images: Path, tmp_path: Path):
+def test_images_without_methods_get_the_default_line_up_and_it_is_said_what_it_costs(
+    images: Path, tmp_path: Path
+):
     settings = tmp_path / "my.yaml"
     settings.write_text(
         yaml.safe_dump({"datasets": {"parts": {"source": "folder", "path": str(images)}}})
     )
-    run = checked(ROOT, str(settings))
+    run = checked(tmp_path, str(settings))
     assert run.returncode == 0, said(run)
     default = yaml.safe_load((ROOT / "config.yaml").read_text())["default_methods"]
     assert f"names no methods, so the default ones run: {', '.join(default)}" in run.stdout
+    assert "auto: of 48×40 the network sees 256×224" in run.stdout
+    assert "nothing has run here yet; the default line-up on MVTec AD's bottle" in run.stdout

@@ -29,6 +29,7 @@ from defectbench.provenance import FACTS
 from defectbench.sources import dataset_source
 from defectbench.sources.base import ImageSource
 from defectbench.startup import settings_files
+from defectbench.storage import read_json
 
 ROOT = Path(__file__).parents[2]
 BAD_INPUT_EXIT = 1
@@ -172,13 +173,18 @@ def print_effort(settings: Sequence[str], work: int) -> None:
     counts = ", ".join(f"{count} {rule}" for rule, count in jobs if rule not in ("all", "total"))
     print(f"jobs: {counts or 'nothing left to do'}")
     done, seconds, size = earlier_work()
-    if not done or not work:
-        print("time and disk: not known before a first run here, such as `make demo`")
+    where = "earlier runs here took"
+    if not done:
+        known = read_json(FACTS / "effort.json")
+        done, seconds, size = known["images_times_detectors"], known["seconds"], known["bytes"]
+        where = f"nothing has run here yet; {known['of']} took"
+    if not work:
+        print("time and disk: not known before the images are here")
         return
     minutes, megabytes = work * seconds / done / 60, work * size / done / 1e6
     print(
         f"from scratch: about {minutes:.1f} minutes of jobs, of which {os.cpu_count()} cores share "
-        f"some, and {megabytes:.0f} MB; earlier runs here took {seconds / done * 1000:.0f} ms and "
+        f"some, and {megabytes:.0f} MB; {where} {seconds / done * 1000:.0f} ms and "
         f"{size / done / 1000:.0f} kB for an image and a detector (other detectors: more or less)"
     )
 
