@@ -23,15 +23,18 @@ demo: $(ENV) ## benchmark two detectors on real images; prints the table
 	@echo "The page, with figures and pictures: $(CURDIR)/reports/elpv.html"
 
 run: $(CONFIG) $(ENV) ## benchmark your own images: make run CONFIG=my.yaml [TARGET=reports/…]
+	@python workflow/scripts/check_settings.py $(CONFIG)
 	@snakemake $(CONFIGURED) -- $(TARGET)
 
 plan: $(CONFIG) $(ENV) ## count the jobs that a run would do, by stage: make plan CONFIG=my.yaml
+	@python workflow/scripts/check_settings.py $(CONFIG)
 	@snakemake --dry-run $(CONFIGURED) -- $(TARGET)
 
 check: $(CONFIG) $(ENV) ## look before computing: categories, counts, problems: make check CONFIG=my.yaml
 	@python workflow/scripts/check_datasets.py $(CONFIG)
 
 best: $(CONFIG) $(ENV) ## search for the best set-up: make best CONFIG=my.yaml [BUDGET=10min] [DISK=20GB] [MAX_MS=50]
+	@python workflow/scripts/check_settings.py $(CONFIG)
 	@snakemake $(CONFIGURED) $(if $(BUDGET)$(DISK)$(MAX_MS),--config 'search={$(if $(BUDGET),budget: $(BUDGET)$(,) )$(if \
 		$(DISK),disk: $(DISK)$(,) )$(if $(MAX_MS),max_ms: $(MAX_MS))}') -- best
 

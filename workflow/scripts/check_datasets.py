@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from snakemake.utils import update_config
 from tabulate import tabulate
 
@@ -28,7 +27,7 @@ from defectbench.images.layout import images_below
 from defectbench.provenance import FACTS
 from defectbench.sources import dataset_source
 from defectbench.sources.base import ImageSource
-from defectbench.startup import settings_files
+from defectbench.startup import read_settings, settings_files
 from defectbench.storage import read_json
 
 ROOT = Path(__file__).parents[2]
@@ -67,11 +66,7 @@ def merged_config(settings: Sequence[str]) -> dict[str, Any]:
     """The project's settings with the user's merged over them, checked as a run checks them."""
     config: dict[str, Any] = {}
     for file in [*settings_files(), *settings]:
-        try:
-            loaded = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise InputError(f"{file}: cannot be read as settings ({error})") from error
-        update_config(config, loaded or {})
+        update_config(config, read_settings(file))
     check_schema(config)
     check_config(config)
     return config

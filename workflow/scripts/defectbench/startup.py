@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -10,6 +11,7 @@ from defectbench.errors import InputError
 
 ROOT = Path(__file__).parents[3]
 REQUIREMENTS = ROOT / "envs" / "requirements.txt"
+SEE = "see docs/configuration.md"
 COMPLETE = frozenset({"datasets", "preprocessings", "methods"})
 
 
@@ -34,6 +36,26 @@ def check_snakemake(requirements: Path = REQUIREMENTS) -> None:
             f"pip install snakemake=={tested} (to try another version, change that line of "
             f"{requirements} and run `make test`)"
         )
+
+
+def read_settings(file: str | Path) -> dict[str, Any]:
+    """Settings of a YAML file; an empty one has none.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, is no UTF-8 text, no YAML, or no mapping.
+    """
+    try:
+        found = yaml.safe_load(Path(file).read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError:
+        raise InputError(f"{file}: is no UTF-8 text; save it with that encoding") from None
+    except (OSError, yaml.YAMLError) as error:
+        why = " ".join(str(error).split())
+        raise InputError(f"{file}: cannot be read as settings ({why})") from error
+    if not isinstance(found or {}, dict):
+        raise InputError(f"{file}: holds no settings, which are lines `key: value`; {SEE}")
+    return found or {}
 
 
 def settings_files() -> list[str]:

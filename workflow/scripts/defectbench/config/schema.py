@@ -3,6 +3,7 @@
 import contextlib
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
 from difflib import get_close_matches
 from math import isfinite
 from pathlib import Path
@@ -24,6 +25,9 @@ READ: Mapping[str, Callable[[str], Any]] = {
     "boolean": {"true": True, "false": False}.__getitem__,
 }
 """How a string is read where the schema wants another type."""
+
+NO_NAMES = {bool: "a truth value (`no`, `on`)", int: "a number", float: "a number", date: "a date"}
+"""What YAML makes of some names that are not in quotes."""
 
 MOST_LISTED = 40
 """Of the allowed names, in an error; backbones have hundreds of layers."""
@@ -52,6 +56,7 @@ def check_schema(config: dict[str, Any]) -> None:
     InputError
         Naming every key's path and what is wrong with it.
     """
+    _check_names(config)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's takes a tenth of the time
     schema = yaml.load(SCHEMA.read_text(encoding="utf-8"), loader)
     validator = _FiniteNumbers(schema)
@@ -65,6 +70,22 @@ def check_schema(config: dict[str, Any]) -> None:
     # `snakemake.utils.validate` does the same, and imports pandas for it
     list(_FillingIn(schema).iter_errors(config))
     _spell_alike(config)
+
+
+def _check_names(settings: Any, path: str = "config") -> None:
+    """Refuse keys that YAML does not read as text: 2024, a date, `no`.
+
+    Raises
+    ------
+    InputError
+        Naming the first of them.
+    """
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            if not isinstance(key, str):
+                read = NO_NAMES.get(type(key), "something else")
+                raise InputError(f"{path}: YAML reads {read} in place of a name, {key}; quote it")
+            _check_names(value, f"{path}.{key}")
 
 
 def _with_defaults(
@@ -108,6 +129,8 @@ def _in_words(error: jsonschema.ValidationError) -> str:
         allowed = list(error.schema["properties"])
         unknown = [key for key in error.instance if key not in allowed]
         return "; ".join(f"unknown key {key!r}; {allowed_names(key, allowed)}" for key in unknown)
+    if error.validator == "type" and error.validator_value == "string":
+        return f"{error.instance!r} is no text to YAML; write it in quotes"
     if error.validator == "anyOf":
         return ", and ".join(each.message for each in error.context or ())
     return error.message
