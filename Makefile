@@ -9,6 +9,11 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
 
 , := ,
+
+# Snakemake keeps a cache there; in a container of another user there may be no such folder
+ifeq ($(shell test -w "$${XDG_CACHE_HOME:-$$HOME}" && echo writable),)
+export XDG_CACHE_HOME := $(CURDIR)/.snakemake/cache
+endif
 # settings of the user's own, merged over config.yaml
 CONFIGURED = $(if $(CONFIG),--configfile $(CONFIG))
 

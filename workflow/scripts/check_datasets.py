@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from defectbench.config.checks import check_config, check_images
 from defectbench.config.plan import Config
 from defectbench.config.schema import check_schema
 from defectbench.config.shapes import check_shapes, visibility
+from defectbench.cpus import usable_cpus
 from defectbench.errors import InputError
 from defectbench.images.index import IndexRow, assign_groups, read_index
 from defectbench.images.indexing import examine_category
@@ -178,7 +178,7 @@ def print_effort(settings: Sequence[str], work: int) -> None:
         return
     minutes, megabytes = work * seconds / done / 60, work * size / done / 1e6
     print(
-        f"from scratch: about {minutes:.1f} minutes of jobs, of which {os.cpu_count()} cores share "
+        f"from scratch: about {minutes:.1f} minutes of jobs, of which {usable_cpus()} cores share "
         f"some, and {megabytes:.0f} MB; {where} {seconds / done * 1000:.0f} ms and "
         f"{size / done / 1000:.0f} kB for an image and a detector (other detectors: more or less)"
     )

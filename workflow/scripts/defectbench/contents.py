@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from defectbench.cpus import usable_cpus
 from defectbench.folders import walk
 from defectbench.storage import read_json, write_json
 
@@ -66,7 +67,7 @@ class Contents:
             if state is not None and known.get(file, [None])[:-1] != state
         ]
         if unknown:
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
+            with ThreadPoolExecutor(usable_cpus()) as pool:
                 for file, digest in zip(unknown, pool.map(_digest, unknown), strict=True):
                     known[file] = [*states[file], digest]
             self._news = True
