@@ -98,7 +98,8 @@ def report(categories: Sequence[str]) -> str:
     parts = []
     for category in categories:
         lines = sorted(
-            (row(category, preset) for preset in PRESETS), key=lambda line: (int(line[1]), float(line[5]))
+            (row(category, preset) for preset in PRESETS),
+            key=lambda line: (int(line[1]), float(line[5])),
         )
         parts.append(f"## {category}\n\n{table(lines, header)}\n")
     return f"""# What the presets find
