@@ -91,7 +91,7 @@ def nested(found: Mapping[str, Any]) -> str:
     ]
     return (
         f"What to expect: of images that did not choose, about {listed(told)}. Each tenth of the "
-        "test images is judged by the set-up that the other nine tenths choose among the last."
+        "test images is judged by the set-up that the search would have taken without it."
     )
 
 
