@@ -10,7 +10,7 @@ turn, and what would have gone on without it is tried, too.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from typing import NamedTuple
 
@@ -88,7 +88,7 @@ def halve(
     for number, part in enumerate(parts):
         last = number == len(parts) - 1
         may_spend = budget.share(len(parts) - number)
-        go_on = list({each.name: each for way in ways.values() for each in way}.values())
+        go_on = _of_all(ways)
         found: list[Tried] = []
         for set_up in go_on:
             expected = budget.expected(set_up, number, len(part), last, tried)
@@ -109,9 +109,14 @@ def halve(
                 own = [each._replace(trial=without(each.trial, number, fold)) for each in own]
             ways[fold] = [each.set_up for each in own] if last else goes_on(own)
         if not last:
-            after_part(list({each.name: each for way in ways.values() for each in way}.values()))
+            after_part(_of_all(ways))
     names = {fold: [each.name for each in way] for fold, way in ways.items()}
     return Search(list(tried.values()), len(parts), names)
+
+
+def _of_all(ways: Mapping[int | None, Sequence[SetUp]]) -> list[SetUp]:
+    """Those that go on in any way, each once; first those of the way without a fold."""
+    return list({each.name: each for way in ways.values() for each in way}.values())
 
 
 def in_rank(tried: Sequence[Tried]) -> list[Tried]:

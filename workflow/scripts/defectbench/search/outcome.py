@@ -73,7 +73,7 @@ def outcome(search: Search, trials: Trials, settings: Settings) -> dict[str, Any
                 for fold, names in search.finalists.items()
             },
         )
-    usable = by == STABILITY or _tells(cells[best], by)
+    usable = by == STABILITY or _tells(cells[best])
     chosen = next(each.set_up for each in final if each.set_up.name == best)
     return {
         "by": by,
@@ -120,7 +120,7 @@ def _defective(cell: CellResults) -> int:
     return int((cell.test.labels == 1).sum())
 
 
-def _tells(cell: CellResults, by: str) -> bool:
+def _tells(cell: CellResults) -> bool:
     """Whether the set-up ranks clearly better than guessing."""
     low = cell.metrics["intervals"].get("image_auroc", (None,))[0]
     return low is None or low > 0.5

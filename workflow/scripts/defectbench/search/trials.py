@@ -20,7 +20,7 @@ from defectbench.evaluation.nested_choice import test_folds
 from defectbench.evaluation.promises import Asked
 from defectbench.evaluation.scoring import Scoring, fit_and_score
 from defectbench.features.feature_file import Tap, open_layers
-from defectbench.images.index import IndexRow
+from defectbench.images.index import SPLITS, IndexRow
 from defectbench.scorers import scorer_class
 from defectbench.scorers.base import Scorer
 from defectbench.scorers.largest_tile import of_features
@@ -184,17 +184,13 @@ class Trials:
     ) -> tuple[float, float, np.ndarray]:
         """The same of all images; leaves scores, held-out ones and all figures of a benchmark."""
         settings = self._settings
-        train, calibration, test = (
-            [row for row in rows if row.split == split]
-            for split in ("train", "calibration", "test")
-        )
+        of_split = {split: [row for row in rows if row.split == split] for split in SPLITS}
         X_train, X_calibration, X_test = (
-            take_images(X, [row.split == split for row in rows])
-            for split in ("train", "calibration", "test")
+            take_images(X, [row.split == split for row in rows]) for split in SPLITS
         )
-        groups, how = [row.group for row in train], (0.0, settings.folds, settings.seed)
+        groups = [row.group for row in of_split["train"]]
+        how = 0.0, settings.folds, settings.seed
         found = fit_and_score(scorer, X_train, X_test, X_calibration, groups, *how, None)
-        of_split = {"train": train, "calibration": calibration, "test": test}
         scores, good = _write_cell(folder, found, scorer, of_split, set_up, settings)
         if settings.by == STABILITY:
             return stability(found.held_out, groups, settings.rate), 0.0, np.empty(0)
@@ -221,7 +217,7 @@ def _write_cell(
     settings: Settings,
 ) -> tuple[records.Scores, GoodImages]:
     """Leave `FILES` of a set-up on all images; its scores of test images and of good ones."""
-    train, calibration, test = (of_split[split] for split in ("train", "calibration", "test"))
+    train, calibration, test = (of_split[split] for split in SPLITS)
     files = {name: folder / file for name, file in FILES.items()}
     folder.mkdir(parents=True, exist_ok=True)
     records.write_scores(files["scores"], test, found.scores)
