@@ -3,7 +3,7 @@
 in:  index.tsv, the images it lists, weights of the backbones to try, the dataset's CSV of groups
 out: results/{dataset}/{category}/search/found.json, and beside it trials/, which a search that is
      killed or gets a larger budget goes on from
-     reports/{dataset}_best.md, .svg
+     reports/{dataset}_best.md, and in reports/{dataset}_best/ a figure and a config of each category
 """
 
 
