@@ -15,14 +15,13 @@ from measuring import table
 
 from defectbench.evaluation.cautions import against_promise
 from defectbench.evaluation.cells import CellResults
-from defectbench.evaluation.image_metrics import image_auroc
-from defectbench.evaluation.nested_choice import FOLDS, merit, test_folds
+from defectbench.evaluation.nested_choice import FOLDS, test_folds
 from defectbench.evaluation.promises import Asked, promise
 from defectbench.images.index import IndexRow
 from defectbench.records import HeldOutScores, Scores
 from defectbench.search.budget import Budget, Trial
 from defectbench.search.halving import halve
-from defectbench.search.merits import compared_by, pooled_merit
+from defectbench.search.merits import compared_by, merits_of_part, pooled_merit
 from defectbench.search.outcome import outcome
 from defectbench.search.parts import nested_parts
 from defectbench.search.space import SetUp
@@ -96,15 +95,11 @@ def search(case: Case, seed: int) -> tuple[tuple[float, float], ...]:
 
     def try_on(set_up: SetUp, number: int) -> Trial:
         rows = np.array([row for row in parts[number] if row < images])
-        own = Scores(
-            [], labels[rows], labels[rows], np.full(len(rows), ""), test[set_up.name][rows]
-        )
+        own = of_test(labels[rows], test[set_up.name][rows])
+        found, auroc = merits_of_part(own, settings.by_part, RATE)
         if number == len(parts) - 1:
             found = pooled_merit(own, cells[set_up.name].good, settings.by, RATE)
-        else:
-            found = merit(own, settings.by_part, RATE)
         cost = float(set_up.name[1:])
-        auroc = image_auroc(own.labels, own.scores)
         return Trial(found, auroc, cost, 0, 0, len(rows), tuple(own.scores))
 
     names = [f"s{k:02}" for k in rng.permutation(len(case.lifts))]
@@ -114,8 +109,8 @@ def search(case: Case, seed: int) -> tuple[tuple[float, float], ...]:
         rows = np.array([row for row in parts[number] if row < images])
         left = fold_of[rows] != fold
         own = of_test(labels[rows][left], np.array(trial.scores)[left])
-        auroc = image_auroc(own.labels, own.scores)
-        return trial._replace(merit=merit(own, settings.by_part, RATE), auroc=auroc)
+        left_merit, auroc = merits_of_part(own, settings.by_part, RATE)
+        return trial._replace(merit=left_merit, auroc=auroc)
 
     fold_of = test_folds(of_test(labels, labels), seed)
     tried = halve(set_ups, parts, try_on, Budget(None, 1_000_000), without, FOLDS)
