@@ -19,6 +19,12 @@ class Server(ThreadingHTTPServer):
         How many of the next transfers send nothing more after a third, until the server closes.
     ranges
         Whether a part of the file can be asked for.
+    tag
+        ETag of the file; none where it is empty.
+    conditional
+        Whether a part is sent of the version alone that is asked for.
+    shift
+        How many bytes too late a part begins.
     starts
         First byte of every transfer so far.
     """
@@ -29,6 +35,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.content, self.cuts, self.errors, self.stalls = content, 0, 0, 0
         self.ranges, self.starts, self.closing = True, [], threading.Event()
+        self.tag, self.conditional, self.shift = '"1"', True, 0
 
     def url(self, path: str = "/bottle.tar.xz") -> str:
         return f"http://127.0.0.1:{self.server_port}{path}"
@@ -47,7 +54,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(503)
             return
         wanted = self.headers.get("Range")
-        start = int(wanted[6:-1]) if wanted and self.server.ranges else 0
+        is_same = not self.server.conditional or self.headers.get("If-Range") == self.server.tag
+        start = int(wanted[6:-1]) if wanted and self.server.ranges and is_same else 0
+        start += self.server.shift if start else 0
         if start >= len(content):
             self.send_error(416)
             return
@@ -55,6 +64,11 @@ class Handler(BaseHTTPRequestHandler):
         body = content[start:] if self.path != "/wrong" else b"x" * len(content)
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
+        if self.server.tag:
+            self.send_header("ETag", self.server.tag)
+        if start:
+            last, size = len(content) - 1, len(content)
+            self.send_header("Content-Range", f"bytes {start}-{last}/{size}")
         self.end_headers()
         if self.server.stalls:
             self.server.stalls -= 1

@@ -1,13 +1,18 @@
 """Archives are checked, unpacked once for all wanted categories, and never fetched twice."""
 
+import contextlib
+import errno
 import io
 import os
 import shutil
 import tarfile
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from defectbench import locks
 from defectbench.errors import InputError
 from defectbench.images.indexing import index_category
 from defectbench.provenance import file_sha256
@@ -162,7 +167,7 @@ def test_a_category_that_the_archive_lacks_is_named(whole: Path, tmp_path: Path)
 
 def archive_with(path: Path, member: tarfile.TarInfo) -> Path:
     with tarfile.open(path, "w") as tar:
-        tar.addfile(tarfile.TarInfo("plate/train/good/000.png"))
+        tar.addfile(tarfile.TarInfo("plate/train/good/notes.txt"))
         member.size = 5 if member.isfile() else 0
         tar.addfile(member, io.BytesIO(b"hello"))
     return path
@@ -171,7 +176,7 @@ def archive_with(path: Path, member: tarfile.TarInfo) -> Path:
 @pytest.mark.parametrize("name", ["../outside.txt", "/tmp/outside.txt", "plate/../../outside.txt"])
 def test_an_archive_cannot_write_outside(tmp_path: Path, name: str):
     archive = archive_with(tmp_path / "evil.tar", tarfile.TarInfo(name))
-    with pytest.raises(InputError, match=r"outside\.txt leads outside; nothing was unpacked"):
+    with pytest.raises(InputError, match=r"outside\.txt leads outside"):
         unpack(archive, ["plate"], tmp_path / "inner", "d1")
     assert list((tmp_path / "inner").iterdir()) == []
     assert not (tmp_path / "outside.txt").exists()
@@ -184,20 +189,127 @@ def test_links_and_devices_are_not_unpacked(tmp_path: Path, kind: bytes):
     member = tarfile.TarInfo("plate/train/good/001.png")
     member.type, member.linkname = kind, "plate/train/good/000.png"
     archive = archive_with(tmp_path / "evil.tar", member)
-    with pytest.raises(InputError, match=r"001\.png is a link or device; nothing was unpacked"):
+    with pytest.raises(InputError, match=r"001\.png is a link, a device"):
         unpack(archive, ["plate"], tmp_path / "inner", "d1")
     assert list((tmp_path / "inner").iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", ["xztar", "gztar", "tar"])
-def test_a_truncated_archive_is_refused_and_leaves_nothing(
-    category: Path, tmp_path: Path, kind: str
+KINDS = ["tar", "gztar", "bztar", "xztar", "zip"]
+
+
+@pytest.fixture(params=KINDS)
+def packed(request: pytest.FixtureRequest, category: Path, tmp_path: Path) -> Path:
+    """Archive of one category, of each kind that is read."""
+    name = str(tmp_path / "packed" / "plate")
+    return Path(shutil.make_archive(name, request.param, category.parent, "plate"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def in_plate(folder: Path) -> dict[str, bytes]:
+    return {f"plate/{name}": content for name, content in contents(folder).items()}
+
+
+def counts_as_whole(archive: Path, content: bytes, inner: Path, sound: dict[str, bytes]) -> bool:
+    """Whether an archive of this content is unpacked, to something else than the sound one."""
+    archive.write_bytes(content)
+    with contextlib.suppress(InputError):
+        unpack(archive, ["plate"], inner, "d1")
+    unpacked = contents(inner)
+    shutil.rmtree(inner)
+    return unpacked not in ({}, {"plate.from": b"d1"} | sound)
+
+
+def test_an_archive_of_each_kind_is_unpacked(packed: Path, category: Path, tmp_path: Path):
+    unpack(packed, ["plate"], tmp_path / "inner", "d1")
+    assert contents(tmp_path / "inner" / "plate") == contents(category)
+
+
+def test_no_archive_that_is_cut_short_anywhere_counts_as_whole(
+    packed: Path, category: Path, tmp_path: Path
 ):
-    archive = Path(shutil.make_archive(str(tmp_path / "plate"), kind, category.parent, "plate"))
-    archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
-    with pytest.raises(InputError, match="cannot be unpacked"):
+    content, sound = packed.read_bytes(), in_plate(category)
+    whole = [
+        length
+        for length in np.linspace(0, len(content) - 1, 200, dtype=int).tolist()
+        if counts_as_whole(packed, content[:length], tmp_path / "inner", sound)
+    ]
+    assert whole == []
+
+
+def test_no_archive_with_a_flipped_bit_gives_other_images(
+    packed: Path, category: Path, tmp_path: Path
+):
+    content, sound = packed.read_bytes(), in_plate(category)
+    rng, whole = np.random.default_rng(0), []
+    for place in np.linspace(0, len(content) - 1, 200, dtype=int).tolist():
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << rng.integers(8)
+        if counts_as_whole(packed, bytes(flipped), tmp_path / "inner", sound):
+            whole.append(place)
+    assert whole == []
+
+
+def test_an_archive_appended_to_another_is_not_passed_over(category: Path, tmp_path: Path):
+    archive = Path(shutil.make_archive(str(tmp_path / "plate"), "tar", category.parent, "plate"))
+    archive.write_bytes(archive.read_bytes() * 2)
+    with pytest.raises(InputError, match="more behind its end"):
+        unpack(archive, ["plate"], tmp_path / "inner", "d1")
+
+
+@pytest.mark.parametrize("kind", ["gztar", "zip"])
+def test_an_archive_that_unpacks_to_far_more_than_its_size_is_refused(tmp_path: Path, kind: str):
+    good = tmp_path / "bomb" / "plate" / "train" / "good"
+    good.mkdir(parents=True)
+    (good / "000.bmp").write_bytes(bytes(80 << 20))
+    archive = Path(shutil.make_archive(str(tmp_path / "plate"), kind, tmp_path / "bomb"))
+    with pytest.raises(InputError, match=r"more than 67 MB, 100 times its size.*source: folder"):
         unpack(archive, ["plate"], tmp_path / "inner", "d1")
     assert list((tmp_path / "inner").iterdir()) == []
+
+
+def test_a_zip_of_windows_separators_is_read(category: Path, tmp_path: Path):
+    archive = tmp_path / "plate.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for name, content in contents(category).items():
+            info = zipfile.ZipInfo("x")
+            info.filename = f"plate\\{name}".replace("/", "\\")
+            packed.writestr(info, content)
+    unpack(archive, ["plate"], tmp_path / "inner", "d1")
+    assert contents(tmp_path / "inner" / "plate") == contents(category)
+
+
+def test_an_encrypted_zip_says_so(tmp_path: Path):
+    archive = tmp_path / "plate.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("plate/train/good/000.png", b"")
+    content = bytearray(archive.read_bytes())
+    content[6] |= 1  # the flags of the member's header, and those in the list at the end
+    content[content.index(b"PK\1\2") + 8] |= 1
+    archive.write_bytes(content)
+    with pytest.raises(InputError, match=r"000\.png is encrypted"):
+        unpack(archive, ["plate"], tmp_path / "inner", "d1")
+
+
+@pytest.mark.parametrize("place", ["network", "everywhere"])
+def test_without_locks_those_of_the_temporary_files_serve_or_a_line_says_so(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+):
+    def flock(file, how):
+        if place == "everywhere" or "downloads" in file.name:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(locks.fcntl, "flock", flock)
+    if place == "network":
+        assert get("plate", served(whole, WHOLE)).is_dir()
+        return
+    with pytest.raises(
+        InputError, match=r"downloads: its file system has no locks.*source: folder"
+    ):
+        get("plate", served(whole, WHOLE))
 
 
 def test_an_archive_put_there_by_hand_is_checked_and_used(

@@ -55,6 +55,40 @@ def test_what_arrived_is_kept_for_the_next_run(server: Server, tmp_path: Path):
     assert server.starts[-1] == kept > 2_000_000
 
 
+@pytest.mark.parametrize("conditional", [True, False])
+def test_two_versions_are_never_spliced(server: Server, tmp_path: Path, conditional: bool):
+    server.cuts = 5
+    with pytest.raises(InputError, match="broke off"):
+        download([server.url()], tmp_path / "a")
+    server.content, server.tag, server.conditional = CONTENT[::-1], '"2"', conditional
+    download([server.url()], tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == CONTENT[::-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_part_that_begins_elsewhere_is_not_appended(server: Server, tmp_path: Path):
+    server.cuts, server.shift = 1, 100
+    download([server.url()], tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("tag", ["", 'W/"1"'])
+def test_without_a_version_that_can_be_relied_on_a_file_is_fetched_from_its_start(
+    server: Server, tmp_path: Path, tag: str
+):
+    server.cuts, server.tag = 1, tag
+    assert arrives([server.url()], tmp_path)
+    assert server.starts == [0, 0]
+
+
+def test_what_came_from_another_address_is_not_gone_on_with(server: Server, tmp_path: Path):
+    server.cuts = 5
+    with pytest.raises(InputError, match="broke off"):
+        download([server.url()], tmp_path / "a")
+    assert arrives([server.url("/mirror")], tmp_path)
+    assert server.starts[-1] == 0
+
+
 def test_a_busy_server_is_asked_again(server: Server, tmp_path: Path):
     server.errors = 3
     assert arrives([server.url()], tmp_path)
@@ -74,6 +108,7 @@ def test_wrong_bytes_are_never_kept(server: Server, tmp_path: Path):
 
 def test_a_left_over_that_is_too_long_is_dropped(server: Server, tmp_path: Path):
     (tmp_path / "a.part").write_bytes(CONTENT + b"more")
+    (tmp_path / "a.part.from").write_text(f'{server.url()}\n"1"')
     assert arrives([server.url()], tmp_path)
 
 

@@ -9,11 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from defectbench.errors import InputError
-
-try:
-    import fcntl
-except ImportError:  # Windows, where a second run into a folder is not noticed
-    fcntl = None
+from defectbench.locks import lock
 
 SCORES, SUMMARY = "scores.csv", "summary.json"
 COLUMNS = (
@@ -34,7 +30,8 @@ Row = dict[str, str]
 def only_writer(folder: Path) -> Iterator[None]:
     """Keep other runs from writing into a folder, which is made; a run that is killed lets go.
 
-    A folder into which nothing is written does not stay.
+    Where there are no locks, another run is not noticed. A folder into which nothing is written
+    does not stay.
 
     Raises
     ------
@@ -42,11 +39,10 @@ def only_writer(folder: Path) -> Iterator[None]:
         If another run writes into it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / ".lock"
-    with open(lock, "a") as file:
+    place = folder / ".lock"
+    with open(place, "a") as file:
         try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(file, wait=False)
         except BlockingIOError as error:
             raise InputError(
                 f"{folder}: another run writes there; end that one, or name another output"
@@ -54,8 +50,8 @@ def only_writer(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            if [*folder.iterdir()] == [lock]:
-                lock.unlink()
+            if [*folder.iterdir()] == [place]:
+                place.unlink()
                 folder.rmdir()
 
 

@@ -60,8 +60,11 @@ def download(
             problem = _difference(part, size, algorithm, digest)
             if not problem:
                 part.replace(path)
+            else:
+                part.unlink()
+            _origin_file(part).unlink(missing_ok=True)
+            if not problem:
                 return
-            part.unlink()
         problems.append(f"  {url}: {problem}")
     raise InputError("download failed:\n" + "\n".join(problems))
 
@@ -102,16 +105,31 @@ def _fetch(url: str, part: Path) -> str:
 
 
 def _transfer(url: str, part: Path) -> None:
-    """Send one request, which goes on from what the part file holds if the server can do that."""
-    have = part.stat().st_size if part.is_file() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    """Send one request, which goes on from what the part file holds of the same version.
+
+    Address and version, which is an ETag or a date, lie beside the part file. Without them, or
+    where the server has another version or answers with another range, the file is fetched from
+    its start (RFC 9110, 13.1.5 and 14.4).
+    """
+    origin = _origin_file(part)
+    lines = origin.read_text(encoding="utf-8").split("\n") if origin.is_file() else []
+    known = lines[1] if lines[:1] == [url] else ""
+    have = part.stat().st_size if part.is_file() and known else 0
+    headers = {"Range": f"bytes={have}-", "If-Range": known} if have else {}
+    request = urllib.request.Request(url, headers=headers)
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
         # a server that knows no ranges sends the whole file, and a file: address has no status
         resumed = getattr(response, "status", None) == HTTP_PARTIAL
+        if resumed and not (_starts_at(response, have) and _version(response) in (known, "")):
+            part.unlink()
+            raise OSError("the server resumes another version, or elsewhere")
         start = have if resumed else 0
         length = response.headers.get("Content-Length")
         total = start + int(length) if length is not None else None
-        with open(part, "ab" if resumed else "wb") as stream:
+        if not resumed:
+            part.unlink(missing_ok=True)  # what it holds is of the version that is named now
+            origin.write_text(f"{url}\n{_version(response)}", encoding="utf-8")
+        with open(part, "ab") as stream:
             shown = time.monotonic()
             while block := response.read1(BLOCK):  # what there is: little is lost in a kill
                 stream.write(block)
@@ -121,6 +139,23 @@ def _transfer(url: str, part: Path) -> None:
     received = part.stat().st_size
     if total is not None and received != total:
         raise OSError(f"broke off after {received} of {total} bytes")
+
+
+def _origin_file(part: Path) -> Path:
+    """File that says which version of which address a part file is of."""
+    return part.with_name(f"{part.name}.from")
+
+
+def _version(response: http.client.HTTPResponse) -> str:
+    """What tells a version from others; empty if a server says nothing that may be relied on."""
+    tag = response.headers.get("ETag", "")
+    is_strong = tag and not tag.startswith("W/")
+    return tag if is_strong else response.headers.get("Last-Modified", "")
+
+
+def _starts_at(response: http.client.HTTPResponse, first: int) -> bool:
+    """Whether a partial answer begins with a certain byte."""
+    return response.headers.get("Content-Range", "").startswith(f"bytes {first}-")
 
 
 def _show(url: str, done: int, total: int | None) -> None:

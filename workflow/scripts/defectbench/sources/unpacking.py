@@ -1,4 +1,4 @@
-"""Categories from tar archives, local or downloaded, unpacked once and kept.
+"""Categories from archives, local or downloaded, unpacked once and kept.
 
 Below ``resources/unpacked/{dataset}`` every category has its folder and, beside it, a note of the
 archive that the category came from. These files are no rule's outputs: Snakemake removes outputs
@@ -6,27 +6,30 @@ of failed or changed jobs, and the workflow would then fetch gigabytes again tha
 """
 
 import contextlib
-import fcntl
-import lzma
+import hashlib
+import os
 import shutil
 import sys
-import tarfile
-import zlib
+import tempfile
 from abc import abstractmethod
 from collections.abc import Collection, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from defectbench.errors import InputError, is_about_storage
+from defectbench.errors import InputError
+from defectbench.locks import lock
 from defectbench.sources.base import ImageSource
 from defectbench.sources.fetching import DOWNLOADS, download
 from defectbench.sources.mvtec_folder import link_layout
+from defectbench.sources.packed_files import extract
 from defectbench.storage import write_text
 
 UNPACKED = Path("resources", "unpacked")
 
 WHOLE = "all"
 """In the list of addresses, the archive with all categories."""
+
+BY_HAND = "or unpack it yourself, then `source: folder` and its `path` in the dataset's settings"
 
 
 class Tarball(NamedTuple):
@@ -60,7 +63,7 @@ class Tarball(NamedTuple):
 
 
 class PackedSource(ImageSource):
-    """A source whose categories lie in tar archives: unpacked once, then linked."""
+    """A source whose categories lie in archives: unpacked once, then linked."""
 
     required = frozenset({"all_categories"})
     checked_before = False
@@ -89,27 +92,34 @@ class PackedSource(ImageSource):
             missing = {name for name in names if _came_from(unpacked / name) != archive.identity}
             if category in missing:
                 file = Path(archive.path or _downloaded(archive, self.dataset))
-                unpack(file, missing, unpacked, archive.identity)
+                again = "get it again" if archive.path else "delete it, and it is fetched again"
+                unpack(file, missing, unpacked, archive.identity, f"{again}; {BY_HAND}")
                 if not archive.path and not self.entry.get("keep_archive"):
                     file.unlink()
                 if _came_from(unpacked / category) != archive.identity:
-                    raise InputError(f"{file}: the archive holds no {category}/train/good")
+                    raise InputError(
+                        f"{file}: the archive holds no {category}/train/good at its top; pack it "
+                        f"so; {BY_HAND}"
+                    )
         return unpacked / category
 
 
-def unpack(archive: Path, categories: Collection[str], unpacked: Path, identity: str) -> None:
+def unpack(
+    archive: Path,
+    categories: Collection[str],
+    unpacked: Path,
+    identity: str,
+    remedy: str = f"get it again; {BY_HAND}",
+) -> None:
     """Unpack some categories of an archive, each complete or not at all.
 
-    Raises
-    ------
-    InputError
-        If the archive is damaged or holds absolute paths, ``..``, links or devices.
+    Parameters and errors are those of `packed_files.extract`.
     """
     made = unpacked / ".unpacking"
     shutil.rmtree(made, ignore_errors=True)  # of a run that was killed
     made.mkdir(parents=True)
     try:
-        _extract(archive, categories, made)
+        extract(archive, categories, made, remedy)
         for category in categories:
             if (made / category / "train" / "good").is_dir():
                 shutil.rmtree(unpacked / category, ignore_errors=True)
@@ -117,28 +127,6 @@ def unpack(archive: Path, categories: Collection[str], unpacked: Path, identity:
                 write_text(_note(unpacked / category), identity)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-
-
-def _extract(archive: Path, categories: Collection[str], folder: Path) -> None:
-    """Unpack an archive's members that lie in some categories; refuse what could do harm."""
-
-    def checked(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
-        name = PurePosixPath(member.name)
-        if not (member.isfile() or member.isdir()):
-            raise InputError(f"{archive}: {member.name} is a link or device; nothing was unpacked")
-        if name.is_absolute() or ".." in name.parts:
-            raise InputError(f"{archive}: {member.name} leads outside; nothing was unpacked")
-        if name.parts[:1] and name.parts[0] in categories:
-            return tarfile.data_filter(member, path).replace(mode=None)  # the umask decides
-        return None
-
-    try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter=checked)
-    except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError) as error:
-        if is_about_storage(error):
-            raise  # a full disk says nothing of the archive
-        raise InputError(f"{archive}: cannot be unpacked: {error}; delete it") from error
 
 
 def _downloaded(archive: Tarball, dataset: str) -> Path:
@@ -170,13 +158,29 @@ def _came_from(folder: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def _one_at_a_time(lock: Path) -> Iterator[None]:
-    """Hold a lock, which the system releases when the process ends, however it ends."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with open(lock, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("another job unpacks the same archive: waiting for it", file=sys.stderr)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def _one_at_a_time(place: Path) -> Iterator[None]:
+    """Keep other jobs from downloading and unpacking the same archive at the same time.
+
+    Where the file system has no locks, that of the temporary files tells jobs of this machine.
+
+    Raises
+    ------
+    InputError
+        If neither has locks.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(os.fsencode(place.resolve())).hexdigest()
+    for path in (place, Path(tempfile.gettempdir(), f"defectbench-{name}.lock")):
+        with open(path, "w") as file:
+            try:
+                has_locks = lock(file, wait=False)
+            except BlockingIOError:
+                print("another job unpacks the same archive: waiting for it", file=sys.stderr)
+                has_locks = lock(file, wait=True)
+            if has_locks:
+                yield
+                return
+    raise InputError(
+        f"{place.parent}: its file system has no locks, so that two jobs could unpack one archive "
+        f"at the same time; {BY_HAND}"
+    )
