@@ -116,6 +116,7 @@ def write_cell(
         IndexRow(f"calibration/good/{k}.png", "calibration", 0, "good", "", 8, 8, "L", "")
         for k in range(len(calibration))
     ]
+    write_index(folder.parents[1] / "index.tsv", [*rows, *train, *good])
     together = [np.arange(len(good))] if good else []
     write_held_out(folder / "calibration_scores.tsv", good, together, calibration)
     made = specification(versions={"numpy": np.__version__})

@@ -159,7 +159,7 @@ def damaged_mask(folder: Path) -> None:
         (floats, r"train/good/float\.tif: cannot be read .*\(32 bits, signed values and floats"),
         (broken_link, r"train/good/000\.png: cannot be read"),
         (twin_in_case, r"test/dent/000\.png: differs from 000\.PNG in case alone"),
-        (name_in_latin_1, r"gr\\udcfcn\.png: the name is not UTF-8"),
+        (name_in_latin_1, r"gr\\xfcn\.png: the name is not UTF-8"),
         (capital_good, r"test/Good: only `good` in lower case"),
         (trained_defect, r"train/dent: detectors are trained on train/good alone"),
         (no_folder, r"test/000\.png: belongs in a folder"),

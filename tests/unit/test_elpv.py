@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from defectbench.errors import InputError
-from defectbench.images.index import OWN, assign_groups, group_notes
+from defectbench.images.index import group_notes, read_own
 from defectbench.images.indexing import index_category
 from defectbench.sources import dataset_source
 
@@ -23,8 +23,7 @@ def test_whole_modules_are_learnt_or_tested(
     tmp_path: Path, category: str, counts: tuple[int, ...], modules: int
 ):
     lay_out(category, tmp_path / category)
-    groups = {"csv": str(tmp_path / category / OWN)}
-    rows = assign_groups(index_category(tmp_path / category)[0], groups, category)
+    rows, _ = index_category(tmp_path / category)
     kinds = [("train", "good"), ("test", "good"), ("test", "defective")]
     assert counts == tuple(sum((row.split, row.defect) == kind for row in rows) for kind in kinds)
     assert len({row.group for row in rows}) == modules
@@ -33,8 +32,8 @@ def test_whole_modules_are_learnt_or_tested(
 
 def test_modules_follow_the_file_order(tmp_path: Path):
     lay_out("monocrystalline", tmp_path / "mono")
-    lines = (tmp_path / "mono" / OWN).read_text().splitlines()[1:]
-    cells = {int(path[-8:-4]): module for path, module in (line.split(",") for line in lines)}
+    known = read_own(tmp_path / "mono")
+    cells = {int(link[-8:-4]): own.group for link, own in known.items()}
     # the pictures change between cells 1254 and 1255: the module before has 54 cells
     assert max(cell for cell, module in cells.items() if module == "module21") <= 1254
     assert min(cell for cell, module in cells.items() if module == "module22") > 1254

@@ -1,5 +1,6 @@
 """Folders as people have them end in the MVTec layout, split by the seed, groups whole."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from defectbench.errors import InputError
+from defectbench.images.index import read_own
 from defectbench.images.indexing import index_category
 from defectbench.images.layout import users_folder
 from defectbench.sources.own_folders import OwnFolders
@@ -87,8 +89,8 @@ def test_the_split_is_a_quarter_by_the_seed_and_keeps_groups_whole(laid_out, par
     test, train = paths(made, "test"), paths(made, "train")
     assert len(test) == 4
     assert {name[-10:] for name in test}.isdisjoint(name[-10:] for name in train)
-    assert (made / "groups.csv").read_text().startswith("path,group\ntest/dent/")
-    assert "test/good/" + test[0] + ",tile" in (made / "groups.csv").read_text()
+    groups = {own.group for link, own in read_own(made).items() if "/good/" in link}
+    assert all(group.startswith("tile") for group in groups)
     assert paths(laid_out(groups=r"tile\d+"), "test") == test
     assert paths(laid_out(seed=7), "test") != paths(laid_out(seed=8), "test")
     splits = [split for split, _ in source(parts, groups=r"tile\d+").images("parts")]
@@ -129,9 +131,60 @@ def test_masks_beside_the_images_are_no_images_be_they_of_good_ones(laid_out, pa
     assert not any("label" in row.path for row in rows)
 
 
-def test_one_mask_may_be_that_of_many_images(laid_out):
-    rows, _ = index_category(laid_out(masks="masks/dent/000_mask.png"))
+def test_one_mask_may_be_that_of_many_images_and_that_is_noted(laid_out):
+    rows, notes = index_category(laid_out(masks="masks/dent/000_mask.png"))
     assert all(row.mask for row in rows if row.label)
+    assert (
+        "masks are those of several images each, the first is masks/dent/000_mask.png of nok/d"
+        in (" ".join(notes))
+    )
+
+
+def test_images_of_equal_names_keep_apart_with_their_masks(laid_out, parts: Path):
+    dent = parts / "nok" / "dent"
+    Image.open(dent / "000.png").rotate(180).save(dent / "000.bmp")
+    shutil.copy(parts / "masks/dent/000_mask.png", parts / "masks/dent/001_mask.png")
+    shutil.copytree(dent, parts / "nok" / "dent__000.png" / "dent")
+    rows, notes = index_category(laid_out())
+    masks = {row.path: row.mask for row in rows if row.label}
+    assert len(masks) == len({row.file for row in rows if row.label})
+    assert masks["nok/dent/000.png"] != masks["nok/dent/000.bmp"] != ""
+    assert "masks/dent/000_mask.png of nok/dent/000.bmp, nok/dent/000.png" in " ".join(notes)
+
+
+def test_a_path_stays_what_the_user_wrote(laid_out, parts: Path):
+    rows, _ = index_category(laid_out())
+    own = {path.relative_to(parts).as_posix() for path in parts.glob("*ok/*/*.png")}
+    assert {row.path for row in rows} == own
+
+
+def test_a_long_way_to_an_image_is_no_long_name(laid_out, parts: Path):
+    deep = parts / "ok" / "/".join(["a folder with quite a long name" * 3] * 5)
+    deep.mkdir(parents=True)
+    shutil.copy(parts / "ok/a/tile00.png", deep / f"{'n' * 240}.png")
+    rows, _ = index_category(laid_out())
+    (row,) = (row for row in rows if "nnn" in row.path)
+    assert row.path == (deep / f"{'n' * 240}.png").relative_to(parts).as_posix()
+
+
+@pytest.mark.parametrize("good", ["ok [1]", "ok [1]/*", ["ok [1]/a", "ok [1]/b"], "o* [[]1]"])
+def test_a_folder_called_like_a_pattern_is_meant_itself(laid_out, parts: Path, good):
+    (parts / "ok").rename(parts / "ok [1]")
+    shutil.copytree(parts / "nok", parts / "ok 1")
+    rows, _ = index_category(laid_out(good=good))
+    assert {row.path.split("/")[0] for row in rows if not row.label} == {"ok [1]"}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [(b"gr\xfcn.png", "not UTF-8"), (b"a\rb.png", "control characters")]
+)
+def test_a_name_that_results_cannot_have_is_refused_in_one_line(
+    laid_out, parts: Path, name: bytes, why: str
+):
+    (parts / "ok/a/tile00.png").rename(os.fsdecode(os.fsencode(parts / "ok/a") + b"/" + name))
+    with pytest.raises(InputError, match=why) as refused:
+        laid_out()
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("defective", ["test", "test/**/*.png", "**/[tn]*", ["nok", "test"]])

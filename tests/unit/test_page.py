@@ -486,13 +486,14 @@ def test_pictures_stay_within_their_budget_and_say_how_many_are_missing(
 ):
     folder = write_images(tmp_path, "plate", [path for path, *_ in PLATE])
     cell = result("a", "plate", SCORES, 0.9)
-    every, left_out = pictures.gallery([cell], {"plate": folder}, {})
+    indexes = {"plate": {path: IndexRow(path, "test", 0, "good") for path, *_ in PLATE}}
+    every, left_out = pictures.gallery([cell], {"plate": folder}, indexes)
     assert left_out == 0
     monkeypatch.setattr(pictures, "BUDGET", 3 * len(every[0]["source"]) + 10)
-    fewer, left_out = pictures.gallery([cell], {"plate": folder}, {})
+    fewer, left_out = pictures.gallery([cell], {"plate": folder}, indexes)
     assert fewer == every[:3]
     assert left_out == len(every) - 3
-    assert pictures.gallery([cell], {}, {}) == ([], len(every))
+    assert pictures.gallery([cell], {}, indexes) == ([], len(every))
 
 
 def test_too_many_scores_leave_out_the_worst_detectors(

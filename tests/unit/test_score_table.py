@@ -12,7 +12,6 @@ from defectbench.score_table import (
     ScoreTable,
     check_made_alike,
     only_writer,
-    printable,
     read_rows,
     table_files,
 )
@@ -104,8 +103,3 @@ def test_a_folder_has_one_writer_at_a_time(tmp_path: Path):
     with only_writer(folder):
         (folder / "scores.csv").touch()
     assert folder.is_dir()
-
-
-def test_names_are_printed_whatever_bytes_they_have():
-    assert printable("grün, 1.png") == "grün, 1.png"
-    assert printable("gr\udcfcn\n\x1b.png") == r"gr\xfcn\x0a\x1b.png"

@@ -34,7 +34,7 @@ with job_log(snakemake.log[0]):
         for wanted in passes
     }
     milliseconds = write_features(
-        [(Path(snakemake.input.category, row.path), row.sha256) for row in index],
+        [(Path(snakemake.input.category, row.file), row.sha256) for row in index],
         passes,
         provenances,
         # not a parameter: where features are computed does not make them others

@@ -17,7 +17,7 @@ with job_log(snakemake.log[0]), open_maps(snakemake.input.maps) as (stored, _):
     metrics, pixels = read_metrics(given.metrics), read_json(given.pixel_metrics)
     threshold, specification = metrics["thresholds"]["honest"], metrics["specification"]
     scale = MapScale(pixels["typical_level"], pixels["pixel_threshold"])
-    masked = {row.path: row for row in read_index(given.index) if row.mask}
+    rows = {row.path: row for row in read_index(given.index)}
     test, maps = read_scores(given.scores), stored.get("test")
     judged = verdicts(test, threshold)
     if maps is None:
@@ -31,7 +31,7 @@ with job_log(snakemake.log[0]), open_maps(snakemake.input.maps) as (stored, _):
     for name, (row, why) in zip(names, pictures, strict=True):
         path = test.paths[row]
         anomaly_map = maps[row]
-        panels = draw_image(category, path, masked.get(path), specification, anomaly_map, scale)
+        panels = draw_image(category, rows[path], specification, anomaly_map, scale)
         with atomic_path(folder / name) as part:
             panels.save(part, "WEBP", quality=75, method=4)
         entries.append(

@@ -16,9 +16,8 @@ from defectbench.studies.results import read_studies
 with job_log(snakemake.log[0]):
     given, dataset = snakemake.input, snakemake.wildcards.dataset
     cells = collect_cells(given)
-    masks = {
-        Path(file).parent.name: {row.path: row for row in read_index(file) if row.mask}
-        for file in given.index
+    indexes = {
+        Path(file).parent.name: {row.path: row for row in read_index(file)} for file in given.index
     }
     links = {
         "table": f"{dataset}_table.md",
@@ -41,7 +40,7 @@ with job_log(snakemake.log[0]):
         cells,
         decision,
         {Path(folder).name: Path(folder) for folder in given.images},
-        masks,
+        indexes,
         notes_by_category(given.notes, given.held_out_checks),
         read_new_images([Path(folder) for folder in given.new_images], decision),
         links,

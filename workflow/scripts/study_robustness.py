@@ -24,7 +24,7 @@ with job_log(snakemake.log[0]):
         for (name, method), own in zip(params.methods.items(), files, strict=True)
     }
     blocks = perturbed_features(
-        [(Path(given.category, row.path), row.sha256) for row in test],
+        [(Path(given.category, row.file), row.sha256) for row in test],
         [Perturbation(name, each) for name, several in params.study.items() for each in several],
         [Pass.of_entry(entry, given.weights, index) for entry in params.passes],
         # not a parameter: where features are computed does not make them others

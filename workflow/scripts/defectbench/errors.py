@@ -10,11 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from defectbench.garbage import leave_what_is_there
+from defectbench.names import visible
 from defectbench.provenance import peak_memory_mb
 
 
 class InputError(Exception):
     """Bad input: the message names the file or key and says what to do."""
+
+    def __str__(self) -> str:
+        return visible(super().__str__())
 
 
 class BeyondMemoryError(InputError):

@@ -3,6 +3,8 @@
 import sys
 import time
 
+from defectbench.names import printable, visible
+
 PROGRESS_SECONDS = 5
 CLEAR_LINE = "\r\033[K"
 """Takes the place of the line of progress that stands on a terminal."""
@@ -45,7 +47,7 @@ def say(label: str, line: str) -> None:
     terminal = sys.__stderr__
     if terminal is not None and terminal is not sys.stderr and terminal.isatty():
         # a finished stage has a line of its own
-        terminal.write(f"{CLEAR_LINE}{label}: {line}")
+        terminal.write(f"{CLEAR_LINE}{printable(label)}: {line}")
         terminal.flush()
 
 
@@ -53,4 +55,4 @@ def warn(line: str) -> None:
     """Say something worth knowing in the job's log and to whoever runs the workflow."""
     for stream in {sys.stderr, sys.__stderr__} - {None}:
         clear = CLEAR_LINE if stream.isatty() else ""
-        print(f"{clear}warning: {line}", file=stream)
+        print(f"{clear}warning: {visible(line)}", file=stream)

@@ -217,11 +217,3 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
-
-
-def printable(name: str) -> str:
-    r"""A file's name as tables and terminals can hold it: bytes that are no UTF-8, and control
-    characters, as ``\xfc``."""
-    return re.sub(
-        "[\x00-\x1f\x7f\udc80-\udcff]", lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", name
-    )

@@ -20,6 +20,7 @@ from defectbench.deployment.summary import Found, described, write_summary
 from defectbench.errors import InputError
 from defectbench.images.decoding import in_order
 from defectbench.images.layout import images_below
+from defectbench.names import in_table
 from defectbench.progress import Progress
 from defectbench.score_table import (
     COLUMNS,
@@ -30,7 +31,6 @@ from defectbench.score_table import (
     ScoreTable,
     check_no_rows,
     known_contents,
-    printable,
     read_rows,
 )
 
@@ -147,8 +147,7 @@ class FolderScoring:
         now = datetime.now().astimezone().isoformat(timespec="seconds")
         self._prepare_table(now)
         name = self.name(read.path)
-        with contextlib.suppress(OSError):  # its name may be too long
-            overlay_file(self.options.output, name).unlink()  # of an earlier image
+        overlay_file(self.options.output, name).unlink(missing_ok=True)  # of an earlier image
         row = dict.fromkeys(COLUMNS, "") | {
             "path": name,
             "threshold": repr(self.threshold),
@@ -202,7 +201,7 @@ class FolderScoring:
 
     def name(self, path: Path) -> str:
         """Of an image in the table."""
-        return printable(path.relative_to(self.options.images).as_posix())
+        return in_table(path.relative_to(self.options.images).as_posix())
 
     def _prepare_table(self, now: str) -> None:
         """Begin a table, go on with one, or close a full one and begin the next."""

@@ -1,6 +1,6 @@
 """Pictures of scored images: image, anomaly map and marked part side by side."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
@@ -9,6 +9,7 @@ from defectbench.deployment.detector import Decoded, Detector
 from defectbench.errors import InputError
 from defectbench.evaluation.map_geometry import MapScale
 from defectbench.images.decoding import load_rgb
+from defectbench.names import short
 from defectbench.progress import warn
 from defectbench.reports.map_panels import draw_panels
 
@@ -40,7 +41,8 @@ def map_picture(
 
 def overlay_file(output: Path, name: str) -> Path:
     """Where the overlay of a scored image lies, if it was drawn."""
-    return output / OVERLAYS / f"{name}.jpg"
+    *folders, file = PurePosixPath(name).parts
+    return Path(output, OVERLAYS, *folders, f"{short(file)}.jpg")
 
 
 def draw_overlay(
@@ -52,13 +54,11 @@ def draw_overlay(
         picture = map_picture(detector, image, anomaly_map, LARGEST_PANEL)
         file.parent.mkdir(parents=True, exist_ok=True)
         picture.save(file, "JPEG", quality=85)
-    except (InputError, OSError) as error:  # the file has gone, the name is too long
+    except (InputError, OSError) as error:  # the file has gone, the disk is full
         warn(f"no overlay of {name}: {error}")
 
 
 def remove_overlays(output: Path, names: set[str]) -> None:
     """Remove the overlays of these images, and nothing else that lies there."""
-    folder = output / OVERLAYS
-    for path in folder.rglob("*.jpg"):
-        if path.relative_to(folder).as_posix().removesuffix(".jpg") in names:
-            path.unlink()
+    for name in names:
+        overlay_file(output, name).unlink(missing_ok=True)

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from defectbench.errors import InputError
 from defectbench.images.layout import is_reviewed
-from defectbench.storage import read_tsv, write_tsv
+from defectbench.storage import read_csv, read_tsv, write_tsv
 
 SPLITS = ("train", "calibration", "test")
 """Good images to fit on, good ones that train nothing and set thresholds, and those to judge by."""
@@ -24,7 +24,7 @@ class IndexRow:
     Attributes
     ----------
     path
-        Relative to the category's folder, with forward slashes.
+        As the user calls it: below the folder that the settings name, with forward slashes.
     split
         One of `SPLITS`.
     label
@@ -44,6 +44,8 @@ class IndexRow:
         Shared by the images of one part; empty for an image that is a group of its own.
     defect_pixels
         Marked by the mask; 0 without one.
+    link
+        Where the image lies in the category's folder, if not at `path` there.
     """
 
     path: str
@@ -57,6 +59,12 @@ class IndexRow:
     sha256: str = ""
     group: str = ""
     defect_pixels: int = 0
+    link: str = ""
+
+    @property
+    def file(self) -> str:
+        """Path in the category's folder."""
+        return self.link or self.path
 
 
 def write_index(path: Path, rows: Sequence[IndexRow]) -> None:
@@ -89,8 +97,29 @@ def dataset_digest(rows: Iterable[IndexRow]) -> str:
 Groups = str | Mapping[str, str]
 """A regular expression, or ``{"csv": file}``: the key `groups` of a dataset in the config."""
 
-OWN = "groups.csv"
-"""File in a category's folder with the groups that its source knows."""
+OWN = "own.csv"
+"""File in a category's folder with what its source knows of images and masks that it has linked."""
+
+
+class Own(NamedTuple):
+    """What a source knows of a link: what the user calls the file, and its group; or empty."""
+
+    path: str
+    group: str
+
+
+def write_own(folder: Path, known: Mapping[str, Own]) -> None:
+    """Write down what a source knows of the links in a category's folder, by their places there."""
+    with open(folder / OWN, "a", encoding="utf-8", newline="") as stream:
+        head = [] if stream.tell() else [("link", *Own._fields)]
+        rows = [(link, *own) for link, own in sorted(known.items())]
+        csv.writer(stream, lineterminator="\n").writerows([*head, *rows])
+
+
+def read_own(folder: Path) -> dict[str, Own]:
+    """What `write_own` has written; empty where it has not."""
+    rows = read_csv(folder / OWN) if (folder / OWN).is_file() else []
+    return {row["link"]: Own(row["path"], row["group"]) for row in rows}
 
 
 def assign_groups(rows: Sequence[IndexRow], groups: Groups, category: str) -> list[IndexRow]:
@@ -231,9 +260,10 @@ def _listed(path: Path) -> dict[str, str]:
                 raise InputError(f"{path}: needs the columns path and group")
             listed: dict[str, str] = {}
             for line in lines:
-                group = line["group"] or ""
-                if listed.setdefault(line["path"], group) != group:
-                    raise InputError(f"{path}: gives {line['path']} two groups; keep one")
+                # programs of Windows write its separators
+                image, group = (line["path"] or "").replace("\\", "/"), line["group"] or ""
+                if listed.setdefault(image, group) != group:
+                    raise InputError(f"{path}: gives {image} two groups; keep one")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as a CSV of groups ({error})") from error
     return listed

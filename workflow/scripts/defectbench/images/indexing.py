@@ -10,9 +10,10 @@ from defectbench.errors import InputError
 from defectbench.images import layout
 from defectbench.images.canvas import Preprocessing
 from defectbench.images.decoding import Seen, content_of, look_at, reading
-from defectbench.images.index import OWN, IndexRow, assign_groups
+from defectbench.images.index import IndexRow, Own, read_own
 from defectbench.images.masks import add_masks, pair_masks
 from defectbench.images.notes import category_notes
+from defectbench.names import unfit_path
 
 WITHOUT = {
     "train/good": f"; put {layout.KINDS} files of good parts there",
@@ -39,13 +40,11 @@ def examine_category(
     counts_csv: str | Path | None,
     preprocessings: Mapping[str, Preprocessing],
 ) -> tuple[list[IndexRow], list[str]]:
-    """Index of a category with the groups that its source knows, and all that is worth knowing.
+    """Index of a category, and all that is worth knowing of it.
 
     Parameters and errors are those of `index_category` and `notes.category_notes`.
     """
     rows, notes = index_category(folder, bits, skip_unreadable)
-    if (folder / OWN).is_file():
-        rows = assign_groups(rows, {"csv": str(folder / OWN)}, folder.name)
     return rows, notes + category_notes(folder, rows, counts_csv, preprocessings)
 
 
@@ -66,7 +65,7 @@ def index_category(
     Returns
     -------
     list of IndexRow
-        Sorted by path.
+        Sorted by the places in the folder, with the paths and groups that its source knows.
     list of str
         Notes that need the files and not the index alone: what was left out, orientations, bits,
         masks.
@@ -78,8 +77,9 @@ def index_category(
     """
     files = layout.image_files(folder)
     masks = pair_masks(folder, [_path(folder, file) for file in files if _label(folder, file)])
+    own = read_own(folder)
     with ThreadPoolExecutor() as pool:
-        results = list(pool.map(lambda file: _check_file(folder, file, bits), files))
+        results = list(pool.map(lambda file: _check_file(folder, file, bits, own), files))
         checked = [result for result in results if isinstance(result, Checked)]
         pairs = zip(files, results, strict=True)
         unreadable = {file: result for file, result in pairs if isinstance(result, str)}
@@ -94,18 +94,18 @@ def index_category(
             elif may_skip and not problems:
                 what = f"{what}, or set `unreadable: skip` of the dataset"
             raise InputError(_listed(folder, what, [*problems, *unreadable.values()]))
-        rows, mask_notes = add_masks(folder, [each.row for each in checked], masks.of_images, pool)
+        rows = [each.row for each in checked]
+        rows, mask_notes = add_masks(folder, rows, masks.of_images, own, pool)
     left_out = "\n".join(f"left out (`unreadable: skip`): {why}" for why in skipped.values())
     told = layout.with_users_paths(left_out, folder).splitlines()
     notes = [*told, *_file_notes(checked), *masks.notes, *mask_notes]
-    return sorted(rows, key=lambda row: row.path), notes
+    return sorted(rows, key=lambda row: row.file), notes
 
 
 def _listed(folder: Path, what: str, problems: Sequence[str]) -> str:
     """What to do in a category, and with which files."""
     lines = "\n".join(f"  {line}" for line in problems)
-    printable = lines.encode(errors="backslashreplace").decode()  # a name may not be UTF-8
-    return layout.with_users_paths(f"{folder}: {what}\n{printable}", folder)
+    return layout.with_users_paths(f"{folder}: {what}\n{lines}", folder)
 
 
 def _layout_problems(folder: Path, files: Sequence[Path]) -> list[str]:
@@ -140,17 +140,9 @@ def _layout_problems(folder: Path, files: Sequence[Path]) -> list[str]:
         image = file.with_stem(file.stem.removesuffix("_mask") or file.stem)
         if image != file and image in files:
             problems.append(f"{file}: is called a mask of {image.name}; move it to ground_truth")
-        if not _is_utf8(file.name):
-            problems.append(f"{file}: the name is not UTF-8; rename it")
+        if why := unfit_path(_path(folder, file)):
+            problems.append(f"{file}: {why}")
     return problems
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _path(folder: Path, file: Path) -> str:
@@ -162,7 +154,9 @@ def _label(folder: Path, file: Path) -> int:
     return int(file.relative_to(folder).parts[1] != "good")
 
 
-def _check_file(folder: Path, file: Path, bits: int | None) -> Checked | str:
+def _check_file(
+    folder: Path, file: Path, bits: int | None, known: Mapping[str, Own]
+) -> Checked | str:
     """One image checked, or what is wrong with it."""
     try:
         with reading(file):
@@ -173,7 +167,20 @@ def _check_file(folder: Path, file: Path, bits: int | None) -> Checked | str:
     split, defect = file.relative_to(folder).parts[:2]
     digest = hashlib.sha256(content).hexdigest()
     label, size = _label(folder, file), seen.size
-    row = IndexRow(_path(folder, file), split, label, defect, "", *size, seen.mode, digest)
+    link = _path(folder, file)
+    own = known.get(link, Own("", ""))
+    row = IndexRow(
+        own.path or link,
+        split,
+        label,
+        defect,
+        "",
+        *size,
+        seen.mode,
+        digest,
+        own.group,
+        link=link if own.path else "",
+    )
     return Checked(row, seen)
 
 

@@ -1,13 +1,13 @@
 """Ground-truth masks of the defective images: found, paired with their images, and checked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from defectbench.errors import InputError
-from defectbench.images.index import IndexRow
+from defectbench.images.index import IndexRow, Own
 from defectbench.images.layout import KINDS, counted, is_image, visible
 from defectbench.images.mask_pixels import GREYS, LABELS, load_mask
 
@@ -79,7 +79,7 @@ def pair_masks(folder: Path, images: Sequence[str]) -> Pairs:
         if len(own) > 1
     ]
     keys = {path: (Path(path).parts[1], Path(path).stem) for path in images}
-    found = {path: masks.pop(key)[0] for path, key in keys.items() if key in masks}
+    found = {path: masks[key][0] for path, key in keys.items() if key in masks}
     if entries and images and not found:
         problems.append(
             f"{entries[0]}: is no defective image's mask, and so are all {len(entries)} entries of "
@@ -88,7 +88,7 @@ def pair_masks(folder: Path, images: Sequence[str]) -> Pairs:
         )
     with_masks = {Path(mask).parts[1] for mask in found.values()}
     missing = [path for path, key in keys.items() if path not in found and key[0] in with_masks]
-    left = [own[0] for own in masks.values()]
+    left = [own[0] for key, own in masks.items() if key not in keys.values()]
     notes = [
         *counted(missing, "defective images have no mask and count in no pixel figure", "add it"),
         *counted(left, "masks belong to no image", f"{NAMED}: rename or remove them"),
@@ -97,12 +97,16 @@ def pair_masks(folder: Path, images: Sequence[str]) -> Pairs:
 
 
 def add_masks(
-    folder: Path, rows: Sequence[IndexRow], masks: dict[str, str], pool: ThreadPoolExecutor
+    folder: Path,
+    rows: Sequence[IndexRow],
+    masks: Mapping[str, str],
+    known: Mapping[str, Own],
+    pool: ThreadPoolExecutor,
 ) -> tuple[list[IndexRow], list[str]]:
     """Rows with those of their masks that can be used, and notes of what is odd in masks.
 
     Noted are masks that cannot be read, mark nothing or have another size; that hold more than two
-    values; and that mark nearly everything.
+    values; that mark nearly everything; and that several images share.
 
     Parameters
     ----------
@@ -112,16 +116,22 @@ def add_masks(
         Of its images.
     masks
         From `pair_masks`.
+    known
+        What the source knows of them, from `read_own`.
     pool
         Reads the masks.
     """
-    named = [replace(row, mask=masks.get(row.path, "")) for row in rows]
+    named = [replace(row, mask=masks.get(row.file, "")) for row in rows]
     checked = list(pool.map(lambda row: _checked(folder, row), named))
     pairs = list(zip(named, checked, strict=True))
     usable = [
         replace(row, mask="" if mask.fault else row.mask, defect_pixels=mask.pixels)
         for row, mask in pairs
     ]
+
+    def called(row: IndexRow) -> str:
+        return known[row.mask].path if row.mask in known else row.mask
+
     return usable, [
         *counted(
             [mask.fault for _, mask in pairs if mask.fault],
@@ -129,24 +139,41 @@ def add_masks(
             "mend or remove them",
         ),
         *counted(
-            [row.mask for row, mask in pairs if mask.rule == GREYS],
+            [called(row) for row, mask in pairs if mask.rule == GREYS],
             "masks hold more than two values, of which the upper half, above 127 of 255, counts as "
             "defective",
             "store them without loss, as PNG of 0 and 255",
         ),
         *counted(
-            [row.mask for row, mask in pairs if mask.rule == LABELS],
+            [called(row) for row, mask in pairs if mask.rule == LABELS],
             "masks hold more than two values, all in the lower half, of which all above 0 count as "
             "defective",
             "store 0 where the part is good and 255 where it is defective",
         ),
         *counted(
-            [row.mask for row, mask in pairs if mask.pixels > MOST_MARKED * row.width * row.height],
+            [
+                called(row)
+                for row, mask in pairs
+                if mask.pixels > MOST_MARKED * row.width * row.height
+            ],
             "masks mark more than half of their image, as if they were inverted or counted labels "
             "from 1",
             "store 0 where the part is good and 255 where it is defective",
         ),
+        *counted(
+            _shared(folder, [(called(row), row) for row in usable if row.mask]),
+            "masks are those of several images each",
+            "if they mark one image alone, name them so that each image has its own",
+        ),
     ]
+
+
+def _shared(folder: Path, named: Sequence[tuple[str, IndexRow]]) -> list[str]:
+    """Masks that several images have, each with those images."""
+    images: dict[tuple[str, Path], list[str]] = {}
+    for mask, row in named:
+        images.setdefault((mask, (folder / row.mask).resolve()), []).append(row.path)
+    return [f"{mask} of {', '.join(sorted(own))}" for (mask, _), own in images.items() if len(own) > 1]
 
 
 def _checked(folder: Path, row: IndexRow) -> Checked:

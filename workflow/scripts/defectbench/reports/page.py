@@ -33,7 +33,7 @@ def render_page(
     cells: Sequence[CellResults],
     decision: Mapping[str, Any],
     folders: Mapping[str, Path],
-    masks: Mapping[str, Mapping[str, IndexRow]],
+    indexes: Mapping[str, Mapping[str, IndexRow]],
     notes: Mapping[str, Sequence[str]],
     new_images: Sequence[NewImages],
     links: Mapping[str, str],
@@ -54,8 +54,8 @@ def render_page(
         From `decision.decide`.
     folders
         Of the images of each category; empty where features were made elsewhere.
-    masks
-        By category and path, the rows of its index that name a mask.
+    indexes
+        By category and path, the rows of its index.
     notes
         What was found worth knowing, by category.
     new_images
@@ -73,10 +73,10 @@ def render_page(
     wanted = {entry["category"]: entry["shown"] for entry in decision["categories"]}
     chosen = {cell.category: cell for cell in cells if cell.detector == wanted[cell.category]}
     costs = {entry["detector"]: entry for entry in with_costs(decision, cells)}
-    pictures, left_out = gallery(list(chosen.values()), folders, masks)
+    pictures, left_out = gallery(list(chosen.values()), folders, indexes)
     shown = {name: cell_of(decision, name, cell.detector) for name, cell in chosen.items()}
     set_by = [
-        (name, shown[name], setting_pictures(cell, folders))
+        (name, shown[name], setting_pictures(cell, folders, indexes))
         for name, cell in chosen.items()
         if cell.metrics["set_by"]
     ]

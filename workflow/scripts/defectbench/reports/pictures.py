@@ -18,6 +18,7 @@ from defectbench.evaluation.map_geometry import MapScale
 from defectbench.images.decoding import load_rgb
 from defectbench.images.index import IndexRow
 from defectbench.images.mask_pixels import read_mask
+from defectbench.names import short
 from defectbench.records import Scores, Specification
 from defectbench.reports.map_panels import draw_panels
 from defectbench.storage import open_h5
@@ -90,16 +91,18 @@ def file_names(pictures: Sequence[Picture], test: Scores, judged: Sequence[str])
     """File names that sort as the pictures do: number, verdict, defect type, image."""
     digits = max(2, len(str(len(pictures))))
     return [
-        f"{number:0{digits}}_{judged[row].replace(' ', '_')}_{test.defects[row]}_"
-        f"{'-'.join(PurePosixPath(test.paths[row]).with_suffix('').parts)}.webp"
+        short(
+            f"{number:0{digits}}_{judged[row].replace(' ', '_')}_{test.defects[row]}_"
+            f"{'-'.join(PurePosixPath(test.paths[row]).with_suffix('').parts)}"
+        )
+        + ".webp"
         for number, (row, _) in enumerate(pictures, 1)
     ]
 
 
 def draw_image(
     folder: Path,
-    path: str,
-    masked: IndexRow | None,
+    row: IndexRow,
     specification: Specification,
     anomaly_map: np.ndarray | None,
     scale: MapScale | None,
@@ -108,10 +111,8 @@ def draw_image(
 
     Parameters
     ----------
-    folder, path
-        The category's folder, and the image's place below it.
-    masked
-        The image's row of the index if it names a mask.
+    folder, row
+        The category's folder, and the image's row of its index.
     specification
         Of the detector: it says how the image became the canvas that the map is of.
     anomaly_map, scale
@@ -122,17 +123,17 @@ def draw_image(
     InputError
         If the image or its mask cannot be read.
     """
-    image = load_rgb(folder / path, specification["bits"])
+    image = load_rgb(folder / row.file, specification["bits"])
     if anomaly_map is None:
         return image
-    mask = masked and read_mask(folder / masked.mask, masked.width, masked.height)
+    mask = read_mask(folder / row.mask, row.width, row.height) if row.mask else None
     return draw_panels(image, anomaly_map, mask, scale, specification["preprocessing"])
 
 
 def gallery(
     cells: Sequence[CellResults],
     folders: Mapping[str, Path],
-    masks: Mapping[str, Mapping[str, IndexRow]],
+    indexes: Mapping[str, Mapping[str, IndexRow]],
 ) -> tuple[list[dict[str, Any]], int]:
     """Pictures of the chosen cells, as long as the budget lasts.
 
@@ -144,8 +145,8 @@ def gallery(
         One per category.
     folders
         Of each category's images; a category without one has no pictures.
-    masks
-        By category and path, the rows of its index that name a mask.
+    indexes
+        By category and path, the rows of its index.
 
     Returns
     -------
@@ -164,8 +165,8 @@ def gallery(
             if turn >= len(picks[place]):
                 continue
             pick, folder = picks[place][turn], folders.get(cell.category)
-            masked = masks.get(cell.category, {}).get(cell.test.paths[pick.row])
-            picture = _picture(cell, pick, folder, masked)
+            row = indexes.get(cell.category, {}).get(cell.test.paths[pick.row])
+            picture = _picture(cell, pick, folder, row) if folder and row else None
             if picture is None or spent + len(picture["source"]) > BUDGET:
                 left_out += 1
                 continue
@@ -185,24 +186,22 @@ def _test_map(cell: CellResults, row: int) -> np.ndarray | None:
 def _picture(
     cell: CellResults,
     pick: Picture,
-    folder: Path | None,
-    masked: IndexRow | None,
+    folder: Path,
+    row: IndexRow,
 ) -> dict[str, Any] | None:
     """One picture with its caption; None where its file is not there or cannot be read."""
-    if folder is None:
-        return None
-    test, path = cell.test, cell.test.paths[pick.row]
+    test = cell.test
     specification, scale = cell.metrics["specification"], None
     anomaly_map = _test_map(cell, pick.row)
     if anomaly_map is not None:
         scale = MapScale(cell.pixels["typical_level"], cell.pixels["pixel_threshold"])
     try:
-        image = draw_image(folder, path, masked, specification, anomaly_map, scale)
+        image = draw_image(folder, row, specification, anomaly_map, scale)
     except InputError:
         return None
     return {
         "category": cell.category,
-        "path": path,
+        "path": row.path,
         "label": int(test.labels[pick.row]),
         "defect": str(test.defects[pick.row]),
         "why": pick.why,
@@ -222,8 +221,14 @@ def _in_page(image: Image.Image, side: int) -> dict[str, str | int]:
     return {"source": data_uri(stream.getvalue()), "width": size[0], "height": size[1]}
 
 
-def setting_pictures(cell: CellResults, folders: Mapping[str, Path]) -> list[dict[str, Any]]:
+def setting_pictures(
+    cell: CellResults,
+    folders: Mapping[str, Path],
+    indexes: Mapping[str, Mapping[str, IndexRow]],
+) -> list[dict[str, Any]]:
     """Pictures of the good images that set a cell's threshold alone, as far as they are here.
+
+    Parameters are those of `gallery`.
 
     Returns
     -------
@@ -231,10 +236,12 @@ def setting_pictures(cell: CellResults, folders: Mapping[str, Path]) -> list[dic
         ``path``, ``score``, ``source`` (a data URI), ``width``, ``height``.
     """
     found, folder = cell.metrics["set_by"], folders.get(cell.category)
-    shown = []
-    for path, score in zip(found["paths"], found["scores"], strict=True) if folder else ():
+    rows, shown = indexes.get(cell.category, {}), []
+    for path, score in zip(found["paths"], found["scores"], strict=True):
+        if folder is None or path not in rows:
+            continue
         try:
-            image = load_rgb(folder / path, cell.metrics["specification"]["bits"])
+            image = load_rgb(folder / rows[path].file, cell.metrics["specification"]["bits"])
         except InputError:
             continue
         shown.append({"path": path, "score": score, **_in_page(image, max(image.size))})

@@ -80,7 +80,7 @@ class SearchedFeatures:
         self._check_room(key, len(rows))
         file.parent.mkdir(parents=True, exist_ok=True)
         write_features(
-            [(self._images / self._index[row].path, self._index[row].sha256) for row in rows],
+            [(self._images / self._index[row].file, self._index[row].sha256) for row in rows],
             [wanted],
             {wanted.name: self._provenances[wanted.name]},
             self._machine,
@@ -102,7 +102,7 @@ class SearchedFeatures:
         seconds = []
         with prepared_extractors([wanted], self._machine) as (_, networks):
             for row in self._index[:: max(1, len(self._index) // TIMED)]:
-                file, start = self._images / row.path, time.perf_counter()
+                file, start = self._images / row.file, time.perf_counter()
                 image = load_resized(file, {wanted.preprocessing: wanted.settings}, self._bits)
                 networks[wanted.name]([image[wanted.preprocessing]], [file])
                 seconds.append(time.perf_counter() - start)

@@ -1,16 +1,16 @@
 """What every source of a dataset offers, and how a category's folder is made."""
 
-import csv
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from defectbench.contents import Contents
 from defectbench.errors import InputError
-from defectbench.images.index import OWN, Groups
+from defectbench.images.index import Groups, Own, write_own
 from defectbench.images.layout import CALIBRATION_GOOD, images_below
+from defectbench.names import link_names
 from defectbench.sources.reviewed import Reviewed
 
 MOST_NAMED = 8
@@ -132,9 +132,9 @@ class ImageSource(Source):
             If the images cannot be had.
         """
 
-    def group_further(self, category: str, folder: Path, places: Sequence[str]) -> None:
-        """Write down the groups of images that `lay_out` does not know, where it writes its own."""
-        return
+    def groups_of_further(self, category: str, places: Sequence[str]) -> list[str]:
+        """Groups of images that `lay_out` does not know, where a source writes down its own."""
+        return [""] * len(places)
 
     def put(
         self,
@@ -169,13 +169,18 @@ class ImageSource(Source):
         try:
             self.lay_out(category, made, origin)
             further = {image.place: image.file for image in reviewed}
-            for file in images_below(calibration) if calibration is not None else ():
-                name = file.relative_to(calibration).as_posix().replace("/", "__")
-                further[f"{CALIBRATION_GOOD}/{name}"] = file
+            files = images_below(calibration) if calibration is not None else []
+            names = link_names([file.relative_to(calibration).as_posix() for file in files])
+            further |= {
+                f"{CALIBRATION_GOOD}/{name}": file for name, file in zip(names, files, strict=True)
+            }
             for place, file in further.items():
                 _make_own((made / place).parent, made)
                 link(made / place, file)
-            self.group_further(category, made, list(further))
+            groups = self.groups_of_further(category, list(further))
+            if any(groups):
+                pairs = zip(further, groups, strict=True)
+                write_own(made, {place: Own("", group) for place, group in pairs})
             if output.is_dir():
                 shutil.rmtree(output)
             made.rename(output)
@@ -232,10 +237,3 @@ def link(place: Path, file: Path) -> None:
     """Make a link to a file, and the folders above the link."""
     place.parent.mkdir(parents=True, exist_ok=True)
     place.symlink_to(file.absolute())
-
-
-def write_groups(folder: Path, groups: Iterable[tuple[str, str]]) -> None:
-    """Add path and group of images where stage `index` looks for the groups of a source."""
-    with open(folder / OWN, "a", encoding="utf-8", newline="") as stream:
-        head = [] if stream.tell() else [("path", "group")]
-        csv.writer(stream, lineterminator="\n").writerows([*head, *groups])

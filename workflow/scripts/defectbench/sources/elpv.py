@@ -6,8 +6,9 @@ from typing import Any
 
 from defectbench.contents import Contents
 from defectbench.errors import InputError
+from defectbench.images.index import Own, write_own
 from defectbench.provenance import library_versions
-from defectbench.sources.base import ImageSource, link, write_groups
+from defectbench.sources.base import ImageSource, link
 
 TYPES = {"monocrystalline": "mono", "polycrystalline": "poly"}
 
@@ -48,14 +49,14 @@ class Elpv(ImageSource):
         data = Path(package.origin).parent / "data"
         cells = _cells(data / "labels.csv", TYPES[category])
         modules = sorted({module for module, _, _ in cells})
-        groups = []
+        own = {}
         for module, name, probability in cells:
             split = ("train", "test")[modules.index(module) % 2]
             if probability == 0 or (probability == 1 and split == "test"):
                 path = Path(split, "defective" if probability else "good", Path(name).name)
                 link(folder / path, data / name)
-                groups.append((path.as_posix(), f"module{module:02}"))
-        write_groups(folder, groups)
+                own[path.as_posix()] = Own("", f"module{module:02}")
+        write_own(folder, own)
 
 
 def _cells(labels_csv: Path, wanted: str) -> list[tuple[int, str, float]]:

@@ -17,8 +17,9 @@ import numpy as np
 
 from defectbench.contents import Contents
 from defectbench.errors import InputError
-from defectbench.images.index import group_names
+from defectbench.images.index import Own, group_names, write_own
 from defectbench.images.layout import KINDS, is_image, visible
+from defectbench.names import link_names, unfit_path
 from defectbench.provenance import file_sha256
 from defectbench.sources import base
 from defectbench.sources.named_images import images_named, refuse_good_folders
@@ -40,9 +41,9 @@ class Placed(NamedTuple):
     group: str
 
     @property
-    def path(self) -> str:
-        """In the MVTec layout; files of equal names in several folders keep apart."""
-        return f"{self.split}/{self.defect}/{self.own_path.replace('/', '__')}"
+    def unit(self) -> str:
+        """What is drawn for the test as a whole: its group, or the image alone."""
+        return self.group or f"{self.split}/{self.defect}/{self.own_path.replace('/', '__')}"
 
 
 class OwnFolders(base.ImageSource):
@@ -73,19 +74,18 @@ class OwnFolders(base.ImageSource):
         return [(image.split, image.own_path) for image in self._placed(category)]
 
     def lay_out(self, category: str, folder: Path, origin: Any) -> None:
-        placed, masks = self._placed(category), self._masks(category)
-        for image in placed:
-            base.link(folder / image.path, image.file)
+        masks, own = self._masks(category), {}
+        for place, image in _linked(self._placed(category)).items():
+            base.link(folder / place, image.file)
+            own[place] = Own(image.own_path, image.group)
             if image.defect != "good" and (mask := masks.get(image.file)):
-                name = f"{Path(image.path).stem}_mask{mask.suffix}"
-                base.link(folder / "ground_truth" / image.defect / name, mask)
-        if any(image.group for image in placed):
-            base.write_groups(folder, sorted((image.path, image.group) for image in placed))
+                marked = f"ground_truth/{image.defect}/{Path(place).stem}_mask{mask.suffix}"
+                base.link(folder / marked, mask)
+                own[marked] = Own(_relative(mask, self._folder(category)), "")
+        write_own(folder, own)
 
-    def group_further(self, category: str, folder: Path, places: Sequence[str]) -> None:
-        groups = group_names(places, self.entry.get("groups", ""), category)
-        if any(groups):
-            base.write_groups(folder, zip(places, groups, strict=True))
+    def groups_of_further(self, category: str, places: Sequence[str]) -> list[str]:
+        return group_names(places, self.entry.get("groups", ""), category)
 
     @cached_property
     def _folders(self) -> dict[str, Path]:
@@ -119,6 +119,9 @@ class OwnFolders(base.ImageSource):
             *(("test", defect, file) for file, defect in defective.items()),
         ]
         paths = [file.relative_to(folder).as_posix() for *_, file in places]
+        for path in paths:
+            if why := unfit_path(path):
+                raise InputError(f"{folder / path}: {why}")
         groups = group_names(paths, self.entry.get("groups", ""), category)
         placed = [
             Placed(*place, path, group)
@@ -201,7 +204,7 @@ def _mask_place(pattern: str, folder: Path, file: Path, defect: str) -> Path:
 
 def _with_test_images(placed: list[Placed], rng: np.random.Generator, folder: Path) -> list[Placed]:
     """A quarter of the training images moved to the test, whole groups at a time."""
-    training = [image.group or image.path for image in placed if image.split == "train"]
+    training = [image.unit for image in placed if image.split == "train"]
     known = sorted(set(training))
     chosen: set[str] = set()
     for unit in rng.permutation(len(known))[:-1]:
@@ -213,10 +216,22 @@ def _with_test_images(placed: list[Placed], rng: np.random.Generator, folder: Pa
             f"{folder}: all good images are of one group, so that none can be set aside for the "
             "test; name other images as `test_good`, or mend `groups`"
         )
-    return [
-        image._replace(split="test") if (image.group or image.path) in chosen else image
-        for image in placed
-    ]
+    return [image._replace(split="test") if image.unit in chosen else image for image in placed]
+
+
+def _linked(placed: Sequence[Placed]) -> dict[str, Placed]:
+    """Images by their places in the MVTec layout; those of equal names keep apart."""
+    found: dict[str, Placed] = {}
+    for folder in sorted({f"{image.split}/{image.defect}" for image in placed}):
+        own = [image for image in placed if f"{image.split}/{image.defect}" == folder]
+        names = link_names([image.own_path for image in own])
+        found |= {f"{folder}/{name}": image for name, image in zip(names, own, strict=True)}
+    return found
+
+
+def _relative(file: Path, folder: Path) -> str:
+    """A file's path in a folder, or all of it if it lies elsewhere."""
+    return (file.relative_to(folder) if file.is_relative_to(folder) else file).as_posix()
 
 
 def _listed(patterns: str | Sequence[str]) -> str:

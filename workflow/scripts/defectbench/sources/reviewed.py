@@ -6,11 +6,12 @@ good, and the others are defective.
 """
 
 import csv
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from defectbench.errors import InputError
 from defectbench.images.layout import REVIEWED
+from defectbench.names import link_names
 from defectbench.provenance import file_sha256
 from defectbench.score_table import DEFECTIVE, UNREADABLE, read_rows
 
@@ -75,9 +76,12 @@ def read_review(review: Path, images: Path, train: bool = False) -> list[Reviewe
             )
         is_good = (verdict != DEFECTIVE) == (answer == RIGHT)
         folder = f"{'train' if train else 'test'}/good" if is_good else f"test/{DEFECT}"
-        place = f"{folder}/{REVIEWED}{path.replace('/', '__')}"
-        found.append(Reviewed(place, file, digest))
-    return sorted(found)
+        found.append((folder, path, file, digest))
+    names = link_names([PurePosixPath(path).as_posix() for _, path, *_ in found])
+    return sorted(
+        Reviewed(f"{folder}/{REVIEWED}{name}", file, digest)
+        for name, (folder, _, file, digest) in zip(names, found, strict=True)
+    )
 
 
 def _answers(review: Path) -> dict[str, str]:

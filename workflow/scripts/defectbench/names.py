@@ -1,0 +1,93 @@
+"""Names of files: as keys of results, as parts of other names, and as people see them."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+LONGEST = 120
+"""Bytes of a name that other names are made from: endings and temporary names must fit, too."""
+
+DIGITS = 12
+"""Hexadecimal digits that tell names apart where the names themselves do not."""
+
+FORMULA = ("=", "+", "-", "@")
+"""What begins a formula in programs that open tables."""
+
+UNFIT = frozenset("{}<>\\/")
+"""Characters that stand for something else in patterns of paths."""
+
+
+def printable(name: str) -> str:
+    r"""A name as terminals and tables can show it: what cannot be seen, and bytes that are no
+    UTF-8, as ``\x1b`` or ``\u202e``."""
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in name)
+
+
+def visible(text: str) -> str:
+    """Lines that name files, as terminals can show them."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _escaped(letter: str) -> str:
+    number = ord(letter)
+    if 0xDC80 <= number <= 0xDCFF:  # Python's stand-in for a byte
+        number -= 0xDC00
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+
+
+def in_table(name: str) -> str:
+    """A relative path as a cell of a table: visible, and none that a spreadsheet would compute."""
+    shown = printable(name)
+    return f"./{shown}" if shown.startswith(FORMULA) else shown
+
+
+def unfit_path(path: str) -> str:
+    """Why results cannot be kept under a path of the user's; empty if they can."""
+    if any(0xDC80 <= ord(letter) <= 0xDCFF for letter in path):
+        return "the name is not UTF-8; rename it"
+    if any(letter != "\t" and (ord(letter) < 0x20 or ord(letter) == 0x7F) for letter in path):
+        return "the name holds control characters, such as a line break; rename it"
+    return ""
+
+
+def unfit_category(name: str) -> str:
+    """Why a folder's name cannot be a category's; empty if it can."""
+    if why := unfit_path(name):
+        return why
+    if found := sorted(UNFIT & set(name)):
+        return f"a category's name cannot hold {' '.join(found)}; rename it"
+    if name.startswith((*FORMULA, ".", "~")):
+        return f"a category's name cannot begin with {name[0]}; rename it"
+    if len(name.encode()) > LONGEST:
+        return f"a category's name has at most {LONGEST} bytes; rename it"
+    return ""
+
+
+def short(name: str) -> str:
+    """A name from which others can be made: if it is long, its beginning and a digest."""
+    encoded = name.encode(errors="surrogateescape")
+    if len(encoded) <= LONGEST:
+        return name
+    return f"{encoded[: LONGEST - DIGITS - 1].decode(errors='ignore')}~{_digest(name)}"
+
+
+def link_names(paths: Sequence[str]) -> list[str]:
+    """Names for files of several folders in one folder, no two of them alike but for the ending.
+
+    Parameters
+    ----------
+    paths
+        With forward slashes.
+    """
+    flat = [PurePosixPath(path.replace("/", "__")) for path in paths]
+    stems = Counter(name.stem.casefold() for name in flat)
+    return [
+        short(name.stem if stems[name.stem.casefold()] == 1 else f"{name.stem}~{_digest(path)}")
+        + name.suffix
+        for name, path in zip(flat, paths, strict=True)
+    ]
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:DIGITS]
