@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from defectbench.deployment.graphs import GRAPHS
 from defectbench.errors import InputError
+from defectbench.names import unfit_category
 from defectbench.scorers import scorer_class
 from defectbench.sources import dataset_source
 from defectbench.sources.given_features import BACKBONE
@@ -54,7 +55,7 @@ def chosen_categories(config: Config, dataset: str) -> list[str]:
     Raises
     ------
     InputError
-        If there are none.
+        If there are none, or one has a name that files of results cannot have.
     """
     source, chosen = dataset_source(dataset, config), config["categories"]
     found = source.found()
@@ -66,6 +67,9 @@ def chosen_categories(config: Config, dataset: str) -> list[str]:
         raise InputError(
             f"config: categories: dataset {dataset} has none of them; it has {', '.join(present)}"
         )
+    for name in selected:
+        if why := unfit_category(name):
+            raise InputError(f"dataset {dataset}: category {name}: {why}")
     return selected
 
 
