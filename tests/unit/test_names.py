@@ -4,7 +4,7 @@ from pathlib import PurePath
 
 import pytest
 
-from defectbench.names import LONGEST, in_table, link_names, printable, short, unfit_category
+from defectbench.names import LONGEST, in_table, link_names, printable, short, unfit_key
 
 
 @pytest.mark.parametrize(
@@ -65,12 +65,14 @@ def test_a_name_that_is_no_other_ones_stays_as_it_is():
         ("gr\udcfcn", "not UTF-8"),
         ("=cmd", "cannot begin with ="),
         ("x" * 180, "at most 120 bytes"),
+        ("a" * 20, "twenty times"),
+        ("plate" + "ab" * 25, "twenty times"),
     ],
 )
 def test_a_folder_that_cannot_be_a_category_is_told_why(name: str, why: str):
-    assert why.replace(r"\\", "\\") in unfit_category(name)
+    assert why.replace(r"\\", "\\") in unfit_key(name)
 
 
 @pytest.mark.parametrize("name", ["a b", "it's", "50%", "a*b", "x[1]", "ü", "été", "$HOME", "(x)"])
 def test_other_names_are_those_of_categories(name: str):
-    assert unfit_category(name) == ""
+    assert unfit_key(name) == ""

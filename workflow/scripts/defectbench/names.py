@@ -1,6 +1,7 @@
 """Names of files: as keys of results, as parts of other names, and as people see them."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -13,6 +14,9 @@ DIGITS = 12
 
 FORMULA = ("=", "+", "-", "@")
 """What begins a formula in programs that open tables."""
+
+PERIODIC = re.compile(r"(.+)\1{19}$", re.DOTALL)
+"""Snakemake takes such an end for a rule that calls itself."""
 
 UNFIT = frozenset("{}<>\\/")
 """Characters that stand for something else in patterns of paths."""
@@ -51,16 +55,18 @@ def unfit_path(path: str) -> str:
     return ""
 
 
-def unfit_category(name: str) -> str:
-    """Why a folder's name cannot be a category's; empty if it can."""
+def unfit_key(name: str) -> str:
+    """Why results cannot be kept under a name, such as a category's; empty if they can."""
     if why := unfit_path(name):
         return why
     if found := sorted(UNFIT & set(name)):
-        return f"a category's name cannot hold {' '.join(found)}; rename it"
+        return f"such a name cannot hold {' '.join(found)}; rename it"
     if name.startswith((*FORMULA, ".", "~")):
-        return f"a category's name cannot begin with {name[0]}; rename it"
+        return f"such a name cannot begin with {name[0]}; rename it"
     if len(name.encode()) > LONGEST:
-        return f"a category's name has at most {LONGEST} bytes; rename it"
+        return f"such a name has at most {LONGEST} bytes; rename it"
+    if PERIODIC.search(name):
+        return "such a name cannot end with one thing twenty times; rename it"
     return ""
 
 

@@ -12,6 +12,7 @@ from defectbench.config.schema import check_known
 from defectbench.errors import InputError
 from defectbench.evaluation.held_out import number_of_folds
 from defectbench.images.index import group_names
+from defectbench.names import unfit_key
 from defectbench.scorers import scorer_class, scorer_names
 from defectbench.search.space import known_layers
 from defectbench.sources import dataset_source
@@ -32,6 +33,10 @@ def check_config(config: Config) -> None:
             "config: costs: what mistakes cost depends on the share of defective parts; add it, "
             "such as defective_share: 0.01"
         )
+    for key in ("datasets", "methods", "preprocessings"):
+        for name in config[key]:
+            if why := unfit_key(name):
+                raise InputError(f"config: {key}.{name}: {why}")
     for name, preprocessing in config["preprocessings"].items():
         check_preprocessing(name, preprocessing)
     for name in config["methods"]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from defectbench.deployment.graphs import GRAPHS
 from defectbench.errors import InputError
-from defectbench.names import unfit_category
+from defectbench.names import unfit_key
 from defectbench.scorers import scorer_class
 from defectbench.sources import dataset_source
 from defectbench.sources.given_features import BACKBONE
@@ -68,7 +68,7 @@ def chosen_categories(config: Config, dataset: str) -> list[str]:
             f"config: categories: dataset {dataset} has none of them; it has {', '.join(present)}"
         )
     for name in selected:
-        if why := unfit_category(name):
+        if why := unfit_key(name):
             raise InputError(f"dataset {dataset}: category {name}: {why}")
     return selected
 

@@ -173,7 +173,9 @@ def _shared(folder: Path, named: Sequence[tuple[str, IndexRow]]) -> list[str]:
     images: dict[tuple[str, Path], list[str]] = {}
     for mask, row in named:
         images.setdefault((mask, (folder / row.mask).resolve()), []).append(row.path)
-    return [f"{mask} of {', '.join(sorted(own))}" for (mask, _), own in images.items() if len(own) > 1]
+    return [
+        f"{mask} of {', '.join(sorted(own))}" for (mask, _), own in images.items() if len(own) > 1
+    ]
 
 
 def _checked(folder: Path, row: IndexRow) -> Checked:
