@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 
 from defectbench.cpus import usable_cpus
 from defectbench.folders import walk
-from defectbench.storage import read_json, write_json
+from defectbench.storage import read_json, write_text
 
 ABSENT = "absent"
 UNREADABLE = "unreadable"
@@ -77,7 +78,8 @@ class Contents:
         """Remember what was read, for the next run."""
         if self._news:
             with contextlib.suppress(OSError):
-                write_json(self._memory, self._known)
+                # in ASCII, for a name may be no UTF-8
+                write_text(self._memory, json.dumps(self._known))
             self._news = False
 
     @cached_property
