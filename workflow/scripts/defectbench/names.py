@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 LONGEST = 120
 """Bytes of a name that other names are made from: endings and temporary names must fit, too."""
@@ -76,6 +76,12 @@ def short(name: str) -> str:
     if len(encoded) <= LONGEST:
         return name
     return f"{encoded[: LONGEST - DIGITS - 1].decode(errors='ignore')}~{_digest(name)}"
+
+
+def named_after(path: str, folder: Path, suffix: str) -> Path:
+    """Where a file made of another one lies in a folder, below the same folders as that one."""
+    *above, name = PurePosixPath(path).parts
+    return Path(folder, *above, f"{short(name)}{suffix}")
 
 
 def link_names(paths: Sequence[str]) -> list[str]:

@@ -40,7 +40,7 @@ def score_new_images(detector_file: Path, images: Path, output: Path, threads: i
     detector = Detector(detector_file, threads)
     scoring = FolderScoring(detector, Options(images, output, threads))
     files = {scoring.name(file): file for file in scoring.images()}
-    scoring.score(list(files.values()))
+    scoring.score(scoring.images())
     scoring.summary()
     for reason in scoring.found.unreadable.values():
         warn(reason)

@@ -1,6 +1,6 @@
 """Pictures of scored images: image, anomaly map and marked part side by side."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -9,7 +9,7 @@ from defectbench.deployment.detector import Decoded, Detector
 from defectbench.errors import InputError
 from defectbench.evaluation.map_geometry import MapScale
 from defectbench.images.decoding import load_rgb
-from defectbench.names import short
+from defectbench.names import named_after
 from defectbench.progress import warn
 from defectbench.reports.map_panels import draw_panels
 
@@ -41,8 +41,7 @@ def map_picture(
 
 def overlay_file(output: Path, name: str) -> Path:
     """Where the overlay of a scored image lies, if it was drawn."""
-    *folders, file = PurePosixPath(name).parts
-    return Path(output, OVERLAYS, *folders, f"{short(file)}.jpg")
+    return named_after(name, output / OVERLAYS, ".jpg")
 
 
 def draw_overlay(

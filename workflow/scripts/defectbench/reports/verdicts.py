@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from defectbench.evaluation.cells import SEPARATOR
+from defectbench.names import named_after
 from defectbench.reports.pictures import data_uri
 from defectbench.score_table import UNREADABLE, Row, read_rows
 from defectbench.storage import read_json
@@ -104,4 +105,4 @@ def highest_scores(folder: Path) -> list[Row]:
 
 def picture_file(folder: Path, path: str) -> Path:
     """Where the picture of a scored image lies, if it was drawn."""
-    return folder / "pictures" / f"{path}.webp"
+    return named_after(path, folder / "pictures", ".webp")
