@@ -9,20 +9,17 @@ from defectbench.deployment.calibration import GoodParts
 from defectbench.deployment.command_line import parse_with_threads
 from defectbench.deployment.detector import Detector
 from defectbench.deployment.detector_file import read_detector_file
-from defectbench.errors import InputError
+from defectbench.errors import InputError, exit_status
 from defectbench.evaluation.promises import AVERAGE, CALIBRATION, RULES, Asked, Promise
+from defectbench.names import printable
 
-UNCONFIRMED_EXIT, ERROR_EXIT = 1, 2
+UNCONFIRMED_EXIT = 1
 
 
 def main() -> int:
     """Calibrate; exit status 0, 1 if nobody confirms that the parts are good, 2 for bad input."""
     arguments = parsed_arguments()
-    try:
-        return calibrate(arguments)
-    except (InputError, OSError) as error:  # also of a disk that is full or read-only
-        print(f"error: {error}", file=sys.stderr)
-        return ERROR_EXIT
+    return exit_status(lambda: calibrate(arguments))
 
 
 def parsed_arguments() -> argparse.Namespace:
@@ -104,7 +101,8 @@ def show_largest(
     print(f"{len(rows)} good parts, {len(parts.files)} images{copies}. The largest scores:")
     drawn = calibration.draw(detector, parts, shown, pictures)
     for row, picture in zip(shown, drawn, strict=True):
-        print(f"{parts.scores[row]:>12.6g}  {parts.files[row].relative_to(folder)}  ({picture})")
+        name = printable(str(parts.files[row].relative_to(folder)))
+        print(f"{parts.scores[row]:>12.6g}  {name}  ({picture})")
 
 
 def tell(detector: Detector, parts: GoodParts, promised: Promise, suspected: int) -> None:

@@ -20,7 +20,7 @@ from defectbench.config.plan import Config
 from defectbench.config.schema import check_schema
 from defectbench.config.shapes import check_shapes, visibility
 from defectbench.cpus import usable_cpus
-from defectbench.errors import InputError
+from defectbench.errors import InputError, exit_status
 from defectbench.images.index import IndexRow, assign_groups, read_index
 from defectbench.images.indexing import examine_category
 from defectbench.images.layout import images_below
@@ -87,7 +87,8 @@ def check_dataset(config: Config, dataset: str, problems: list[str]) -> int:
             continue
         with collecting(problems):
             found[category], notes = indexed(source, category)
-            print("".join(f"  {category}: {note}\n" for note in notes), end="")
+            for note in notes:
+                print(f"  {category}: {note}")
             if plan.gives_images(config, dataset):
                 check_shapes(config, dataset, category, found[category])
                 for seen in visibility(config, dataset, found[category]):
@@ -208,4 +209,4 @@ def earlier_work() -> tuple[int, float, int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(exit_status(lambda: main(sys.argv[1:])))

@@ -2,12 +2,16 @@
 
 import sys
 
-from defectbench.errors import InputError
+from defectbench.errors import exit_status
 from defectbench.startup import read_settings
 
-if __name__ == "__main__":
+
+def main() -> int:
+    """Refuse what cannot be read; exit status 0."""
     for file in sys.argv[1:]:
-        try:
-            read_settings(file)
-        except InputError as error:
-            sys.exit(f"error: {error}")
+        read_settings(file)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))

@@ -15,11 +15,12 @@ from defectbench.deployment.events import EventQueue
 from defectbench.deployment.folder import FolderScoring, Options
 from defectbench.deployment.receivers import by_command, by_post
 from defectbench.deployment.watching import GIVE_UP_SECONDS, Arrivals, watch
-from defectbench.errors import InputError
+from defectbench.errors import InputError, exit_status
 from defectbench.images.layout import KINDS
 from defectbench.score_table import DAY, UNREADABLE, Row, only_writer
 
-UNREADABLE_EXIT, ERROR_EXIT, STOPPED_EXIT = 1, 2, 130
+UNREADABLE_EXIT, STOPPED_EXIT = 1, 130
+ONCE_MENDED = "mend that, then go on with --skip-scored or --watch"
 
 
 def main() -> int:
@@ -28,20 +29,17 @@ def main() -> int:
     To stop is how watching ends, and no exit status of its own.
     """
     arguments = parsed_arguments()
-    try:
-        detector = Detector(arguments.detector, arguments.threads)
-        with only_writer(arguments.output):
-            options = {name: getattr(arguments, name) for name in Options._fields}
-            scoring = FolderScoring(detector, Options(**options))
-            with told_of_defects(arguments, scoring):
-                return score(scoring, arguments)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-    except OSError as error:  # of a disk that is full or read-only
-        place = error.filename or arguments.output
-        advice = "mend that, then go on with --skip-scored or --watch"
-        print(f"error: {place}: {error.strerror}; {advice}", file=sys.stderr)
-    return ERROR_EXIT
+    return exit_status(lambda: scored(arguments), ONCE_MENDED)
+
+
+def scored(arguments: argparse.Namespace) -> int:
+    """Load the detector and let it score; exit status as of `main`."""
+    detector = Detector(arguments.detector, arguments.threads)
+    with only_writer(arguments.output):
+        options = {name: getattr(arguments, name) for name in Options._fields}
+        scoring = FolderScoring(detector, Options(**options))
+        with told_of_defects(arguments, scoring):
+            return score(scoring, arguments)
 
 
 def parsed_arguments() -> argparse.Namespace:
@@ -234,5 +232,4 @@ def print_summary(summary: dict[str, Any], table: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal cannot show
     sys.exit(main())

@@ -1,12 +1,13 @@
-"""The one exception for what the user can mend, and how a job reports it."""
+"""The one exception for what the user can mend, and how jobs and commands report it."""
 
 import contextlib
 import errno
+import io
 import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from defectbench.garbage import leave_what_is_there
@@ -32,6 +33,10 @@ STORAGE = {
     errno.EACCES: "permission denied",
 }
 
+
+MEND = "mend that and run the same command again"
+
+ERROR_EXIT, INTERRUPTED_EXIT = 2, 130
 
 PEAK = "peak memory:"
 """Begins the line of a job's log that says how much memory it took."""
@@ -81,12 +86,62 @@ def error_lines(text: str) -> str:
     return found[0].rstrip() if found else ""
 
 
+def in_one_line(error: BaseException) -> str:
+    """What an error tells its user, who can mend it; empty of a fault of ours."""
+    if isinstance(error, InputError):
+        return str(error)
+    if is_about_memory(error):
+        wanted = f" ({str(error).splitlines()[0]})" if str(error) else ""
+        return (
+            f"out of memory{wanted}; give it more memory (`ulimit -v`, a cluster's mem_mb), or let "
+            "it do less: fewer or smaller images, a coarser layer, another detector"
+        )
+    of_hdf5 = re.search(r"filename = '([^']+)'", str(error))
+    file = of_hdf5[1] if of_hdf5 else getattr(error, "filename", None)
+    if is_about_storage(error):
+        return visible(f"{f'{file}: ' if file else ''}{STORAGE[_storage_errno(error)]}; {MEND}")
+    if isinstance(error, OSError) and file:
+        return visible(f"{os.fsdecode(file)}: {error.strerror}; {MEND}")
+    return ""
+
+
+def exit_status(command: Callable[[], int], advice: str = MEND) -> int:
+    """Run a command; of what its user can mend, say one line.
+
+    Parameters
+    ----------
+    command
+        Returns its exit status.
+    advice
+        What to do once a disk has room again.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names that the terminal cannot show
+    try:
+        status = command()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED_EXIT
+    except BrokenPipeError:  # of `| head`, which has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if not (line := in_one_line(error)):
+            raise
+        print(f"error: {line.replace(MEND, advice)}", file=sys.stderr)
+        return ERROR_EXIT
+    return status
+
+
 @contextlib.contextmanager
 def job_log(path: str | Path) -> Iterator[None]:
     """Write what a job prints to its log file; end the job with one line where a user can help.
 
-    That is on an `InputError`, without room on a disk and without memory. The log of a job that
-    went well ends with its peak memory, which Snakemake's benchmark samples and can miss.
+    That is on an `InputError`, without room on a disk and without memory, and where it is
+    interrupted. The log of a job that went well ends with its peak memory, which Snakemake's
+    benchmark samples and can miss.
 
     Parameters
     ----------
@@ -95,30 +150,26 @@ def job_log(path: str | Path) -> Iterator[None]:
     """
     leave_what_is_there()
     job = str(Path(path).with_suffix("")).removeprefix("logs/")
-    with open(path, "w", buffering=1, encoding="utf-8") as log, contextlib.redirect_stderr(log):
+    with (
+        open(path, "w", buffering=1, encoding="utf-8", errors="backslashreplace") as log,
+        contextlib.redirect_stderr(log),
+    ):
         try:
             yield
             if peak := peak_memory_mb():
                 print(f"{PEAK} {peak:.0f} MB", file=log)
-        except InputError as error:
-            named = f"{job}: " if isinstance(error, BeyondMemoryError) else ""
-            print(f"error: {named}{error}", file=log)
-            sys.exit(1)
+        except KeyboardInterrupt:
+            print(f"error: {job}: interrupted", file=log)
+            sys.exit(INTERRUPTED_EXIT)
         except Exception as error:
+            line = in_one_line(error)
+            if not isinstance(error, InputError) and not (
+                is_about_storage(error) or is_about_memory(error)
+            ):
+                traceback.print_exc(file=log)
+            if line:
+                is_of_job = isinstance(error, BeyondMemoryError) or is_about_memory(error)
+                print(f"error: {f'{job}: ' if is_of_job else ''}{line}", file=log)
             if is_about_storage(error):
-                of_hdf5 = re.search(r"filename = '([^']+)'", str(error))
-                file = of_hdf5[1] if of_hdf5 else getattr(error, "filename", None)
-                where = f"{file}: " if file else ""
-                advice = "mend that and run the same command again"
-                print(f"error: {where}{STORAGE[_storage_errno(error)]}; {advice}", file=log)
                 os._exit(1)  # HDF5 crashes when it closes a file that it could not write
-            if is_about_memory(error):
-                wanted = f" ({str(error).splitlines()[0]})" if str(error) else ""
-                advice = (
-                    "give it more memory (`ulimit -v`, a cluster's mem_mb), or let it do less: "
-                    "fewer or smaller images, a coarser layer, another detector"
-                )
-                print(f"error: {job}: out of memory{wanted}; {advice}", file=log)
-                sys.exit(1)
-            traceback.print_exc(file=log)
             sys.exit(1)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from defectbench.folders import walk
+from defectbench.names import printable
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 KINDS = "PNG, JPEG, BMP, TIFF or WebP"
@@ -63,7 +64,7 @@ def foreign_files(folder: Path) -> list[str]:
 
 def counted(names: Sequence[str], what: str, remedy: str) -> list[str]:
     """A note: of how many files something is said, of which first, what to do; none without."""
-    return [f"{len(names)} {what}, the first is {names[0]}; {remedy}"] if names else []
+    return [f"{len(names)} {what}, the first is {printable(names[0])}; {remedy}"] if names else []
 
 
 def with_users_paths(text: str, folder: Path) -> str:
