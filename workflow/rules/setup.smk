@@ -31,6 +31,7 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+from defectbench.active_runs import Run
 from defectbench.config.checks import check_config
 from defectbench.config.crossings import check_crossings
 from defectbench.config.layers import check_layers
@@ -78,9 +79,14 @@ quietness = {item.name.lower() for item in workflow.output_settings.quiet or ()}
 is_module = not workflow.modifier.is_main_snakefile()
 
 if workflow.is_main_process:
+    RUN = Run()
+    if not workflow.output_settings.dryrun:
+        RUN.announce()
     if not is_module:  # the terminal is the importing workflow's
+        RUN.end_jobs_quietly()
         take_over(
             logging.getLogger("snakemake.logging"),
+            RUN,
             planned_jobs,
             quietness,
             verbose=workflow.output_settings.verbose,

@@ -12,13 +12,13 @@ WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.E
 """What file systems without locks answer, as some shares in a network do."""
 
 
-def lock(file: IO, wait: bool) -> bool:
+def lock(file: IO | int, wait: bool) -> bool:
     """Lock an open file until it is closed; whether its file system has locks.
 
     Parameters
     ----------
     file
-        Open for writing.
+        Open for writing, or its descriptor.
     wait
         Whether to wait for the process that has locked it.
 

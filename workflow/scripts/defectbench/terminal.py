@@ -8,6 +8,7 @@ package of its own, and without the option nobody would see it.
 
 import logging
 import re
+import sys
 import textwrap
 import time
 from collections import Counter
@@ -15,7 +16,9 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
+from defectbench.active_runs import Run, others_active
 from defectbench.errors import error_lines
+from defectbench.names import visible
 from defectbench.progress import CLEAR_LINE
 
 ASKED_FOR = frozenset({"", "debug_dag", "rulegraph"})
@@ -36,6 +39,8 @@ CHATTER = (
     "Using shell",
 )
 ELAPSED = "Elapsed time"
+LOCKED = "Directory cannot be locked"
+INTERRUPTED = "interrupted; the same command goes on"
 FAILED = "At least one job did not complete successfully"
 
 LAST_LINES = 30
@@ -44,6 +49,7 @@ LAST_LINES = 30
 
 def take_over(
     logger: logging.Logger,
+    run: Run,
     planned: Callable[[], Iterable[Any]],
     quiet: Collection[str],
     *,
@@ -56,6 +62,8 @@ def take_over(
     ----------
     logger
         Snakemake's.
+    run
+        This run.
     planned
         Jobs to be done, each with `rule.name` and `wildcards_dict`, in the order of the stages;
         called once they are known.
@@ -66,12 +74,14 @@ def take_over(
     dry
         Whether nothing is run.
     """
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # names that the terminal cannot show
     for handler in logger.handlers:
         if handler.name == "DefaultStreamHandler":
             if not verbose:
                 handler.addFilter(WithoutChatter(dry))
             silent = dry or verbose or not {"progress", "all"}.isdisjoint(quiet)
-            logger.addHandler(StageLines(handler.stream, planned, silent, verbose))
+            logger.addHandler(StageLines(handler.stream, run, planned, silent, verbose))
 
 
 class WithoutChatter(logging.Filter):
@@ -106,7 +116,7 @@ class StageLines(logging.Handler):
     ----------
     stream
         The terminal, or the file in its place.
-    planned
+    run, planned
         As in `take_over`.
     silent
         Whether only errors are told.
@@ -115,10 +125,16 @@ class StageLines(logging.Handler):
     """
 
     def __init__(
-        self, stream: TextIO, planned: Callable[[], Iterable[Any]], silent: bool, verbose: bool
+        self,
+        stream: TextIO,
+        run: Run,
+        planned: Callable[[], Iterable[Any]],
+        silent: bool,
+        verbose: bool,
     ) -> None:
         super().__init__()
-        self.stream, self.planned, self.silent, self.verbose = stream, planned, silent, verbose
+        self.stream, self.run, self.planned = stream, run, planned
+        self.silent, self.verbose = silent, verbose
         self._left: Counter[tuple[str, str]] = Counter()
         self._jobs: dict[int, tuple[str, str]] = {}
         self._seen: Counter[tuple[str, str]] = Counter()
@@ -128,6 +144,10 @@ class StageLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say what an event of the run means, if anything."""
+        if self.run.interrupted:
+            if self._last != INTERRUPTED:
+                self._write(INTERRUPTED)
+            return
         event = str(getattr(record, "event", None) or "")
         # each event has attributes of its own, listed in snakemake_interface_logger_plugins
         if event in ("run_info", "job_info", "job_finished", "job_error", "error"):
@@ -179,6 +199,8 @@ class StageLines(logging.Handler):
             last = "\n".join(self._errors.values()) or self._unexplained or f"error: {FAILED}"
             if last != self._last:
                 self._write(last)
+        elif LOCKED in message:
+            self._write(about_lock())
         elif (short := in_short(message)) != message or not self.verbose:
             self._write(short)
 
@@ -189,7 +211,7 @@ class StageLines(logging.Handler):
     def _write(self, text: str) -> None:
         self._last = text
         clear = CLEAR_LINE if self.stream.isatty() else ""
-        self.stream.write(f"{clear}{text}\n")
+        self.stream.write(f"{clear}{visible(text)}\n")
         self.stream.flush()
 
 
@@ -198,6 +220,16 @@ def stage_of(rule: str, wildcards: Any) -> tuple[str, str]:
     named = dict(wildcards)
     parts = [named[key] for key in ("dataset", "category") if key in named]
     return rule, "/".join(parts or named.values())
+
+
+def about_lock() -> str:
+    """What to do where Snakemake's lock keeps a run from its files."""
+    if active := others_active():
+        return f"error: another run is active in this folder ({active}); wait until it ends"
+    return (
+        "error: a run in this folder was killed and has left its lock; `snakemake --unlock` "
+        "removes it, then the same command goes on"
+    )
 
 
 def in_short(message: str) -> str:
