@@ -15,7 +15,7 @@ ifeq ($(shell test -w "$${XDG_CACHE_HOME:-$$HOME}" && echo writable),)
 export XDG_CACHE_HOME := $(CURDIR)/.snakemake/cache
 endif
 # settings of the user's own, merged over config.yaml
-CONFIGURED = $(if $(CONFIG),--configfile $(CONFIG))
+CONFIGURED = $(if $(CONFIG),--configfile "$(CONFIG)")
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -27,19 +27,19 @@ demo: $(ENV) ## benchmark two detectors on real images; prints the table
 	@echo "The table is reports/elpv_table.md; its tidy twin is reports/elpv_table.csv."
 	@echo "The page, with figures and pictures: $(CURDIR)/reports/elpv.html"
 
-run: $(CONFIG) $(ENV) ## benchmark your own images: make run CONFIG=my.yaml [TARGET=reports/…]
-	@python workflow/scripts/check_settings.py $(CONFIG)
-	@snakemake $(CONFIGURED) -- $(TARGET)
+run: $(ENV) ## benchmark your own images: make run CONFIG=my.yaml [TARGET=reports/…]
+	@python workflow/scripts/check_settings.py $(if $(CONFIG),"$(CONFIG)")
+	@snakemake $(CONFIGURED) -- $(if $(TARGET),"$(TARGET)")
 
-plan: $(CONFIG) $(ENV) ## count the jobs that a run would do, by stage: make plan CONFIG=my.yaml
-	@python workflow/scripts/check_settings.py $(CONFIG)
-	@snakemake --dry-run $(CONFIGURED) -- $(TARGET)
+plan: $(ENV) ## count the jobs that a run would do, by stage: make plan CONFIG=my.yaml
+	@python workflow/scripts/check_settings.py $(if $(CONFIG),"$(CONFIG)")
+	@snakemake --dry-run $(CONFIGURED) -- $(if $(TARGET),"$(TARGET)")
 
-check: $(CONFIG) $(ENV) ## look before computing: categories, counts, problems: make check CONFIG=my.yaml
-	@python workflow/scripts/check_datasets.py $(CONFIG)
+check: $(ENV) ## look before computing: categories, counts, problems: make check CONFIG=my.yaml
+	@python workflow/scripts/check_datasets.py $(if $(CONFIG),"$(CONFIG)")
 
-best: $(CONFIG) $(ENV) ## search for the best set-up: make best CONFIG=my.yaml [BUDGET=10min] [DISK=20GB] [MAX_MS=50]
-	@python workflow/scripts/check_settings.py $(CONFIG)
+best: $(ENV) ## search for the best set-up: make best CONFIG=my.yaml [BUDGET=10min] [DISK=20GB] [MAX_MS=50]
+	@python workflow/scripts/check_settings.py $(if $(CONFIG),"$(CONFIG)")
 	@snakemake $(CONFIGURED) $(if $(BUDGET)$(DISK)$(MAX_MS),--config 'search={$(if $(BUDGET),budget: $(BUDGET)$(,) )$(if \
 		$(DISK),disk: $(DISK)$(,) )$(if $(MAX_MS),max_ms: $(MAX_MS))}') -- best
 
@@ -201,8 +201,3 @@ $(ENV):
 		{ echo "defectbench needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(ENV) -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
-
-ifdef CONFIG
-$(CONFIG):
-	@echo "error: $(CONFIG): no such file; CONFIG names your settings, merged over config.yaml"; exit 2
-endif

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from defectbench.active_runs import Run
 from defectbench.terminal import in_short, take_over
 
 
@@ -22,7 +23,7 @@ PLANNED = [
 ]
 
 
-class Run:
+class Log:
     """A run's log with the terminal as Snakemake sets it up."""
 
     def __init__(self, quiet: tuple[str, ...] = ()) -> None:
@@ -31,7 +32,7 @@ class Run:
         terminal = logging.StreamHandler(self.stream)
         terminal.name = "DefaultStreamHandler"
         self.logger.addHandler(terminal)
-        take_over(self.logger, lambda: PLANNED, quiet, verbose=False, dry=False)
+        take_over(self.logger, Run(), lambda: PLANNED, quiet, verbose=False, dry=False)
 
     def say(self, text: str = "", level: int = logging.INFO, **record: object) -> None:
         self.logger.log(level, text, extra=record)
@@ -52,7 +53,7 @@ class Run:
 def test_a_stage_of_a_category_is_one_line_with_what_is_left(monkeypatch: pytest.MonkeyPatch):
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    run = Run()
+    run = Log()
     run.say("Job stats: …", event="run_info")
     for number in range(3):
         run.start(number)

@@ -66,7 +66,7 @@ def test_a_look_before_computing_lists_what_must_be_mended(dataset_copy: Path, t
     assert f"\n  {broken}: cannot be" in run.stdout
     assert "plate " in run.stdout
     missing = checked(tmp_path, "nowhere.yaml")
-    assert missing.stdout.startswith("error: nowhere.yaml: cannot be read as settings")
+    assert missing.stdout.startswith("error: nowhere.yaml: no such file; CONFIG names your")
     assert missing.returncode == 1
     assert "Traceback" not in missing.stderr
 
@@ -76,5 +76,5 @@ def test_settings_that_are_not_there_are_named_by_make(target: str):
     command = ["make", "-C", str(ROOT), "--no-print-directory", target, "CONFIG=nowhere.yaml"]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 2
-    assert run.stdout.startswith("error: nowhere.yaml: no such file; CONFIG names your settings")
+    assert said(run).startswith("error: nowhere.yaml: no such file; CONFIG names your settings")
     assert "Traceback" not in said(run)

@@ -48,6 +48,10 @@ def read_settings(file: str | Path) -> dict[str, Any]:
     """
     try:
         found = yaml.safe_load(Path(file).read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise InputError(
+            f"{file}: no such file; CONFIG names your settings, merged over config.yaml"
+        ) from None
     except UnicodeDecodeError:
         raise InputError(f"{file}: is no UTF-8 text; save it with that encoding") from None
     except (OSError, yaml.YAMLError) as error:

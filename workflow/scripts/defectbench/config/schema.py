@@ -132,7 +132,10 @@ def _in_words(error: jsonschema.ValidationError) -> str:
     if error.validator == "type" and error.validator_value == "string":
         return f"{error.instance!r} is no text to YAML; write it in quotes"
     if error.validator == "anyOf":
-        return ", and ".join(each.message for each in error.context or ())
+        inner = error.context or ()
+        deepest = max((len(each.absolute_path) for each in inner), default=0)
+        near = (each for each in inner if len(each.absolute_path) == deepest)
+        return ", and ".join(dict.fromkeys(map(_in_words, near)))
     return error.message
 
 
