@@ -68,7 +68,7 @@ def test_a_stage_of_a_category_is_one_line_with_what_is_left(monkeypatch: pytest
 
 @pytest.mark.parametrize("quiet", [(), ("rules",), ("all",), ("rules", "progress", "host")])
 def test_a_failure_ends_in_the_job_s_own_line_at_any_verbosity(quiet: tuple[str, ...], tmp_path):
-    run, log = Run(quiet), tmp_path / "index.log"
+    run, log = Log(quiet), tmp_path / "index.log"
     log.write_text("warning: something\nerror: /data/plate: mend or remove\n  a.png: broken\n")
     run.start(0)
     run.say("CalledProcessError in file index.smk, line 28", logging.ERROR, event="error")
@@ -82,7 +82,7 @@ def test_a_failure_ends_in_the_job_s_own_line_at_any_verbosity(quiet: tuple[str,
 
 
 def test_a_job_that_left_no_error_shows_the_command_and_the_end_of_its_log(tmp_path):
-    run, log = Run(), tmp_path / "index.log"
+    run, log = Log(), tmp_path / "index.log"
     log.write_text("half way\n")
     run.start(0)
     run.say("CalledProcessError: died with <Signals.SIGKILL: 9>", logging.ERROR, event="error")
@@ -94,7 +94,7 @@ def test_a_job_that_left_no_error_shows_the_command_and_the_end_of_its_log(tmp_p
 
 
 def test_an_error_that_others_followed_is_told_again_at_the_end(tmp_path):
-    run, log = Run(), tmp_path / "index.log"
+    run, log = Log(), tmp_path / "index.log"
     log.write_text("error: broken\n")
     run.say(event="run_info")
     run.start(0)
