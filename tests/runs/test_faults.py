@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
 import time
 from pathlib import Path
@@ -17,9 +16,7 @@ import pytest
 from held import StartedRun, wait_for_the_end
 from PIL import Image
 from runs import (
-    DEADLINE,
     PAGE,
-    ROOT,
     TABLE,
     edited_config,
     mounted,
@@ -108,7 +105,7 @@ def test_jobs_killed_in_every_stage_are_done_again_on_one_core_as_on_two(folder:
     assert planned_jobs(folder, TABLE) == {}
 
 
-def test_a_killed_snakemake_says_how_to_go_on(folder: Path, small: Path):
+def test_after_a_killed_snakemake_the_same_command_goes_on(folder: Path, small: Path):
     for script in ("features.py", "scores.py", "table.py"):
         with StartedRun(folder, TABLE, held=script) as run:
             orphan = run.job(script)
@@ -116,14 +113,9 @@ def test_a_killed_snakemake_says_how_to_go_on(folder: Path, small: Path):
             assert run.wait() != 0
             orphan.resume()
             wait_for_the_end(orphan)  # what it makes must do no harm
-        locked = snakemake(folder, TABLE)
-        assert locked.returncode != 0
-        assert "--unlock" in said(locked)
-        # as it is typed, with no number of cores
-        unlock = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--unlock"]
-        subprocess.run(unlock, cwd=folder, check=True, capture_output=True, timeout=DEADLINE)
     again = snakemake(folder, TABLE)
     assert again.returncode == 0, said(again)
+    assert "in this folder was killed; this one goes on from there" in said(again)
     assert reports(folder) == reports(small)
     assert left_overs(folder) == []
 
@@ -133,7 +125,7 @@ def test_of_two_runs_at_once_the_second_waits_its_turn(folder: Path, small: Path
         job = first.job("features.py")
         second = snakemake(folder, TABLE)
         assert second.returncode != 0
-        assert "cannot be locked" in said(second)
+        assert "error: another run is active in this folder (since 20" in said(second)
         job.resume()
         assert first.wait() == 0, first.said()
     assert reports(folder) == reports(small)

@@ -56,7 +56,6 @@ def killed(
     there = {
         file: file.stat().st_mtime_ns for file in (folder / SEARCH / "trials").rglob("part*.json")
     }
-    snakemake(folder, "--unlock")
     again = snakemake(folder, BEST)
     assert again.returncode == 0, said(again)
     return folder, there
