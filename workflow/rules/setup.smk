@@ -21,7 +21,7 @@ if not SCRIPTS.is_dir():
 
 sys.path.insert(0, str(SCRIPTS))
 
-from defectbench.errors import InputError
+from defectbench.errors import InputError, in_one_line
 from defectbench.garbage import leave_what_is_there
 from defectbench.startup import check_snakemake, settings_files
 
@@ -75,13 +75,13 @@ def remove_outdated_products():
         )
 
 
+ELSEWHERE = f"run in another folder: snakemake -s {RULES.parents[1] / 'Snakefile'}"
+
 quietness = {item.name.lower() for item in workflow.output_settings.quiet or ()}
 is_module = not workflow.modifier.is_main_snakefile()
 
 if workflow.is_main_process:
     RUN = Run()
-    if not workflow.output_settings.dryrun:
-        RUN.announce()
     if not is_module:  # the terminal is the importing workflow's
         RUN.end_jobs_quietly()
         take_over(
@@ -92,6 +92,10 @@ if workflow.is_main_process:
             verbose=workflow.output_settings.verbose,
             dry=workflow.output_settings.dryrun,
         )
+    try:
+        RUN.announce(workflow.output_settings.dryrun)
+    except OSError as error:  # of a folder that is read-only, or a disk that is full
+        raise WorkflowError(f"{in_one_line(error)}, or {ELSEWHERE}") from None
     let_receipts_decide(PLANNER)
     atexit.register(CONTENTS.save)
 

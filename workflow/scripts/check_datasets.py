@@ -164,7 +164,7 @@ def print_effort(settings: Sequence[str], work: int) -> None:
     said = planned.stdout + planned.stderr
     if planned.returncode:
         found = re.search(r"^error: (.*)", said, flags=re.MULTILINE)
-        raise InputError(found[1] if found else said)
+        raise InputError(found[1] if found else said.strip().splitlines()[-1])
     jobs = re.findall(r"^(\w+) +(\d+)$", said, flags=re.MULTILINE)
     counts = ", ".join(f"{count} {rule}" for rule, count in jobs if rule not in ("all", "total"))
     print(f"jobs: {counts or 'nothing left to do'}")

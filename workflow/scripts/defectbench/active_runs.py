@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import errno
 import os
 import signal
 from datetime import datetime
@@ -39,13 +40,27 @@ class Run:
     def __init__(self) -> None:
         self.interrupted = False
 
-    def announce(self) -> None:
+    def announce(self, dry: bool) -> None:
         """Tell later runs in this folder that this one is active, until its process ends.
 
         A run that was killed leaves its announcement, Snakemake's lock and jobs that work on. Where
         no other run is active, all of them go.
+
+        Parameters
+        ----------
+        dry
+            Whether nothing is run; it is then only seen whether the folder can be written to.
+
+        Raises
+        ------
+        OSError
+            If it cannot.
         """
         ACTIVE.mkdir(parents=True, exist_ok=True)
+        if not os.access(ACTIVE, os.W_OK):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(ACTIVE))
+        if dry:
+            return
         active, killed = _announced()
         if killed and not active:
             _end_jobs_left()
