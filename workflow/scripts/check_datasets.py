@@ -15,7 +15,7 @@ from snakemake.utils import update_config
 from tabulate import tabulate
 
 from defectbench.config import further_images, plan
-from defectbench.config.checks import check_config, check_images
+from defectbench.config.checks import check_config, check_images, check_studies
 from defectbench.config.plan import Config
 from defectbench.config.schema import check_schema
 from defectbench.config.shapes import check_shapes, visibility
@@ -89,6 +89,7 @@ def check_dataset(config: Config, dataset: str, problems: list[str]) -> int:
             found[category], notes = indexed(source, category)
             for note in notes:
                 print(f"  {category}: {note}")
+            check_studies(config, dataset, category, found[category])
             if plan.gives_images(config, dataset):
                 check_shapes(config, dataset, category, found[category])
                 for seen in visibility(config, dataset, found[category]):

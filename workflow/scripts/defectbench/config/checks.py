@@ -1,6 +1,6 @@
 """What the schema cannot see: names that refer to nothing, and local images too few to run on."""
 
-from math import ceil
+from collections.abc import Sequence
 from pathlib import Path
 
 import jsonschema
@@ -10,8 +10,8 @@ from defectbench.config.plan import Config
 from defectbench.config.preprocessings import check_preprocessing
 from defectbench.config.schema import check_known
 from defectbench.errors import InputError
-from defectbench.evaluation.held_out import number_of_folds
-from defectbench.images.index import group_names
+from defectbench.evaluation.held_out import folds, number_of_folds
+from defectbench.images.index import IndexRow, group_names
 from defectbench.names import unfit_key
 from defectbench.scorers import scorer_class, scorer_names
 from defectbench.search.space import known_layers
@@ -119,9 +119,10 @@ def check_images(config: Config, dataset: str) -> None:
     images = {name: source.images(name) for name in plan.chosen_categories(config, dataset)}
     for category, found in images.items():
         further_images.calibration_folder(config, dataset, category)
-        train = sum(split == "train" for split, _ in found)
+        train = [path for split, path in found if split == "train"]
         if train:  # else not known before a run, or none: stage index says more about that
-            _check_number_of_images(config, dataset, category, train)
+            groups = group_names(train, source.entry.get("groups", ""), category)
+            _check_number_of_images(config, dataset, category, groups)
     if "review" in source.entry and not any(
         further_images.reviewed_images(config, dataset, category) for category in images
     ):
@@ -143,17 +144,40 @@ def check_images(config: Config, dataset: str) -> None:
         )
 
 
-def _check_number_of_images(config: Config, dataset: str, category: str, images: int) -> None:
-    """Refuse a category too small for a scorer, also when a fold is held out."""
+def _check_number_of_images(
+    config: Config, dataset: str, category: str, groups: Sequence[str]
+) -> None:
+    """Refuse a category too small for a scorer, also when a fold of its groups is held out."""
+    images = len(groups)
     for name in config["datasets"][dataset]["methods"]:
         method = config["methods"][name]
-        untrimmed = images - int(images * method.get("trimmed", 0))
+        trimmed = int(images * method.get("trimmed", 0))
+        untrimmed = groups[: images - trimmed]  # which ones are trimmed is not known yet
         scorer = scorer_class(method["scorer"])(**plan.scorer_parameters(config, name))
-        folds = number_of_folds(config["threshold"]["folds"], scorer, [""] * untrimmed)
-        left = untrimmed - ceil(untrimmed / folds)
-        if left < scorer.fewest_images:
+        asked = number_of_folds(config["threshold"]["folds"], scorer, untrimmed)
+        held_out = folds(untrimmed, asked, config["seed"])
+        left = len(untrimmed) - max(map(len, held_out), default=0)
+        fewest = scorer.fewest_images(len(plan.method_layers(method)))
+        if left < fewest:
             raise InputError(
-                f"config: methods.{name} needs {scorer.fewest_images} training images; {dataset}/"
-                f"{category} has {images}, of which {'trimming and ' * ('trimmed' in method)}"
-                f"{folds} folds leave {left}"
+                f"config: methods.{name} needs {fewest} training images; {dataset}/{category} has "
+                f"{images}, of which {'trimming and ' * bool(trimmed)}{len(held_out)} folds leave "
+                f"{left}: add images, or let another detector judge them"
             )
+
+
+def check_studies(config: Config, dataset: str, category: str, index: Sequence[IndexRow]) -> None:
+    """Refuse studies of a category that has not both good and defective test images.
+
+    Raises
+    ------
+    InputError
+        Naming the key.
+    """
+    labels = {row.label for row in index if row.split == "test"}
+    if config["datasets"][dataset].get("studies") and len(labels) < 2:
+        raise InputError(
+            f"config: datasets.{dataset}.studies: {category} has no "
+            f"{'good' if 1 in labels else 'defective'} test image, and a study needs both kinds; "
+            "add some, or leave out `studies`"
+        )

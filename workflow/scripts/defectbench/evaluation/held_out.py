@@ -161,10 +161,11 @@ def held_out(
     """
     n_images = number_of_images(X)
     left = n_images - max(map(len, folds))
-    if left < scorer.fewest_images:
+    fewest = scorer.fewest_images(len(X) if isinstance(X, list) else 1)
+    if left < fewest:
         raise InputError(
             f"without the largest of {len(folds)} folds {left} training images are left, the "
-            f"scorer needs {scorer.fewest_images}; smaller groups or more parts are needed"
+            f"scorer needs {fewest}; smaller groups or more parts are needed"
         )
     scores = np.full(n_images, np.nan)
     for rows, own_scores, own_maps in scorer.held_out(X, folds, maps=maps is not None):

@@ -103,9 +103,8 @@ class Scorer(Stored, ABC):
     analysis_: str = "exact"
     """How what was fitted was computed; `evaluation.cautions` has words for all but ``exact``."""
 
-    @property
-    def fewest_images(self) -> int:
-        """Training images without which the scorer cannot be fitted."""
+    def fewest_images(self, n_layers: int = 1) -> int:
+        """Training images without which the scorer cannot be fitted to so many layers."""
         return 2
 
     @abstractmethod

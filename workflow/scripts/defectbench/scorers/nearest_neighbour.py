@@ -64,8 +64,7 @@ class NearestNeighbour(Scorer):
     def __init__(self, *, neighbours: int = 1) -> None:
         self.neighbours = neighbours
 
-    @property
-    def fewest_images(self) -> int:
+    def fewest_images(self, n_layers: int = 1) -> int:
         """As many as are averaged, and two that can differ; see `Scorer`."""
         return max(2, self.neighbours)
 

@@ -82,6 +82,10 @@ class PcaFre(Scorer):
         self.image_score = image_score
         self.map_size = map_size
 
+    def fewest_images(self, n_layers: int = 1) -> int:
+        """Three where what is typical of a layer is told by images held out; see `Scorer`."""
+        return 3 if n_layers > 1 else 2
+
     def fit(self, X: Features) -> Self:
         """Learn mean and components of each layer; see `Scorer.fit`."""
         layers = map_list(X) if isinstance(X, list) else layer_list(X)

@@ -66,17 +66,16 @@ class PcaKde(Scorer):
     def __init__(self, *, components: int = 16) -> None:
         self.components = components
 
-    @property
-    def fewest_images(self) -> int:
+    def fewest_images(self, n_layers: int = 1) -> int:
         """One to be centred, one for the covariance to have full rank; see `Scorer`."""
         return self.components + 2
 
     def fit(self, X: Features) -> Self:
         """Learn components, scale and density; see `Scorer.fit`."""
         n_images, _ = matrix_shape(X)
-        if n_images < self.fewest_images:
+        if n_images < self.fewest_images():
             raise InputError(
-                f"components: {self.components} need at least {self.fewest_images} training "
+                f"components: {self.components} need at least {self.fewest_images()} training "
                 f"images, there are {n_images}"
             )
         refuse_too_large(self, X)
