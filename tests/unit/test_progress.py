@@ -60,3 +60,15 @@ def test_nothing_is_told_of_nothing_done(capsys: pytest.CaptureFixture[str], now
     now[0] += 10
     progress.advance(0)
     assert capsys.readouterr().err == ""
+
+
+def test_work_that_may_be_short_is_told_only_if_it_is_long(
+    capsys: pytest.CaptureFixture[str], now: list[float]
+):
+    Progress(1, "parts/plate", if_long=True).advance(1)
+    assert capsys.readouterr().err == ""
+    progress = Progress(2, "parts/plate", if_long=True)
+    now[0] += 10
+    progress.advance(1)
+    progress.advance(1)
+    assert len(capsys.readouterr().err.splitlines()) == 2

@@ -13,6 +13,7 @@ from typing import Any
 
 from defectbench.cpus import usable_cpus
 from defectbench.folders import walk
+from defectbench.progress import Progress
 from defectbench.storage import read_json, write_text
 
 ABSENT = "absent"
@@ -69,8 +70,10 @@ class Contents:
         ]
         if unknown:
             with ThreadPoolExecutor(usable_cpus()) as pool:
+                progress = Progress(len(unknown), "contents", "files", if_long=True)
                 for file, digest in zip(unknown, pool.map(_digest, unknown), strict=True):
                     known[file] = [*states[file], digest]
+                    progress.advance(1)
             self._news = True
         return [ABSENT if states[file] is None else known[file][-1] for file in files]
 

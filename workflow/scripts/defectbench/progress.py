@@ -21,18 +21,24 @@ class Progress:
         What is being done, for the terminal, where several jobs may speak.
     unit
         What is counted.
+    if_long
+        Whether work that is done before the first line is due gets none.
     """
 
-    def __init__(self, total: int, label: str, unit: str = "images") -> None:
+    def __init__(
+        self, total: int, label: str, unit: str = "images", *, if_long: bool = False
+    ) -> None:
         self.total, self.label, self.unit, self.done = total, label, unit, 0
+        self._if_long = if_long
         self._started = self._shown = time.monotonic()
 
     def advance(self, images: int) -> None:
         """Count images as done; say so every few seconds and at the end, but not of none."""
         self.done += images
         now = time.monotonic()
-        soon = self.done < self.total and now - self._shown < PROGRESS_SECONDS
-        if soon or not self.done:
+        soon = now - self._shown < PROGRESS_SECONDS
+        is_last = self.done == self.total and not (self._if_long and self._shown == self._started)
+        if (soon and not is_last) or not self.done:
             return
         self._shown = now
         rate = self.done / max(now - self._started, 1e-9)

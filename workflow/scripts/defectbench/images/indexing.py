@@ -14,6 +14,7 @@ from defectbench.images.index import IndexRow, Own, read_own
 from defectbench.images.masks import add_masks, pair_masks
 from defectbench.images.notes import category_notes
 from defectbench.names import unfit_path
+from defectbench.progress import Progress
 
 WITHOUT = {
     "train/good": f"; put {layout.KINDS} files of good parts there",
@@ -79,7 +80,11 @@ def index_category(
     masks = pair_masks(folder, [_path(folder, file) for file in files if _label(folder, file)])
     own = read_own(folder)
     with ThreadPoolExecutor() as pool:
-        results = list(pool.map(lambda file: _check_file(folder, file, bits, own), files))
+        progress = Progress(len(files), str(folder), "images", if_long=True)
+        results = []
+        for result in pool.map(lambda file: _check_file(folder, file, bits, own), files):
+            results.append(result)
+            progress.advance(1)
         checked = [result for result in results if isinstance(result, Checked)]
         pairs = zip(files, results, strict=True)
         unreadable = {file: result for file, result in pairs if isinstance(result, str)}
