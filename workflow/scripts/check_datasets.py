@@ -42,7 +42,7 @@ def main(settings: Sequence[str]) -> int:
     problems: list[str] = []
     work = 0
     with collecting(problems):
-        config = merged_config(settings)
+        config = merged(*map(read_settings, settings))
         for dataset in plan.default_datasets(config):
             with collecting(problems):
                 work += check_dataset(config, dataset, problems)
@@ -62,11 +62,11 @@ def collecting(problems: list[str]) -> Iterator[None]:
         problems.append(str(error))
 
 
-def merged_config(settings: Sequence[str]) -> dict[str, Any]:
+def merged(*settings: dict[str, Any]) -> dict[str, Any]:
     """The project's settings with the user's merged over them, checked as a run checks them."""
     config: dict[str, Any] = {}
-    for file in [*settings_files(), *settings]:
-        update_config(config, read_settings(file))
+    for each in [*map(read_settings, settings_files()), *settings]:
+        update_config(config, each)
     check_schema(config)
     check_config(config)
     return config

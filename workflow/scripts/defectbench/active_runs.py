@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import errno
 import os
+import shutil
 import signal
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,9 @@ LOCKS = Path(".snakemake", "locks")
 
 SCRIPTS = Path(".snakemake", "scripts")
 """Where Snakemake puts the script of a job while that runs."""
+
+LEAST_FREE = 1 << 20
+"""Bytes of the disk, for Snakemake's own files."""
 
 IGNORING_INTERRUPTS = "trap '' INT; set -euo pipefail; "
 """Begins each job's command, in place of Snakemake's own beginning without the trap."""
@@ -59,6 +63,8 @@ class Run:
         ACTIVE.mkdir(parents=True, exist_ok=True)
         if not os.access(ACTIVE, os.W_OK):
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(ACTIVE))
+        if shutil.disk_usage(ACTIVE).free < LEAST_FREE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(ACTIVE.parent))
         if dry:
             return
         active, killed = _announced()

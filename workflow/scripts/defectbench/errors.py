@@ -97,7 +97,9 @@ def in_one_line(error: BaseException) -> str:
             "it do less: fewer or smaller images, a coarser layer, another detector"
         )
     of_hdf5 = re.search(r"filename = '([^']+)'", str(error))
-    file = of_hdf5[1] if of_hdf5 else getattr(error, "filename", None)
+    # of a copy, the second name is that of the file that was to be made
+    names = (getattr(error, name, None) for name in ("filename2", "filename"))
+    file = of_hdf5[1] if of_hdf5 else next(filter(None, names), None)
     if is_about_storage(error):
         return visible(f"{f'{file}: ' if file else ''}{STORAGE[_storage_errno(error)]}; {MEND}")
     if isinstance(error, OSError) and file:

@@ -236,7 +236,7 @@ def in_short(message: str) -> str:
     """The message of an `InputError` that an error of Snakemake wraps, or all of another error."""
     # Snakemake names the file of the Snakefile before the message, wildcards and traceback after it
     found = re.search(
-        r"^ *(?:WorkflowError|InputError|BeyondMemoryError)(?: in file [^\n]*)?:\s+(.+?)"
+        r"^ *(?:WorkflowError|InputError|BeyondMemoryError|OSError)(?: in file [^\n]*)?:\s+(.+?)"
         r"(?=^ *(?:Wildcards|Traceback|File )|\Z)",
         message,
         flags=re.MULTILINE | re.DOTALL,
