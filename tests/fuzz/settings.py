@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "workflow" / "scripts"))
 import check_datasets
 from defectbench.config.crossings import check_crossings
 from defectbench.config.layers import check_layers
-from defectbench.errors import InputError
+from defectbench.errors import InputError, in_one_line
 from defectbench.startup import read_settings
 
 ODD: list[Any] = [
@@ -142,7 +142,9 @@ def judged(check: Callable[..., str], *arguments: Any) -> str:
         with contextlib.redirect_stdout(io.StringIO()) as said:
             outcome = check(*arguments)
         said.getvalue().encode(errors="backslashreplace")
-    except Exception:
+    except Exception as error:
+        if in_one_line(error):  # as a command says it
+            return "refused"
         return f"WRONG of {arguments!r}: {traceback.format_exc()}"
     return outcome
 

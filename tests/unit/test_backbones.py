@@ -3,6 +3,7 @@
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -71,9 +72,30 @@ class Exploit:
 
 def test_a_pickle_is_never_executed(tmp_path: Path):
     (tmp_path / "w.pth").write_bytes(pickle.dumps(Exploit(tmp_path / "owned"), protocol=2))
-    with pytest.raises(InputError, match="not a state dict of tensors alone"):
+    with pytest.raises(InputError, match="holds no weights, a state dict of tensors alone"):
         load_backbone("resnet18", tmp_path / "w.pth")
     assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda file: file.write_text("hello"),
+        lambda file: file.write_bytes(b""),
+        lambda file: file.mkdir(),
+        lambda file: file.write_bytes(np.random.default_rng(0).bytes(5000)),
+        lambda file: torch.save([1, 2], file),
+        lambda file: torch.save(torch.zeros(3), file),
+        lambda file: torch.save({"a": 3}, file),
+        lambda file: torch.save({"state_dict": {"a": torch.zeros(3)}}, file),
+        lambda file: torch.save(torch.nn.Linear(2, 2), file),
+    ],
+)
+def test_what_holds_no_weights_is_refused_in_one_line(write, tmp_path: Path):
+    write(tmp_path / "w.pth")
+    with pytest.raises(InputError, match=r"w\.pth: holds no weights") as refused:
+        load_backbone("resnet18", tmp_path / "w.pth")
+    assert "\n" not in str(refused.value)
 
 
 def test_downloaded_weights_are_checked(

@@ -43,6 +43,7 @@ def main(settings: Sequence[str]) -> int:
     work = 0
     with collecting(problems):
         config = merged(*map(read_settings, settings))
+        check_weights(config, problems)
         for dataset in plan.default_datasets(config):
             with collecting(problems):
                 work += check_dataset(config, dataset, problems)
@@ -70,6 +71,16 @@ def merged(*settings: dict[str, Any]) -> dict[str, Any]:
     check_schema(config)
     check_config(config)
     return config
+
+
+def check_weights(config: Config, problems: list[str]) -> None:
+    """Collect what is wrong with local files of weights, which a run finds out late."""
+    for name, entry in config["backbones"].items():
+        if entry.get("weights"):
+            from defectbench.features.backbones import load_backbone  # takes seconds
+
+            with collecting(problems):
+                load_backbone(name, Path(entry["weights"]))
 
 
 def check_dataset(config: Config, dataset: str, problems: list[str]) -> int:

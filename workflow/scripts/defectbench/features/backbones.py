@@ -1,6 +1,6 @@
 """Pretrained CNNs by name: torchvision's, EfficientNet-Lite0 from pip, and any timm model."""
 
-import pickle  # for the error's name alone: nothing is unpickled here
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +58,8 @@ def load_backbone(name: str, weights: Path) -> Backbone:
     try:
         network.load_state_dict(state, strict=True)
     except RuntimeError as error:
-        raise InputError(f"{weights}: does not fit backbone {name}: {error}") from error
+        difference = _difference(network.state_dict(), state)
+        raise InputError(f"{weights}: does not fit backbone {name}: {difference}") from error
     return Backbone(network.eval(), tuple(mean), tuple(std))
 
 
@@ -78,10 +79,26 @@ def timm_model(name: str) -> torch.nn.Module:
 
 
 def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    refused = f"{path}: holds no weights, a state dict of tensors alone as torch.save writes it"
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise InputError(f"{path}: not a state dict of tensors alone ({error})") from error
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # of other files, the module raises errors of all kinds
+        raise InputError(refused) from error
+    if not isinstance(state, dict) or not all(torch.is_tensor(each) for each in state.values()):
+        raise InputError(refused)
+    return state
+
+
+def _difference(wanted: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> str:
+    """How weights differ from those that a network has."""
+    lacking, foreign = sorted(wanted.keys() - state.keys()), sorted(state.keys() - wanted.keys())
+    if lacking or foreign:
+        counts = ((lacking, "of its entries are missing"), (foreign, "are none of its"))
+        return ", ".join(f"{len(own)} {what}, such as {own[0]}" for own, what in counts if own)
+    other = [name for name, tensor in wanted.items() if tensor.shape != state[name].shape]
+    return f"{len(other)} of its entries have another shape, such as {other[0]}"
 
 
 def _rename_in_order(
