@@ -19,7 +19,8 @@ UNCONFIRMED_EXIT = 1
 def main() -> int:
     """Calibrate; exit status 0, 1 if nobody confirms that the parts are good, 2 for bad input."""
     arguments = parsed_arguments()
-    return exit_status(lambda: calibrate(arguments))
+    place = arguments.output or arguments.detector.parent
+    return exit_status(lambda: calibrate(arguments), where=str(place))
 
 
 def parsed_arguments() -> argparse.Namespace:

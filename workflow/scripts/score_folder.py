@@ -29,7 +29,7 @@ def main() -> int:
     To stop is how watching ends, and no exit status of its own.
     """
     arguments = parsed_arguments()
-    return exit_status(lambda: scored(arguments), ONCE_MENDED)
+    return exit_status(lambda: scored(arguments), ONCE_MENDED, str(arguments.output))
 
 
 def scored(arguments: argparse.Namespace) -> int:

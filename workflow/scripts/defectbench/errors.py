@@ -86,8 +86,14 @@ def error_lines(text: str) -> str:
     return found[0].rstrip() if found else ""
 
 
-def in_one_line(error: BaseException) -> str:
-    """What an error tells its user, who can mend it; empty of a fault of ours."""
+def in_one_line(error: BaseException, where: str = "") -> str:
+    """What an error tells its user, who can mend it; empty of a fault of ours.
+
+    Parameters
+    ----------
+    where
+        What was written to, should a full disk not say so.
+    """
     if isinstance(error, InputError):
         return str(error)
     if is_about_memory(error):
@@ -99,7 +105,7 @@ def in_one_line(error: BaseException) -> str:
     of_hdf5 = re.search(r"filename = '([^']+)'", str(error))
     # of a copy, the second name is that of the file that was to be made
     names = (getattr(error, name, None) for name in ("filename2", "filename"))
-    file = of_hdf5[1] if of_hdf5 else next(filter(None, names), None)
+    file = of_hdf5[1] if of_hdf5 else next(filter(None, names), where)
     if is_about_storage(error):
         return visible(f"{f'{file}: ' if file else ''}{STORAGE[_storage_errno(error)]}; {MEND}")
     if isinstance(error, OSError) and file:
@@ -107,7 +113,7 @@ def in_one_line(error: BaseException) -> str:
     return ""
 
 
-def exit_status(command: Callable[[], int], advice: str = MEND) -> int:
+def exit_status(command: Callable[[], int], advice: str = MEND, where: str = "") -> int:
     """Run a command; of what its user can mend, say one line.
 
     Parameters
@@ -116,6 +122,8 @@ def exit_status(command: Callable[[], int], advice: str = MEND) -> int:
         Returns its exit status.
     advice
         What to do once a disk has room again.
+    where
+        As in `in_one_line`.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -130,7 +138,7 @@ def exit_status(command: Callable[[], int], advice: str = MEND) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if not (line := in_one_line(error)):
+        if not (line := in_one_line(error, where)):
             raise
         print(f"error: {line.replace(MEND, advice)}", file=sys.stderr)
         return ERROR_EXIT

@@ -36,9 +36,12 @@ def only_writer(folder: Path) -> Iterator[None]:
     Raises
     ------
     InputError
-        If another run writes into it.
+        If another run writes into it, or a file is in its place.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{folder}: a file is in the way of this folder; name another") from None
     place = folder / ".lock"
     with open(place, "a") as file:
         try:
