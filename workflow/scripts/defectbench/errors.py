@@ -172,7 +172,7 @@ def job_log(path: str | Path) -> Iterator[None]:
             print(f"error: {job}: interrupted", file=log)
             sys.exit(INTERRUPTED_EXIT)
         except Exception as error:
-            line = in_one_line(error)
+            line = in_one_line(error, job)
             if not isinstance(error, InputError) and not (
                 is_about_storage(error) or is_about_memory(error)
             ):
