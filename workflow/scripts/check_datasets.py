@@ -15,7 +15,12 @@ from snakemake.utils import update_config
 from tabulate import tabulate
 
 from defectbench.config import further_images, plan
-from defectbench.config.checks import check_config, check_images, check_studies
+from defectbench.config.checks import (
+    check_config,
+    check_images,
+    check_number_of_images,
+    check_studies,
+)
 from defectbench.config.plan import Config
 from defectbench.config.schema import check_schema
 from defectbench.config.shapes import check_shapes, visibility
@@ -26,7 +31,8 @@ from defectbench.images.indexing import examine_category
 from defectbench.images.layout import images_below
 from defectbench.provenance import FACTS
 from defectbench.sources import dataset_source
-from defectbench.sources.base import ImageSource
+from defectbench.sources.base import Source
+from defectbench.sources.given_features import GivenFeatures, open_feature_file
 from defectbench.startup import read_settings, settings_files
 from defectbench.storage import read_json
 
@@ -100,6 +106,8 @@ def check_dataset(config: Config, dataset: str, problems: list[str]) -> int:
             found[category], notes = indexed(source, category)
             for note in notes:
                 print(f"  {category}: {note}")
+            train = [row.group for row in found[category] if row.split == "train"]
+            check_number_of_images(config, dataset, category, train)
             check_studies(config, dataset, category, found[category])
             if plan.gives_images(config, dataset):
                 check_shapes(config, dataset, category, found[category])
@@ -126,8 +134,11 @@ def print_new_images(config: Config, dataset: str) -> None:
         print(f"  {category}: {count} new images in {folder}, scored by {detectors}")
 
 
-def indexed(source: ImageSource, category: str) -> tuple[list[IndexRow], list[str]]:
-    """A category's index and notes, from links in a temporary folder."""
+def indexed(source: Source, category: str) -> tuple[list[IndexRow], list[str]]:
+    """A category's index and notes: from its feature file, or from links in a temporary folder."""
+    if isinstance(source, GivenFeatures):
+        with open_feature_file(source.files()[category]) as (_, index):
+            return index, []
     counts = FACTS / f"{source.dataset}_counts.csv"
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, category)
@@ -154,8 +165,10 @@ def table_row(name: str, index: Sequence[IndexRow]) -> list[str]:
         f"{defective.total()}{types}",
         str(sum(bool(row.mask) for row in index)),
         str(len(groups) or "none"),
-        most_frequent(Counter(f"{row.width}×{row.height}" for row in index)),
-        most_frequent(Counter(row.mode for row in index)),
+        most_frequent(
+            Counter(f"{row.width}×{row.height}" if row.width else "none" for row in index)
+        ),
+        most_frequent(Counter(row.mode or "none" for row in index)),
     ]
 
 

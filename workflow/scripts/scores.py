@@ -28,7 +28,7 @@ from defectbench.scorers.layers import take_images
 from defectbench.storage import read_json, write_json
 
 with (
-    job_log(snakemake.log[0]),
+    job_log(snakemake.log[0], named=True),
     open_layers(
         snakemake.input.features, snakemake.params.features_group, snakemake.params.layers
     ) as (X, made),

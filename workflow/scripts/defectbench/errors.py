@@ -146,7 +146,7 @@ def exit_status(command: Callable[[], int], advice: str = MEND, where: str = "")
 
 
 @contextlib.contextmanager
-def job_log(path: str | Path) -> Iterator[None]:
+def job_log(path: str | Path, named: bool = False) -> Iterator[None]:
     """Write what a job prints to its log file; end the job with one line where a user can help.
 
     That is on an `InputError`, without room on a disk and without memory, and where it is
@@ -157,6 +157,8 @@ def job_log(path: str | Path) -> Iterator[None]:
     ----------
     path
         The rule's log file. Standard error goes there; any other exception leaves its traceback.
+    named
+        Whether an `InputError`, too, is told with the job's name: those of a scorer name no file.
     """
     leave_what_is_there()
     job = str(Path(path).with_suffix("")).removeprefix("logs/")
@@ -178,7 +180,7 @@ def job_log(path: str | Path) -> Iterator[None]:
             ):
                 traceback.print_exc(file=log)
             if line:
-                is_of_job = isinstance(error, BeyondMemoryError) or is_about_memory(error)
+                is_of_job = named or isinstance(error, BeyondMemoryError) or is_about_memory(error)
                 print(f"error: {f'{job}: ' if is_of_job else ''}{line}", file=log)
             if is_about_storage(error):
                 os._exit(1)  # HDF5 crashes when it closes a file that it could not write

@@ -122,7 +122,7 @@ def check_images(config: Config, dataset: str) -> None:
         train = [path for split, path in found if split == "train"]
         if train:  # else not known before a run, or none: stage index says more about that
             groups = group_names(train, source.entry.get("groups", ""), category)
-            _check_number_of_images(config, dataset, category, groups)
+            check_number_of_images(config, dataset, category, groups)
     if "review" in source.entry and not any(
         further_images.reviewed_images(config, dataset, category) for category in images
     ):
@@ -144,10 +144,21 @@ def check_images(config: Config, dataset: str) -> None:
         )
 
 
-def _check_number_of_images(
+def check_number_of_images(
     config: Config, dataset: str, category: str, groups: Sequence[str]
 ) -> None:
-    """Refuse a category too small for a scorer, also when a fold of its groups is held out."""
+    """Refuse a category too small for a scorer, also when a fold of its groups is held out.
+
+    Parameters
+    ----------
+    groups
+        Of its training images.
+
+    Raises
+    ------
+    InputError
+        Naming the method.
+    """
     images = len(groups)
     for name in config["datasets"][dataset]["methods"]:
         method = config["methods"][name]

@@ -9,7 +9,10 @@ import numpy as np
 from defectbench.errors import InputError
 from defectbench.memory import BLOCK_BYTES
 
-NO_VARIANCE = "all training features are equal: there is no variance to analyse"
+NO_VARIANCE = (
+    "all training features are equal, so that nothing can be learnt from them: look at the "
+    "training images, or at what made the features"
+)
 
 
 class Layer(Protocol):

@@ -40,7 +40,7 @@ class Source(ABC):
     """Where a source without the key ``path`` has its categories from, in words."""
 
     checked_before: ClassVar[bool] = False
-    """Whether `make check` lays a category out to look into it: nothing is fetched or unpacked."""
+    """Whether `make check` looks into a category: nothing is fetched or unpacked for that."""
 
     def __init__(self, dataset: str, config: Mapping[str, Any]) -> None:
         self.dataset, self.config = dataset, config

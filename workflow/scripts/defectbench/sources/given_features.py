@@ -12,6 +12,7 @@ import numpy as np
 from defectbench.errors import InputError
 from defectbench.images.index import IndexRow
 from defectbench.memory import BLOCK_BYTES
+from defectbench.names import unfit_path
 from defectbench.sources.base import Source, existing_folder
 from defectbench.stored_layer import StoredLayer
 
@@ -29,6 +30,7 @@ class GivenFeatures(Source):
     gives = "features"
     required = frozenset({"path", "methods"})
     optional = Source.optional | {"groups"}
+    checked_before = True
 
     def found(self) -> list[str]:
         return list(self.files())
@@ -121,6 +123,10 @@ def _problem(arrays: Arrays) -> str:
         return "a defective image is in train; detectors learn from defect-free ones"
     if "calibration" in defective:
         return "a defective image is in calibration; thresholds are set on good parts"
+    for name in ("name", "defect", "group"):
+        for text in _text(arrays[name]) if name in arrays else ():
+            if why := unfit_path(text):
+                return f"{name} holds {text!r}: {why}"
     if "name" in arrays and len({*zip(split, _text(arrays["name"]), strict=True)}) < len(X):
         return "name holds a name twice in one split"
     return ""
