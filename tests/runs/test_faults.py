@@ -24,6 +24,7 @@ from runs import (
     reports,
     said,
     snakemake,
+    spoken,
     write_config,
 )
 from server import serving
@@ -118,6 +119,21 @@ def test_after_a_killed_snakemake_the_same_command_goes_on(folder: Path, small: 
     assert "in this folder was killed; this one goes on from there" in said(again)
     assert reports(folder) == reports(small)
     assert left_overs(folder) == []
+
+
+def test_an_interrupted_run_says_one_line_and_the_same_command_goes_on(folder: Path, small: Path):
+    for script in ("index.py", "features.py", "scores.py"):
+        with StartedRun(folder, TABLE, held=script) as run:
+            run.job(script).resume()
+            run.interrupt()
+            assert run.wait() != 0
+            assert spoken(run.said())[-1] == "interrupted; the same command goes on"
+            assert "Traceback" not in run.said()
+            assert "error:" not in run.said()
+    again = snakemake(folder, TABLE)
+    assert again.returncode == 0, said(again)
+    assert "was killed" not in said(again)
+    assert reports(folder) == reports(small)
 
 
 def test_of_two_runs_at_once_the_second_waits_its_turn(folder: Path, small: Path):

@@ -6,6 +6,7 @@ No test needs to be quick for that, nor the machine slow: a held job stops by it
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -122,6 +123,12 @@ class StartedRun:
 
     def said(self) -> str:
         return self._log.read_text()
+
+    def interrupt(self) -> None:
+        """Send Ctrl-C to Snakemake and all that it has started, as a terminal does."""
+        for process in (psutil.Process(self.process.pid), *self._jobs()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGINT)
 
     def _jobs(self) -> list[psutil.Process]:
         with contextlib.suppress(psutil.NoSuchProcess):

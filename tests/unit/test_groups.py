@@ -50,6 +50,12 @@ def test_a_table_names_the_group_by_path_with_or_without_category(tmp_path: Path
     assert [row.path for row in found] == [row.path for row in ROWS]
 
 
+def test_a_table_written_on_windows_names_the_same_images(tmp_path: Path):
+    table = tmp_path / "groups.csv"
+    table.write_bytes(b"\xef\xbb\xbfpath,group\r\ntrain\\good\\t1_1.png,first\r\n")
+    assert [row.group for row in assign_groups(ROWS, {"csv": str(table)}, "plate")][1] == "first"
+
+
 def test_the_same_path_of_another_category_is_another_image(tmp_path: Path):
     table = tmp_path / "groups.csv"
     table.write_text("path,group\nring/train/good/t1_1.png,a\nplate/train/good/t1_1.png,b\n")

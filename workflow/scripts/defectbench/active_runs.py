@@ -76,7 +76,7 @@ class Run:
             warn(f"the run of {began} in this folder was killed; this one goes on from there")
         for file in killed:
             file.unlink(missing_ok=True)
-        own = ACTIVE / str(os.getpid())
+        own = ACTIVE.absolute() / str(os.getpid())  # `--directory` is left before the exit
         # it stays open, and so locked, until the process ends
         file = os.open(own, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         if lock(file, wait=False):

@@ -79,7 +79,7 @@ def take_over(
     for handler in logger.handlers:
         if handler.name == "DefaultStreamHandler":
             if not verbose:
-                handler.addFilter(WithoutChatter(dry))
+                handler.addFilter(WithoutChatter(run, dry))
             silent = dry or verbose or not {"progress", "all"}.isdisjoint(quiet)
             logger.addHandler(StageLines(handler.stream, run, planned, silent, verbose))
 
@@ -89,16 +89,21 @@ class WithoutChatter(logging.Filter):
 
     Parameters
     ----------
+    run
+        This run.
     dry
         Whether nothing is run; the number of jobs by rule is then told, once.
     """
 
-    def __init__(self, dry: bool) -> None:
+    def __init__(self, run: Run, dry: bool) -> None:
         super().__init__()
+        self._run = run
         self._jobs_are_told, self._failed = not dry, False
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a message is shown."""
+        if self._run.interrupted:
+            return False
         event = str(getattr(record, "event", None) or "")
         if event == "run_info":
             told, self._jobs_are_told = self._jobs_are_told, True
