@@ -72,8 +72,9 @@ test-runs: $(ENV) ## test further runs: killed, on a full disk, with studies, ex
 test-staleness: $(ENV) ## change one thing behind a finished run, a hundred times: all of it is noticed
 	python -m pytest -n auto tests/staleness
 
-fuzz: $(ENV) ## read some thousand generated images and masks, sound and damaged: FUZZ="--rounds 200 --seed 7"
+fuzz: $(ENV) ## generate some thousand images and masks, sound and damaged, and settings and names: FUZZ="--rounds 200 --seed 7"
 	PYTHONPATH=workflow/scripts:tests/support python tests/fuzz/images.py $(FUZZ)
+	python tests/fuzz/settings.py $(FUZZ)
 
 test-slurm: $(ENV) ## install a SLURM of one machine (Debian, root) and run the workflow on it
 	python -m pip install --quiet --disable-pip-version-check --upgrade --target .venv/cluster \

@@ -106,8 +106,10 @@ def check_dataset(config: Config, dataset: str, problems: list[str]) -> int:
             found[category], notes = indexed(source, category)
             for note in notes:
                 print(f"  {category}: {note}")
-            train = [row.group for row in found[category] if row.split == "train"]
-            check_number_of_images(config, dataset, category, train)
+            train = [row for row in found[category] if row.split == "train"]
+            if len({row.sha256 for row in train}) == 1 < len(train):
+                raise InputError(f"{dataset}/{category}: all training images are one; add others")
+            check_number_of_images(config, dataset, category, [row.group for row in train])
             check_studies(config, dataset, category, found[category])
             if plan.gives_images(config, dataset):
                 check_shapes(config, dataset, category, found[category])

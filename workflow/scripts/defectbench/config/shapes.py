@@ -1,9 +1,10 @@
 """What methods make of the shapes and sizes of a category's images, and of the defects in them."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from math import ceil
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,8 @@ from defectbench.storage import read_json
 
 
 def check_shapes(config: Config, dataset: str, category: str, index: Sequence[IndexRow]) -> None:
-    """Refuse tiles larger than the images, and places compared of images of several shapes.
+    """Refuse tiles larger than the images, a pooling larger than a map, and places compared of
+    images of several shapes.
 
     Raises
     ------
@@ -51,6 +53,7 @@ def check_shapes(config: Config, dataset: str, category: str, index: Sequence[In
                 f"config: preprocessings.{used}.tiles: {dataset}/{category}: {error}, as in "
                 f"`preprocessings: {{{used}: {{tiles: {{size: …}}}}}}`"
             ) from error
+        _check_pool(name, method, with_canvas(preprocessing, sizes))
         shapes = _shapes(sizes)
         squashed = not follows_images(preprocessing) and preprocessing.get("aspect") not in (
             PAD,
@@ -66,6 +69,19 @@ def check_shapes(config: Config, dataset: str, category: str, index: Sequence[In
                 f"would squash to one: set `aspect: keep` or `aspect: pad` in `preprocessings."
                 f"{method['preprocessing']}`, or use patchcore or patch_subspace"
             )
+
+
+def _check_pool(name: str, method: Mapping[str, Any], preprocessing: Preprocessing) -> None:
+    """Refuse a pooling over more positions than a map has, as far as strides are known."""
+    side = min(canvas(without_tiles(preprocessing)))
+    for backbone in method["backbones"]:
+        for layer in method_layers(method):
+            stride = stride_of(backbone, layer)
+            if stride and method["pool"] > ceil(side / stride):
+                raise InputError(
+                    f"config: methods.{name}.pool: {method['pool']} is larger than the map of "
+                    f"{layer} on {backbone}, whose shorter side has {ceil(side / stride)} positions"
+                )
 
 
 def _shapes(sizes: Sequence[Shape]) -> Counter[Shape]:
