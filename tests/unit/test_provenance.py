@@ -31,7 +31,7 @@ MODULES = {
 }
 """What scripts import by name: the dataset's source, the method's scorer or its graph."""
 
-OF_NO_NUMBER = frozenset({"h5py", "jsonschema", "markupsafe", "snakemake", "yaml"})
+OF_NO_NUMBER = frozenset({"h5py", "jsonschema", "markupsafe", "psutil", "snakemake", "yaml"})
 """Libraries that give back what they were given, or check it, whatever their version."""
 
 # runs the import statements of scripts, wherever they stand, and tells what each has loaded

@@ -95,7 +95,7 @@ if workflow.is_main_process:
     try:
         RUN.announce(workflow.output_settings.dryrun)
     except OSError as error:  # of a folder that is read-only, or a disk that is full
-        raise WorkflowError(f"{in_one_line(error)}, or {ELSEWHERE}") from None
+        raise WorkflowError(f"{in_one_line(error, '.snakemake')}, or {ELSEWHERE}") from None
     let_receipts_decide(PLANNER)
     atexit.register(CONTENTS.save)
 

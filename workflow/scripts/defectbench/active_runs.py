@@ -68,6 +68,8 @@ class Run:
         if dry:
             return
         active, killed = _announced()
+        if str(os.getpid()) in (file.name for file in active):
+            return  # Snakemake reads the Snakefile of a module several times
         if killed and not active:
             _end_jobs_left()
             for lock_file in LOCKS.glob("*.lock"):

@@ -97,6 +97,9 @@ class Scorer(Stored, ABC):
     dependent_scores: ClassVar[bool] = False
     """Whether scores of images left out one by one depend on each other, with the same outcome."""
 
+    fewest_of_layers: ClassVar[int] = 2
+    """Training images without which several layers cannot be joined."""
+
     most_folds: ClassVar[int | None] = None
     """Folds at most, where a fit takes long; None for any number."""
 
@@ -105,7 +108,7 @@ class Scorer(Stored, ABC):
 
     def fewest_images(self, n_layers: int = 1) -> int:
         """Training images without which the scorer cannot be fitted to so many layers."""
-        return 2
+        return self.fewest_of_layers if n_layers > 1 else 2
 
     @abstractmethod
     def fit(self, X: Features) -> Self:

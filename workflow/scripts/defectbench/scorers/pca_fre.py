@@ -73,6 +73,7 @@ class PcaFre(Scorer):
     }
     fitted = ("mean", "components", "layer_means")
     localizes = True
+    fewest_of_layers = 3  # images held out say how to weigh them
     dependent_scores = True  # of two images alike, each lowers what is left of the other
 
     def __init__(
@@ -81,10 +82,6 @@ class PcaFre(Scorer):
         self.variance = variance
         self.image_score = image_score
         self.map_size = map_size
-
-    def fewest_images(self, n_layers: int = 1) -> int:
-        """Three where what is typical of a layer is told by images held out; see `Scorer`."""
-        return 3 if n_layers > 1 else 2
 
     def fit(self, X: Features) -> Self:
         """Learn mean and components of each layer; see `Scorer.fit`."""
