@@ -97,8 +97,7 @@ class Scorer(Stored, ABC):
     dependent_scores: ClassVar[bool] = False
     """Whether scores of images left out one by one depend on each other, with the same outcome."""
 
-    fewest_of_layers: ClassVar[int] = 2
-    """Training images without which several layers cannot be joined."""
+    fewest_of_layers: ClassVar[int] = 2  # training images, to join several layers
 
     most_folds: ClassVar[int | None] = None
     """Folds at most, where a fit takes long; None for any number."""
