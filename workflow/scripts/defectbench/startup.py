@@ -56,7 +56,7 @@ def read_settings(file: str | Path) -> dict[str, Any]:
         raise InputError(f"{file}: is no UTF-8 text; save it with that encoding") from None
     except (OSError, yaml.YAMLError) as error:
         why = " ".join(str(error).split())
-        raise InputError(f"{file}: cannot be read as settings ({why})") from error
+        raise InputError(f"{file}: cannot be read as settings ({why}); mend it") from error
     if not isinstance(found or {}, dict):
         raise InputError(f"{file}: holds no settings, which are lines `key: value`; {SEE}")
     return found or {}

@@ -80,15 +80,15 @@ def _check_dataset(config: Config, name: str) -> None:
     entry, path = config["datasets"][name], f"config: datasets.{name}"
     source = dataset_source(name, config)
     for key in sorted(source.required - entry.keys()):
-        raise InputError(f"{path}: this source needs the key {key!r}")
+        raise InputError(f"{path}: this source needs the key {key!r}; add it")
     for key in sorted(entry.keys() - OF_EVERY_SOURCE - source.required - source.optional):
-        raise InputError(f"{path}.{key}: not a key of this source")
+        raise InputError(f"{path}.{key}: not a key of this source; leave it out")
     if "chosen_by" in entry and not Path(entry["chosen_by"]).is_file():
         raise InputError(
             f"{path}.chosen_by: {entry['chosen_by']}: no such file; make best makes it"
         )
     if not entry["methods"]:
-        raise InputError(f"{path}: names no methods, and the config has no default_methods")
+        raise InputError(f"{path}: names no methods; name some, or default_methods")
     for method in entry["methods"]:
         check_known(f"datasets.{name}.methods", method, config["methods"])
     for method in entry.get("studied", ()):

@@ -74,7 +74,9 @@ def timm_model(name: str) -> torch.nn.Module:
     import timm
 
     if not timm.is_model(name):
-        raise InputError(f"backbone {name}: neither one of {(*TORCHVISION, LITE0)} nor in timm")
+        raise InputError(
+            f"backbone {name}: neither one of {(*TORCHVISION, LITE0)} nor in timm; name one of them"
+        )
     return timm.create_model(name)
 
 
@@ -108,5 +110,7 @@ def _rename_in_order(
     wanted = network.state_dict()
     shapes = [tensor.shape for tensor in wanted.values()]
     if shapes != [tensor.shape for tensor in state.values()]:
-        raise InputError(f"{path}: its entries are not those of EfficientNet-Lite0")
+        raise InputError(
+            f"{path}: its entries are not those of EfficientNet-Lite0; name the right file"
+        )
     return dict(zip(wanted, state.values(), strict=True))

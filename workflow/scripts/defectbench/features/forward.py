@@ -55,7 +55,9 @@ class ForwardPasses:
             self._network = fold_batch_norm(backbone.network, taps, shape)
         except (RuntimeError, AssertionError, ValueError) as error:
             height, width = shape
-            raise InputError(f"the network takes no images of {width}×{height}: {error}") from error
+            raise InputError(
+                f"the network takes no images of {width}×{height} ({error}); choose another size"
+            ) from error
 
     def to(self, device: torch.device, precision: str, threads: int) -> None:
         """Move to where and how the network runs.

@@ -77,7 +77,9 @@ class TappedNetwork:
             with contextlib.suppress(_DeepestReached):
                 self._network(batch)
                 unused = [tap.layer for tap in self._modules if tap not in seen]
-                raise InputError(f"layers {unused}: the backbone's forward pass does not use them")
+                raise InputError(
+                    f"layers {unused}: the backbone's forward pass does not use them; leave them out"
+                )
         return seen
 
 
@@ -94,7 +96,9 @@ def own_output(module: torch.nn.Module, inputs: Any, output: Any) -> Any:
 def _feature(output: Any, tap: Tap, network: torch.nn.Module, batch: torch.Tensor) -> torch.Tensor:
     """A layer's output pooled and copied to the CPU, in the order it has in a feature file."""
     if not isinstance(output, torch.Tensor) or output.ndim < 2 or len(output) != len(batch):
-        raise InputError(f"layer {tap.layer}: gives no tensor with one entry per image")
+        raise InputError(
+            f"layer {tap.layer}: gives no tensor with one entry per image; name another"
+        )
     placed = feature_map(output, network, batch.shape[2:])
     if placed is None:
         if tap.pool > 1:

@@ -60,10 +60,10 @@ def _file_of_package(name: str, package: str, digest: str) -> Path:
     """The weights that a Python package carries."""
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
-        raise InputError(f"backbone {name}: the package {package} is not installed")
+        raise InputError(f"backbone {name}: the package {package} is not installed; install it")
     (file,) = Path(found.origin).parent.glob("models/*.pth")
     if not file_sha256(file).startswith(digest):
-        raise InputError(f"{file}: SHA-256 does not begin with {digest}")
+        raise InputError(f"{file}: SHA-256 does not begin with {digest}; install the package again")
     return file
 
 
@@ -72,7 +72,7 @@ def _save_timm(name: str, output: Path) -> None:
     import torch
 
     if not timm.is_model(name):
-        raise InputError(f"backbone {name}: neither listed nor a model of timm")
+        raise InputError(f"backbone {name}: neither listed nor a model of timm; name another")
     try:
         state = timm.create_model(name, pretrained=True).state_dict()
     except (OSError, RuntimeError) as error:

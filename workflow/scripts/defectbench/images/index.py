@@ -190,7 +190,7 @@ def group_names(paths: Sequence[str], groups: Groups, category: str) -> list[str
         try:
             pattern = re.compile(groups)
         except re.error as error:
-            raise InputError(f"{groups!r} is no regular expression ({error})") from error
+            raise InputError(f"{groups!r} is no regular expression ({error}); mend it") from error
         return [_matched(pattern, path) for path in paths]
     listed = _listed(Path(groups["csv"]))
     return [listed.get(f"{category}/{path}", listed.get(path, "")) for path in paths]
@@ -257,7 +257,7 @@ def _listed(path: Path) -> dict[str, str]:
         with open(path, encoding="utf-8-sig", newline="") as stream:
             lines = csv.DictReader(stream)
             if not {"path", "group"} <= set(lines.fieldnames or ()):
-                raise InputError(f"{path}: needs the columns path and group")
+                raise InputError(f"{path}: needs the columns path and group; add them")
             listed: dict[str, str] = {}
             for line in lines:
                 # programs of Windows write its separators
@@ -265,5 +265,5 @@ def _listed(path: Path) -> dict[str, str]:
                 if listed.setdefault(image, group) != group:
                     raise InputError(f"{path}: gives {image} two groups; keep one")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as a CSV of groups ({error})") from error
+        raise InputError(f"{path}: cannot be read as a CSV of groups ({error}); mend it") from error
     return listed

@@ -279,7 +279,9 @@ def held_out_mean(
     """
     images = np.setdiff1d(np.arange(len(reduced)), np.asarray(outside, int))
     if len(images) < 3:
-        raise InputError(f"several layers need at least 3 training images, there are {len(images)}")
+        raise InputError(
+            f"several layers need 3 training images, there are {len(images)}; add some"
+        )
     error = 0.0
     for members in np.array_split(images, min(INNER_FOLDS, len(images))):
         left = reduced.without(np.concatenate([np.asarray(outside, int), members]))

@@ -19,7 +19,7 @@ def one_layer(X: Features) -> Layer:
     """
     layers = layer_list(X)
     if len(layers) > 1:
-        raise InputError(f"this scorer reads one layer, {len(layers)} were given")
+        raise InputError(f"this scorer reads one layer, {len(layers)} were given; name one")
     return layers[0]
 
 

@@ -38,7 +38,7 @@ class Download(PackedSource):
             raise InputError(f"{file}: missing; a downloaded dataset needs its addresses there")
         rows = [row for row in read_csv(file) if row["category"] == holds]
         if not rows:
-            raise InputError(f"{file}: no address for category {holds}")
+            raise InputError(f"{file}: no address for category {holds}; add it")
         urls, size = [row["url"] for row in rows], int(rows[0]["bytes"] or 0)
         algorithm = "sha256" if rows[0]["sha256"] else "md5"
         return Tarball(holds, urls, size=size, algorithm=algorithm, digest=rows[0][algorithm])

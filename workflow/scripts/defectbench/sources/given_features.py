@@ -79,7 +79,9 @@ def open_feature_file(path: str | Path) -> Iterator[tuple[Layer, list[IndexRow]]
             X = X if isinstance(X, np.ndarray) else StoredLayer(X)
             digests = [hashlib.sha256(row.tobytes()).hexdigest() for row in _checked_rows(X, path)]
         except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: cannot be read as a feature file ({error})") from error
+            raise InputError(
+                f"{path}: cannot be read as a feature file ({error}); write it again"
+            ) from error
         index = _index(digests, arrays)
         order = sorted(range(len(index)), key=lambda i: index[i].path)
         yield X.take(order, axis=0), [index[i] for i in order]

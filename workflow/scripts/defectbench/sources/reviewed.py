@@ -91,7 +91,9 @@ def _answers(review: Path) -> dict[str, str]:
         with open(review, encoding="utf-8-sig", newline="") as stream:
             lines = csv.DictReader(stream)
             if not set(lines.fieldnames or ()) >= COLUMNS:
-                raise InputError(f"{review}: needs the columns {' and '.join(sorted(COLUMNS))}")
+                raise InputError(
+                    f"{review}: needs the columns {' and '.join(sorted(COLUMNS))}; add them"
+                )
             for line in lines:
                 path, answer = line["path"], (line["review"] or "").strip().lower()
                 if not answer:  # of a table of scores to which a column was added
@@ -101,5 +103,5 @@ def _answers(review: Path) -> dict[str, str]:
                 if answers.setdefault(path, answer) != answer:
                     raise InputError(f"{review}: calls the verdict on {path} {RIGHT} and {WRONG}")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{review}: cannot be read as a review ({error})") from error
+        raise InputError(f"{review}: cannot be read as a review ({error}); mend it") from error
     return answers

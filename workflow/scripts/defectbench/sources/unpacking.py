@@ -182,5 +182,5 @@ def _one_at_a_time(place: Path) -> Iterator[None]:
                 return
     raise InputError(
         f"{place.parent}: its file system has no locks, so that two jobs could unpack one archive "
-        f"at the same time; {BY_HAND}"
+        f"at the same time: {BY_HAND.removeprefix('or ')}"
     )
