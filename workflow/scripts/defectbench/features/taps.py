@@ -78,7 +78,7 @@ class TappedNetwork:
                 self._network(batch)
                 unused = [tap.layer for tap in self._modules if tap not in seen]
                 raise InputError(
-                    f"layers {unused}: the backbone's forward pass does not use them; leave them out"
+                    f"layers {unused}: the backbone's forward pass does not use them; name others"
                 )
         return seen
 
