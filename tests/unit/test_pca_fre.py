@@ -92,5 +92,5 @@ def test_layers_are_divided_by_their_means_and_averaged_on_the_finest_grid():
 def test_several_layers_need_a_place_and_three_images():
     with pytest.raises(InputError, match="no place"):
         PcaFre().fit([TRAIN, TRAIN])
-    with pytest.raises(InputError, match="at least 3 training images"):
+    with pytest.raises(InputError, match="several layers need 3 training images"):
         PcaFre().fit([maps(2, 5, 4, 1), maps(2, 3, 8, 3)])
