@@ -62,13 +62,13 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Page of 15 categories and 6 detectors, from random features through the scorers."""
+    """Page of 8 categories and 13 detectors, from random features through the scorers."""
     root = tmp_path_factory.mktemp("large")
     rng = np.random.default_rng(7)
-    detectors = [("pca_kde", {"components": k}) for k in (2, 4, 8)]
-    detectors += [("pca_fre", {"variance": v}) for v in (0.5, 0.7, 0.9)]
+    detectors = [("pca_kde", {"components": k}) for k in range(2, 9)]
+    detectors += [("pca_fre", {"variance": v}) for v in np.arange(0.4, 0.95, 0.1).round(1).tolist()]
     cells, folders = [], []
-    for number in range(15):
+    for number in range(8):
         category = f"category_{number:02}"
         images = images_of(35, {f"defect_{k}": 15 for k in range(5)})
         labels = np.array([label for _, label, _ in images])

@@ -13,7 +13,7 @@ from specifications import specification
 from defectbench.evaluation.promises import Asked, promise
 from defectbench.images.index import IndexRow, write_index
 from defectbench.records import write_held_out, write_scores, write_specified
-from defectbench.storage import write_json
+from defectbench.storage import read_json, write_json
 
 SCRIPTS = Path(__file__).parents[2] / "workflow" / "scripts"
 RATES = [0.005, 0.01, 0.02, 0.05, 0.1]
@@ -147,12 +147,24 @@ def write_cell(
 def write_cost(folder: Path, milliseconds: float = 1.0) -> None:
     cost = {
         "fit_cpu_seconds": 1.5,
-        "extract_ms_per_image": 20.0,
+        "extract_ms_per_image": None,
         "score_cpu_ms_per_image": milliseconds,
         "peak_mb": 400 + milliseconds,
         "model_bytes": 2_000_000,
     }
     write_json(folder / "cost.json", cost)
+
+
+def write_speed(root: Path, dataset: str, cells: Sequence[Path]) -> str:
+    """Times of the detectors: extraction 20 ms, and as many as `write_cost` says for scoring."""
+    file = root / "results" / dataset / "speed.json"
+    found = {
+        "/".join(cell.parts[-3:]): 20 + read_json(cell / "cost.json")["score_cpu_ms_per_image"]
+        for cell in cells
+    }
+    made = {"machine": "Some Processor, 2 CPUs", "device": "CPU", "threads": 2}
+    write_json(file, {**made, "taken_by_others": 0.0, "milliseconds": found})
+    return str(file)
 
 
 def write_images(root: Path, category: str, paths: Sequence[str]) -> Path:
@@ -197,9 +209,17 @@ def write_page(
             "new_images": [str(folder) for folder in new_images],
             "studies": [str(file) for file in studies],
             "chosen_by": [],
+            "speed": write_speed(root, dataset, cells),
         },
-        output={"page": page},
-        params={"categories": categories, "asked": 0.05},
+        output={"page": page, "record": page.with_name(f"{dataset}_run.json")},
+        params={
+            "categories": categories,
+            "asked": 0.05,
+            "source": "folder",
+            "exportable": ["/".join(cell.parts[-3:]) for cell in cells],
+            "settings": f"datasets:\n  {dataset}: {{source: folder}}\n",
+            "command": "snakemake --configfile my.yaml",
+        },
         wildcards={"dataset": dataset},
     )
     return page
@@ -220,7 +240,7 @@ def run_table(
     run_script(
         "table",
         root,
-        input=inputs_of(cells) | {"published": []},
+        input=inputs_of(cells) | {"published": [], "speed": write_speed(root, dataset, cells)},
         output=files,
         params={
             "rates": RATES,

@@ -11,6 +11,7 @@ from made_results import CODE, run_script
 from defectbench.errors import job_log
 from defectbench.evaluation.cells import CellResults
 from defectbench.images.index import IndexRow, write_index
+from defectbench.machine import OtherPrograms
 from defectbench.provenance import peak_memory_mb
 from defectbench.reports.costs import (
     cost_markdown,
@@ -20,6 +21,7 @@ from defectbench.reports.costs import (
     used_share,
     with_costs,
 )
+from defectbench.reports.speed_text import Speed
 from defectbench.scorers.nearest_neighbour import NearestNeighbour
 from defectbench.storage import read_json, write_arrays, write_json
 
@@ -89,16 +91,26 @@ def test_processor_time_counts_and_waiting_for_the_processor_does_not(
     assert cost["extract_ms_per_image"] == 12
 
 
-def cell(method: str, extraction: float | None, scoring: float) -> CellResults:
+def cell(category: str, method: str, scoring: float) -> CellResults:
     """A cell that has nothing but its cost."""
     cost = {
-        "extract_ms_per_image": extraction,
+        "extract_ms_per_image": None,
         "score_cpu_ms_per_image": scoring,
         "fit_cpu_seconds": 0.25,
         "peak_mb": 140.2,
         "model_bytes": 2_100_000,
     }
-    return CellResults({"method": method, "backbone": "net"}, None, None, cost, None, {})
+    names = {"category": category, "method": method, "backbone": "net"}
+    return CellResults(names, None, None, cost, None, {})
+
+
+MEASURED = {
+    "machine": "Some Processor, 2 CPUs",
+    "device": "CPU",
+    "threads": 2,
+    "taken_by_others": 0.02,
+    "milliseconds": {"ring/fre/net": 21.0, "plate/fre/net": 23.0, "ring/knn@42/net": 24.0},
+}
 
 
 def rows(text: str) -> list[list[str]]:
@@ -108,17 +120,39 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_each_detector_has_a_row_of_means_and_what_was_not_measured_a_dash():
-    cells = [cell("fre", 20, 1), cell("knn", None, 3), cell("fre", 21, 2), cell("knn", 20, 3)]
+    cells = [cell("ring", "fre", 1), cell("ring", "knn", 3)]
+    cells += [cell("plate", "fre", 2), cell("plate", "knn", 3)]
+    speed = Speed(MEASURED)
     ranking = [
         {"detector": "fre net", "auroc": 0.9, "auroc_interval": [0.85, 0.95]},
         {"detector": "knn net", "auroc": None, "auroc_interval": [None, None]},
     ]
-    text = cost_markdown("parts", "Covers it.", with_costs({"detectors": ranking}, cells))
+    costs = with_costs({"detectors": ranking}, cells, speed)
+    text = cost_markdown("parts", "Covers it.", costs, speed)
     assert rows(text)[1:] == [
         ["fre net", "0.900 (0.850–0.950)", "0.25", "1.5", "22", "140", "2.1"],
         ["knn net", "–", "0.25", "3", "–", "140", "2.1"],
     ]
     assert text.splitlines()[2] == "Covers it."
+    assert "one at a time, 2 threads, Some Processor, 2 CPUs. That is PyTorch" in text
+
+
+def test_a_time_names_its_machine_and_whether_it_was_measured_alone():
+    assert Speed(MEASURED).of("ring", "knn net") == 24.0  # of several seeds, the first
+    assert Speed(MEASURED).where == "one at a time, 2 threads, Some Processor, 2 CPUs"
+    busy = Speed(MEASURED | {"taken_by_others": 0.316, "device": "Some GPU"})
+    assert busy.where == (
+        "one at a time, 2 threads, Some GPU, Some Processor, 2 CPUs; other programs took 32 % of "
+        "the machine meanwhile"
+    )
+    assert Speed(None).of("ring", "fre net") is None
+    assert Speed(None).sentence == ""
+
+
+def test_what_other_programs_take_of_the_machine_is_a_share():
+    others = OtherPrograms()
+    sum(range(200_000))
+    assert 0 <= others.share() <= 1
 
 
 def job(**changes: object) -> dict:

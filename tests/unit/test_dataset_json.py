@@ -10,7 +10,7 @@ import pytest
 import yaml
 from made_results import LIMITS, SCRIPTS, run_table, write_cell
 
-from defectbench.reports.decision_text import closing_lines
+from defectbench.reports.closing_text import closing_lines
 from defectbench.storage import read_json
 
 SCHEMA = yaml.safe_load((SCRIPTS.parent / "schemas" / "report.schema.yaml").read_text())
@@ -92,16 +92,17 @@ def test_the_schema_describes_every_key_of_a_figure(tmp_path: Path):
     }
 
 
-def test_a_run_ends_in_three_lines_for_each_category(tmp_path: Path):
+def test_a_run_ends_in_what_to_take_what_it_does_and_what_to_do_next(tmp_path: Path):
     file = made(tmp_path, GOOD + BAD, 1.0)
     report = file.with_name("parts_table.md")
     # a table of results in a category that is called like the folder of reports
     lines: list[Any] = closing_lines([file, report, tmp_path / "results/x/reports/notes.json"])
     assert lines[0].startswith("parts: ")
     assert lines[1] == "plate: not usable yet: too many defective parts slip through"
-    assert re.fullmatch(
-        r"  a on net, threshold \S+: .* slip through \(at most 50 may\), .*", lines[2]
-    )
-    assert lines[3].startswith("  Another detector: ")
-    assert lines[4] == f"table: {report}"
-    assert len(lines) == 5
+    assert re.fullmatch(r"  detector: a on net, threshold \S+", lines[2])
+    escapes = r"  on the test images .* of 1,000 defective parts slip through; at most 50 may"
+    assert re.fullmatch(escapes, lines[3])
+    assert re.fullmatch(r"  on the test images .* good parts are rejected; .*", lines[4])
+    assert lines[5].startswith("  to do next: Another detector: ")
+    assert lines[6] == f"table: {report}"
+    assert len(lines) == 7

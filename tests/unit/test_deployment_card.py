@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from defectbench.deployment.card import licence_notes, score_unit
 from defectbench.deployment.expectations import threshold_table
 from defectbench.deployment.graphs import GRAPHS
 from defectbench.evaluation.promises import Asked, promise
+from defectbench.evaluation.score_units import score_unit
+from defectbench.licences import licence_notes
 from defectbench.records import HeldOutScores
 
 

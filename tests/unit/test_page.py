@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from defectbench.evaluation.pixel_metrics import pixel_metrics
 from defectbench.evaluation.promises import Asked, promise
 from defectbench.images.index import IndexRow, write_index
 from defectbench.records import HeldOutScores, Scores
-from defectbench.reports import page, pictures
+from defectbench.reports import gallery, page
 from defectbench.reports.decision_text import (
     category_verdict,
     consequence,
@@ -45,6 +46,7 @@ from defectbench.storage import read_json, write_arrays, write_json
 PLATE = [(f"test/good/{k}.png", 0, "good") for k in range(40)] + [
     (f"test/{defect}/{k}.png", 1, defect) for defect in ("dent", "scratch") for k in range(15)
 ]
+INDEXES = {"plate": {path: IndexRow(path, "test", label, kind) for path, label, kind in PLATE}}
 
 
 def scores_of(images: list, quality: float, seed: int = 0) -> np.ndarray:
@@ -355,6 +357,9 @@ def test_a_page_is_the_same_bytes_again_fetches_nothing_and_runs_our_script_alon
     folder = write_images(tmp_path, "plate", [path for path, *_ in PLATE])
     first = {file.name: file.read_bytes() for file in pages(tmp_path, plate, [folder])}
     again = {file.name: file.read_bytes() for file in pages(tmp_path, plate, [folder])}
+    # when and where stand apart, in the record of the run
+    made = json.loads(first.pop("parts_run.json")), json.loads(again.pop("parts_run.json"))
+    assert all({"command", "finished", "host", "machine"} < set(each) for each in made)
     endings = (".html", "_cost.md", ".json", "_operating_points.csv")
     assert {f"parts{ending}" for ending in endings} < set(first)
     assert first == again
@@ -442,7 +447,13 @@ def test_maps_masks_and_costs_are_shown_where_they_are(tmp_path: Path, plate: li
     write_index(index, rows)
     file = write_page(tmp_path, "parts", plate, [folder])
     text = file.read_text()
-    assert text.count('<figure class="picture panels"') == text.count('<figure class="picture') > 4
+    of_best = text.count('data-detector="good net" data-defect')
+    of_other = text.count('data-detector="poor net" data-defect')
+    examples = 2  # one found, one missed
+    assert of_best > 4
+    assert of_other > 0
+    assert text.count('<figure class="picture panels') == of_best + examples
+    assert text.count('<figure class="picture other"') == of_other  # without maps
     assert "PRO curve of good on plate" in text  # and not of the poor detector, without maps
     assert "AUROC against milliseconds per image: good 24, poor 21." in text
     assert text.count('<td>good</td><td class="number">0.900</td>') == 1  # pixel AUROC
@@ -481,25 +492,64 @@ def test_notes_and_warnings_reach_the_page(tmp_path: Path, plate: list[Path]):
     assert "plate: good net: neighbours look alike; set groups" in text
 
 
-def test_pictures_stay_within_their_budget_and_say_how_many_are_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_pictures_stay_within_their_budget_and_say_how_many_are_missing(tmp_path: Path):
     folder = write_images(tmp_path, "plate", [path for path, *_ in PLATE])
     cell = result("a", "plate", SCORES, 0.9)
-    indexes = {"plate": {path: IndexRow(path, "test", 0, "good") for path, *_ in PLATE}}
-    every, left_out = pictures.gallery([cell], {"plate": folder}, indexes)
+
+    def drawn(folders: dict[str, Path], budget: int) -> tuple[list, int]:
+        return gallery.Gallery(folders, INDEXES, {}, budget).of_chosen([cell])
+
+    every, left_out = drawn({"plate": folder}, gallery.BUDGET)
     assert left_out == 0
-    monkeypatch.setattr(pictures, "BUDGET", 3 * len(every[0]["source"]) + 10)
-    fewer, left_out = pictures.gallery([cell], {"plate": folder}, indexes)
+    fewer, left_out = drawn({"plate": folder}, 3 * (len(every[0]["source"]) + gallery.CAPTION) + 10)
     assert fewer == every[:3]
     assert left_out == len(every) - 3
-    assert pictures.gallery([cell], {}, indexes) == ([], len(every))
+    assert drawn({}, gallery.BUDGET) == ([], len(every))
+
+
+def test_the_first_pictures_are_of_what_is_found_and_of_what_is_missed(tmp_path: Path):
+    folder = write_images(tmp_path, "plate", [path for path, *_ in PLATE])
+    scores = np.where([label for _, label, _ in PLATE], 0.0, 0.5)
+    scores[-3:] = 2.0, 3.0, 4.0  # of the threshold 1, three are found
+    pictures = gallery.Gallery({"plate": folder}, INDEXES, {}, gallery.BUDGET)
+    (shown,) = pictures.examples([result("a", "plate", scores, 0.9)]).values()
+    assert [(each["verdict"], each["score"]) for each in shown] == [("found", 3.0), ("missed", 0.0)]
+
+
+def test_other_detectors_show_their_mistakes_alone(tmp_path: Path):
+    folder = write_images(tmp_path, "plate", [path for path, *_ in PLATE])
+    pictures = gallery.Gallery({"plate": folder}, INDEXES, {}, gallery.BUDGET)
+    shown = pictures.mistakes([result("a", "plate", SCORES, 0.9)])
+    assert {each["verdict"] for each in shown} == {"missed", "false alarm"}
+    assert {each["detector"] for each in shown} == {"a net"}
+
+
+def localizing(method: str) -> CellResults:
+    cell = result(method, "plate", SCORES, 0.9)
+    return replace(
+        cell, metrics=cell.metrics | {"pixels": {"pixel_threshold": 0.5}}, maps="maps.h5"
+    )
+
+
+def test_an_equal_lends_its_maps_to_a_detector_that_has_none():
+    without, poor, equal = result("a", "plate", SCORES, 0.95), localizing("b"), localizing("c")
+    cells = [without, poor, equal, result("d", "plate", SCORES, 0.9)]
+    assert gallery.map_lender(without, ["a net", "d net", "c net"], cells) is equal
+    assert gallery.map_lender(without, ["a net", "d net"], cells) is None  # b is clearly worse
+    assert gallery.map_lender(equal, ["c net", "b net"], cells) is None  # it has its own
+
+
+def test_a_score_says_how_many_good_parts_score_lower():
+    cell = result("a", "plate", SCORES, 0.9)
+    assert cell.share_of_good_below(-99.0) == 0
+    assert cell.share_of_good_below(float(np.median(cell.good.scores))) == 0.5
+    assert cell.share_of_good_below(99.0) == 1
 
 
 def test_too_many_scores_leave_out_the_worst_detectors(
     tmp_path: Path, plate: list[Path], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(page, "MOST_SCORES", len(PLATE))
+    monkeypatch.setattr(page, "MOST_SCORES", len(PLATE) + len(held_out()))
     text = write_page(tmp_path, "parts", plate, []).read_text()
     assert [entry["detector"] for entry in json.loads(carried(text))["scores"]] == ["good net"]
     assert "The scores of 1 detectors on a category are too many" in text

@@ -27,6 +27,7 @@ MODULES = {
     "study": ["scorers.pca_fre"],
     "study_across": ["scorers.pca_fre"],
     "detector": ["deployment.graphs.modules"],
+    "speed": ["scorers.pca_fre", "scorers.pca_kde"],
     "search": [f"scorers.{name}" for name in searched_scorers()],
 }
 """What scripts import by name: the dataset's source, the method's scorer or its graph."""

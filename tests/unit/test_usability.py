@@ -87,10 +87,10 @@ def test_a_verdict_compares_intervals_and_then_figures_with_the_limits(
 
 
 def test_what_a_threshold_does_stands_beside_what_it_may():
-    assert usability_text.does(cell(missed=60, alarms=2)["honest"], LIMITS) == (
-        "300 (237–369) of 1,000 defective parts slip through (at most 50 may), 10 (1–36) of 1,000 "
-        "good parts are rejected (at most 100 may)"
-    )
+    assert usability_text.does(cell(missed=60, alarms=2)["honest"], LIMITS) == [
+        "300 (237–369) of 1,000 defective parts slip through; at most 50 may",
+        "10 (1–36) of 1,000 good parts are rejected; at most 100 may",
+    ]
 
 
 def test_an_interval_wholly_beyond_its_limit_counts_before_an_estimate():

@@ -1,7 +1,10 @@
 """Input functions and parameters of all stages, from the checked config."""
 
+import math
 import re
 from functools import cache
+
+import yaml
 
 from defectbench.config.checks import check_images
 from defectbench.config.further_images import (
@@ -21,6 +24,7 @@ from defectbench.config.plan import (
     method_layers,
     preprocessings_of,
     scorer_parameters,
+    settings_of,
     taps,
 )
 from defectbench.deployment.graphs import check_exportable
@@ -28,6 +32,9 @@ from defectbench.errors import InputError
 from defectbench.provenance import FACTS, stage_digest
 from defectbench.sources import dataset_source
 from defectbench.sources.base import local_origin
+
+PARTLY = ("datasets", "methods", "preprocessings")
+"""Settings of which a dataset has a part."""
 
 
 def datasets_that_give(kind):
@@ -194,6 +201,83 @@ def exportable_model(wildcards):
             "not compute those of new images"
         )
     return rules.scores.output.model.format(**wildcards)
+
+
+def weights_of_cells(wildcards):
+    """Weights of the backbone of each of a dataset's cells."""
+    return [backbone_file(cell.backbone) for cell in cells(config, wildcards.dataset)]
+
+
+def detectors_to_time(wildcards):
+    """Parameter: what each of a dataset's cells reads of an image, and how it scores it."""
+    found = []
+    for cell in cells(config, wildcards.dataset):
+        method = config["methods"][cell.method]
+        found.append(
+            {
+                "cell": "/".join(cell),
+                "category": cell.category,
+                "scorer": method["scorer"],
+                "parameters": scorer_parameters(config, cell.method),
+                "entry": {
+                    "preprocessing": method["preprocessing"],
+                    "settings": config["preprocessings"][method["preprocessing"]],
+                    "backbone": cell.backbone,
+                    "taps": [[layer, method["pool"]] for layer in method_layers(method)],
+                },
+            }
+        )
+    return found
+
+
+def measured_speed(wildcards):
+    """Input function: the times of a dataset's detectors; none where its features are given."""
+    return [] if features_are_given(wildcards) else rules.speed.output.speed.format(**wildcards)
+
+
+def exportable_names(wildcards):
+    """Parameter: category/method/backbone of each of a dataset's cells that can be exported."""
+    try:
+        return ["/".join(cell) for cell in exportable_cells(config, wildcards.dataset)]
+    except InputError:  # none can
+        return []
+
+
+def page_settings(wildcards):
+    """Parameter: settings that decide a dataset's page, as YAML, an entry a line."""
+    found = settings_of(AS_GIVEN, config, wildcards.dataset)
+
+    def in_a_line(value):
+        text = yaml.safe_dump(value, sort_keys=False, default_flow_style=True, width=math.inf)
+        return text.removesuffix("...\n").strip()
+
+    lines = []
+    for key, value in found.items():
+        if key in PARTLY:
+            entries = [f"  {name}: {in_a_line(entry)}" for name, entry in value.items()]
+            lines += [f"{key}:", *entries]
+        else:
+            lines.append(f"{key}: {in_a_line(value)}")
+    return "\n".join(lines)
+
+
+@cache
+def project_config():
+    """The project's own config, with the defaults of its schema."""
+    project = load_configfile(PROJECT_CONFIG)
+    check_schema(project)
+    check_config(project)
+    return project
+
+
+def page_command(wildcards):
+    """Parameter: how Snakemake is called with those settings, which can be the project's own."""
+    project = project_config()
+    own = settings_of(AS_GIVEN, config, wildcards.dataset)
+    if all(project.get(key) == value for key, value in own.items() if key not in PARTLY):
+        if all(project[key].get(name) == each for key in PARTLY for name, each in own[key].items()):
+            return "snakemake"
+    return "snakemake --configfile my.yaml"
 
 
 def detector_weights(wildcards):

@@ -95,6 +95,14 @@ def extraction_memory(wildcards, input, threads):
     return extraction_base(wildcards) + found
 
 
+def speed_memory(wildcards, input, threads):
+    """Bytes for one detector after the other, and for a single image on its way through it."""
+    rows = [row for file in input.index for row in memory.read_rows(file)]
+    largest = max(memory.files_bytes([model]) for model in input.models)
+    drawn = memory.DRAWN_BYTES * memory.largest_pixels(rows)
+    return extraction_base(wildcards) + memory.COPIES_OF_A_DETECTOR * largest + drawn
+
+
 def search_memory(wildcards, input, threads):
     """Bytes for the largest pass of a search, and for the detectors that it tries one by one."""
     rows = index_rows(wildcards)

@@ -69,6 +69,13 @@ def search_digest(wildcards):
     return stage_digest("search", *(f"scorers.{name}" for name in searched_scorers()))
 
 
+def speed_digest(wildcards):
+    """Digest of the stage that times detectors, with all scorers of the dataset's methods."""
+    methods = config["datasets"][wildcards.dataset]["methods"]
+    scorers = sorted({config["methods"][name]["scorer"] for name in methods})
+    return stage_digest("speed", *(f"scorers.{name}" for name in scorers))
+
+
 def scorer_digest(script):
     """Digest of a script that runs the method's scorer."""
 

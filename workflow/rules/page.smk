@@ -5,8 +5,8 @@ in:  reports/{dataset}.json; metrics.json, scores.tsv, held_out_scores.tsv,
      maps.h5 and pixel_metrics.json of those that localize; index.tsv,
      notes.json and images of every category; new_images/ of those that have unlabelled images;
      where the dataset's `studies` says so, its studies; the search that `chosen_by` names; the
-     templates
-out: reports/{dataset}.html
+     times of its detectors; lists of licences; the templates
+out: reports/{dataset}.html; reports/{dataset}_run.json: when, where and by which command
 """
 
 
@@ -28,6 +28,8 @@ rule page:
         chosen_by=lambda wildcards: config["datasets"][wildcards.dataset].get("chosen_by", []),
         studies=shown_studies,
         studies_report=shown_studies_report,
+        speed=measured_speed,
+        licences=[str(FACTS / "licences.csv"), str(FACTS / "weights.csv")],
         templates=TEMPLATES,
     output:
         page=report(
@@ -36,6 +38,8 @@ rule page:
             category="Results",
             labels={"dataset": "{dataset}", "shows": "decision, figures, pictures"},
         ),
+        # what differs from run to run, so that the page's bytes do not
+        record="reports/{dataset}_run.json",
     log:
         "logs/{dataset}/page.log",
     benchmark:
@@ -49,6 +53,10 @@ rule page:
     params:
         categories=dataset_categories,
         asked=config["threshold"]["false_positive_rate"],
+        source=lookup("datasets/{dataset}/source", within=config),
+        exportable=exportable_names,
+        settings=page_settings,
+        command=page_command,
         code=stage_digest("page"),
     script:
         "../scripts/page.py"

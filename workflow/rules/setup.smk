@@ -4,6 +4,7 @@ import atexit
 import copy
 import logging
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -37,6 +38,7 @@ from defectbench.config.crossings import check_crossings
 from defectbench.config.layers import check_layers
 from defectbench.config.plan import separate_seeds
 from defectbench.config.schema import check_schema
+from defectbench.machine import COMMAND
 from defectbench.planning import let_receipts_decide, planner_of
 from defectbench.receipts import remove_outdated
 from defectbench.terminal import take_over
@@ -55,7 +57,7 @@ def planned_jobs():
 def say_results():
     """At the end of a run: the verdict on each dataset, and where table and page are."""
     # takes a second that planning can spare
-    from defectbench.reports.decision_text import closing_lines
+    from defectbench.reports.closing_text import closing_lines
 
     if "all" not in quietness:
         reports = [f for job in workflow.dag.jobs if PLANNER.keeps(job) for f in job.output]
@@ -98,6 +100,7 @@ if workflow.is_main_process:
         raise WorkflowError(f"{in_one_line(error, '.snakemake')}, or {ELSEWHERE}") from None
     let_receipts_decide(PLANNER)
     atexit.register(CONTENTS.save)
+    os.environ[COMMAND] = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])  # jobs inherit it
 
 
 # a config.yaml in the folder of the run is the importing workflow's, if there is one
@@ -121,4 +124,5 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+AS_GIVEN = copy.deepcopy(config)
 separate_seeds(config)

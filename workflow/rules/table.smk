@@ -20,6 +20,7 @@ rule table:
         notes=of_cells("index", "notes"),
         held_out_checks=of_cells("scores", "check"),
         published=published_figures,
+        speed=measured_speed,
         templates=TEMPLATES,
     output:
         markdown=report(

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from defectbench.atomic import atomic_path
-from defectbench.deployment.card import Benchmarked, detector_metadata, licence_notes
+from defectbench.deployment.card import Benchmarked, detector_metadata
 from defectbench.deployment.detector import Detector
 from defectbench.deployment.export import DetectorModule, detector_bytes, graph_sha256, onnx_model
 from defectbench.deployment.graphs import scorer_graph
@@ -14,6 +14,7 @@ from defectbench.errors import InputError, job_log
 from defectbench.evaluation.good_images import read_good_images
 from defectbench.features.backbones import load_backbone
 from defectbench.features.taps import Tap
+from defectbench.licences import licence_notes
 from defectbench.map_file import open_maps
 from defectbench.progress import say, warn
 from defectbench.provenance import file_sha256, library_versions

@@ -11,8 +11,9 @@ from defectbench.reports.details import details
 from defectbench.reports.point_table import point_table
 from defectbench.reports.published import comparable, read_publication, remarks
 from defectbench.reports.results import Results, notes_by_category
+from defectbench.reports.speed_text import Speed
 from defectbench.reports.tables import report
-from defectbench.storage import write_json, write_text
+from defectbench.storage import read_json, write_json, write_text
 
 with job_log(snakemake.log[0]):
     given, output, params = snakemake.input, snakemake.output, snakemake.params
@@ -43,7 +44,9 @@ with job_log(snakemake.log[0]):
     )
     write_json(output.decision, dataset_json(dataset, decision))
     write_text(output.points, point_table(decision).to_csv(index=False, lineterminator="\n"))
-    write_text(output.cost, cost_markdown(dataset, results.scope, with_costs(decision, cells)))
+    speed = Speed(read_json(given.speed) if given.speed else None)
+    costs = with_costs(decision, cells, speed)
+    write_text(output.cost, cost_markdown(dataset, results.scope, costs, speed))
     write_text(output.markdown, report(results, decision_markdown(decision)))
     write_text(output.details, details(results))
     # six digits: the rest is rounding, which differs from one processor to another

@@ -207,3 +207,29 @@ def limits_of(config: Config) -> dict[str, float]:
     """
     twice = min(2 * config["threshold"]["false_positive_rate"], 0.99)
     return {"false_alarms": twice} | config["limits"]
+
+
+DECIDING = ("seed", "seeds", "precision", "storage", "threshold", "operating_points", "limits")
+DECIDING += ("defective_share", "costs", "default_methods")
+"""Settings that decide a dataset's report, beside its own and those of its methods."""
+
+
+def settings_of(given: Config, config: Config, dataset: str) -> Config:
+    """The part of a config that decides a dataset's report, in the order of its keys.
+
+    Parameters
+    ----------
+    given
+        The config as the user gave it, merged over the project's.
+    config
+        The same, checked and with its seeds separated.
+    dataset
+        One of its datasets.
+    """
+    names = {name.partition("@")[0] for name in config["datasets"][dataset]["methods"]}
+    own = {
+        "datasets": {dataset: given["datasets"][dataset]},
+        "methods": {name: method for name, method in given["methods"].items() if name in names},
+        "preprocessings": preprocessings_of(config, dataset),
+    }
+    return {key: own.get(key, given[key]) for key in given if key in (*DECIDING, *own)}

@@ -19,25 +19,11 @@ from defectbench.deployment.photographs import image_statistics, photographed
 from defectbench.deployment.proof import score_tolerance
 from defectbench.errors import InputError
 from defectbench.evaluation.good_images import GoodImages
-from defectbench.provenance import FACTS
+from defectbench.evaluation.score_units import score_unit
 from defectbench.records import Metrics, Scores, Specification
-from defectbench.storage import read_csv
 
 SPECIFIED = ("preprocessing", "bits", "scorer", "parameters", "layers")
 """What the metadata say of the model; all of its specification is their ``provenance``."""
-
-UNITS = {
-    "kernel_pca_fre": "squared distance in the kernel's feature space, 0 to 1",
-    "mahalanobis": "squared Mahalanobis distance, without unit",
-    "nearest_neighbour": "units of the feature",
-    "padim": "Mahalanobis distance, without unit",
-    "patch_subspace": "squared units of the feature",
-    "patchcore": "units of the feature",
-    "pca_fre": "squared units of the feature",
-    "pca_gaussian": "negative log likelihood, in nats",
-    "pca_kde": "negative log density, in nats",
-}
-UNKNOWN_LICENCE = "not known here: ask where they come from"
 
 
 class Benchmarked(NamedTuple):
@@ -141,32 +127,3 @@ def _calibration(cell: Benchmarked, threads: int) -> dict[str, Any]:
     images = photographed(statistics, calibration.groups)
     promised = cell.metrics["promise"]
     return {"calibration": calibration_entry(cell.calibration, promised, 0, digests, images)}
-
-
-def score_unit(scorer: str, n_layers: int) -> str:
-    """Unit of a scorer's score."""
-    if scorer == "pca_fre" and n_layers > 1:
-        return "without unit: a held-out good image's map is 1 on average"
-    return UNITS.get(scorer, "of the scorer")
-
-
-def licence_notes(weights_sha256: str, source: str, dataset: str) -> dict[str, str]:
-    """Licences of weights and data, as far as they are known.
-
-    Parameters
-    ----------
-    weights_sha256
-        Of the weights: a file of the user's own may bear the name of any backbone.
-    source, dataset
-        The ``source`` of the dataset's images, which may be known, and its name, which is the
-        user's to choose.
-    """
-    found: dict[str, str] = {}
-    for row in read_csv(FACTS / "weights.csv"):
-        if weights_sha256.startswith(row["sha256_prefix"]):
-            found.setdefault("weights", row["licence"])
-    for row in read_csv(FACTS / "licences.csv"):
-        if {"source": source, "dataset": dataset}.get(row["of"]) == row["name"]:
-            found.setdefault("data", row["licence"])
-    unknown = dict.fromkeys(("weights", "data"), UNKNOWN_LICENCE)
-    return {**unknown, **found, "probe_image": "one of the data"}

@@ -74,14 +74,12 @@ class CellResults:
         """The honest threshold."""
         return self.metrics["thresholds"]["honest"]
 
-    @property
-    def milliseconds(self) -> float | None:
-        """From an image's file to its score: extraction by the clock, scoring in processor time.
+    def share_of_good_below(self, score: float) -> float | None:
+        """Share of the good images that set the threshold whose score is lower; None without any.
 
-        None where the extraction was not measured.
+        It says of a score what its own unit does not; an exported detector gives it, too.
         """
-        extraction = self.cost["extract_ms_per_image"]
-        return None if extraction is None else extraction + self.cost["score_cpu_ms_per_image"]
+        return float((self.good.scores < score).mean()) if len(self.good.scores) else None
 
 
 def detector_name(entry: Mapping[str, Any]) -> str:

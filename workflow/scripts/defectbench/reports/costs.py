@@ -12,20 +12,23 @@ from defectbench.evaluation.cells import CellResults, detector_name
 from defectbench.reports import markdown
 from defectbench.reports.markdown import MISSING, amount, scope_line, with_interval
 from defectbench.reports.rendering import render
+from defectbench.reports.speed_text import Speed
 
 COST: markdown.Columns = {
     "detector": itemgetter("detector"),
     "AUROC": lambda entry: with_interval(entry["auroc"], entry["auroc_interval"]),
     "fit, CPU seconds": lambda entry: amount(entry["fit_cpu_seconds"]),
     "scoring, CPU ms per image": lambda entry: amount(entry["score_cpu_ms_per_image"]),
-    "with extraction, ms per image": lambda entry: amount(entry["milliseconds"]),
+    "from file to verdict, ms per image": lambda entry: amount(entry["milliseconds"]),
     "peak memory, MB": lambda entry: amount(entry["peak_mb"]),
     "model, MB": lambda entry: amount(entry["model_bytes"] / 1e6),
 }
 MEASURED = ("fit_cpu_seconds", "score_cpu_ms_per_image", "peak_mb", "model_bytes")
 
 
-def with_costs(decision: Mapping[str, Any], cells: Sequence[CellResults]) -> list[dict[str, Any]]:
+def with_costs(
+    decision: Mapping[str, Any], cells: Sequence[CellResults], speed: Speed
+) -> list[dict[str, Any]]:
     """The decision's detectors in their order, each with what it costs, best AUROC first.
 
     Parameters
@@ -34,34 +37,38 @@ def with_costs(decision: Mapping[str, Any], cells: Sequence[CellResults]) -> lis
         From `decision.decide`.
     cells
         Those that it was made of.
+    speed
+        How long each takes.
 
     Returns
     -------
     list of dict
-        To each entry are added the means over its categories of ``milliseconds`` per image with
-        extraction and of the `MEASURED`; None where one was not measured.
+        To each entry are added the means over its categories of ``milliseconds`` per image from
+        file to verdict and of the `MEASURED`; None where one was not measured.
     """
     found = []
     for entry in decision["detectors"]:
         own = [cell for cell in cells if cell.detector == entry["detector"]]
         costs = {name: _mean([cell.cost[name] for cell in own]) for name in MEASURED}
-        costs["milliseconds"] = _mean([cell.milliseconds for cell in own])
+        costs["milliseconds"] = speed.mean([cell.category for cell in own], entry["detector"])
         found.append(entry | costs)
     return found
 
 
-def cost_markdown(dataset: str, scope: str, detectors: Sequence[Mapping[str, Any]]) -> str:
+def cost_markdown(
+    dataset: str, scope: str, detectors: Sequence[Mapping[str, Any]], speed: Speed
+) -> str:
     """Each detector's mean AUROC beside its time, memory and size.
 
     Parameters
     ----------
     scope
         From `markdown.scope_line`.
-    detectors
-        From `with_costs`.
+    detectors, speed
+        From `with_costs`, and what it was given.
     """
     table = markdown.table_of(COST, detectors)
-    return render("cost.md", dataset=dataset, scope=scope, table=table)
+    return render("cost.md", dataset=dataset, scope=scope, table=table, speed=speed.sentence)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

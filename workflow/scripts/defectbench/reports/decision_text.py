@@ -1,12 +1,10 @@
-"""The decision in words, for the page, the top of the table and the end of a run."""
+"""The decision in words, for the page and the top of the table."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from defectbench.evaluation.decision import cell_of
 from defectbench.evaluation.promises import CALIBRATION, TOLERANCE
-from defectbench.evaluation.usability import AS_IT_IS
 from defectbench.reports import choice_text
 from defectbench.reports.choice_text import nested, title
 from defectbench.reports.flags import (
@@ -26,8 +24,7 @@ from defectbench.reports.markdown import (
     threshold,
 )
 from defectbench.reports.rendering import render
-from defectbench.reports.usability_text import NONE, UNJUDGED, advice, does, verdict, why
-from defectbench.storage import read_json
+from defectbench.reports.usability_text import NONE, UNJUDGED, advice, verdict, why
 
 
 def short_names(detectors: Sequence[str]) -> dict[str, str]:
@@ -55,22 +52,43 @@ def headline(decision: Mapping[str, Any]) -> str:
         return f"{title(taken)}, the only detector that was run."
     if overall["verdict"] in ("chance", "breaks"):
         return "No detector can be recommended."
-    reasons = {entry["reason"] for entry in decision["categories"]}
-    few = reasons.pop() if len(reasons) == 1 else "too few good or too few defective test images"
-    return f"Nothing can be concluded: {few}."
+    return f"Nothing can be concluded: {without_ranking(decision)}."
+
+
+def without_ranking(decision: Mapping[str, Any]) -> str:
+    """Why detectors cannot be ranked, by category where the reasons differ."""
+    found = categories_by_text(
+        (entry["reason"], entry["category"]) for entry in decision["categories"] if entry["reason"]
+    )
+    if len(found) == 1:
+        return next(iter(found))
+    return "; ".join(f"{text} on {listed(places)}" for text, places in found.items())
+
+
+def found_of(point: Mapping[str, Any]) -> str:
+    """How many of the defective test images a threshold finds, and how many it misses."""
+    if point["escape_rate"] is None:
+        return "no defective test images: what it finds is not known"
+    found, missed = (f"{point[name]:g}" for name in ("found", "escapes"))
+    total = f"{point['found'] + point['escapes']:g}"
+    return f"{found} of {total} defective test images found, {missed} missed"
 
 
 def standing(decision: Mapping[str, Any]) -> str:
-    """Whether that can be used, and on which categories; empty where none can be judged."""
+    """Whether that can be used, where and why not; empty where none can be judged."""
     entries = decision["categories"]
-    pairs = [(verdict(each, _shown(decision, each)), each["category"]) for each in entries]
-    found = categories_by_text(pairs)
-    if set(found) <= {NONE, UNJUDGED}:
-        return ""
-    told = [
-        text if len(places) == len(entries) else f"{text} on {listed(places)}"
-        for text, places in found.items()
+    pairs = [
+        ((verdict(each, shown), why(each, shown)), each["category"])
+        for each in entries
+        for shown in [_shown(decision, each)]
     ]
+    found = categories_by_text(pairs)
+    if {text for text, _ in found} <= {NONE, UNJUDGED}:
+        return ""
+    told = []
+    for (text, because), places in found.items():
+        where = "" if len(places) == len(entries) else f" on {listed(places)}"
+        told.append(": ".join(filter(None, [f"{text}{where}", because])))
     sentence = "; ".join(told)
     return f"{sentence[0].upper()}{sentence[1:]}."
 
@@ -88,6 +106,15 @@ def help_of(decision: Mapping[str, Any], entry: Mapping[str, Any]) -> list[str]:
     """What would help most on a category, sentences; the first most."""
     cell = _shown(decision, entry)
     return [advice(cell, each, decision["limits"]) for each in entry["advice"]]
+
+
+def helps(decision: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What would help most, by the categories that share it."""
+    told = [
+        (tuple(help_of(decision, entry)), entry["category"]) for entry in decision["categories"]
+    ]
+    found = categories_by_text((texts, category) for texts, category in told if texts)
+    return {", ".join(places): list(texts) for texts, places in found.items()}
 
 
 def limits(decision: Mapping[str, Any]) -> str:
@@ -235,47 +262,3 @@ def decision_markdown(decision: Mapping[str, Any]) -> str:
         images=threshold_images(cell["honest"] for cell in decision["cells"]),
         seeds=any(cell["threshold_range"] for cell in decision["cells"]),
     )
-
-
-def closing_lines(reports: Iterable[str | Path]) -> list[str]:
-    """The verdict on each dataset and category; then where tables and pages are.
-
-    Parameters
-    ----------
-    reports
-        Files that a run has made or found up to date; of those, ``{dataset}.json``,
-        ``{dataset}_table.md`` and ``{dataset}.html`` count.
-    """
-    files = sorted({Path(file) for file in reports})
-    answers, places = [], []
-    for file in files:
-        if file.suffix == ".json" and file.with_name(f"{file.stem}_table.md") in files:
-            decision = read_json(file)
-            answers.append(f"{file.stem}: {headline(decision)}")
-            for entry in decision["categories"]:
-                answers += category_lines(decision, entry)
-        elif file.name.endswith("_table.md"):
-            places.append(f"table: {file}")
-        elif file.suffix == ".html":
-            places.append(f"page: {file.resolve()}")
-    return [*answers, *places]
-
-
-def category_lines(decision: Mapping[str, Any], entry: Mapping[str, Any]) -> list[str]:
-    """A category in three lines: verdict, what the threshold does, what would help most."""
-    point, helps = _shown(decision, entry)["honest"], help_of(decision, entry)
-    told = ": ".join(filter(None, [use(decision, entry), why(entry, _shown(decision, entry))]))
-    threshold_is = f"{title(entry['shown'])}, threshold {score(point['threshold'])}"
-    figures = does(point, decision["limits"])
-    return [
-        f"{entry['category']}: {told}",
-        f"  {': '.join(filter(None, [threshold_is, figures]))}",
-        f"  {helps[0] if helps else _no_advice(entry)}",
-    ]
-
-
-def _no_advice(entry: Mapping[str, Any]) -> str:
-    found = entry["usability"]
-    if found and found["verdict"] == AS_IT_IS:
-        return "Both intervals lie within the limits."
-    return "These images support no advice."

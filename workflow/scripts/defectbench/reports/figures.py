@@ -8,14 +8,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import matplotlib
-import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
-
-from defectbench.evaluation.cells import CellResults
-from defectbench.reports.markdown import score
 
 # Okabe and Ito's colours (2008), told apart with any colour vision; yellow is too pale for lines
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -101,16 +96,21 @@ class Drawing(NamedTuple):
 
 
 @contextmanager
-def _page_axes(width: float, height: float) -> Iterator[Axes]:
+def page_axes(width: float, height: float) -> Iterator[Axes]:
     """Axes of a new figure for the page; within, all that is drawn has its style."""
     with matplotlib.rc_context(STYLE):
         yield Figure((width, height), layout="constrained").add_subplot()
 
 
-def ranking_figure(detectors: Sequence[Mapping[str, Any]], look: Look) -> Markup:
-    """Mean AUROC of each detector as a dot with its 95 % interval, the best on top."""
+def ranking_figure(detectors: Sequence[Mapping[str, Any]], look: Look) -> Markup | None:
+    """Mean AUROC of each detector as a dot with its 95 % interval, the best on top.
+
+    None where no detector has one, as without good or without defective test images.
+    """
     shown = [entry for entry in detectors if entry["auroc"] is not None]
-    with _page_axes(5, 0.8 + 0.34 * len(shown)) as axes:
+    if not shown:
+        return None
+    with page_axes(5, 0.8 + 0.34 * len(shown)) as axes:
         for place, entry in enumerate(shown):
             value, (low, high) = entry["auroc"], entry["auroc_interval"]
             style = look.point(entry["detector"])
@@ -124,34 +124,6 @@ def ranking_figure(detectors: Sequence[Mapping[str, Any]], look: Look) -> Markup
         axes.margins(x=0.15)
         axes.grid(axis="x")
         return page_svg(axes.figure, "ranking")
-
-
-def cost_figures(detectors: Iterable[Mapping[str, Any]], look: Look) -> list[Drawing]:
-    """Mean AUROC against milliseconds per image and against memory, where they are known."""
-    kinds = {"milliseconds": "milliseconds per image", "peak_mb": "peak memory in MB"}
-    drawings = []
-    for key, unit in kinds.items():
-        entries = [entry for entry in detectors if entry[key] and entry["auroc"] is not None]
-        if not entries:
-            continue
-        with _page_axes(4.6, 3.2) as axes:
-            for number, entry in enumerate(sorted(entries, key=lambda each: each[key])):
-                place, (low, high) = (entry[key], entry["auroc"]), entry["auroc_interval"]
-                style = look.point(entry["detector"])
-                if low is not None:
-                    axes.plot([entry[key]] * 2, [low, high], color=style["color"], linewidth=1)
-                axes.plot(*place, **style, markersize=8)
-                _note(axes, look.names[entry["detector"]], place, (6, -13 if number % 2 else 6))
-            axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.xaxis.set_major_formatter("{x:g}")
-            axes.xaxis.set_minor_locator(NullLocator())
-            axes.set(xlabel=f"{unit} (log scale)", ylabel="AUROC, mean, 95 % interval")
-            axes.margins(x=0.25, y=0.2)
-            axes.grid()
-            told = ", ".join(f"{look.names[e['detector']]} {e[key]:.3g}" for e in entries)
-            drawings.append(Drawing(page_svg(axes.figure, key), f"AUROC against {unit}: {told}."))
-    return drawings
 
 
 def curve_panels(
@@ -201,7 +173,7 @@ def _panel(
     limits: tuple[float, float],
 ) -> Markup:
     """Curves of one kind in a unit square, or between other limits along x."""
-    with _page_axes(2.7, 2.8) as axes:
+    with page_axes(2.7, 2.8) as axes:
         for detector, curve in curves.items():
             axes.plot(*curve, **look.line(detector))
         axes.set(title=heading, xlabel=axis_names[0], ylabel=axis_names[1])
@@ -213,55 +185,6 @@ def _panel(
         axes.set(xlim=limits, ylim=(0, 1.02))
         axes.grid()
         return page_svg(axes.figure, name)
-
-
-def histogram_figure(name: str, cell: CellResults, look: Look) -> Drawing:
-    """Scores of the good images and of each defect type, one row each, with the threshold."""
-    test, labels, threshold = cell.test, cell.test.labels, cell.threshold
-    rows = [("good", labels == 0)] if (labels == 0).any() else []
-    rows += [
-        (defect, (labels == 1) & (test.defects == defect))
-        for defect in sorted(set(test.defects[labels == 1]))
-    ]
-    edges = _histogram_edges(test.scores, threshold)
-    drawn = test.scores.clip(edges[0], edges[-1])
-    with _page_axes(5, 0.9 + 0.42 * len(rows)) as axes:
-        for place, (_, members) in enumerate(rows):
-            counts = np.histogram(drawn[members], edges)[0]
-            base = len(rows) - 1 - place
-            colour = DEFECTIVE if labels[members][0] else GOOD
-            heights = base + 0.85 * counts / counts.max()
-            axes.stairs(heights, edges, baseline=base, fill=True, color=colour)
-            axes.axhline(base, color=INK, linewidth=0.5)
-        axes.set_yticks(
-            np.arange(len(rows))[::-1] + 0.3,
-            [f"{defect} ({int(members.sum())})" for defect, members in rows],
-        )
-        axes.tick_params(axis="y", length=0)
-        if threshold is not None:
-            axes.axvline(threshold, color=INK, linestyle="--", linewidth=1.4)
-            axes.set_title(f"threshold {threshold:.4g}", fontsize=9)
-        axes.set(ylim=(0, len(rows)), xlabel="anomaly score")
-        svg = page_svg(axes.figure, name)
-    kinds = ", ".join(["good parts", *(kind for kind, members in rows if labels[members][0])])
-    return Drawing(
-        svg,
-        f"Histograms of the anomaly scores of {look.names[cell.detector]} on {cell.category}: "
-        f"{kinds}; the threshold is at {score(threshold)}.",
-    )
-
-
-def _histogram_edges(scores: np.ndarray, threshold: float | None) -> np.ndarray:
-    """Edges of 40 bins over the bulk of the scores and the threshold.
-
-    A few far outliers would squeeze all others into one bin.
-    """
-    low, high = np.quantile(scores, [0.01, 0.98])
-    if threshold is not None:
-        low, high = min(low, threshold), max(high, threshold)
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    return np.linspace(low, high, 41)
 
 
 def _note(

@@ -1,13 +1,15 @@
 """What speaks against a detector, in words and marks; `evaluation.cautions` finds it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from defectbench.evaluation.cautions import CLASSES, FEWEST, FLAGS, why_estimated
 from defectbench.evaluation.cells import detector_name
 from defectbench.evaluation.decision import cell_of
 from defectbench.evaluation.promises import CALIBRATION, TOLERANCE
 from defectbench.reports.markdown import MISSING, listed, percent, percent_range
+
+Text = TypeVar("Text")
 
 
 class Words(NamedTuple):
@@ -90,9 +92,9 @@ def legend(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"{meaning} ({'; '.join(where)})" for meaning, where in holds.items()]
 
 
-def categories_by_text(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+def categories_by_text(pairs: Iterable[tuple[Text, str]]) -> dict[Text, list[str]]:
     """Categories that share a text, each once; of pairs of a text and its category."""
-    found: dict[str, dict[str, None]] = {}
+    found: dict[Text, dict[str, None]] = {}
     for text, category in pairs:
         found.setdefault(text, {})[category] = None
     return {text: list(categories) for text, categories in found.items()}

@@ -46,6 +46,11 @@ def percent(rate: float | None) -> str:
     return MISSING if rate is None else f"{100 * rate:.3g} %"
 
 
+def above_good(below: float | None) -> str:
+    """How a score compares with those of the good parts, of which such a share scores lower."""
+    return "" if below is None else f"above {percent(round(below, 3))} of good parts"
+
+
 def percent_range(limits: Sequence[float]) -> str:
     """Two rates in percent."""
     low, high = (100 * limit for limit in limits)

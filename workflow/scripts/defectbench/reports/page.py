@@ -6,25 +6,62 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from defectbench.evaluation.cells import CellResults
+from defectbench.evaluation.bootstrap import group_numbers
+from defectbench.evaluation.cells import SEPARATOR, CellResults
 from defectbench.evaluation.decision import cell_of
 from defectbench.evaluation.image_metrics import precision_recall_curve, roc_curve
 from defectbench.evaluation.prevalence import WANTED, parts_to_show
 from defectbench.evaluation.promises import CALIBRATION
 from defectbench.images.index import IndexRow
-from defectbench.reports import decision_text, figures, flags, size_text
+from defectbench.reports import decision_text, figures, flags, gallery, markdown, size_text
+from defectbench.reports.cost_figures import cost_figures
 from defectbench.reports.costs import with_costs
-from defectbench.reports.markdown import scope_line
-from defectbench.reports.pictures import gallery, setting_pictures
+from defectbench.reports.histograms import histogram_figure, slider_data
 from defectbench.reports.rendering import TEMPLATES, render
+from defectbench.reports.speed_text import Speed
 from defectbench.reports.verdicts import NewImages
 
 MOST_SCORES = 60_000
 """Scores that a page carries for its slider; those of the best detectors first."""
+
+MOST_BYTES = 4_900_000
+"""Of a page; what its text, figures and scores leave of that, pictures may take."""
+
+SCRIPTS = ("helpers.js", "intervals.js", "threshold.js", "page.js")
+
+
+class Made(NamedTuple):
+    """How to make a page again, and what may be done with what it shows.
+
+    Attributes
+    ----------
+    command
+        Of Snakemake, without the target.
+    settings
+        Those that decide the page, as YAML.
+    licences
+        Of ``data`` and ``weights``.
+    exportable
+        ``category/method/backbone`` of each detector that can be exported.
+    """
+
+    command: str
+    settings: str
+    licences: Mapping[str, str]
+    exportable: Sequence[str]
+
+    def detector_file(self, dataset: str, cell: CellResults) -> str:
+        """Where a detector is exported to, the first seed's of several; empty if it cannot be."""
+        own = cell.category, cell.metrics["method"], cell.metrics["backbone"]
+        for name in self.exportable:
+            category, method, backbone = name.split("/")
+            if (category, method.partition(SEPARATOR)[0], backbone) == own:
+                return f"results/{dataset}/{name}/detector.onnx"
+        return ""
 
 
 def render_page(
@@ -37,6 +74,8 @@ def render_page(
     notes: Mapping[str, Sequence[str]],
     new_images: Sequence[NewImages],
     links: Mapping[str, str],
+    speed: Speed,
+    made: Made,
     what_if: Mapping[str, Any] | None = None,
     search: Mapping[str, Any] | None = None,
 ) -> str:
@@ -62,6 +101,10 @@ def render_page(
         Unlabelled ones, of each category that has some.
     links
         Title and relative address of the files beside the page.
+    speed
+        How long each detector takes.
+    made
+        How to make the page again.
     what_if
         From `studies.report.study_section`; None where the page shows no studies.
     search
@@ -72,21 +115,24 @@ def render_page(
     ranked = sorted(cells, key=lambda cell: detectors.index(cell.detector))
     wanted = {entry["category"]: entry["shown"] for entry in decision["categories"]}
     chosen = {cell.category: cell for cell in cells if cell.detector == wanted[cell.category]}
-    costs = {entry["detector"]: entry for entry in with_costs(decision, cells)}
-    pictures, left_out = gallery(list(chosen.values()), folders, indexes)
+    costs = {entry["detector"]: entry for entry in with_costs(decision, cells, speed)}
+    lenders = {
+        entry["category"]: lender
+        for entry in decision["categories"]
+        if (lender := gallery.map_lender(chosen[entry["category"]], entry["tied"], cells))
+    }
+    carried = _with_scores(ranked)
     shown = {name: cell_of(decision, name, cell.detector) for name, cell in chosen.items()}
     set_by = [
-        (name, shown[name], setting_pictures(cell, folders, indexes))
+        (name, shown[name], gallery.setting_pictures(cell, folders, indexes))
         for name, cell in chosen.items()
         if cell.metrics["set_by"]
     ]
     sized = [cell for cell in chosen.values() if cell.metrics["found_by_size"]]
-    carried = _with_scores(ranked)
-    return render(
-        "page.html",
+    given = dict(
         dataset=dataset,
         categories=list(chosen),
-        scope=scope_line(list(chosen), categories),
+        scope=markdown.scope_line(list(chosen), categories),
         detectors=detectors,
         labels=look.names,
         decision=decision,
@@ -100,23 +146,25 @@ def render_page(
         ranking=figures.ranking_figure(decision["detectors"], look),
         heat=heat_table(decision, detectors),
         costs=costs,
-        cost_figures=figures.cost_figures(costs.values(), look),
+        cost_figures=cost_figures(costs.values(), look),
+        speed=speed,
+        above_good=_above_good,
         curves=[_curves(f"c{place}", name, ranked, look) for place, name in enumerate(wanted)],
         has_pro=any(cell.pixels.get("curve") for cell in cells),
         located=[c for c in decision["cells"] if c["pixel"].get("pixel_auroc") is not None],
         histograms=[
-            (cell, figures.histogram_figure(f"h{place}", cell, look) if cell.test.paths else None)
+            (cell, histogram_figure(f"h{place}", cell, look) if cell.test.paths else None)
             for place, cell in enumerate(chosen.values())
         ],
         defect_types=sorted({str(defect) for cell in cells for defect in cell.test.defects}),
-        pictures=pictures,
+        lenders=lenders,
+        made=made,
         images=flags.threshold_images(cell["honest"] for cell in decision["cells"]),
         calibrated=[cell for cell in shown.values() if cell["honest"]["folds"] == CALIBRATION],
         reviewed=[cell for cell in shown.values() if cell["reviewed"]],
         set_by=set_by,
         sized=sized,
         sizes=size_text,
-        left_out=left_out,
         without_scores=len(cells) - len(carried),
         # reversed, so that the first category of each detector counts
         specifications={c.detector: c.metrics["specification"] for c in reversed(cells)},
@@ -129,18 +177,38 @@ def render_page(
         data={
             "dataset": dataset,
             "names": look.names,
-            "decision": decision,
-            **_images_and_scores(carried),
+            "command": made.command,
+            "shown": wanted,
+            "images": {cell.category: _images(cell) for cell in carried},
+            "scores": [
+                slider_data(cell, cell_of(decision, cell.category, cell.detector))
+                | {"file": made.detector_file(dataset, cell)}
+                for cell in carried
+            ],
         },
         **_assets(),
     )
+    # pictures have the room that all else leaves
+    bare = render("page.html", **given, examples={}, pictures=[], left_out=0)
+    room = min(gallery.BUDGET, MOST_BYTES - len(bare.encode()))
+    drawn = gallery.Gallery(folders, indexes, lenders, room)
+    recommended = list(chosen.values())
+    examples = drawn.examples(recommended)
+    pictures, left_out = drawn.of_chosen(recommended)
+    pictures += drawn.mistakes([cell for cell in carried if cell not in recommended])
+    return render("page.html", **given, examples=examples, pictures=pictures, left_out=left_out)
+
+
+def _above_good(cell: CellResults, score: float | None) -> str:
+    return "" if score is None else markdown.above_good(cell.share_of_good_below(score))
 
 
 def _assets() -> dict[str, str]:
     """Style and script that the page carries; it may run no other script than this."""
-    style, script = (
-        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", "page.js")
+    style, *parts = (
+        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", *SCRIPTS)
     )
+    script = "".join(parts)
     digest = hashlib.sha256(script.encode()).digest()
     return {
         "style": Markup(style),
@@ -151,29 +219,18 @@ def _assets() -> dict[str, str]:
 
 def _with_scores(ranked: Sequence[CellResults]) -> list[CellResults]:
     """The first cells that have no more than `MOST_SCORES` scores together."""
-    totals = accumulate(len(cell.test.paths) for cell in ranked)
+    totals = accumulate(len(cell.test.paths) + len(cell.good.scores) for cell in ranked)
     return [cell for cell, total in zip(ranked, totals, strict=True) if total <= MOST_SCORES]
 
 
-def _images_and_scores(cells: Sequence[CellResults]) -> dict[str, Any]:
-    """Test images by category, and the scores of each cell, for the page's slider."""
+def _images(cell: CellResults) -> dict[str, Any]:
+    """A category's test images for the slider; ``groups`` by number, None without any."""
+    test = cell.test
+    groups = group_numbers(test.groups).tolist() if (test.groups != "").any() else None
     return {
-        "images": {
-            cell.category: {
-                "paths": cell.test.paths,
-                "labels": cell.test.labels.tolist(),
-                "defects": cell.test.defects.tolist(),
-            }
-            for cell in cells
-        },
-        "scores": [
-            {
-                "category": cell.category,
-                "detector": cell.detector,
-                "scores": cell.test.scores.tolist(),
-            }
-            for cell in cells
-        ],
+        "paths": test.paths,
+        "labels": test.labels.tolist(),
+        "groups": groups,
     }
 
 

@@ -64,14 +64,14 @@ def why(entry: Mapping[str, Any], cell: Mapping[str, Any]) -> str:
     return f"uncertain {listed(told)}"
 
 
-def does(point: Mapping[str, Any], limits: Mapping[str, float]) -> str:
-    """What a threshold does, beside what it may; a clause, empty without test images."""
+def does(point: Mapping[str, Any], limits: Mapping[str, float]) -> list[str]:
+    """What a threshold does, beside what it may; a clause for each kind of test images."""
     told = []
     for name, (kind, what) in KINDS.items():
         if point[RATES[name]] is not None:
             seen, may = per_thousand(point, RATES[name]), thousand(limits[name])
-            told.append(f"{seen} of 1,000 {kind} parts {what} (at most {may} may)")
-    return ", ".join(told)
+            told.append(f"{seen} of 1,000 {kind} parts {what}; at most {may} may")
+    return told
 
 
 def advice(cell: Mapping[str, Any], found: Mapping[str, Any], limits: Mapping[str, float]) -> str:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from defectbench.evaluation.cells import SEPARATOR
 from defectbench.names import named_after
-from defectbench.reports.pictures import data_uri
+from defectbench.reports.gallery import data_uri
 from defectbench.score_table import UNREADABLE, Row, read_rows
 from defectbench.storage import read_json
 
