@@ -104,7 +104,7 @@ def test_an_export_says_what_it_does(exported: Path):
     assert said[0] == "exports the network, which takes up to a minute"
     assert said[1] == "scores 12 test images as its users will"
     assert said[2].startswith("12/12 images")
-    assert said[3] == "measures time and memory"
+    assert len(said) == 3
 
 
 def test_a_detector_names_the_licences_of_its_weights_and_of_its_data(exported: Path):
@@ -141,7 +141,7 @@ def test_an_export_that_does_not_prove_itself_leaves_no_file(
     run = snakemake(folder, "--", str(cell / "detector.onnx"))
     assert run.returncode != 0
     assert "the exported detector scores test image 0" in said(run)
-    assert not list(cell.glob("*detector*"))
+    assert not list(cell.glob("*detector.onnx*"))
 
 
 def test_two_exports_are_the_same_to_the_byte(exported: Path, tmp_path: Path):

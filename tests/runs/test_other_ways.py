@@ -22,7 +22,8 @@ from runs import (
 from defectbench.receipts import Receipt
 from defectbench.storage import open_h5
 
-MEASURED = ("cost.json", "cost.kept.json", "_cost.md", "_usage.md", ".html", ".receipt.json")
+MEASURED = ("cost.json", "cost.kept.json", "speed.json", "_cost.md", "_usage.md", ".html")
+MEASURED += ("_run.json", ".receipt.json")
 FEATURES = "results/parts/plate/features.h5"
 
 

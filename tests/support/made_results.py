@@ -155,16 +155,19 @@ def write_cost(folder: Path, milliseconds: float = 1.0) -> None:
     write_json(folder / "cost.json", cost)
 
 
-def write_speed(root: Path, dataset: str, cells: Sequence[Path]) -> str:
+def write_speed(cells: Sequence[Path]) -> list[str]:
     """Times of the detectors: extraction 20 ms, and as many as `write_cost` says for scoring."""
-    file = root / "results" / dataset / "speed.json"
-    found = {
-        "/".join(cell.parts[-3:]): 20 + read_json(cell / "cost.json")["score_cpu_ms_per_image"]
-        for cell in cells
-    }
-    made = {"machine": "Some Processor, 2 CPUs", "device": "CPU", "threads": 2}
-    write_json(file, {**made, "taken_by_others": 0.0, "milliseconds": found})
-    return str(file)
+    files = []
+    for category in dict.fromkeys(cell.parents[1] for cell in cells):
+        found = {
+            "/".join(cell.parts[-3:]): 20 + read_json(cell / "cost.json")["score_cpu_ms_per_image"]
+            for cell in cells
+            if cell.parents[1] == category
+        }
+        made = {"machine": "Some Processor, 2 CPUs", "device": "CPU", "threads": 2}
+        write_json(category / "speed.json", {**made, "taken_by_others": 0.0, "milliseconds": found})
+        files.append(str(category / "speed.json"))
+    return files
 
 
 def write_images(root: Path, category: str, paths: Sequence[str]) -> Path:
@@ -209,7 +212,7 @@ def write_page(
             "new_images": [str(folder) for folder in new_images],
             "studies": [str(file) for file in studies],
             "chosen_by": [],
-            "speed": write_speed(root, dataset, cells),
+            "speed": write_speed(cells),
         },
         output={"page": page, "record": page.with_name(f"{dataset}_run.json")},
         params={
@@ -240,7 +243,7 @@ def run_table(
     run_script(
         "table",
         root,
-        input=inputs_of(cells) | {"published": [], "speed": write_speed(root, dataset, cells)},
+        input=inputs_of(cells) | {"published": [], "speed": write_speed(cells)},
         output=files,
         params={
             "rates": RATES,

@@ -122,7 +122,7 @@ def rows(text: str) -> list[list[str]]:
 def test_each_detector_has_a_row_of_means_and_what_was_not_measured_a_dash():
     cells = [cell("ring", "fre", 1), cell("ring", "knn", 3)]
     cells += [cell("plate", "fre", 2), cell("plate", "knn", 3)]
-    speed = Speed(MEASURED)
+    speed = Speed([MEASURED])
     ranking = [
         {"detector": "fre net", "auroc": 0.9, "auroc_interval": [0.85, 0.95]},
         {"detector": "knn net", "auroc": None, "auroc_interval": [None, None]},
@@ -138,15 +138,15 @@ def test_each_detector_has_a_row_of_means_and_what_was_not_measured_a_dash():
 
 
 def test_a_time_names_its_machine_and_whether_it_was_measured_alone():
-    assert Speed(MEASURED).of("ring", "knn net") == 24.0  # of several seeds, the first
-    assert Speed(MEASURED).where == "one at a time, 2 threads, Some Processor, 2 CPUs"
-    busy = Speed(MEASURED | {"taken_by_others": 0.316, "device": "Some GPU"})
+    assert Speed([MEASURED]).of("ring", "knn net") == 24.0  # of several seeds, the first
+    assert Speed([MEASURED]).where == "one at a time, 2 threads, Some Processor, 2 CPUs"
+    busy = Speed([MEASURED | {"taken_by_others": 0.316, "device": "Some GPU"}])
     assert busy.where == (
         "one at a time, 2 threads, Some GPU, Some Processor, 2 CPUs; other programs took 32 % of "
         "the machine meanwhile"
     )
-    assert Speed(None).of("ring", "fre net") is None
-    assert Speed(None).sentence == ""
+    assert Speed([]).of("ring", "fre net") is None
+    assert Speed([]).sentence == ""
 
 
 def test_what_other_programs_take_of_the_machine_is_a_share():

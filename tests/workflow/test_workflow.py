@@ -124,7 +124,7 @@ def test_a_second_run_does_nothing_and_reads_no_file_again(finished: Path):
 def test_a_changed_parameter_redoes_its_method_and_extracts_nothing(finished_copy: Path):
     with edited_config(finished_copy) as config:
         config["methods"]["dfkde_small"]["components"] = 2
-    assert planned_jobs(finished_copy, TABLE) == {"scores": 2, "metrics": 2, "table": 1}
+    assert planned_jobs(finished_copy, TABLE) == {"scores": 2, "metrics": 2, "speed": 2, "table": 1}
 
 
 def test_an_added_method_on_known_features_runs_alone(finished_copy: Path):
@@ -132,7 +132,7 @@ def test_an_added_method_on_known_features_runs_alone(finished_copy: Path):
         config["methods"]["fre_99"] = config["methods"]["fre_small"] | {"variance": 0.99}
         config["datasets"]["parts"]["methods"].append("fre_99")
     planned = planned_jobs(finished_copy, TABLE)
-    assert planned == {"scores": 2, "metrics": 2, "pixel_metrics": 2, "table": 1}
+    assert planned == {"scores": 2, "metrics": 2, "pixel_metrics": 2, "speed": 2, "table": 1}
 
 
 def test_another_version_of_a_library_redoes_what_it_computes(
@@ -156,6 +156,7 @@ def test_one_category_can_be_redone(finished: Path):
         "scores": 2,
         "metrics": 2,
         "pixel_metrics": 1,
+        "speed": 1,
         "table": 1,
     }
 
@@ -236,7 +237,7 @@ def test_what_rules_asked_for_and_used_is_a_table(finished: Path):
 
 def test_a_run_is_a_line_per_stage_and_category_and_ends_with_the_answer(finished: Path):
     lines = spoken((finished / "said").read_text())
-    later = "4 scores, 4 metrics, 2 pixel_metrics, 1 table, 1 page, 1 usage"
+    later = "4 scores, 4 metrics, 2 pixel_metrics, 2 speed, 1 table, 1 page, 1 usage"
     assert lines[0].endswith(f"jobs: 2 source, 1 weights, 2 index, 2 features, {later}")
     features = [line for line in lines if re.match(r"features parts/(plate|ring): ", line)]
     assert len(features) == 2

@@ -203,36 +203,46 @@ def exportable_model(wildcards):
     return rules.scores.output.model.format(**wildcards)
 
 
+def cells_of_category(wildcards):
+    """A dataset's cells on one of its categories."""
+    return [c for c in cells(config, wildcards.dataset) if c.category == wildcards.category]
+
+
+def models_of_category(wildcards):
+    """The fitted detectors of a category."""
+    pattern = rules.scores.output.model
+    return [
+        pattern.format(dataset=wildcards.dataset, **cell._asdict())
+        for cell in cells_of_category(wildcards)
+    ]
+
+
 def weights_of_cells(wildcards):
-    """Weights of the backbone of each of a dataset's cells."""
-    return [backbone_file(cell.backbone) for cell in cells(config, wildcards.dataset)]
+    """Weights of the backbone of each of a category's cells."""
+    return [backbone_file(cell.backbone) for cell in cells_of_category(wildcards)]
 
 
 def detectors_to_time(wildcards):
-    """Parameter: what each of a dataset's cells reads of an image, and how it scores it."""
-    found = []
-    for cell in cells(config, wildcards.dataset):
+    """Parameter: what each of a category's cells reads of an image, and how it scores it."""
+    found = {}
+    for cell in cells_of_category(wildcards):
         method = config["methods"][cell.method]
-        found.append(
-            {
-                "cell": "/".join(cell),
-                "category": cell.category,
-                "scorer": method["scorer"],
-                "parameters": scorer_parameters(config, cell.method),
-                "entry": {
-                    "preprocessing": method["preprocessing"],
-                    "settings": config["preprocessings"][method["preprocessing"]],
-                    "backbone": cell.backbone,
-                    "taps": [[layer, method["pool"]] for layer in method_layers(method)],
-                },
-            }
-        )
+        found["/".join(cell)] = {
+            "scorer": method["scorer"],
+            "parameters": scorer_parameters(config, cell.method),
+            "entry": {
+                "preprocessing": method["preprocessing"],
+                "settings": config["preprocessings"][method["preprocessing"]],
+                "backbone": cell.backbone,
+                "taps": [[layer, method["pool"]] for layer in method_layers(method)],
+            },
+        }
     return found
 
 
 def measured_speed(wildcards):
     """Input function: the times of a dataset's detectors; none where its features are given."""
-    return [] if features_are_given(wildcards) else rules.speed.output.speed.format(**wildcards)
+    return [] if features_are_given(wildcards) else of_cells("speed", "speed")(wildcards)
 
 
 def exportable_names(wildcards):

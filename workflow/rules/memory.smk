@@ -97,9 +97,8 @@ def extraction_memory(wildcards, input, threads):
 
 def speed_memory(wildcards, input, threads):
     """Bytes for one detector after the other, and for a single image on its way through it."""
-    rows = [row for file in input.index for row in memory.read_rows(file)]
     largest = max(memory.files_bytes([model]) for model in input.models)
-    drawn = memory.DRAWN_BYTES * memory.largest_pixels(rows)
+    drawn = memory.DRAWN_BYTES * memory.largest_pixels(index_rows(wildcards))
     return extraction_base(wildcards) + memory.COPIES_OF_A_DETECTOR * largest + drawn
 
 

@@ -1,23 +1,22 @@
 """Stage speed: milliseconds from an image's file to its verdict, one image at a time, nothing beside.
 
-in:  index.tsv and images of every category; model.h5 of every category and detector; the
-     backbones' weights
-out: results/{dataset}/speed.json: the machine, and milliseconds by detector and category
+in:  index.tsv and images of a category; model.h5 of each of its detectors; the backbones' weights
+out: results/{dataset}/{category}/speed.json: the machine, and milliseconds of each detector
 """
 
 
 rule speed:
     input:
-        index=of_cells("index", "index"),
-        images=dataset_images,
-        models=of_cells("scores", "model"),
+        index=rules.index.output.index,
+        category=rules.source.output.category,
+        models=models_of_category,
         weights=weights_of_cells,
     output:
-        speed="results/{dataset}/speed.json",
+        speed="results/{dataset}/{category}/speed.json",
     log:
-        "logs/{dataset}/speed.log",
+        "logs/{dataset}/{category}/speed.log",
     benchmark:
-        "benchmarks/{dataset}/speed.jsonl"
+        "benchmarks/{dataset}/{category}/speed.jsonl"
     wildcard_constraints:
         dataset=datasets_that_give("images"),
     conda:

@@ -9,7 +9,7 @@ from defectbench.deployment.card import Benchmarked, detector_metadata
 from defectbench.deployment.detector import Detector
 from defectbench.deployment.export import DetectorModule, detector_bytes, graph_sha256, onnx_model
 from defectbench.deployment.graphs import scorer_graph
-from defectbench.deployment.proof import measured_cost, prove
+from defectbench.deployment.proof import prove
 from defectbench.errors import InputError, job_log
 from defectbench.evaluation.good_images import read_good_images
 from defectbench.features.backbones import load_backbone
@@ -24,7 +24,6 @@ from defectbench.records import (
     read_scores,
     read_specified,
 )
-from defectbench.storage import write_json
 
 LIBRARIES = ("numpy", "onnx", "onnxruntime", "onnxscript", "pillow", "timm", "torch", "torchvision")
 
@@ -91,7 +90,3 @@ with job_log(snakemake.log[0]), open_maps(snakemake.input.maps) as (maps, _):
         if left := proof["left_out"]:
             warn(f"{label}: {left} test images of another shape are not scored")
         part.write_bytes(detector_bytes(model, metadata))
-        say(label, "measures time and memory")
-        # by loading the file as its users do
-        cost = measured_cost(part, cell.test_files, snakemake.threads)
-    write_json(snakemake.output.cost, {**names, **cost, "proof": proof})

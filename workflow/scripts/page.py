@@ -56,7 +56,7 @@ with job_log(snakemake.log[0]):
         notes_by_category(given.notes, given.held_out_checks),
         read_new_images([Path(folder) for folder in given.new_images], decision),
         links,
-        Speed(read_json(given.speed) if given.speed else None),
+        Speed([read_json(file) for file in given.speed]),
         Made(
             params.command,
             params.settings,

@@ -1,4 +1,4 @@
-"""Rule `speed`: milliseconds from file to verdict of each of a dataset's detectors, alone."""
+"""Rule `speed`: milliseconds from file to verdict of each of a category's detectors, alone."""
 
 from pathlib import Path
 
@@ -17,21 +17,14 @@ with job_log(snakemake.log[0]):
     threads = min(snakemake.threads, MOST_THREADS)
     # not a parameter: where features are computed does not make them others
     machine = Machine(snakemake.config["device"], params.precision, threads, params.storage)
-    indices = {Path(file).parent.name: read_index(file) for file in given.index}
-    folders = {Path(folder).name: Path(folder) for folder in given.images}
-    say(snakemake.wildcards.dataset, "times its detectors, one image at a time")
+    images, index = Path(given.category), read_index(given.index)
+    say("/".join(snakemake.wildcards), "times its detectors, one image at a time")
     found, device, others = {}, "", OtherPrograms()
-    cells = zip(params.detectors, given.models, given.weights, strict=True)
-    for detector, model, weights in cells:
-        category = detector["category"]
-        found[detector["cell"]], device = milliseconds(
-            detector,
-            read_specified(model)[0],
-            folders[category],
-            indices[category],
-            weights,
-            machine,
-            params.bits,
+    files = zip(given.models, given.weights, strict=True)
+    for (name, detector), (model, weights) in zip(params.detectors.items(), files, strict=True):
+        arrays, _ = read_specified(model)
+        found[name], device = milliseconds(
+            detector, arrays, images, index, weights, machine, params.bits
         )
     write_json(
         snakemake.output.speed,

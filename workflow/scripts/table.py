@@ -44,7 +44,7 @@ with job_log(snakemake.log[0]):
     )
     write_json(output.decision, dataset_json(dataset, decision))
     write_text(output.points, point_table(decision).to_csv(index=False, lineterminator="\n"))
-    speed = Speed(read_json(given.speed) if given.speed else None)
+    speed = Speed([read_json(file) for file in given.speed])
     costs = with_costs(decision, cells, speed)
     write_text(output.cost, cost_markdown(dataset, results.scope, costs, speed))
     write_text(output.markdown, report(results, decision_markdown(decision)))

@@ -24,7 +24,7 @@ from typing import Any, Self
 from defectbench.storage import read_json, write_json
 
 SUFFIX = ".receipt.json"
-PRODUCTS = frozenset({"detector", "new_images", "maps"})
+PRODUCTS = frozenset({"detector", "detector_cost", "new_images", "maps"})
 """Scripts whose outputs people look at or take away, though they lie outside ``reports/``."""
 
 GONE = "removed"

@@ -210,7 +210,7 @@ def limits_of(config: Config) -> dict[str, float]:
 
 
 DECIDING = ("seed", "seeds", "precision", "storage", "threshold", "operating_points", "limits")
-DECIDING += ("defective_share", "costs", "default_methods")
+DECIDING += ("defective_share", "costs")
 """Settings that decide a dataset's report, beside its own and those of its methods."""
 
 

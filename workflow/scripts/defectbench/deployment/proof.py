@@ -6,8 +6,6 @@ measured in a process of its own, as a user would run it.
 
 import json
 import os
-import platform
-import re
 import subprocess
 import sys
 import time
@@ -27,6 +25,7 @@ from defectbench.deployment.detector import (
     decoded_images,
 )
 from defectbench.errors import InputError
+from defectbench.machine import machine_name
 from defectbench.progress import Progress
 from defectbench.provenance import SCRIPTS, peak_memory_mb
 
@@ -197,15 +196,9 @@ def cost_card(path: Path, images: Sequence[Path], threads: int) -> dict[str, Any
         "peak_memory_mb": None if peak is None else round(peak),
         "file_mb": round(path.stat().st_size / 1e6, 1),
         "threads": threads,
-        "machine": f"{_processor()}, {os.cpu_count()} CPUs",
+        "machine": machine_name(),
         "onnxruntime": onnxruntime.__version__,
     }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")  # of Linux alone
-    named = re.search(r"^model name\s*: (.*)", info.read_text() if info.exists() else "", re.M)
-    return named[1].strip() if named else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from defectbench.evaluation.cells import SEPARATOR
-from defectbench.reports.markdown import percent
+from defectbench.reports.markdown import listed, percent
 
 BESIDE = 0.1
 """Share of the CPUs that other programs may take while times are still called measured alone."""
@@ -16,13 +16,13 @@ class Speed:
     Parameters
     ----------
     found
-        Contents of ``speed.json``; None where there are no images to time.
+        Contents of the categories' ``speed.json``; none where there are no images to time.
     """
 
-    def __init__(self, found: Mapping[str, Any] | None) -> None:
+    def __init__(self, found: Sequence[Mapping[str, Any]]) -> None:
         self._found = found
         self._milliseconds: dict[tuple[str, str], float] = {}
-        for cell, milliseconds in (found["milliseconds"] if found else {}).items():
+        for cell, milliseconds in (pair for each in found for pair in each["milliseconds"].items()):
             category, method, backbone = cell.split("/")
             detector = f"{method.partition(SEPARATOR)[0]} {backbone}"
             self._milliseconds.setdefault((category, detector), milliseconds)  # the first seed's
@@ -39,18 +39,16 @@ class Speed:
     @property
     def where(self) -> str:
         """Machine, threads, and whether anything ran beside; empty without a measurement."""
-        found = self._found
-        if not found:
+        if not self._found:
             return ""
-        threads = f"{found['threads']} thread{'s' * (found['threads'] > 1)}"
-        device = "" if found["device"] == "CPU" else f"{found['device']}, "
-        others = found["taken_by_others"]
+        machines = listed(sorted({_machine(each) for each in self._found}))
+        others = max(each["taken_by_others"] or 0 for each in self._found)
         beside = (
             f"; other programs took {percent(round(others, 2))} of the machine meanwhile"
-            if others is not None and others > BESIDE
+            if others > BESIDE
             else ""
         )
-        return f"one at a time, {threads}, {device}{found['machine']}{beside}"
+        return f"one at a time, {machines}{beside}"
 
     @property
     def sentence(self) -> str:
@@ -62,3 +60,9 @@ class Speed:
             f"job that claims all cores: {self.where}. That is PyTorch; an exported detector, in "
             "onnxruntime, is measured in the same way when its file is made."
         )
+
+
+def _machine(found: Mapping[str, Any]) -> str:
+    threads = f"{found['threads']} thread{'s' * (found['threads'] > 1)}"
+    gpu = "" if found["device"] == "CPU" else f"{found['device']}, "
+    return f"{threads}, {gpu}{found['machine']}"
