@@ -258,7 +258,7 @@ def page_settings(wildcards):
     found = settings_of(AS_GIVEN, config, wildcards.dataset)
 
     def in_a_line(value):
-        text = yaml.safe_dump(value, sort_keys=False, default_flow_style=True, width=math.inf)
+        text = yaml.safe_dump(value, default_flow_style=True, width=math.inf)
         return text.removesuffix("...\n").strip()
 
     lines = []

@@ -215,7 +215,7 @@ DECIDING += ("defective_share", "costs")
 
 
 def settings_of(given: Config, config: Config, dataset: str) -> Config:
-    """The part of a config that decides a dataset's report, in the order of its keys.
+    """The part of a config that decides a dataset's report, in an order of its own.
 
     Parameters
     ----------
@@ -226,10 +226,10 @@ def settings_of(given: Config, config: Config, dataset: str) -> Config:
     dataset
         One of its datasets.
     """
-    names = {name.partition("@")[0] for name in config["datasets"][dataset]["methods"]}
+    names = sorted({name.partition("@")[0] for name in config["datasets"][dataset]["methods"]})
     own = {
         "datasets": {dataset: given["datasets"][dataset]},
-        "methods": {name: method for name, method in given["methods"].items() if name in names},
+        "methods": {name: given["methods"][name] for name in names},
         "preprocessings": preprocessings_of(config, dataset),
     }
-    return {key: own.get(key, given[key]) for key in given if key in (*DECIDING, *own)}
+    return own | {key: given[key] for key in DECIDING if key in given}
