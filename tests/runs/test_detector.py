@@ -15,8 +15,9 @@ from runs import ROOT, edited_config, planned_jobs, said, snakemake, write_confi
 
 from defectbench.contents import Contents
 from defectbench.deployment.detector import Detector
+from defectbench.evaluation.promises import Asked, promise
 from defectbench.receipts import Receipt, receipt_path
-from defectbench.records import read_specification
+from defectbench.records import read_held_out, read_specification
 from defectbench.storage import read_json, read_tsv
 
 FOLDER = "results/parts/plate/{}/efficientnet_lite0"
@@ -96,6 +97,24 @@ def test_the_card_tells_proof_and_cost(exported: Path):
     assert 0 < card["milliseconds_median"] <= card["milliseconds_95th_percentile"]
     for figure in ("load_seconds", "images_per_second", "peak_memory_mb"):
         assert card[figure] > 0
+
+
+def test_a_detector_is_exported_with_the_threshold_for_another_rate_and_reports_stay(
+    exported: Path, tmp_path: Path
+):
+    folder = Path(shutil.copytree(exported, tmp_path / "run", symlinks=True))
+    file, report = f"{FOLDER.format('dfkde_small')}/detector.onnx", "reports/parts_detectors.md"
+    (folder / file).unlink()
+    settings = ("--config", "categories=plate", "export_rate=0.12")
+    run = snakemake(folder, *settings, "--", file)
+    assert run.returncode == 0, said(run)
+    good = read_held_out(folder / FOLDER.format("dfkde_small") / "held_out_scores.tsv")
+    set_for = Detector(folder / file, 1).metadata["threshold"]
+    assert set_for["value"] == promise(good.scores, good.groups, Asked(0.12))["threshold"]
+    assert set_for["false_positive_rate"] == 0.12
+    metrics = read_json(folder / FOLDER.format("dfkde_small") / "metrics.json")
+    assert metrics["false_positive_rate"] == 0.05
+    assert (folder / report).is_file() == (exported / report).is_file()
 
 
 def test_an_export_says_what_it_does(exported: Path):

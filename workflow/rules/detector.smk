@@ -33,6 +33,7 @@ rule detector:
     params:
         source=lookup("datasets/{dataset}/source", within=config),
         calibration=lookup("datasets/{dataset}/calibration", within=config, default=""),
+        rate=config.get("export_rate"),
         code=stage_digest("detector", "deployment.graphs.modules"),
     script:
         "../scripts/detector.py"

@@ -12,6 +12,7 @@ from defectbench.deployment.graphs import scorer_graph
 from defectbench.deployment.proof import prove
 from defectbench.errors import InputError, job_log
 from defectbench.evaluation.good_images import read_good_images
+from defectbench.evaluation.promises import Asked, promise
 from defectbench.features.backbones import load_backbone
 from defectbench.features.taps import Tap
 from defectbench.licences import licence_notes
@@ -19,6 +20,8 @@ from defectbench.map_file import open_maps
 from defectbench.progress import say, warn
 from defectbench.provenance import file_sha256, library_versions
 from defectbench.records import (
+    HeldOutScores,
+    Metrics,
     Specification,
     read_metrics,
     read_scores,
@@ -40,6 +43,14 @@ def check_specification(specification: Specification, model: str, weights: str) 
         raise InputError(f"{weights}: not the weights that the model was fitted with")
 
 
+def at_rate(metrics: Metrics, good: HeldOutScores, rate: float) -> Metrics:
+    """The metrics with the threshold for another false-positive rate, by the same rule."""
+    set_for = metrics["promise"]
+    promised = promise(good.scores, good.groups, Asked(rate, set_for["rule"], set_for["folds"]))
+    thresholds = metrics["thresholds"] | {"honest": promised["threshold"]}
+    return {**metrics, "promise": promised, "thresholds": thresholds}
+
+
 def detector_module(arrays: dict, cell: Benchmarked, weights: str) -> DetectorModule:
     """Network, scorer and threshold as one module."""
     specification = cell.specification
@@ -58,12 +69,14 @@ with job_log(snakemake.log[0]), open_maps(snakemake.input.maps) as (maps, _):
     torch.set_num_threads(snakemake.threads)
     arrays, specification = read_specified(given.model)
     check_specification(specification, given.model, given.weights)
+    good = read_good_images(given.held_out, given.calibration)
+    metrics = read_metrics(given.metrics)
     cell = Benchmarked(
         Path(given.category),
         specification,
-        read_metrics(given.metrics),
+        metrics if params.rate is None else at_rate(metrics, good.setting, params.rate),
         read_scores(given.scores),
-        read_good_images(given.held_out, given.calibration),
+        good,
         maps,
         Path(params.calibration).name,
     )

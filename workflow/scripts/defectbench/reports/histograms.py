@@ -165,7 +165,7 @@ def _presets(figures: Mapping[str, Any]) -> list[tuple[str, float]]:
 
 
 def settable_thresholds(cell: CellResults) -> list[tuple[float, float]]:
-    """Thresholds that a false-positive rate in the config can set, and the rate for each.
+    """Thresholds that an `export_rate` in the config can set, and the rate for each.
 
     That of this run comes first, also where it is an estimate. Rates are rounded up to four digits,
     as they are printed, before the threshold is taken.

@@ -215,7 +215,7 @@ function thresholdSlider(data, changed) {
     });
     tell("To export a detector with the nearest threshold that good parts can set, " + Number(nearest[0].toPrecision(6)) +
       ", for a false-positive rate of " + percent(nearest[1]) + ":");
-    tell(data.command + " --config 'threshold={false_positive_rate: " + nearest[1] + "}' -- " + file, "code");
+    tell(data.command + " --config export_rate=" + nearest[1] + " -- " + file, "code");
   }
 
   function ofCurrent(picture) {
