@@ -330,13 +330,16 @@ def test_a_backbone_is_named_only_where_a_method_has_several():
 
 def test_the_csv_has_every_operating_point_with_its_interval():
     costs = {"escape": 10, "false_alarm": 1}
-    decision = decision_of(result("a", "plate", SCORES, 0.95), costs=costs, defective_share=0.1)
-    table = point_table(decision)
+    cell = result("a", "plate", SCORES, 0.95)
+    decision = decision_of(cell, costs=costs, defective_share=0.1)
+    table = point_table(decision, [cell])
     assert list(table["kind"]) == ["honest", *["asked"] * 2 * len(RATES), "costs"]
     chosen_by_defects = table["kind"] == "costs"
     assert table["found_rate_low"].isna().tolist() == chosen_by_defects.tolist()
     assert (table["found_rate_low"] <= table["found_rate"])[~chosen_by_defects].all()
     assert table["cost_per_1000"].notna().sum() == 1
+    for row in table.itertuples():
+        assert row.good_below == (held_out() < row.threshold).mean()
 
 
 def test_the_best_and_its_equals_are_marked_in_the_heat_table():

@@ -53,6 +53,10 @@ PUBLISHED = Publication(
 )
 
 
+WORST = {"path": "test/broken/007.png", "anomaly_score": -3.5, "rank_error": 0.25}
+WORST |= {"good_below": 0.0417}
+
+
 def metrics(category: str, method: str, auroc: float | None) -> dict:
     """A detector's metrics, made as the published ones were."""
     made = {"weights_sha256": "e2" * 32, "code": {"scorer": "f3" * 8}}
@@ -76,7 +80,14 @@ def metrics(category: str, method: str, auroc: float | None) -> dict:
                 ("good", 20, None, 0.05),
             )
         ],
-        worst=[{"path": "test/broken/007.png", "anomaly_score": -3.5, "rank_error": 0.25}],
+        worst=[
+            {
+                "path": "test/broken/007.png",
+                "anomaly_score": -3.5,
+                "rank_error": 0.25,
+                "good_below": 0.0417,
+            }
+        ],
     )
 
 
@@ -501,7 +512,7 @@ def test_details_show_defect_types_and_worst_images():
         ["dfkde", "resnet18", "broken", "63", "0.900 (0.800–0.950)", "50.0% (0.0%–25.0%)"],
         ["dfkde", "resnet18", "good", "20", "–", "5.0% (0.0%–25.0%)"],
     ]
-    assert "| test/broken/007.png |" in text
+    assert re.search(r"\| test/broken/007\.png +\| -3\.5 +\| 4\.2 % +\| 25\.0% +\|", text)
 
 
 def test_tidy_results_have_one_row_per_figure():

@@ -10,7 +10,7 @@ from defectbench.reports.decision_text import decision_markdown
 from defectbench.reports.details import details
 from defectbench.reports.point_table import point_table
 from defectbench.reports.published import comparable, read_publication, remarks
-from defectbench.reports.results import Results, notes_by_category
+from defectbench.reports.results import Results, notes_by_category, with_shares
 from defectbench.reports.speed_text import Speed
 from defectbench.reports.tables import report
 from defectbench.storage import read_json, write_json, write_text
@@ -19,7 +19,7 @@ with job_log(snakemake.log[0]):
     given, output, params = snakemake.input, snakemake.output, snakemake.params
     dataset = snakemake.wildcards.dataset
     cells = collect_cells(given)
-    metrics = [cell.metrics for cell in cells]
+    metrics = [with_shares(cell) for cell in cells]
     publication = read_publication(given.published)
     published, incomparable = comparable(publication, metrics)
     results = Results(
@@ -43,7 +43,7 @@ with job_log(snakemake.log[0]):
         params.limits,
     )
     write_json(output.decision, dataset_json(dataset, decision))
-    write_text(output.points, point_table(decision).to_csv(index=False, lineterminator="\n"))
+    write_text(output.points, point_table(decision, cells).to_csv(index=False, lineterminator="\n"))
     speed = Speed([read_json(file) for file in given.speed])
     costs = with_costs(decision, cells, speed)
     write_text(output.cost, cost_markdown(dataset, results.scope, costs, speed))

@@ -13,7 +13,7 @@ from defectbench.evaluation.intervals import correlation, difference_interval, m
 from defectbench.evaluation.rates import Interval
 
 AVERAGE = "average"
-NOT_AVERAGED = (*Confusion._fields, "_threshold", "_images")
+NOT_AVERAGED = (*Confusion._fields, "_threshold", "_images", "_good_below")
 
 UNKNOWN = (float("nan"), float("nan"))
 
@@ -24,7 +24,7 @@ def tidy_results(metrics: Sequence[Mapping[str, Any]], published: pd.DataFrame) 
     Parameters
     ----------
     metrics
-        Of each cell.
+        Of each cell; with ``good_below``, see `reports.results.with_shares`, also rows of that.
     published
         Figures that may be compared: columns method, backbone, category, metric, value.
 
@@ -54,6 +54,7 @@ def _figures(entry: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
         "honest_threshold": entry["thresholds"]["honest"],
         "oracle_threshold": entry["thresholds"]["oracle"],
         "held_out_images": entry["held_out_images"],
+        **{f"{name}_good_below": share for name, share in entry.get("good_below", {}).items()},
     }
     yield from _rows(entry, entry, figures, entry["reasons"])
     if pixels := entry.get("pixels"):

@@ -47,6 +47,9 @@ WORST: markdown.Columns = {
     "backbone": itemgetter("backbone"),
     "image": itemgetter("path"),
     "anomaly score": lambda row: score(row["anomaly_score"]),
+    "good parts below it": lambda row: percent(
+        None if row["good_below"] is None else round(row["good_below"], 3)
+    ),
     "wrong side of": lambda row: f"{row['rank_error']:.1%}",
 }
 

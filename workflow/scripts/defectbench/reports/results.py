@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from defectbench.evaluation.averages import AVERAGE
-from defectbench.evaluation.cells import detector_name
+from defectbench.evaluation.cells import CellResults, detector_name
 from defectbench.evaluation.image_metrics import Confusion
 from defectbench.reports.markdown import scope_line
 from defectbench.storage import read_json
@@ -112,6 +112,23 @@ class Results:
     def _indexed(self) -> pd.DataFrame:
         names = self.tidy["method"] + " " + self.tidy["backbone"]
         return self.tidy.set_index(["metric", names, "category"]).sort_index()
+
+
+def with_shares(cell: CellResults) -> dict[str, Any]:
+    """A cell's metrics; beside each score the share of the good parts that score lower.
+
+    These are the good parts that set the threshold. ``good_below`` has the shares by the name of a
+    threshold, and each of the ``worst`` images its own.
+    """
+    below = cell.share_of_good_below
+    thresholds = cell.metrics["thresholds"].items()
+    return {
+        **cell.metrics,
+        "good_below": {name: None if t is None else below(t) for name, t in thresholds},
+        "worst": [
+            row | {"good_below": below(row["anomaly_score"])} for row in cell.metrics["worst"]
+        ],
+    }
 
 
 def notes_by_category(notes: Iterable[str], checks: Iterable[str]) -> dict[str, list[str]]:
