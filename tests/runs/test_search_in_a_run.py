@@ -159,6 +159,6 @@ def test_images_without_methods_get_the_default_line_up_and_it_is_said_what_it_c
     run = checked(tmp_path, str(settings))
     assert run.returncode == 0, said(run)
     default = yaml.safe_load((ROOT / "config.yaml").read_text())["default_methods"]
-    assert f"names no methods, so the default ones run: {', '.join(default)}" in run.stdout
+    assert f"  detectors: {', '.join(default)} (the default ones" in run.stdout
     assert "auto: of 48×40 the network sees 256×224" in run.stdout
     assert "nothing has run here yet; the default line-up on MVTec AD's bottle" in run.stdout

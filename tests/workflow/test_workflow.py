@@ -260,11 +260,14 @@ def test_a_look_before_computing_names_counts_jobs_time_and_disk(finished: Path)
     before = sorted(finished.rglob("*"))
     run = checked(finished)
     assert run.returncode == 0, said(run)
-    assert "parts: dfkde_small, fre_small on images from" in run.stdout
+    assert "parts: images from" in run.stdout
+    assert "  detectors: dfkde_small, fre_small\n" in run.stdout
     (plate,) = [line for line in run.stdout.splitlines() if line.startswith("plate ")]
     assert " ".join(plate.split()) == "plate 16 5 7 (4 scratch, 3 dent) 7 none 48×40 RGB"
-    assert "jobs: nothing left to do" in run.stdout
-    assert re.search(r"about [\d.]+ minutes of jobs.* and \d+ MB", run.stdout)
+    assert "jobs to run: none, all is there" in run.stdout
+    assert re.search(r"^time: some [\d.]+ minutes if nothing is there yet", run.stdout, re.M)
+    assert re.search(r"^disk: some \d+ MB$", run.stdout, re.M)
+    assert "next: make run" in run.stdout
     assert [path for path in sorted(finished.rglob("*")) if ".snakemake" not in path.parts] == [
         path for path in before if ".snakemake" not in path.parts
     ]

@@ -71,8 +71,8 @@ def remove_outdated_products():
         return  # nothing is made anew
     for files in remove_outdated(PLANNER.planned(workflow.dag.jobs)):
         print(
-            f"removed {', '.join(files)}: this run makes anew what that was made of; to have it "
-            f"again: snakemake … {files[0]}",
+            f"removed {', '.join(files)}: out of date, for this run changes what it was made of; "
+            f"snakemake … {files[0]} makes it again",
             file=sys.stderr,
         )
 

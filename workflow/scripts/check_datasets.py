@@ -94,8 +94,9 @@ def check_dataset(config: Config, dataset: str, problems: list[str]) -> int:
     source = dataset_source(dataset, config)
     methods = ", ".join(source.entry["methods"])
     if source.entry["methods"] == config.get("default_methods"):
-        methods = f"names no methods, so the default ones run: {methods}"
-    print(f"{dataset}: {methods} on {source.description}")
+        methods = f"{methods} (the default ones; `methods` names others)"
+    print(f"{dataset}: {source.description}")
+    print(f"  detectors: {methods}")
     found: dict[str, list[IndexRow]] = {}
     check_images(config, dataset)
     for category in plan.chosen_categories(config, dataset):
@@ -194,22 +195,27 @@ def print_effort(settings: Sequence[str], work: int) -> None:
         raise InputError(found[1] if found else said.strip().splitlines()[-1])
     jobs = re.findall(r"^(\w+) +(\d+)$", said, flags=re.MULTILINE)
     counts = ", ".join(f"{count} {rule}" for rule, count in jobs if rule not in ("all", "total"))
-    print(f"jobs: {counts or 'nothing left to do'}")
+    print(f"jobs to run: {counts or 'none, all is there'}")
     done, seconds, size = earlier_work()
     where = "earlier runs here took"
     if not done:
         known = read_json(FACTS / "effort.json")
         done, seconds, size = known["images_times_detectors"], known["seconds"], known["bytes"]
         where = f"nothing has run here yet; {known['of']} took"
-    if not work:
+    if work:
+        minutes, megabytes = work * seconds / done / 60, work * size / done / 1e6
+        print(
+            f"time: some {minutes:.1f} minutes if nothing is there yet, which {usable_cpus()} "
+            "cores share in part"
+        )
+        print(f"disk: some {megabytes:.0f} MB")
+        print(
+            f"  estimated: {where} {seconds / done * 1000:.0f} ms and {size / done / 1000:.0f} kB "
+            "for an image and a detector; other detectors take more or less"
+        )
+    else:
         print("time and disk: not known before the images are here")
-        return
-    minutes, megabytes = work * seconds / done / 60, work * size / done / 1e6
-    print(
-        f"from scratch: about {minutes:.1f} minutes of jobs, of which {usable_cpus()} cores share "
-        f"some, and {megabytes:.0f} MB; {where} {seconds / done * 1000:.0f} ms and "
-        f"{size / done / 1000:.0f} kB for an image and a detector (other detectors: more or less)"
-    )
+    print(f"next: make run{''.join(f' CONFIG={file}' for file in settings)}")
 
 
 def earlier_work() -> tuple[int, float, int]:

@@ -198,36 +198,33 @@ def print_verdict(scoring: FolderScoring, row: Row) -> None:
 
 def print_summary(summary: dict[str, Any], table: Path) -> None:
     """Say what was found."""
-    print(
-        f"{summary['images']} images in {summary['seconds']:.1f} s by {summary['detector']}: "
-        f"{summary['defective']} defective, {len(summary['unreadable'])} unreadable; {table}"
-    )
+    print(f"{summary['images']} images in {summary['seconds']:.1f} s by {summary['detector']}")
+    print(f"{summary['defective']} called defective, {len(summary['unreadable'])} unreadable")
+    print(f"scores and verdicts: {table}")
     if "same_world" not in summary:
         return
     world = summary["same_world"]
     above, (low, high) = world["above"], world["above"]["interval"]
     least, most = above["rate_range"]
     print(
-        f"above the threshold {summary['threshold']:.6g}, from {summary['threshold_from']}: "
-        f"{above['share']:.1%} (95 % interval {low:.1%} to {high:.1%}); of good parts "
-        f"{above['rate']:.1%} were asked for"
-        + (f", {least:.1%} to {most:.1%} are to be expected" if least < most else "")
+        f"threshold: {summary['threshold']:.6g}, set from {summary['threshold_from']} for "
+        f"{above['rate']:.1%} of good parts"
+        + (f"; {least:.1%} to {most:.1%} are to be expected" if least < most else "")
     )
+    print(f"reached by {above['share']:.1%} of the images (95 % interval {low:.1%} to {high:.1%})")
+    print(f"compared with {world['compared_with']['scores']}:")
     test = world["scores"]
-    print(
-        f"scores against those of {world['compared_with']['scores']}: Kolmogorov-Smirnov "
-        f"{test['statistic']:.3f}, p = {test['p_value']:.2g}"
-    )
-    outside = ", ".join(f"{name} {count}" for name, count in world["outside"].items())
-    print(f"images outside the range of {world['compared_with']['ranges']}: {outside}")
+    print(f"  scores: Kolmogorov-Smirnov {test['statistic']:.3f}, p = {test['p_value']:.2g}")
     for name, each in world["light"].items():
         new, before = each["means"]
         print(
-            f"mean {name} {new:.4g}, before {before:.4g}: Kolmogorov-Smirnov "
+            f"  mean {name} {new:.4g}, before {before:.4g}: Kolmogorov-Smirnov "
             f"{each['statistic']:.3f}, p = {each['p_value']:.2g}"
         )
+    outside = ", ".join(f"{name} {count}" for name, count in world["outside"].items())
+    print(f"  images outside the range of {world['compared_with']['ranges']}: {outside}")
     for difference in world["differences"]:
-        print(f"differs: {difference}")
+        print(f"  differs: {difference}")
     print(world["advice"])
 
 

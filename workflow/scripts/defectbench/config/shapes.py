@@ -140,9 +140,9 @@ def visibility(config: Config, dataset: str, index: Sequence[IndexRow]) -> Itera
         seen = _seen_areas(with_canvas(preprocessing, sizes), index)
         if cell and len(seen) and min(seen) < cell**2:
             yield (
-                f"mind {name}: the smallest defect covers {min(seen):,.0f} px of what the network "
-                f"sees, less than one position of its map ({cell}×{cell} px): use "
-                f"{_remedy(preprocessing, index, cell)}"
+                f"warning: {name} may miss the smallest defect, which covers {min(seen):,.0f} px "
+                "of what the network sees, less than one position of its map "
+                f"({cell}×{cell} px); use {_remedy(preprocessing, index, cell)}"
             )
 
 

@@ -151,7 +151,7 @@ def _progress(
     found: Sequence[Tried],
     budget: Budget,
 ) -> str:
-    done = f"{now.set_up.name}: {now.trial.problem or f'{now.trial.merit:.3f}'}"
+    done = f"{now.set_up.name}: {now.trial.problem or f'{now.trial.merit:.3f} (1 is best)'}"
     told = f"part {number + 1} of {len(parts)} ({len(parts[number])} images), {budget.told}; {done}"
     if not found:
         return told
