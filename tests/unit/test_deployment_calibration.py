@@ -173,7 +173,8 @@ def test_a_calibrated_detector_scores_a_folder_and_says_where_its_threshold_come
     run = calibrate(detector, brighter)
     assert "brightness: 40 of 40 images are outside the range of the training" in run.stdout
     summary = said(calibrated(detector))
-    assert "from a calibration on 40 good parts (40 images) in brighter: 2.5% (" in summary
+    assert "set from a calibration on 40 good parts (40 images) in brighter" in summary
+    assert "reached by 2.5% of the images (" in summary
     assert "nothing speaks against the threshold" in summary
     assert "the training images" not in summary
 

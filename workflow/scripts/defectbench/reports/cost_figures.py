@@ -4,15 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullLocator
 
-from defectbench.reports.figures import Drawing, Look, page_axes, page_svg
+from defectbench.reports.figures import Drawing, Look, log_axis, page_axes, page_svg
 
 LABEL = 0.19
 """Height of a line of text with its distance to the next, in inches."""
-
-NARROWEST = 3
-"""A logarithmic axis reaches at least so many times above and below its middle."""
 
 
 def cost_figures(detectors: Iterable[Mapping[str, Any]], look: Look) -> list[Drawing]:
@@ -34,7 +30,7 @@ def cost_figures(detectors: Iterable[Mapping[str, Any]], look: Look) -> list[Dra
                 if low is not None:
                     axes.plot([entry[key]] * 2, [low, high], color=style["color"], linewidth=1)
                 axes.plot(entry[key], entry["auroc"], **style, markersize=8)
-            _log_axis([entry[key] for entry in entries], axes)
+            log_axis([entry[key] for entry in entries], axes)
             axes.set(xlabel=f"{unit} (log scale)", ylabel="AUROC, mean, 95 % interval")
             axes.margins(y=0.1)
             axes.grid()
@@ -42,17 +38,6 @@ def cost_figures(detectors: Iterable[Mapping[str, Any]], look: Look) -> list[Dra
             told = ", ".join(f"{look.names[e['detector']]} {e[key]:.3g}" for e in entries)
             drawings.append(Drawing(page_svg(axes.figure, key), f"AUROC against {unit}: {told}."))
     return drawings
-
-
-def _log_axis(values: Sequence[float], axes: Axes) -> None:
-    """A logarithmic axis over values above 0, wide enough that what is nearly equal looks so."""
-    low, high = min(values) / 1.5, max(values) * 1.5
-    middle = (low * high) ** 0.5
-    axes.set_xscale("log")
-    axes.set_xlim(min(low, middle / NARROWEST), max(high, middle * NARROWEST))
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _name_points(entries: Sequence[Mapping[str, Any]], key: str, axes: Axes, look: Look) -> None:

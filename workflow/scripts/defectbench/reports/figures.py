@@ -11,6 +11,7 @@ import matplotlib
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 # Okabe and Ito's colours (2008), told apart with any colour vision; yellow is too pale for lines
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -18,6 +19,9 @@ DASHES = ((), (6, 2), (6, 2, 1.5, 2), (1.5, 2), (8, 2, 1.5, 2, 1.5, 2))
 MARKERS = "osD^vPX*<>"
 GOOD, DEFECTIVE = "#0072B2", "#D55E00"
 LINE = 1.8
+
+NARROWEST = 3
+"""A logarithmic axis reaches at least so many times above and below its middle."""
 
 INK = "#010203"
 """Stands for the text colour of the page, which it becomes when the SVG is written."""
@@ -100,6 +104,17 @@ def page_axes(width: float, height: float) -> Iterator[Axes]:
     """Axes of a new figure for the page; within, all that is drawn has its style."""
     with matplotlib.rc_context(STYLE):
         yield Figure((width, height), layout="constrained").add_subplot()
+
+
+def log_axis(values: Sequence[float], axes: Axes) -> None:
+    """A logarithmic axis over values above 0, wide enough that what is nearly equal looks so."""
+    low, high = min(values) / 1.5, max(values) * 1.5
+    middle = (low * high) ** 0.5
+    axes.set_xscale("log")
+    axes.set_xlim(min(low, middle / NARROWEST), max(high, middle * NARROWEST))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def ranking_figure(detectors: Sequence[Mapping[str, Any]], look: Look) -> Markup | None:

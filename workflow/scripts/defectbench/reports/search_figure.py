@@ -7,11 +7,10 @@ from typing import Any
 import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from defectbench.evaluation.choice import ESCAPES, STABILITY
 from defectbench.reports import search_text
-from defectbench.reports.figures import COLOURS, INK, MARKERS, STYLE, page_svg
+from defectbench.reports.figures import COLOURS, INK, MARKERS, STYLE, log_axis, page_svg
 
 PALE = 0.35
 
@@ -74,12 +73,9 @@ def _figure(found: Mapping[str, Any], asked: float) -> Figure:
         axes.plot([], [], "o", color=INK, alpha=PALE, markersize=5, label="on a part of the images")
     axes.plot([], [], ":", color=INK, linewidth=0.8, label="none is faster and better")
     figure.legend(loc="outside right upper", fontsize=9)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    log_axis([each["milliseconds"] for each in drawn], axes)
     axes.set(xlabel="milliseconds from file to score (log scale)", ylabel=_axis(found["by"], asked))
-    axes.margins(0.12)
+    axes.margins(y=0.12)
     axes.grid()
     return figure
 
