@@ -628,7 +628,9 @@ def made(folder: Path) -> dict[str, bytes]:
     measured = (
         "cost.json",
         "cost.kept.json",
+        "speed.json",
         "_cost.md",
+        "_run.json",
         "scores.csv",
         "summary.json",
         ".receipt.json",

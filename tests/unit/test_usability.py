@@ -225,7 +225,7 @@ def test_another_rate_helps_where_its_threshold_keeps_both_limits():
     laxer = cell(missed=4, alarms=12)["honest"] | {"asked": 0.1}
     too_lax = cell(missed=0, alarms=40)["honest"] | {"asked": 0.2}
     assert helps(strict | {"points": [strict["honest"], laxer, too_lax]}) == [
-        "Another false_positive_rate: at the threshold for 10 % 20 (5–50) of 1,000 of these "
+        "Another false_positive_rate: at the threshold for 10 %, 20 (5–50) of 1,000 of these "
         "defective parts slip through and 60 (31–102) of 1,000 good ones are rejected."
     ]
     assert helps(strict | {"points": [strict["honest"], too_lax]}) == []

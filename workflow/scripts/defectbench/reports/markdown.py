@@ -48,7 +48,10 @@ def percent(rate: float | None) -> str:
 
 def above_good(below: float | None) -> str:
     """How a score compares with those of the good parts, of which such a share scores lower."""
-    return "" if below is None else f"above {percent(round(below, 3))} of good parts"
+    if below is None:
+        return ""
+    how_many = {0: "no good part", 1: "all good parts"}
+    return f"above {how_many.get(below, f'{percent(round(below, 3))} of good parts')}"
 
 
 def percent_range(limits: Sequence[float]) -> str:

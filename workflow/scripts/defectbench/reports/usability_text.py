@@ -81,7 +81,7 @@ def advice(cell: Mapping[str, Any], found: Mapping[str, Any], limits: Mapping[st
         return _calibrate(cell["honest"], found)
     if what == RATE:
         return (
-            f"Another false_positive_rate: at the threshold for {percent(found['asked'])} "
+            f"Another false_positive_rate: at the threshold for {percent(found['asked'])}, "
             f"{per_thousand(found, 'escape_rate')} of 1,000 of these defective parts slip through "
             f"and {per_thousand(found, 'false_alarm_rate')} of 1,000 good ones are rejected."
         )

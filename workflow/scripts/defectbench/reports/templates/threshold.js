@@ -138,7 +138,9 @@ function thresholdSlider(data, changed) {
   function aboveGood(scored, score) {
     var good = scored.good;
     if (!good.length) { return ""; }
-    return ", above " + percent(good.filter(function (each) { return each < score; }).length / good.length) + " of good parts";
+    var lower = good.filter(function (each) { return each < score; }).length;
+    if (lower === 0 || lower === good.length) { return lower ? ", above all good parts" : ", above no good part"; }
+    return ", above " + (100 * lower / good.length).toFixed(1).replace(".0", "") + " % of good parts";
   }
   function thousand(rate) {
     var value = 1000 * rate;
