@@ -107,8 +107,8 @@ def histogram_figure(name: str, cell: CellResults, look: Look) -> Drawing:
             axes.set_xscale("log")
         axes.set_xticks(axis.ticks, [f"{tick:g}" for tick in axis.ticks])
         axes.xaxis.set_minor_locator(NullLocator())
-        of_log = " (log scale)" if axis.log else ""
-        axes.set(xlim=(axis.low, axis.high), ylim=(0, len(rows)), xlabel=f"anomaly score{of_log}")
+        scale = ", log scale" if axis.log else ""
+        axes.set(xlim=(axis.low, axis.high), ylim=(0, len(rows)), xlabel=f"anomaly score{scale}")
         svg = page_svg(axes.figure, name)
     kinds = ", ".join(["good parts", *(kind for kind, members in rows if labels[members][0])])
     return Drawing(
