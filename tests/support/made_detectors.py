@@ -67,7 +67,7 @@ def write_detector(folder: Path) -> dict:
     threshold = float(np.sort(good)[-3:-1].mean())  # between two scores: no rounding flips one
     promised = promise(good, none, Asked(0.05)) | {"threshold": threshold}
     cell = Benchmarked(
-        folder,
+        dict(zip(paths, files, strict=True)),
         {"scorer": "pca_fre", "parameters": {}, "layers": [tap.name], **SETTINGS},
         {
             "dataset": "parts",

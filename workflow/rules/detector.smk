@@ -1,6 +1,6 @@
 """Stage detector: one file that scores new images as the benchmark did; made on demand.
 
-in:  the images, the backbone's weights, model.h5, scores.tsv, held_out_scores.tsv,
+in:  the images, index.tsv, the backbone's weights, model.h5, scores.tsv, held_out_scores.tsv,
      calibration_scores.tsv, maps.h5, metrics.json, the lists of licences
 out: results/{dataset}/{category}/{method}/{backbone}/detector.onnx; on demand detector_cost.json,
      measured with nothing beside; of all that can be exported: reports/{dataset}_detectors.md
@@ -10,6 +10,7 @@ out: results/{dataset}/{category}/{method}/{backbone}/detector.onnx; on demand d
 rule detector:
     input:
         category=rules.source.output.category,
+        index=rules.index.output.index,
         weights=detector_weights,
         model=exportable_model,
         scores=rules.scores.output.scores,

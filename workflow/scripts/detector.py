@@ -15,6 +15,7 @@ from defectbench.evaluation.good_images import read_good_images
 from defectbench.evaluation.promises import Asked, promise
 from defectbench.features.backbones import load_backbone
 from defectbench.features.taps import Tap
+from defectbench.images.index import read_index
 from defectbench.licences import licence_notes
 from defectbench.map_file import open_maps
 from defectbench.progress import say, warn
@@ -72,7 +73,7 @@ with job_log(snakemake.log[0]), open_maps(snakemake.input.maps) as (maps, _):
     good = read_good_images(given.held_out, given.calibration)
     metrics = read_metrics(given.metrics)
     cell = Benchmarked(
-        Path(given.category),
+        {row.path: Path(given.category, row.file) for row in read_index(given.index)},
         specification,
         metrics if params.rate is None else at_rate(metrics, good.setting, params.rate),
         read_scores(given.scores),

@@ -31,8 +31,8 @@ class Benchmarked(NamedTuple):
 
     Attributes
     ----------
-    images
-        Folder of the category.
+    files
+        Images of the category by their paths in its index.
     specification
         Of the model.
     metrics
@@ -47,7 +47,7 @@ class Benchmarked(NamedTuple):
         Name of the folder of the calibration images; empty for none.
     """
 
-    images: Path
+    files: Mapping[str, Path]
     specification: Specification
     metrics: Metrics
     test: Scores
@@ -58,7 +58,7 @@ class Benchmarked(NamedTuple):
     @property
     def test_files(self) -> list[Path]:
         """Test images, in the order of their scores."""
-        return [self.images / path for path in self.test.paths]
+        return [self.files[path] for path in self.test.paths]
 
 
 def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dic
     """
     specification, promised = cell.specification, cell.metrics["promise"]
     setting, maps = cell.good.setting.by_path(), cell.maps.get(cell.good.maps)
-    train = [cell.images / path for path in cell.good.held_out.paths]
+    train = [cell.files[path] for path in cell.good.held_out.paths]
     images = decoded_images(train, specification, threads)
     statistics = [image_statistics(image.pixels, image.size) for image in images]
     probe, pixels = _probe(cell)
@@ -119,7 +119,7 @@ def _calibration(cell: Benchmarked, threads: int) -> dict[str, Any]:
         return {}
     digests, statistics = [], []
     calibration = cell.good.calibration
-    files = [cell.images / path for path in calibration.paths]
+    files = [cell.files[path] for path in calibration.paths]
     for image in decoded_images(files, cell.specification, threads):
         digests.append(hashlib.sha256(image.pixels).hexdigest())
         statistics.append(image_statistics(image.pixels, image.size))
