@@ -5,14 +5,11 @@ from pathlib import Path
 from defectbench.errors import job_log
 from defectbench.features.category import write_features
 from defectbench.features.devices import Machine
-from defectbench.features.feature_file import Pass
+from defectbench.features.feature_file import Pass, provenances
 from defectbench.features.finished import kept_name
 from defectbench.garbage import exit_at_once
-from defectbench.images.index import images_digest, read_index
-from defectbench.provenance import file_sha256, library_versions
+from defectbench.images.index import read_index
 from defectbench.storage import read_json, write_json
-
-LIBRARIES = ("pillow", "imagecodecs", "numpy", "torch", "torchvision", "timm")
 
 with job_log(snakemake.log[0]):
     params = snakemake.params
@@ -20,23 +17,11 @@ with job_log(snakemake.log[0]):
     backbones = sorted({entry["backbone"] for entry in params.passes})
     weights = dict(zip(backbones, snakemake.input.weights, strict=True))
     passes = [Pass.of_entry(entry, weights[entry["backbone"]], index) for entry in params.passes]
-    shared = {
-        "images_sha256": images_digest(index),
-        "code": {"features": params.code["code"]},
-        "versions": library_versions(*LIBRARIES),
-        "bits": params.bits,
-        "storage": params.storage,
-    }
-    digests = {backbone: file_sha256(file) for backbone, file in weights.items()}
-    provenances = {
-        wanted.name: shared
-        | {"preprocessing": wanted.settings, "weights_sha256": digests[wanted.backbone]}
-        for wanted in passes
-    }
+    made = provenances(passes, index, params.bits, params.storage, params.code["code"])
     milliseconds = write_features(
         [(Path(snakemake.input.category, row.file), row.sha256) for row in index],
         passes,
-        provenances,
+        made,
         # not a parameter: where features are computed does not make them others
         Machine(snakemake.config["device"], params.precision, snakemake.threads, params.storage),
         Path(snakemake.output.features),
@@ -47,7 +32,7 @@ with job_log(snakemake.log[0]):
     output = Path(snakemake.output.cost)
     kept = kept_name(output)
     known = read_json(kept) if kept.is_file() else {}
-    cost = {name: (known | milliseconds).get(name) for name in provenances}
+    cost = {name: (known | milliseconds).get(name) for name in made}
     for file in (output, kept):
         write_json(file, cost)
 

@@ -7,10 +7,9 @@ from defectbench.errors import job_log
 from defectbench.evaluation.choice import STABILITY
 from defectbench.evaluation.nested_choice import FOLDS
 from defectbench.features.devices import Machine
-from defectbench.features.feature_file import Pass
+from defectbench.features.feature_file import Pass, provenances
 from defectbench.garbage import exit_at_once
-from defectbench.images.index import dataset_digest, images_digest, join_copies, read_grouped_index
-from defectbench.provenance import file_sha256, library_versions
+from defectbench.images.index import dataset_digest, join_copies, read_grouped_index
 from defectbench.search.budget import Budget
 from defectbench.search.features import SearchedFeatures
 from defectbench.search.halving import halve
@@ -21,8 +20,6 @@ from defectbench.search.parts import nested_parts
 from defectbench.search.space import set_ups, taps_of
 from defectbench.search.trials import Settings, Trials
 from defectbench.storage import read_json, write_json
-
-LIBRARIES = ("pillow", "imagecodecs", "numpy", "torch", "torchvision", "timm")
 
 with job_log(snakemake.log[0]):
     given, params, category = snakemake.input, snakemake.params, snakemake.wildcards.category
@@ -43,24 +40,14 @@ with job_log(snakemake.log[0]):
         key: Pass.of_entry(entry, weights[key[1]], index)
         for key, entry in taps_of(candidates).items()
     }
-    shared = {
-        "images_sha256": images_digest(index),
-        "code": {"features": params.code["code"]},
-        "versions": library_versions(*LIBRARIES),
-        "bits": params.bits,
-        "storage": params.storage,
-    }
-    digests = {backbone: file_sha256(file) for backbone, file in weights.items()}
-    provenances = {
-        wanted.name: shared
-        | {"preprocessing": wanted.settings, "weights_sha256": digests[wanted.backbone]}
-        for wanted in passes.values()
-    }
+    of_features = provenances(
+        passes.values(), index, params.bits, params.storage, params.code["code"]
+    )
     # what earlier trials were made of: their limits do not change what they gave
     made = {
         "settings": settings._replace(most_milliseconds=None)._asdict(),
         "dataset": dataset_digest(index),
-        "passes": provenances,
+        "passes": of_features,
         "code": params.code,
     }
     folder = Path(snakemake.output.found).with_name("trials")
@@ -80,7 +67,7 @@ with job_log(snakemake.log[0]):
         index,
         parts,
         passes,
-        provenances,
+        of_features,
         machine,
         params.bits,
         bytes_of(limits["disk"]),

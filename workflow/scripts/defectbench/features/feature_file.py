@@ -5,7 +5,7 @@ image, in the order of the index; ``sha256`` of a group holds the digests of the
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -13,11 +13,15 @@ import numpy as np
 
 from defectbench.errors import InputError
 from defectbench.images.canvas import Shape, canvas, with_canvas
-from defectbench.images.index import IndexRow
+from defectbench.images.index import IndexRow, images_digest
 from defectbench.images.tiles import Tiling
 from defectbench.memory import BLOCK_BYTES
+from defectbench.provenance import file_sha256, library_versions
 from defectbench.storage import open_h5, read_attributes
 from defectbench.stored_layer import StoredLayer
+
+LIBRARIES = ("pillow", "imagecodecs", "numpy", "torch", "torchvision", "timm")
+"""That decode images and compute features."""
 
 CPU = "CPU"
 """Name of a CPU as a device, whichever it is."""
@@ -104,6 +108,40 @@ class Pass(NamedTuple):
     def tiling(self) -> Tiling | None:
         """The tiles that go through the network one by one; None for none."""
         return Tiling.of(self.settings)
+
+
+def provenances(
+    passes: Iterable[Pass],
+    index: Sequence[IndexRow],
+    bits: int | None,
+    storage: str,
+    code: str,
+) -> dict[str, dict[str, Any]]:
+    """What decides the features of each pass, by its name.
+
+    Parameters
+    ----------
+    index
+        Of the category.
+    bits, storage
+        Of values in 16-bit files, and of features, from the config.
+    code
+        Digest of the code of the rule `features`.
+    """
+    passes = list(passes)
+    digests = {file: file_sha256(file) for file in {wanted.weights for wanted in passes}}
+    shared = {
+        "images_sha256": images_digest(index),
+        "code": {"features": code},
+        "versions": library_versions(*LIBRARIES),
+        "bits": bits,
+        "storage": storage,
+    }
+    return {
+        wanted.name: shared
+        | {"preprocessing": wanted.settings, "weights_sha256": digests[wanted.weights]}
+        for wanted in passes
+    }
 
 
 Layers = np.ndarray | StoredLayer | list[np.ndarray] | list[StoredLayer]
