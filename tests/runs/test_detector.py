@@ -76,6 +76,32 @@ def test_new_images_score_as_in_the_workflow(
         assert found[row["path"]]["verdict"] == verdict
 
 
+def test_images_in_folders_of_ones_own_are_exported_and_shown_by_their_own_paths(
+    small_dataset: Path, tmp_path: Path
+):
+    parts, folder = tmp_path / "own", tmp_path / "run"
+    shutil.copytree(small_dataset / "plate" / "train" / "good", parts / "ok [1]")
+    shutil.copytree(small_dataset / "plate" / "test" / "dent", parts / "nok" / "dent")
+    shutil.copytree(small_dataset / "plate" / "test" / "dent", parts / "nok" / "more" / "dent")
+    folder.mkdir()
+    write_config(folder, small_dataset)
+    with edited_config(folder) as config:
+        methods = config["datasets"]["parts"]["methods"]
+        own = {"source": "folder", "path": str(parts), "good": "ok [1]", "defective": "nok"}
+        config["datasets"]["parts"] = {**own, "methods": methods}
+    detector = "results/parts/own/fre_small/efficientnet_lite0/detector.onnx"
+    run = snakemake(folder, "--", detector, PAGE)
+    assert run.returncode == 0, said(run)
+    shown = (folder / PAGE).read_text(encoding="utf-8")
+    assert "nok/more/dent/000.png" in shown
+    assert "ok [1]/" in shown
+    assert "nok__" not in shown
+    paths = {
+        row["path"] for row in read_tsv(folder / detector.replace("detector.onnx", "scores.tsv"))
+    }
+    assert {"nok/dent/000.png", "nok/more/dent/000.png"} <= paths
+
+
 def test_what_trimming_left_out_is_neither_fitted_nor_held_out_and_is_named(exported: Path):
     plain, trimmed = (exported / FOLDER.format(name) for name in ("dfkde_small", "fre_small"))
     paths = [
