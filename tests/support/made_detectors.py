@@ -87,7 +87,7 @@ def write_detector(folder: Path) -> dict:
     graph = scorer_graph("pca_fre", scorer.to_arrays(), {})
     module = export.DetectorModule(backbone, [tap], SETTINGS["preprocessing"], graph, threshold)
     model = export.onnx_model(module)
-    metadata = detector_metadata(cell, export.graph_sha256(model), 1)
+    metadata = detector_metadata(cell, 1)
     metadata |= {"proof": {}, "provenance": {}, "licences": {}}
     (folder / "detector.onnx").write_bytes(export.detector_bytes(model, metadata))
     return {

@@ -20,7 +20,7 @@ from PIL import Image
 from calibrate import main
 from defectbench.deployment.calibration import far_off, score_good_parts
 from defectbench.deployment.detector import Detector, Scored, decoded_image
-from defectbench.deployment.detector_file import read_detector_file, recalibrated
+from defectbench.deployment.detector_file import read_sealed, recalibrated
 from defectbench.deployment.export import detector_bytes
 from defectbench.errors import InputError
 from defectbench.evaluation.map_geometry import map_scale
@@ -139,8 +139,9 @@ def test_onnx_finds_a_calibrated_model_sound(detector: Path, good: Path):
 
 
 def test_a_file_whose_threshold_stays_is_the_same_file(made: dict):
-    content, metadata, _ = read_detector_file(made["path"])
-    assert recalibrated(content, metadata) == content
+    content, _ = read_sealed(made["path"])
+    text = Detector(made["path"], 1).text
+    assert recalibrated(content, text, made["metadata"]) == content
 
 
 def test_a_second_calibration_keeps_both_steps(detector: Path, good: Path):

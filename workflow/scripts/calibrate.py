@@ -8,7 +8,6 @@ from defectbench.deployment import calibration
 from defectbench.deployment.calibration import GoodParts
 from defectbench.deployment.command_line import parse_with_threads
 from defectbench.deployment.detector import Detector
-from defectbench.deployment.detector_file import read_detector_file
 from defectbench.errors import InputError, exit_status
 from defectbench.evaluation.promises import AVERAGE, CALIBRATION, RULES, Asked, Promise
 from defectbench.names import printable
@@ -54,7 +53,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     source, folder, threads = arguments.detector, arguments.good, arguments.threads
     output = arguments.output or source.with_name(f"{source.stem}_calibrated.onnx")
     detector = Detector(source, threads)
-    check_output(output, source, folder)
+    check_output(output, source, folder, threads)
     before = detector.metadata["threshold"]
     rate = before["false_positive_rate"] if arguments.rate is None else arguments.rate
     asked = Asked(rate, arguments.rule or before.get("rule", AVERAGE), CALIBRATION)
@@ -68,12 +67,12 @@ def calibrate(arguments: argparse.Namespace) -> int:
         print("no detector is written; --yes says that all parts are good", file=sys.stderr)
         return UNCONFIRMED_EXIT
     metadata = calibration.calibrated_metadata(detector, parts, promised, folder)
-    proof = calibration.write_calibrated(source, output, metadata, parts, threads)
+    proof = calibration.write_calibrated(detector, output, metadata, parts, threads)
     print(f"{output}: written; it scores {proof['images']} images as {source.name} does")
     return 0
 
 
-def check_output(output: Path, source: Path, folder: Path) -> None:
+def check_output(output: Path, source: Path, folder: Path, threads: int) -> None:
     """Refuse an output that would take the place of anything but an earlier calibration."""
     if output.resolve() == source.resolve():
         raise InputError(f"{output}: is the detector itself; name another output")
@@ -82,8 +81,8 @@ def check_output(output: Path, source: Path, folder: Path) -> None:
     if not output.exists():
         return
     try:
-        replaceable = "history" in read_detector_file(output)[1]
-    except (InputError, OSError):
+        replaceable = "history" in Detector(output, threads).metadata
+    except InputError:
         replaceable = False
     if not replaceable:
         raise InputError(

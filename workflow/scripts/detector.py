@@ -7,7 +7,7 @@ import torch
 from defectbench.atomic import atomic_path
 from defectbench.deployment.card import Benchmarked, detector_metadata
 from defectbench.deployment.detector import Detector
-from defectbench.deployment.export import DetectorModule, detector_bytes, graph_sha256, onnx_model
+from defectbench.deployment.export import DetectorModule, detector_bytes, onnx_model
 from defectbench.deployment.graphs import scorer_graph
 from defectbench.deployment.proof import prove
 from defectbench.errors import InputError, job_log
@@ -86,7 +86,7 @@ with job_log(snakemake.log[0]), open_maps(snakemake.input.maps) as (maps, _):
     model = onnx_model(detector_module(arrays, cell, given.weights))
     weights_sha256 = specification["weights_sha256"]
     metadata = {
-        **detector_metadata(cell, graph_sha256(model), snakemake.threads),
+        **detector_metadata(cell, snakemake.threads),
         "licences": licence_notes(weights_sha256, params.source, names["dataset"]),
         "provenance": {
             **specification,

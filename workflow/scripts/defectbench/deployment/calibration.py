@@ -10,9 +10,10 @@ import numpy as np
 
 from defectbench.atomic import atomic_path
 from defectbench.deployment.detector import AHEAD, Decoded, Detector, whole_image
-from defectbench.deployment.detector_file import FORMAT, read_detector_file, recalibrated
+from defectbench.deployment.detector_file import read_sealed, recalibrated
 from defectbench.deployment.drift import same_world
 from defectbench.deployment.expectations import calibration_entry, threshold_entries
+from defectbench.deployment.metadata import FORMAT
 from defectbench.deployment.overlays import LARGEST_PANEL, map_picture
 from defectbench.deployment.photographs import ImageStatistics, image_statistics, photographed
 from defectbench.deployment.proof import prove
@@ -108,7 +109,7 @@ def score_good_parts(detector: Detector, folder: Path, in_folders: bool, threads
             continue
         digest = hashlib.sha256(image.pixels).hexdigest()
         if digest not in seen:
-            score, anomaly_map = _finite(detector, image)
+            score, _, anomaly_map = detector.score_image(image)
             statistics = image_statistics(image.pixels, image.size)
             seen[digest] = path, score, anomaly_map, statistics
     if unreadable:
@@ -130,15 +131,6 @@ def _complaint(unreadable: Mapping[str, InputError]) -> str:
     names, why = list(unreadable), next(iter(unreadable.values()))
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"cannot be read: {', '.join(names[:NAMED])}{more}; remove or replace them ({why})"
-
-
-def _finite(detector: Detector, image: Decoded) -> tuple[float, np.ndarray | None]:
-    """Score and map of an image; a damaged network may give neither."""
-    scored = detector.score(image.pixels[None])
-    found = [scored.scores] if scored.maps is None else [scored.scores, scored.maps]
-    if not all(np.isfinite(values).all() for values in found):
-        raise InputError(f"{image.path}: the detector gives no finite score; export it again")
-    return float(scored.scores[0]), None if scored.maps is None else scored.maps[0]
 
 
 def _part(file: Path, folder: Path) -> str:
@@ -243,7 +235,7 @@ def calibrated_metadata(
 
 
 def write_calibrated(
-    source: Path, output: Path, metadata: Mapping[str, Any], parts: GoodParts, threads: int
+    detector: Detector, output: Path, metadata: Mapping[str, Any], parts: GoodParts, threads: int
 ) -> dict[str, Any]:
     """Write a detector with a new threshold, once it has scored the parts as the old one did.
 
@@ -252,15 +244,17 @@ def write_calibrated(
     dict
         From `proof.prove`; it stands in the metadata of the calibration, too.
     """
-    content, _, _ = read_detector_file(source)
     calibration = metadata["calibration"]
     try:
+        content, sha256 = read_sealed(detector.path)
+        if sha256 != detector.sha256:
+            raise InputError("has become another detector; calibrate again")
         with atomic_path(output) as part:
-            part.write_bytes(recalibrated(content, metadata))
+            part.write_bytes(recalibrated(content, detector.text, metadata))
             proof = prove(Detector(part, threads), parts.files, parts.scores, parts.maps, threads)
             proved = {**metadata, "calibration": calibration | {"proof": proof}}
-            part.write_bytes(recalibrated(content, proved))
+            part.write_bytes(recalibrated(content, detector.text, proved))
             Detector(part, threads)
     except InputError as error:
-        raise InputError(f"{source}: {error}") from error
+        raise InputError(f"{detector.path}: {error}") from error
     return proof

@@ -13,8 +13,8 @@ from defectbench.deployment.detector import (
     decoded_images,
     encode_probe,
 )
-from defectbench.deployment.detector_file import FORMAT, NAMES
 from defectbench.deployment.expectations import calibration_entry, threshold_entries
+from defectbench.deployment.metadata import FORMAT, NAMES
 from defectbench.deployment.photographs import image_statistics, photographed
 from defectbench.deployment.proof import score_tolerance
 from defectbench.errors import InputError
@@ -61,15 +61,13 @@ class Benchmarked(NamedTuple):
         return [self.files[path] for path in self.test.paths]
 
 
-def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dict[str, Any]:
+def detector_metadata(cell: Benchmarked, threads: int) -> dict[str, Any]:
     """What a detector says of itself, but for licences, provenance and proof.
 
     Parameters
     ----------
     cell
         The detector.
-    graph_sha256
-        From `export.graph_sha256`.
     threads
         That decode the good images, whose figures are noted.
     """
@@ -83,7 +81,6 @@ def detector_metadata(cell: Benchmarked, graph_sha256: str, threads: int) -> dic
         "format": FORMAT,
         **{name: cell.metrics[name] for name in NAMES},
         **{name: specification[name] for name in SPECIFIED},
-        "graph_sha256": graph_sha256,
         "units": {"score": score_unit(specification["scorer"], len(specification["layers"]))},
         **threshold_entries(setting.scores, setting.groups, maps, promised),
         **_calibration(cell, threads),

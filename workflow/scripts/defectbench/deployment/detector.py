@@ -1,23 +1,24 @@
 """A detector run from its file: images decoded as the benchmark does, then scored."""
 
 import base64
-import binascii
 import io
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime
 from PIL import Image
 
-from defectbench.deployment.detector_file import read_detector_file
+from defectbench.deployment.isolated_graph import Allowance, IsolatedGraph
+from defectbench.deployment.metadata import parse_metadata
 from defectbench.errors import InputError
 from defectbench.images.canvas import Shape, canvas
 from defectbench.images.decoding import in_order, load_image
 from defectbench.images.resizing import preprocess
+from defectbench.progress import warn
 
 AHEAD = 4
 """Images per thread that are decoded before they are needed."""
@@ -102,15 +103,6 @@ def decoded_image(path: Path, settings: Mapping[str, Any]) -> Decoded:
     return Decoded(path, pixels, image.size, 1000 * (time.perf_counter() - start))
 
 
-# onnxruntime has an error for each status of its C++ code, and no class that they share
-STATUSES = [
-    kind
-    for kind in vars(onnxruntime.capi.onnxruntime_pybind11_state).values()
-    if isinstance(kind, type) and issubclass(kind, Exception)
-]
-RUNTIME_ERRORS = (*STATUSES, RuntimeError, MemoryError)
-
-
 class Scored(NamedTuple):
     """What a detector says of images.
 
@@ -130,20 +122,32 @@ class Scored(NamedTuple):
     maps: np.ndarray | None
 
 
+class Verdict(NamedTuple):
+    """The same of one image: `map` is (height, width)."""
+
+    score: float
+    defective: bool
+    map: np.ndarray | None
+
+
 class Detector:
     """A detector from its file, which has proved itself on the image it carries.
+
+    Its graph runs in a process of its own (`isolated_graph`).
 
     Parameters
     ----------
     path
-        The file; it is checked before it is run.
+        The file.
     threads
         How many the network may use.
 
     Attributes
     ----------
     metadata
-        See `detector_file.SHAPE`.
+        See `metadata.SHAPE`.
+    text
+        The metadata as they stand in the file.
     sha256
         Tells detectors apart.
 
@@ -154,22 +158,13 @@ class Detector:
     """
 
     def __init__(self, path: str | Path, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 4  # errors are raised, and need not be printed too
-        try:
-            model, self.metadata, self.sha256 = read_detector_file(Path(path))
-            self._session = onnxruntime.InferenceSession(
-                model, options, providers=["CPUExecutionProvider"]
+        self.path, self._threads = Path(path), threads
+        self._open()
+        if not self._graph.told["is_limited"]:
+            warn(
+                f"{path}: this system limits no process's memory; a detector from someone else "
+                "can take all of it"
             )
-            self._check_ends()
-            self._check_probe()
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-        except RUNTIME_ERRORS as error:
-            raise InputError(f"{path}: cannot be run ({_first_line(error)})") from error
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
 
     def score(self, images: np.ndarray) -> Scored:
         """Score images of network size.
@@ -178,9 +173,58 @@ class Detector:
         ----------
         images
             uint8, (n_images, height, width, 3), RGB.
+
+        Raises
+        ------
+        InputError
+            If the detector gives no scores, or is lost; see `ensure_running`.
         """
-        scores, defective, *maps = self._session.run(None, {"images": images})
+        try:
+            scores, defective, *maps = self._graph.run(images)
+        except InputError as error:
+            raise InputError(f"{self.path}: {error}") from error
         return Scored(scores, defective, maps[0] if maps else None)
+
+    def score_image(self, image: Decoded) -> Verdict:
+        """Score one image.
+
+        Raises
+        ------
+        InputError
+            As `score` does, naming the image; or if its score or its map is not finite.
+        """
+        try:
+            scored = self.score(image.pixels[None])
+        except InputError as error:
+            raise InputError(f"{image.path}: not scored by {error}") from error
+        found = [scored.scores] if scored.maps is None else [scored.scores, scored.maps]
+        if not all(np.isfinite(values).all() for values in found):
+            raise InputError(f"{image.path}: the detector gives no finite score; export it again")
+        anomaly_map = None if scored.maps is None else scored.maps[0]
+        return Verdict(float(scored.scores[0]), bool(scored.defective[0]), anomaly_map)
+
+    def ensure_running(self) -> None:
+        """Load the detector again if an image has ended it.
+
+        Raises
+        ------
+        InputError
+            If it cannot be loaded any more, or its file is that of another one.
+        """
+        if self._graph.is_running:
+            return
+        known = self.sha256
+        self._open()
+        if self.sha256 != known:
+            raise InputError(f"{self.path}: has become another detector; begin again with that")
+
+    def close(self) -> None:
+        """End the process of its graph."""
+        self._graph.close()
+
+    def allowance(self) -> Allowance:
+        """What it may use to score one image."""
+        return self._graph.allowance(prod(canvas(self.metadata["preprocessing"])))
 
     def threshold_at(self, rate: float | None) -> dict[str, Any]:
         """Threshold for a rate, from `expectations.expectation`; None for the detector's own.
@@ -198,22 +242,33 @@ class Detector:
             raise InputError(f"--rate {rate:g}: the detector knows {known}")
         return table[rate]
 
+    def _open(self) -> None:
+        """Load the file and refuse it unless it scores its probe as when it was exported."""
+        try:
+            self._graph = IsolatedGraph(self.path, self._threads)
+            self.sha256, self.text = (self._graph.told[name] for name in ("sha256", "metadata"))
+            self.metadata = parse_metadata(self.text)
+            self._check_ends()
+            self._check_probe()
+        except InputError as error:
+            raise InputError(f"{self.path}: {error}") from error
+
     def _check_ends(self) -> None:
-        """Refuse a model whose inputs and outputs are not a detector's."""
+        """Refuse a graph whose inputs and outputs are not a detector's."""
         height, width = canvas(self.metadata["preprocessing"])
-        inputs = [(end.name, end.type, end.shape[1:]) for end in self._session.get_inputs()]
-        outputs = [(end.name, end.type) for end in self._session.get_outputs()]
-        expected = [("score", "tensor(double)"), ("defective", "tensor(bool)")]
+        inputs = [[name, kind, shape[1:]] for name, kind, shape in self._graph.told["inputs"]]
+        outputs = [[name, kind] for name, kind, _ in self._graph.told["outputs"]]
+        expected = [["score", "tensor(double)"], ["defective", "tensor(bool)"]]
         if self.metadata["map_scale"] is not None:
-            expected.append(("map", "tensor(float)"))
-        if inputs != [("images", "tensor(uint8)", [height, width, 3])] or outputs != expected:
+            expected.append(["map", "tensor(float)"])
+        if inputs != [["images", "tensor(uint8)", [height, width, 3]]] or outputs != expected:
             raise InputError("not a detector: its inputs or outputs are others")
 
     def _check_probe(self) -> None:
         """Refuse to work unless the probe scores as it did at export."""
         expected = self.metadata["probe"]["score"]
         image = decode_probe(self.metadata["probe"]["png"], canvas(self.metadata["preprocessing"]))
-        (score,) = self.score(image[None]).scores
+        (score,), *_ = self._graph.run(image[None])
         if not abs(score - expected) <= allowed_deviation(expected, self.metadata["tolerance"]):
             raise InputError(
                 f"does not score its probe image as when it was exported: {score:.9g} and not "
@@ -246,9 +301,7 @@ def decode_probe(text: str, shape: Shape) -> np.ndarray:
             if png.size[::-1] != shape or png.mode != "RGB":
                 raise InputError("its probe image has another size or mode than the network takes")
             return np.asarray(png)
-    except (binascii.Error, OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"its probe image cannot be decoded ({error})") from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    except InputError:
+        raise
+    except Exception as error:  # a decoder stumbles over what a stranger wrote
+        raise InputError(f"its probe image cannot be decoded ({type(error).__name__})") from error

@@ -1,9 +1,7 @@
 """A detector's graph in ONNX, and the file that holds it together with what the file says."""
 
 import contextlib
-import hashlib
 import io
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -13,7 +11,7 @@ import numpy as np
 import onnx
 import torch
 
-from defectbench.deployment.detector_file import KEY, sealed
+from defectbench.deployment.detector_file import sealed
 from defectbench.errors import InputError
 from defectbench.features.backbones import Backbone
 from defectbench.features.batch_norm import fold_batch_norm
@@ -23,6 +21,11 @@ from defectbench.images.canvas import Preprocessing, canvas
 from defectbench.images.tiles import Tiling
 
 OPSET = 18
+"""The lowest that PyTorch's exporter writes."""
+
+IR_VERSION = 8
+"""Of opset 18's own time, which onnxruntime reads since 1.14; the exporter writes 10."""
+
 LARGEST_GRAPH = 2**31 - 2**24
 """Bytes: Protocol Buffers end at 2 GiB, and the metadata need some."""
 
@@ -147,26 +150,17 @@ def onnx_model(module: DetectorModule) -> onnx.ModelProto:
     return _without_notes(program.model_proto)
 
 
-def graph_sha256(model: onnx.ModelProto) -> str:
-    """SHA-256 of the graph with its weights, which the metadata do not change."""
-    return hashlib.sha256(model.graph.SerializeToString(deterministic=True)).hexdigest()
-
-
 def detector_bytes(model: onnx.ModelProto, metadata: Mapping[str, Any]) -> bytes:
     """Content of a detector's file.
 
     Parameters
     ----------
     model
-        From `onnx_model`; it is not changed.
+        From `onnx_model`.
     metadata
-        See `detector_file.SHAPE`.
+        See `metadata.SHAPE`.
     """
-    complete = onnx.ModelProto()
-    complete.CopyFrom(model)
-    text = json.dumps(metadata, sort_keys=True, allow_nan=False)
-    complete.metadata_props.add(key=KEY, value=text)
-    return sealed(complete.SerializeToString(deterministic=True))
+    return sealed(model.SerializeToString(deterministic=True), metadata)
 
 
 def _without_notes(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -181,6 +175,7 @@ def _without_notes(model: onnx.ModelProto) -> onnx.ModelProto:
         for note in ("doc_string", "metadata_props"):
             if note in part.DESCRIPTOR.fields_by_name:
                 part.ClearField(note)
+    model.ir_version = IR_VERSION
     return model
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import itertools
-import math
 import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -144,6 +143,7 @@ class FolderScoring:
         """Score what was read and write its row; None of what is known already."""
         if read.found is None:
             return None
+        self.detector.ensure_running()
         now = datetime.now().astimezone().isoformat(timespec="seconds")
         self._prepare_table(now)
         name = self.name(read.path)
@@ -177,14 +177,11 @@ class FolderScoring:
     def _scored(self, name: str, image: Decoded) -> Row:
         """What a row says of an image that can be read; draws its overlay if one is wanted."""
         start = time.perf_counter()
-        scored = self.detector.score(image.pixels[None])
+        score, _, anomaly_map = self.detector.score_image(image)
         milliseconds = image.milliseconds + 1000 * (time.perf_counter() - start)
-        score = float(scored.scores[0])
-        if not math.isfinite(score):
-            raise InputError(f"{image.path}: the detector gives no finite score; export it again")
         defective = score >= self.threshold
         if self.options.overlays == "all" or (self.options.overlays == "defective" and defective):
-            draw_overlay(self.detector, image, scored.maps[0], self.options.output, name)
+            draw_overlay(self.detector, image, anomaly_map, self.options.output, name)
         share = np.searchsorted(self.held_out, score, "left") / len(self.held_out)
         return {
             "score": repr(score),

@@ -8,8 +8,8 @@ from typing import Any
 
 from defectbench.atomic import atomic_path
 from defectbench.deployment.detector import Decoded, Detector
-from defectbench.deployment.detector_file import NAMES
 from defectbench.deployment.drift import same_world
+from defectbench.deployment.metadata import NAMES
 from defectbench.deployment.photographs import ImageStatistics, image_statistics
 from defectbench.score_table import SUMMARY
 
@@ -83,8 +83,8 @@ def write_summary(output: Path, summary: Mapping[str, Any]) -> None:
         part.write_text(text + "\n", encoding="utf-8")
 
 
-def described(detector: Detector) -> dict[str, str]:
-    """Which detector it is, and the images that its threshold comes from."""
+def described(detector: Detector) -> dict[str, Any]:
+    """Which detector it is, what its threshold comes from, and what its graph may use."""
     metadata = detector.metadata
     behind = f"{len(metadata['held_out_scores'])} held-out good images"
     if calibration := metadata.get("calibration"):
@@ -94,4 +94,5 @@ def described(detector: Detector) -> dict[str, str]:
         "detector_sha256": detector.sha256,
         "detector": "/".join(metadata[name] for name in NAMES),
         "threshold_from": behind,
+        "allowance": detector.allowance()._asdict(),
     }

@@ -1,0 +1,208 @@
+"""A detector's graph in a process of its own: what a stranger's graph does ends there."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import weakref
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from defectbench.deployment.messages import Channel
+from defectbench.errors import InputError
+from defectbench.provenance import SCRIPTS
+
+LARGEST_MAP = 1 << 24
+"""Pixels."""
+
+LONGEST_REASON = 300
+
+
+class Allowance(NamedTuple):
+    """What a graph may use for one answer.
+
+    Attributes
+    ----------
+    memory
+        Bytes that its process can have to write to.
+    seconds
+        Until it is killed.
+    """
+
+    memory: int
+    seconds: int
+
+
+def allowance(file_bytes: int, pixels: int, threads: int) -> Allowance:
+    """What a detector may use, several times what those of this project need.
+
+    Parameters
+    ----------
+    file_bytes
+        Size of the detector.
+    pixels
+        Of all images that it scores at once, as large as the network sees them; 0 to load it.
+    threads
+        Of the network, each with a stack.
+    """
+    memory = (2 << 30) + (16 << 20) * threads + 8 * file_bytes + 8192 * pixels
+    return Allowance(memory, 60 + file_bytes // 10**7 + pixels // 10**4)
+
+
+class IsolatedGraph:
+    """The graph of a detector's file, loaded in a process of its own.
+
+    Parameters
+    ----------
+    file
+        The detector.
+    threads
+        Of the network.
+
+    Attributes
+    ----------
+    told
+        By the process: ``sha256`` and ``metadata`` (text) of the file, ``inputs`` and ``outputs``
+        of the graph (name, type, shape), ``is_limited``: whether its memory is.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is damaged, or is no model that can be loaded.
+    """
+
+    def __init__(self, file: Path, threads: int) -> None:
+        try:
+            self._file_bytes = file.stat().st_size
+        except OSError as error:
+            raise InputError(f"cannot be read ({error.strerror})") from error
+        self._threads = threads
+        allowed = self.allowance(0)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = started(theirs, file, threads, allowed)
+        ours.settimeout(1)
+        self._channel = Channel(ours)
+        # also when this is forgotten, and when the program ends
+        self._ending = weakref.finalize(self, _end, self._channel, self._process)
+        with self._watched(allowed.seconds):
+            self.told = self._answer()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it still can be asked."""
+        return self._ending.alive
+
+    def close(self) -> None:
+        """End the process."""
+        self._ending()
+
+    def allowance(self, pixels: int) -> Allowance:
+        """What it may use to score images of so many pixels together; 0 to load it."""
+        return allowance(self._file_bytes, pixels, self._threads)
+
+    def run(self, images: np.ndarray) -> list[np.ndarray]:
+        """Outputs of the graph.
+
+        Parameters
+        ----------
+        images
+            uint8, (n_images, height, width, 3).
+
+        Returns
+        -------
+        list of ndarray
+            float64 (n_images,), bool (n_images,) and, if there is one, the map: float32,
+            (n_images, height, width).
+
+        Raises
+        ------
+        InputError
+            If it gives no such outputs, or ends before. It is over then, unless it said itself
+            what was wrong.
+        """
+        images = np.ascontiguousarray(images)
+        allowed = self.allowance(images.size // 3)
+        with self._watched(allowed.seconds):
+            self._channel.send({"shape": images.shape, **allowed._asdict()}, images)
+            described = self._answer()["outputs"]
+            if not self._are_outputs(described, len(images)):
+                raise ValueError("outputs of other types or shapes than those of a detector")
+            outputs = [np.empty(shape, kind) for kind, shape in described]
+            for output in outputs:
+                self._channel.receive(output)
+        return outputs
+
+    def _answer(self) -> dict[str, Any]:
+        header = self._channel.header()
+        if "error" in header:
+            raise InputError(_in_one_line(header["error"]))
+        return header
+
+    def _are_outputs(self, described: Any, n_images: int) -> bool:
+        """Whether outputs are those that `run` gives."""
+        if len(described) != len(self.told["outputs"]):
+            return False
+        (_, *sides) = described[2][1] if described[2:] else (n_images, 1, 1)
+        expected = [["<f8", [n_images]], ["|b1", [n_images]], ["<f4", [n_images, *sides]]]
+        return described == expected[: len(described)] and 1 <= prod(sides) <= LARGEST_MAP
+
+    @contextlib.contextmanager
+    def _watched(self, seconds: int) -> Iterator[None]:
+        """End the process, and say so, if it does not answer as it should."""
+        self._channel.patience = seconds
+        try:
+            yield
+        except TimeoutError as error:
+            self.close()
+            raise InputError(f"gives no answer within {seconds} s") from error
+        except (EOFError, OSError) as error:
+            raise InputError(f"its process has ended ({self._how_it_ended()})") from error
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            self.close()
+            raise InputError(f"not a detector: it gives {_in_one_line(str(error))}") from error
+
+    def _how_it_ended(self) -> str:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(10)
+        code, said = self._process.poll(), self._ending()
+        if code is not None and code < 0:
+            return signal.strsignal(-code) or f"signal {-code}"
+        return _in_one_line(said) or f"exit status {code}"
+
+
+def started(
+    connection: socket.socket, file: Path, threads: int, allowed: Allowance
+) -> subprocess.Popen[str]:
+    """A process of `graph_process` that has begun to load a detector."""
+    module, end = "defectbench.deployment.graph_process", connection.fileno()
+    paths = [str(SCRIPTS), os.environ.get("PYTHONPATH")]
+    return subprocess.Popen(
+        [sys.executable, "-m", module, str(end), file, *map(str, (threads, *allowed))],
+        pass_fds=[end],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        errors="replace",
+    )
+
+
+def _end(channel: Channel, process: subprocess.Popen[str]) -> str:
+    """End a process, and with it the pipe; the last line that it has written there."""
+    channel.close()
+    process.kill()
+    _, said = process.communicate()
+    return (said.splitlines() or [""])[-1]
+
+
+def _in_one_line(text: object) -> str:
+    """A text of the process, which may hold what a stranger wrote, as a terminal can show it."""
+    shown = "".join(each if each.isprintable() else "?" for each in str(text))
+    return shown if len(shown) <= LONGEST_REASON else shown[:LONGEST_REASON] + "…"

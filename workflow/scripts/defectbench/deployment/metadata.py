@@ -1,0 +1,191 @@
+"""What a detector says of itself: the entries, and a check of what a stranger wrote there."""
+
+import json
+import re
+from typing import Any
+
+from defectbench.deployment.detector_file import KEY
+from defectbench.deployment.photographs import ImageStatistics
+from defectbench.errors import InputError
+from defectbench.evaluation.promises import AVERAGE, RULES
+from defectbench.images.canvas import ASPECTS, CROP, KEEP, ORIGINAL, PAD, SQUASH, multiple_of
+
+FORMAT = 5
+FORMATS = (1, 2, 3, 4, FORMAT)
+"""That are read: the first has no more of a threshold than its value and the rate asked for, the
+first two no more of an image's figures than their range, the first three are of squares, and all
+before this one have a digest of the graph alone, which nobody reads."""
+
+LARGEST_CANVAS = 1 << 26
+"""Pixels. The probe image is as large, and whoever reads the file decodes it."""
+
+NAMES = ("dataset", "category", "method", "backbone")
+"""Entries that say which detector it is."""
+
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What no line of a terminal or a table can hold: control characters, halves of characters."""
+
+NUMBER, TEXT, COUNT = "number", "text", "whole number"
+EXPECTATION = {"value": NUMBER, "false_positive_rate": NUMBER, "rate_range": [NUMBER]}
+STATISTICS = {"images": COUNT, "independent": NUMBER}
+STATISTICS |= {name: [NUMBER] for name in ImageStatistics._fields}
+SHAPE: dict[str, Any] = {
+    "format": COUNT,
+    **dict.fromkeys(NAMES, TEXT),
+    "preprocessing": {},
+    "scorer": TEXT,
+    "layers": [],
+    "units": {},
+    "threshold": EXPECTATION,
+    "thresholds": [EXPECTATION],
+    "held_out_scores": [NUMBER],
+    "training_images": STATISTICS,
+    "probe": {"png": TEXT, "score": NUMBER},
+    "tolerance": {"absolute": NUMBER, "relative": NUMBER},
+    "proof": {},
+    "provenance": {},
+    "licences": {},
+}
+"""Entries that every detector has, and what their values hold at least; texts can be printed.
+
+Beside them `bits` is None or 9 to 16, and `map_scale` None or as `MAP_SCALE`."""
+
+OPTIONAL: dict[str, Any] = {
+    "calibration": {
+        "folder": TEXT,
+        "images": COUNT,
+        "parts": COUNT,
+        "images_sha256": TEXT,
+        "statistics": STATISTICS,
+    },
+    "history": [{"threshold": EXPECTATION, "sha256": TEXT}],
+}
+"""Entries of a calibrated detector: the good parts that its threshold comes from; and if it was
+calibrated after its export, what it was before each time, the first one first."""
+
+MAP_SCALE = {"typical": NUMBER, "threshold": NUMBER}
+
+
+def parse_metadata(text: str | None) -> dict[str, Any]:
+    """What a detector's file says of itself, older formats in the shape of today's.
+
+    Raises
+    ------
+    InputError
+        If an entry is missing, or holds what the code after this could not work with.
+    """
+    if text is None:
+        raise InputError(f"not a detector: the model has no metadata entry {KEY!r}")
+    try:
+        metadata = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not a detector: its metadata are not JSON ({error})") from error
+    if not isinstance(metadata, dict) or metadata.get("format") not in FORMATS:
+        known = " or ".join(map(str, FORMATS))
+        raise InputError(f"not a detector of format {known}, which is all this version reads")
+    if metadata["format"] == 1:
+        _complete_thresholds(metadata)
+    metadata.pop("graph_sha256", None)
+    if metadata["format"] < 3:
+        _complete_statistics(metadata)
+    for name, shape in SHAPE.items():
+        if name not in metadata or not _fits(metadata[name], shape):
+            raise InputError(f"not a detector: its metadata entry {name!r} is missing or wrong")
+    for name, shape in OPTIONAL.items():
+        if name in metadata and not _fits(metadata[name], shape):
+            raise InputError(f"not a detector: its metadata entry {name!r} is wrong")
+    _check_ranges(metadata)
+    return metadata
+
+
+def _complete_thresholds(metadata: dict[str, Any]) -> None:
+    """Give thresholds of format 1, which know the rate asked for alone, the shape of today's."""
+    rows, threshold = metadata.get("thresholds"), metadata.get("threshold")
+    for row in [threshold, *(rows if isinstance(rows, list) else [])]:
+        if isinstance(row, dict) and "false_positive_rate" in row:
+            row["rate_range"] = [row["false_positive_rate"]] * 2
+            row.setdefault("value", row.get("threshold"))
+
+
+def _complete_statistics(metadata: dict[str, Any]) -> None:
+    """Give figures of formats 1 and 2, which are ranges, the shape of today's."""
+    calibration = metadata.get("calibration")
+    if isinstance(calibration, dict):
+        calibration["statistics"] = calibration.pop("ranges", None)
+    for owner, name in ((metadata, "training_images"), (calibration, "statistics")):
+        ranges = owner.get(name) if isinstance(owner, dict) else None
+        if isinstance(ranges, dict) and _fits(ranges.get("images"), [COUNT]) and ranges["images"]:
+            count = ranges["images"][0]
+            ranges |= {"images": count, "independent": count * _share_independent(metadata)}
+
+
+def _share_independent(metadata: dict[str, Any]) -> float:
+    """Of a detector of an older format; groups are taken to be of one size, format 1 has none."""
+    counts = {"images": COUNT, "groups": COUNT}
+    threshold = metadata.get("threshold")
+    if not _fits(threshold, counts) or threshold["images"] < 1:
+        return 1.0
+    return threshold["groups"] / threshold["images"]
+
+
+def _fits(value: Any, shape: Any) -> bool:
+    """Whether a value has all that a shape asks for; of a list, each element."""
+    if isinstance(shape, dict):
+        return isinstance(value, dict) and all(
+            key in value and _fits(value[key], inner) for key, inner in shape.items()
+        )
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(_fits(v, inner) for inner in shape for v in value)
+    if shape == TEXT:
+        return isinstance(value, str) and not UNPRINTABLE.search(value)
+    kind = int if shape == COUNT else int | float
+    return isinstance(value, kind) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _check_ranges(metadata: dict[str, Any]) -> None:
+    """Refuse values of the right kind with which the code after this could not work."""
+    preprocessing, threshold = metadata["preprocessing"], metadata["threshold"]
+    bits, scale = (metadata.get(name, "missing") for name in ("bits", "map_scale"))
+    statistics = [metadata["training_images"]]
+    statistics += [metadata["calibration"]["statistics"]] if "calibration" in metadata else []
+    sound = (
+        _is_canvas(preprocessing)
+        and (bits is None or (_fits(bits, COUNT) and 9 <= bits <= 16))
+        and (scale is None or (_fits(scale, MAP_SCALE) and len(scale) == len(MAP_SCALE)))
+        and preprocessing.get("interpolation") in ("bilinear", "lanczos")
+        and preprocessing.get("aspect", SQUASH) in ASPECTS
+        and len(metadata["held_out_scores"]) > 0
+        and all(figures[name] for figures in statistics for name in ImageStatistics._fields)
+        and all(1 <= figures["independent"] <= figures["images"] for figures in statistics)
+        and all(len(row["rate_range"]) == 2 for row in (threshold, *metadata["thresholds"]))
+        and threshold.get("rule", AVERAGE) in RULES
+    )
+    if not sound:
+        raise InputError("not a detector: its metadata hold a value out of range")
+
+
+def _is_canvas(preprocessing: dict[str, Any]) -> bool:
+    """Whether a preprocessing says what the network sees of an image."""
+    size, aspect = preprocessing.get("size"), preprocessing.get("aspect")
+    shapes, is_square = [], False
+    if size != ORIGINAL:
+        is_square = not isinstance(size, list)
+        shapes.append([size, size] if is_square else size)
+    if size == ORIGINAL or aspect == KEEP:
+        shapes.append(preprocessing.get("canvas"))
+    return (
+        all(_is_shape(shape) for shape in shapes)
+        and _is_length(multiple_of(preprocessing))
+        and (is_square or (aspect not in (PAD, CROP) and "crop" not in preprocessing))
+        and ("crop" not in preprocessing or _is_length(preprocessing["crop"], size))
+    )
+
+
+def _is_shape(value: Any) -> bool:
+    """Whether a value is a height and a width that an image can have."""
+    sound = isinstance(value, list) and len(value) == 2 and all(map(_is_length, value))
+    return sound and value[0] * value[1] <= LARGEST_CANVAS
+
+
+def _is_length(value: Any, largest: int = LARGEST_CANVAS) -> bool:
+    return _fits(value, COUNT) and 1 <= value <= largest
