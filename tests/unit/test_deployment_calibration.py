@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
@@ -337,9 +336,12 @@ def test_a_place_that_cannot_be_written_is_named_in_one_line(detector: Path, goo
     assert str(detector) in line
 
 
-def test_a_detector_without_a_finite_score_is_refused(made: dict, good: Path):
-    silent = Scored(np.array([np.nan]), np.array([False]), None)
-    detector = SimpleNamespace(metadata=made["metadata"], score=lambda images: silent)
+def test_a_detector_without_a_finite_score_is_refused(
+    made: dict, good: Path, monkeypatch: pytest.MonkeyPatch
+):
+    silent = Scored(np.array([np.nan]), np.array([False]), None, 1.0)
+    detector = Detector(made["path"], 1)
+    monkeypatch.setattr(detector, "score", lambda images: silent)
     with pytest.raises(InputError, match=r"0000\.png: the detector gives no finite score"):
         score_good_parts(detector, good, False, 1)
 
@@ -404,7 +406,7 @@ def with_a_verdict_of_its_own(model: onnx.ModelProto) -> None:
 @pytest.mark.parametrize(
     ("forge", "complaint"),
     [
-        (without_threshold, "its graph holds no number 'threshold': export it again"),
+        (without_threshold, "its threshold or its metadata stand elsewhere: export it again"),
         (with_a_verdict_of_its_own, "is not that of its score: no detector is written"),
     ],
 )

@@ -109,7 +109,7 @@ def score_good_parts(detector: Detector, folder: Path, in_folders: bool, threads
             continue
         digest = hashlib.sha256(image.pixels).hexdigest()
         if digest not in seen:
-            score, _, anomaly_map = detector.score_image(image)
+            score, _, anomaly_map, _ = detector.score_image(image)
             statistics = image_statistics(image.pixels, image.size)
             seen[digest] = path, score, anomaly_map, statistics
     if unreadable:

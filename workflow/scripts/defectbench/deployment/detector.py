@@ -2,6 +2,7 @@
 
 import base64
 import io
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
@@ -115,25 +116,34 @@ class Scored(NamedTuple):
         another rate compares the scores with another threshold.
     maps
         float32, (n_images, height, width), or None if the detector does not localize.
+    milliseconds
+        That it took.
     """
 
     scores: np.ndarray
     defective: np.ndarray
     maps: np.ndarray | None
+    milliseconds: float
 
 
 class Verdict(NamedTuple):
-    """The same of one image: `map` is (height, width)."""
+    """The same of one image: `map` is (height, width), `milliseconds` are from the file on."""
 
     score: float
     defective: bool
     map: np.ndarray | None
+    milliseconds: float
+
+
+class DetectorLostError(InputError):
+    """A detector whose process has ended cannot be loaded again."""
 
 
 class Detector:
     """A detector from its file, which has proved itself on the image it carries.
 
-    Its graph runs in a process of its own (`isolated_graph`).
+    Its graph runs in a process of its own (`isolated_graph`), which begins again for the next
+    images if some have ended it. Threads may share a detector: it scores for one after the other.
 
     Parameters
     ----------
@@ -158,7 +168,7 @@ class Detector:
     """
 
     def __init__(self, path: str | Path, threads: int) -> None:
-        self.path, self._threads = Path(path), threads
+        self.path, self._threads, self._in_use = Path(path), threads, threading.Lock()
         self._open()
         if not self._graph.told["is_limited"]:
             warn(
@@ -177,13 +187,20 @@ class Detector:
         Raises
         ------
         InputError
-            If the detector gives no scores, or is lost; see `ensure_running`.
+            If the detector gives no scores.
+        DetectorLostError
+            If it cannot be loaded again after that, or its file is that of another one.
         """
-        try:
-            scores, defective, *maps = self._graph.run(images)
-        except InputError as error:
-            raise InputError(f"{self.path}: {error}") from error
-        return Scored(scores, defective, maps[0] if maps else None)
+        with self._in_use:
+            if not self._graph.is_running:
+                self._reopen()
+            start = time.perf_counter()
+            try:
+                scores, defective, *maps = self._graph.run(images)
+            except InputError as error:
+                raise InputError(f"{self.path}: {error}") from error
+            milliseconds = 1000 * (time.perf_counter() - start)
+        return Scored(scores, defective, maps[0] if maps else None, milliseconds)
 
     def score_image(self, image: Decoded) -> Verdict:
         """Score one image.
@@ -195,28 +212,16 @@ class Detector:
         """
         try:
             scored = self.score(image.pixels[None])
+        except DetectorLostError:
+            raise
         except InputError as error:
             raise InputError(f"{image.path}: not scored by {error}") from error
         found = [scored.scores] if scored.maps is None else [scored.scores, scored.maps]
         if not all(np.isfinite(values).all() for values in found):
             raise InputError(f"{image.path}: the detector gives no finite score; export it again")
         anomaly_map = None if scored.maps is None else scored.maps[0]
-        return Verdict(float(scored.scores[0]), bool(scored.defective[0]), anomaly_map)
-
-    def ensure_running(self) -> None:
-        """Load the detector again if an image has ended it.
-
-        Raises
-        ------
-        InputError
-            If it cannot be loaded any more, or its file is that of another one.
-        """
-        if self._graph.is_running:
-            return
-        known = self.sha256
-        self._open()
-        if self.sha256 != known:
-            raise InputError(f"{self.path}: has become another detector; begin again with that")
+        (score,), (defective,) = scored.scores.tolist(), scored.defective.tolist()
+        return Verdict(score, defective, anomaly_map, image.milliseconds + scored.milliseconds)
 
     def close(self) -> None:
         """End the process of its graph."""
@@ -252,6 +257,15 @@ class Detector:
             self._check_probe()
         except InputError as error:
             raise InputError(f"{self.path}: {error}") from error
+
+    def _reopen(self) -> None:
+        known = self.sha256
+        try:
+            self._open()
+        except InputError as error:
+            raise DetectorLostError(str(error)) from error
+        if self.sha256 != known:
+            raise DetectorLostError(f"{self.path}: has become another detector; begin again")
 
     def _check_ends(self) -> None:
         """Refuse a graph whose inputs and outputs are not a detector's."""

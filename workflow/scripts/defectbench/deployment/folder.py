@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import itertools
-import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from defectbench.deployment.detector import AHEAD, Decoded, Detector
+from defectbench.deployment.detector import AHEAD, Decoded, Detector, Verdict
 from defectbench.deployment.events import EventQueue
 from defectbench.deployment.overlays import draw_overlay, overlay_file, remove_overlays
 from defectbench.deployment.reading import Read, read_file
@@ -131,19 +130,19 @@ class FolderScoring:
             progress.advance(1)
 
     def read(self, files: Iterable[Path]) -> Iterator[Read]:
-        """Files read in threads, in their order, until `stopped`."""
+        """Files read and scored in threads, in their order, until `stopped`."""
         wanted = itertools.takewhile(lambda _: not self.stopped, files)
         threads = self.options.threads
-        return in_order(self._read, wanted, threads, AHEAD * threads)
+        # one more, for the one that waits for its scores
+        return in_order(self._read, wanted, threads + 1, AHEAD * threads)
 
     def _read(self, path: Path) -> Read:
-        return read_file(path, self.known.get(self.name(path)), self.detector.metadata)
+        return read_file(path, self.known.get(self.name(path)), self.detector)
 
     def record(self, read: Read) -> Row | None:
-        """Score what was read and write its row; None of what is known already."""
+        """Write the row of what was read; None of what is known already."""
         if read.found is None:
             return None
-        self.detector.ensure_running()
         now = datetime.now().astimezone().isoformat(timespec="seconds")
         self._prepare_table(now)
         name = self.name(read.path)
@@ -156,29 +155,24 @@ class FolderScoring:
             "sha256": read.sha256,
             "detector": self.detector.sha256[:DIGITS],
         }
-        reason, of_defect = "", contextlib.nullcontext()
-        try:
-            if isinstance(read.found, InputError):
-                raise read.found
-            row |= self._scored(name, read.found)
-        except InputError as error:
-            reason = str(error)
+        if not isinstance(read.found, InputError):
+            row |= self._scored(name, *read.found)
+        of_defect = contextlib.nullcontext()
         if self.events is not None and row["verdict"] == DEFECTIVE:
             of_defect = self.events.announced(row, self.detector.sha256)
         with of_defect:
             self.table.append(row)
         self.known[name] = read.sha256
-        if reason:
-            self.found.add_unreadable(name, reason)
+        if isinstance(read.found, InputError):
+            self.found.add_unreadable(name, str(read.found))
         else:
-            self.found.add(float(row["score"]), read.found)
+            image, verdict = read.found
+            self.found.add(verdict.score, image)
         return row
 
-    def _scored(self, name: str, image: Decoded) -> Row:
-        """What a row says of an image that can be read; draws its overlay if one is wanted."""
-        start = time.perf_counter()
-        score, _, anomaly_map = self.detector.score_image(image)
-        milliseconds = image.milliseconds + 1000 * (time.perf_counter() - start)
+    def _scored(self, name: str, image: Decoded, verdict: Verdict) -> Row:
+        """What a row says of an image that was scored; draws its overlay if one is wanted."""
+        score, _, anomaly_map, milliseconds = verdict
         defective = score >= self.threshold
         if self.options.overlays == "all" or (self.options.overlays == "defective" and defective):
             draw_overlay(self.detector, image, anomaly_map, self.options.output, name)

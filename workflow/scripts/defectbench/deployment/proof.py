@@ -90,7 +90,7 @@ def prove(
         if not covers_canvas(image, detector.metadata):
             continue
         compared += 1
-        found[number], verdicts[number], anomaly_map = detector.score_image(image)
+        found[number], verdicts[number], anomaly_map, _ = detector.score_image(image)
         if maps is not None:
             own = maps[number]
             deviations[number] = np.abs(anomaly_map - own).max()

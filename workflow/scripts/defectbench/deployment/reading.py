@@ -1,10 +1,15 @@
-"""An image file read for a verdict: whether its content is new, and what became of it meanwhile."""
+"""An image file read and scored: whether its content is new, and what became of it meanwhile."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from defectbench.deployment.detector import Decoded, whole_image
+from defectbench.deployment.detector import (
+    Decoded,
+    Detector,
+    DetectorLostError,
+    Verdict,
+    whole_image,
+)
 from defectbench.errors import InputError
 from defectbench.provenance import file_sha256
 
@@ -24,17 +29,17 @@ class Read(NamedTuple):
     sha256
         Of its content; empty if not even that can be read.
     found
-        The image, or why there is none; None if the content is known.
+        The image and its verdict, or why there is none; None if the content is known.
     """
 
     path: Path
     state: State
     sha256: str
-    found: Decoded | InputError | None
+    found: tuple[Decoded, Verdict] | InputError | None
 
 
-def read_file(path: Path, known: str | None, settings: Mapping[str, Any]) -> Read:
-    """Read a file; what is wrong with it is told and not raised, for threads do this.
+def read_file(path: Path, known: str | None, detector: Detector) -> Read:
+    """Read a file and score it; what is wrong is told and not raised, for threads do this.
 
     Parameters
     ----------
@@ -42,8 +47,13 @@ def read_file(path: Path, known: str | None, settings: Mapping[str, Any]) -> Rea
         The file.
     known
         SHA-256 of the content that needs no verdict; None if there is none.
-    settings
-        As for `whole_image`.
+    detector
+        Whose process scores one image while others are decoded here.
+
+    Raises
+    ------
+    DetectorLostError
+        Which is no fault of the file.
     """
     try:
         digest, unreadable = file_sha256(path), None
@@ -52,12 +62,20 @@ def read_file(path: Path, known: str | None, settings: Mapping[str, Any]) -> Rea
     if digest == known:
         return Read(path, state_of(path), digest, None)
     try:
-        found = unreadable or whole_image(path, settings)
+        image = unreadable or whole_image(path, detector.metadata)
     except InputError as error:
-        found = error
+        image = error
     except Exception as error:  # a decoder stumbles over the file; the others get their verdicts
-        found = InputError(f"{path}: cannot be decoded ({type(error).__name__}: {error})")
-    return Read(path, state_of(path), digest, found)
+        image = InputError(f"{path}: cannot be decoded ({type(error).__name__}: {error})")
+    state = state_of(path)
+    if isinstance(image, InputError):
+        return Read(path, state, digest, image)
+    try:
+        return Read(path, state, digest, (image, detector.score_image(image)))
+    except DetectorLostError:
+        raise
+    except InputError as error:
+        return Read(path, state, digest, error)
 
 
 def state_of(file: Path) -> State:
