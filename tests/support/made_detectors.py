@@ -1,9 +1,14 @@
 """A detector of a few thousand weights, exported in seconds."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+
+if TYPE_CHECKING:
+    import torch
 
 SIDE, N_TRAIN = 24, 40
 SETTINGS = {"preprocessing": {"interpolation": "lanczos", "size": SIDE}, "bits": None}
@@ -28,8 +33,30 @@ def write_images(folder: Path, seed: int, n_good: int, n_defective: int = 0) -> 
     return paths
 
 
-def write_detector(folder: Path) -> dict:
-    """Fit FRE on a small seeded network and export it to ``detector.onnx``; what went into it."""
+def small_network() -> "torch.nn.Module":
+    """Two convolutions, the second of which, ``3``, gives features, and what is not needed."""
+    import torch
+
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, stride=2, padding=1),
+        torch.nn.BatchNorm2d(8),
+        torch.nn.ReLU(inplace=True),
+        torch.nn.Conv2d(8, 12, 3, stride=2, padding=1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(12 * 6 * 6, 5),
+    )
+
+
+def write_detector(
+    folder: Path, make: Callable[[], "torch.nn.Module"] = small_network, layer: str = "3"
+) -> dict:
+    """Fit FRE on a layer of a seeded network and export it to ``detector.onnx``.
+
+    Returns
+    -------
+    dict
+        What went into it.
+    """
     import torch
 
     from defectbench.deployment import export
@@ -44,16 +71,9 @@ def write_detector(folder: Path) -> dict:
     from defectbench.scorers.pca_fre import PcaFre
 
     torch.manual_seed(42)
-    network = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 8, 3, stride=2, padding=1),
-        torch.nn.BatchNorm2d(8),
-        torch.nn.ReLU(inplace=True),
-        torch.nn.Conv2d(8, 12, 3, stride=2, padding=1),
-        torch.nn.Flatten(),
-        torch.nn.Linear(12 * 6 * 6, 5),
-    ).eval()
+    network = make().eval()
     backbone = Backbone(network, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
-    tap = Tap("3", 1)
+    tap = Tap(layer, 1)
     files = write_images(folder / "train", 1, N_TRAIN) + write_images(folder / "held_out", 2, 40)
     pixels = np.stack([image.pixels for image in decoded_images(files, SETTINGS, 1)])
     with torch.inference_mode():
@@ -61,7 +81,7 @@ def write_detector(folder: Path) -> dict:
         features = TappedNetwork(network, [tap])(normalised)[tap].numpy()
     scorer = PcaFre().fit(features[:N_TRAIN])
     good = scorer.anomaly_score(features[N_TRAIN:])
-    maps = scorer.anomaly_map(features[N_TRAIN:])
+    maps = scorer.anomaly_map(features[N_TRAIN:]) if features.ndim == 4 else None
     paths = [path.relative_to(folder).as_posix() for path in files]
     none = np.full(40, "")
     threshold = float(np.sort(good)[-3:-1].mean())  # between two scores: no rounding flips one
@@ -82,7 +102,7 @@ def write_detector(folder: Path) -> dict:
             HeldOutScores(paths[:N_TRAIN], none, np.arange(40), good),
             HeldOutScores([], none[:0], np.arange(0), good[:0]),
         ),
-        {"held_out": maps},
+        {} if maps is None else {"held_out": maps},
     )
     graph = scorer_graph("pca_fre", scorer.to_arrays(), {})
     module = export.DetectorModule(backbone, [tap], SETTINGS["preprocessing"], graph, threshold)
