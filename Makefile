@@ -5,7 +5,7 @@ ENV := .venv/bin/python
 # the environment's tools first, from any shell, activated or not
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help demo run plan check best compare score calibrate test test-runs test-staleness fuzz test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-choices bench-search bench-presets bench-pixels bench-patchcore bench-engine bench-tiles bench-groups bench-scale bench-folds bench-promises bench-memory bench-detector bench-calibration bench-studies docs lint
+.PHONY: help demo run plan check best compare score calibrate test test-runs test-staleness fuzz fuzz-detector test-runtime test-slurm test-page parity bench bench-grid bench-planning bench-coverage bench-choices bench-search bench-presets bench-pixels bench-patchcore bench-engine bench-tiles bench-groups bench-scale bench-folds bench-promises bench-memory bench-detector bench-calibration bench-studies docs lint
 .DEFAULT_GOAL := help
 
 , := ,
@@ -75,6 +75,14 @@ test-staleness: $(ENV) ## change one thing behind a finished run, a hundred time
 fuzz: $(ENV) ## generate some thousand images and masks, sound and damaged, and settings and names: FUZZ="--rounds 200 --seed 7"
 	PYTHONPATH=workflow/scripts:tests/support python tests/fuzz/images.py $(FUZZ)
 	python tests/fuzz/settings.py $(FUZZ)
+
+fuzz-detector: $(ENV) ## open ten thousand mutated detectors and hostile ones: FUZZ="--mutations 500 --seed 7"
+	PYTHONPATH=workflow/scripts:tests/support python tests/fuzz/detectors.py $(FUZZ)
+
+test-runtime: $(ENV) ## detectors of every kind with the oldest runtime, in a plain environment (Python 3.11 or 3.12)
+	test -x .venv/oldest/bin/python || $(PYTHON) -m venv .venv/oldest
+	.venv/oldest/bin/python -m pip install --quiet --disable-pip-version-check -r envs/oldest_runtime.txt
+	PLAIN="$(CURDIR)/.venv/oldest/bin/python" python -m pytest -n auto tests/runtime
 
 test-slurm: $(ENV) ## install a SLURM of one machine (Debian, root) and run the workflow on it
 	python -m pip install --quiet --disable-pip-version-check --upgrade --target .venv/cluster \

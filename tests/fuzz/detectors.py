@@ -37,7 +37,7 @@ from defectbench.deployment.isolated_graph import Allowance
 from defectbench.deployment.messages import Channel
 from defectbench.errors import InputError
 
-ALLOWED = Allowance(1 << 30, 5)
+ALLOWED = Allowance(1 << 30, 3)
 """The small detector here needs a thousandth of it."""
 
 HANG_SECONDS = 60
@@ -289,7 +289,10 @@ def change_attribute(node: onnx.NodeProto, rng: np.random.Generator) -> None:
 
 
 def change_values(tensor: onnx.TensorProto, rng: np.random.Generator) -> None:
-    values = onnx.numpy_helper.to_array(tensor).copy()
+    try:
+        values = onnx.numpy_helper.to_array(tensor).copy()
+    except (ValueError, TypeError, KeyError):  # of a tensor that was changed before
+        return
     if values.size and values.dtype.kind in "if":
         low = np.iinfo(values.dtype).min if values.dtype.kind == "i" else np.inf
         values.flat[int(rng.integers(values.size))] = rng.choice([low, 0, -1, 1])

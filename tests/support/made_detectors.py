@@ -1,8 +1,8 @@
 """A detector of a few thousand weights, exported in seconds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -48,9 +48,13 @@ def small_network() -> "torch.nn.Module":
 
 
 def write_detector(
-    folder: Path, make: Callable[[], "torch.nn.Module"] = small_network, layer: str = "3"
+    folder: Path,
+    make: Callable[[], "torch.nn.Module"] = small_network,
+    layer: str = "3",
+    scorer: str = "pca_fre",
+    parameters: Mapping[str, Any] | None = None,
 ) -> dict:
-    """Fit FRE on a layer of a seeded network and export it to ``detector.onnx``.
+    """Fit a scorer on a layer of a seeded network and export it to ``detector.onnx``.
 
     Returns
     -------
@@ -68,7 +72,7 @@ def write_detector(
     from defectbench.features.backbones import Backbone
     from defectbench.features.taps import Tap, TappedNetwork
     from defectbench.records import HeldOutScores, Scores
-    from defectbench.scorers.pca_fre import PcaFre
+    from defectbench.scorers import scorer_class
 
     torch.manual_seed(42)
     network = make().eval()
@@ -79,16 +83,18 @@ def write_detector(
     with torch.inference_mode():
         normalised = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - 0.5) / 0.25
         features = TappedNetwork(network, [tap])(normalised)[tap].numpy()
-    scorer = PcaFre().fit(features[:N_TRAIN])
-    good = scorer.anomaly_score(features[N_TRAIN:])
-    maps = scorer.anomaly_map(features[N_TRAIN:]) if features.ndim == 4 else None
+    parameters = parameters or {}
+    fitted = scorer_class(scorer)(**parameters).fit(features[:N_TRAIN])
+    good = fitted.anomaly_score(features[N_TRAIN:])
+    has_maps = fitted.localizes and features.ndim == 4
+    maps = fitted.anomaly_map(features[N_TRAIN:]) if has_maps else None
     paths = [path.relative_to(folder).as_posix() for path in files]
     none = np.full(40, "")
     threshold = float(np.sort(good)[-3:-1].mean())  # between two scores: no rounding flips one
     promised = promise(good, none, Asked(0.05)) | {"threshold": threshold}
     cell = Benchmarked(
         dict(zip(paths, files, strict=True)),
-        {"scorer": "pca_fre", "parameters": {}, "layers": [tap.name], **SETTINGS},
+        {"scorer": scorer, "parameters": parameters, "layers": [tap.name], **SETTINGS},
         {
             "dataset": "parts",
             "category": "plate",
@@ -104,7 +110,7 @@ def write_detector(
         ),
         {} if maps is None else {"held_out": maps},
     )
-    graph = scorer_graph("pca_fre", scorer.to_arrays(), {})
+    graph = scorer_graph(scorer, fitted.to_arrays(), parameters)
     module = export.DetectorModule(backbone, [tap], SETTINGS["preprocessing"], graph, threshold)
     model = export.onnx_model(module)
     metadata = detector_metadata(cell, 1)
