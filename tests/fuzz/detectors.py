@@ -12,13 +12,13 @@ import json
 import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -34,7 +34,6 @@ from defectbench.deployment.detector import Detector
 from defectbench.deployment.detector_file import KEY, SEAL_BYTES, sealed, with_seal
 from defectbench.deployment.folder import FolderScoring, Options
 from defectbench.deployment.isolated_graph import Allowance
-from defectbench.deployment.messages import Channel
 from defectbench.errors import InputError
 
 ALLOWED = Allowance(1 << 30, 3)
@@ -203,7 +202,7 @@ class Forked:
         return "", ""
 
 
-def forked(connection: socket.socket, file: Path, threads: int, allowed: Allowance) -> Forked:
+def forked(connection: Connection, file: Path, threads: int, allowed: Allowance) -> Forked:
     """As `isolated_graph.started`."""
     if pid := os.fork():
         return Forked(pid)
@@ -212,7 +211,7 @@ def forked(connection: socket.socket, file: Path, threads: int, allowed: Allowan
         sys.stderr = sys.__stderr__
         for stream in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-        graph_process.serve(Channel(connection), file, threads, *allowed)
+        graph_process.serve(connection, file, threads, *allowed)
     finally:
         os._exit(1)
 
@@ -301,11 +300,11 @@ def change_values(tensor: onnx.TensorProto, rng: np.random.Generator) -> None:
 
 def mutated_metadata(content: bytes, rng: np.random.Generator) -> bytes:
     """Entries at any depth exchanged for extreme ones, left out, or those of an older format."""
-    metadata = copy.deepcopy(described(content))
+    metadata = described(content)
     for _ in range(int(rng.integers(1, 4))):
         owner, key = some_entry(metadata, rng)
         if rng.integers(8):
-            owner[key] = EXTREMES[int(rng.integers(len(EXTREMES)))]
+            owner[key] = copy.deepcopy(EXTREMES[int(rng.integers(len(EXTREMES)))])
         else:
             del owner[key]
     if not rng.integers(4):

@@ -1,6 +1,7 @@
 """A detector's threshold set anew on good parts of the line, by the script, as its user runs it."""
 
 import io
+import json
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from defectbench.deployment.calibration import far_off, score_good_parts
 from defectbench.deployment.detector import Detector, Scored, decoded_image
 from defectbench.deployment.detector_file import read_sealed, recalibrated
 from defectbench.deployment.export import detector_bytes
+from defectbench.deployment.metadata import FORMAT
 from defectbench.errors import InputError
 from defectbench.evaluation.map_geometry import map_scale
 from defectbench.evaluation.promises import Asked, promise
@@ -179,15 +181,14 @@ def test_a_calibrated_detector_scores_a_folder_and_says_where_its_threshold_come
     assert "the training images" not in summary
 
 
-def test_a_detector_of_the_first_format_is_calibrated_too(made: dict, good: Path, tmp_path: Path):
-    value = made["metadata"]["threshold"]["value"]
-    rows = [{"false_positive_rate": 0.05, "threshold": value}]
-    threshold = {"value": value, "false_positive_rate": 0.05}
-    old = changed(made, tmp_path / "old.onnx", format=1, threshold=threshold, thresholds=rows)
+def test_a_detector_of_an_older_format_becomes_one_of_todays(
+    made: dict, good: Path, tmp_path: Path
+):
+    old = changed(made, tmp_path / "old.onnx", format=3, graph_sha256="0" * 64)
     assert calibrate(old, good).returncode == 0
-    new = Detector(calibrated(old), 1).metadata
-    assert new["threshold"]["rule"] == "average"
-    assert new["history"][0]["threshold"]["value"] == value
+    new = json.loads(Detector(calibrated(old), 1).text)
+    assert new["format"] == FORMAT
+    assert "graph_sha256" not in new
 
 
 def test_copies_count_once(detector: Path, good: Path):

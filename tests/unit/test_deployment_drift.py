@@ -171,17 +171,6 @@ def test_images_of_two_modules_allow_no_conclusion_however_many_they_are():
     assert "50 new ones count as 2.17, and 300 behind the threshold as 13" in world["advice"]
 
 
-def test_of_a_detector_that_knows_ranges_alone_light_is_compared_with_these():
-    metadata = known(np.random.default_rng(1))
-    for name in ImageStatistics._fields:
-        values = metadata["training_images"][name]
-        metadata["training_images"][name] = [values[0], values[-1]]
-    world = compare(brightness=130, metadata=metadata)
-    assert world["light"] == {}
-    (difference,) = world["differences"]
-    assert difference.startswith("brightness: 200 of 200 images")
-
-
 def test_a_calibrated_detector_compares_with_its_parts():
     rng = np.random.default_rng(1)
     parts = known(rng, brightness=130)

@@ -250,8 +250,8 @@ def test_a_system_that_limits_no_memory_is_told_of_once(
     detector = Detector(made["path"], 1)
     said = capsys.readouterr().err.splitlines()
     assert set(said) == {
-        f"warning: {made['path']}: this system limits no process's memory; a detector from "
-        "someone else can take all of it"
+        f"warning: {made['path']}: this system limits no process's memory: a stranger's can take "
+        "all of it"
     }
     detector.close()
     detector.score(made["pixels"][:1])

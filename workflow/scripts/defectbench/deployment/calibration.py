@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from defectbench.atomic import atomic_path
-from defectbench.deployment.detector import AHEAD, Decoded, Detector, whole_image
+from defectbench.deployment.detector import AHEAD, Decoded, Detector, Scored, whole_image
 from defectbench.deployment.detector_file import read_sealed, recalibrated
 from defectbench.deployment.drift import same_world
 from defectbench.deployment.expectations import calibration_entry, threshold_entries
@@ -101,7 +101,7 @@ def score_good_parts(detector: Detector, folder: Path, in_folders: bool, threads
 
     progress = Progress(len(files), str(folder))
     unreadable: dict[str, InputError] = {}
-    seen: dict[str, tuple[Path, float, np.ndarray | None, ImageStatistics]] = {}
+    seen: dict[str, tuple[Path, Scored, ImageStatistics]] = {}
     for path, image in zip(files, in_order(decode, files, threads, AHEAD * threads), strict=True):
         progress.advance(1)
         if isinstance(image, InputError):
@@ -109,18 +109,17 @@ def score_good_parts(detector: Detector, folder: Path, in_folders: bool, threads
             continue
         digest = hashlib.sha256(image.pixels).hexdigest()
         if digest not in seen:
-            score, _, anomaly_map, _ = detector.score_image(image)
             statistics = image_statistics(image.pixels, image.size)
-            seen[digest] = path, score, anomaly_map, statistics
+            seen[digest] = path, detector.score_image(image), statistics
     if unreadable:
         raise InputError(f"{folder}: {_complaint(unreadable)}")
-    paths, scores, maps, statistics = (list(each) for each in zip(*seen.values(), strict=True))
+    paths, scored, statistics = (list(each) for each in zip(*seen.values(), strict=True))
     return GoodParts(
         paths,
         len(files) - len(seen),
         [_part(path, folder) if in_folders else "" for path in paths],
-        np.array(scores),
-        None if maps[0] is None else np.stack(maps),
+        np.concatenate([one.scores for one in scored]),
+        None if scored[0].maps is None else np.concatenate([one.maps for one in scored]),
         statistics,
         list(seen),
     )

@@ -11,11 +11,11 @@ from defectbench.deployment.detector import (
     covers_canvas,
     decoded_image,
     decoded_images,
-    encode_probe,
 )
 from defectbench.deployment.expectations import calibration_entry, threshold_entries
 from defectbench.deployment.metadata import FORMAT, NAMES
 from defectbench.deployment.photographs import image_statistics, photographed
+from defectbench.deployment.probe import encode_probe
 from defectbench.deployment.proof import score_tolerance
 from defectbench.errors import InputError
 from defectbench.evaluation.good_images import GoodImages

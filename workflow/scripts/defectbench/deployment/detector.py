@@ -1,7 +1,5 @@
 """A detector run from its file: images decoded as the benchmark does, then scored."""
 
-import base64
-import io
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,12 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from defectbench.deployment.isolated_graph import Allowance, IsolatedGraph
 from defectbench.deployment.metadata import parse_metadata
+from defectbench.deployment.probe import decode_probe
 from defectbench.errors import InputError
-from defectbench.images.canvas import Shape, canvas
+from defectbench.images.canvas import canvas
 from defectbench.images.decoding import in_order, load_image
 from defectbench.images.resizing import preprocess
 from defectbench.progress import warn
@@ -126,15 +124,6 @@ class Scored(NamedTuple):
     milliseconds: float
 
 
-class Verdict(NamedTuple):
-    """The same of one image: `map` is (height, width), `milliseconds` are from the file on."""
-
-    score: float
-    defective: bool
-    map: np.ndarray | None
-    milliseconds: float
-
-
 class DetectorLostError(InputError):
     """A detector whose process has ended cannot be loaded again."""
 
@@ -142,8 +131,8 @@ class DetectorLostError(InputError):
 class Detector:
     """A detector from its file, which has proved itself on the image it carries.
 
-    Its graph runs in a process of its own (`isolated_graph`), which begins again for the next
-    images if some have ended it. Threads may share a detector: it scores for one after the other.
+    Its graph runs in a process of its own, which begins again for the next images if some have
+    ended it. Threads may share a detector: it scores for one after the other.
 
     Parameters
     ----------
@@ -171,10 +160,7 @@ class Detector:
         self.path, self._threads, self._in_use = Path(path), threads, threading.Lock()
         self._open()
         if not self._graph.told["is_limited"]:
-            warn(
-                f"{path}: this system limits no process's memory; a detector from someone else "
-                "can take all of it"
-            )
+            warn(f"{path}: this system limits no process's memory: a stranger's can take all of it")
 
     def score(self, images: np.ndarray) -> Scored:
         """Score images of network size.
@@ -202,8 +188,8 @@ class Detector:
             milliseconds = 1000 * (time.perf_counter() - start)
         return Scored(scores, defective, maps[0] if maps else None, milliseconds)
 
-    def score_image(self, image: Decoded) -> Verdict:
-        """Score one image.
+    def score_image(self, image: Decoded) -> Scored:
+        """Score one image; the milliseconds are those from its file on.
 
         Raises
         ------
@@ -216,12 +202,9 @@ class Detector:
             raise
         except InputError as error:
             raise InputError(f"{image.path}: not scored by {error}") from error
-        found = [scored.scores] if scored.maps is None else [scored.scores, scored.maps]
-        if not all(np.isfinite(values).all() for values in found):
+        if not all(np.isfinite(found).all() for found in scored[:3] if found is not None):
             raise InputError(f"{image.path}: the detector gives no finite score; export it again")
-        anomaly_map = None if scored.maps is None else scored.maps[0]
-        (score,), (defective,) = scored.scores.tolist(), scored.defective.tolist()
-        return Verdict(score, defective, anomaly_map, image.milliseconds + scored.milliseconds)
+        return scored._replace(milliseconds=image.milliseconds + scored.milliseconds)
 
     def close(self) -> None:
         """End the process of its graph."""
@@ -271,7 +254,7 @@ class Detector:
         """Refuse a graph whose inputs and outputs are not a detector's."""
         height, width = canvas(self.metadata["preprocessing"])
         inputs = [[name, kind, shape[1:]] for name, kind, shape in self._graph.told["inputs"]]
-        outputs = [[name, kind] for name, kind, _ in self._graph.told["outputs"]]
+        outputs = self._graph.told["outputs"]
         expected = [["score", "tensor(double)"], ["defective", "tensor(bool)"]]
         if self.metadata["map_scale"] is not None:
             expected.append(["map", "tensor(float)"])
@@ -293,29 +276,3 @@ class Detector:
 def allowed_deviation(score: Any, tolerance: dict[str, float]) -> Any:
     """How far a score may lie from `score` and count as the same."""
     return tolerance["absolute"] + tolerance["relative"] * np.abs(score)
-
-
-def encode_probe(pixels: np.ndarray) -> str:
-    """An image of network size as PNG in base64."""
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG", optimize=True)
-    return base64.b64encode(stream.getvalue()).decode()
-
-
-def decode_probe(text: str, shape: Shape) -> np.ndarray:
-    """Image made by `encode_probe`: uint8, (height, width, 3).
-
-    Raises
-    ------
-    InputError
-        If it is no such image; its size is looked at before it is decoded.
-    """
-    try:
-        with Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as png:
-            if png.size[::-1] != shape or png.mode != "RGB":
-                raise InputError("its probe image has another size or mode than the network takes")
-            return np.asarray(png)
-    except InputError:
-        raise
-    except Exception as error:  # a decoder stumbles over what a stranger wrote
-        raise InputError(f"its probe image cannot be decoded ({type(error).__name__})") from error

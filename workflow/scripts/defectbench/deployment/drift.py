@@ -116,11 +116,7 @@ def same_world(
     above = _above(np.asarray(scores), held_out, expectation, both)
     distance, p_value = kolmogorov_smirnov(scores, held_out, both.sizes)
     columns = dict(zip(ImageStatistics._fields, np.asarray(statistics).T, strict=True))
-    light = {
-        name: _light(columns[name], known[name], both)
-        for name in LIGHT
-        if len(known[name]) == known["images"]
-    }
+    light = {name: _light(columns[name], known[name], both) for name in LIGHT}
     outside = {name: _outside(name, values, known[name]) for name, values in columns.items()}
     found = [
         *_above_sentences(above),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from defectbench.deployment.detector import AHEAD, Decoded, Detector, Verdict
+from defectbench.deployment.detector import AHEAD, Decoded, Detector, Scored
 from defectbench.deployment.events import EventQueue
 from defectbench.deployment.overlays import draw_overlay, overlay_file, remove_overlays
 from defectbench.deployment.reading import Read, read_file
@@ -166,22 +166,21 @@ class FolderScoring:
         if isinstance(read.found, InputError):
             self.found.add_unreadable(name, str(read.found))
         else:
-            image, verdict = read.found
-            self.found.add(verdict.score, image)
+            self.found.add(float(row["score"]), read.found[0])
         return row
 
-    def _scored(self, name: str, image: Decoded, verdict: Verdict) -> Row:
+    def _scored(self, name: str, image: Decoded, scored: Scored) -> Row:
         """What a row says of an image that was scored; draws its overlay if one is wanted."""
-        score, _, anomaly_map, milliseconds = verdict
+        score = float(scored.scores[0])
         defective = score >= self.threshold
         if self.options.overlays == "all" or (self.options.overlays == "defective" and defective):
-            draw_overlay(self.detector, image, anomaly_map, self.options.output, name)
+            draw_overlay(self.detector, image, scored.maps[0], self.options.output, name)
         share = np.searchsorted(self.held_out, score, "left") / len(self.held_out)
         return {
             "score": repr(score),
             "verdict": VERDICTS[defective],
             "share_of_good_below": f"{share:.4f}",
-            "milliseconds": f"{milliseconds:.1f}",
+            "milliseconds": f"{scored.milliseconds:.1f}",
         }
 
     def summary(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The process in which a detector's graph runs: `python -m … SOCKET FILE THREADS MEMORY SECONDS`.
+"""The process in which a detector runs: `python -m … CONNECTION FILE THREADS MEMORY SECONDS`.
 
 The graph may be a stranger's. What it can do ends here: this process opens no file once it has read
 the detector, and has so much memory and time as each message from the other side allows.
@@ -7,13 +7,14 @@ the detector, and has so much memory and time as each message from the other sid
 import contextlib
 import errno
 import importlib.util
+import json
 import mmap
 import os
 import re
 import resource
 import signal
-import socket
 import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -21,61 +22,47 @@ import numpy as np
 import onnxruntime
 
 from defectbench.deployment.detector_file import KEY, read_sealed
-from defectbench.deployment.messages import Channel
 from defectbench.errors import InputError
 
 TOO_MANY_FILES = re.compile(f"SystemError : {errno.EMFILE}|{os.strerror(errno.EMFILE)}")
 """What onnxruntime and onnx say of a file that this process may not open."""
 
 
-def main() -> None:
-    """Serve whoever has started this process, until they are gone."""
-    # signals to the whole group are for the other side, which lets the image at hand be scored
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
-    connection, file, *numbers = sys.argv[1:]
-    with contextlib.suppress(OSError):  # of another system; on Linux, first to go without memory
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    serve(Channel(socket.socket(fileno=int(connection))), Path(file), *map(int, numbers))
+def serve(connection: Connection, file: Path, threads: int, memory: int, seconds: int) -> None:
+    """Load a detector, tell of it, and score images until the other side has gone.
 
-
-def serve(channel: Channel, file: Path, threads: int, memory: int, seconds: int) -> None:
-    """Load a detector, tell of it, and score images.
+    A message is a header in JSON, then arrays one by one: nothing is pickled.
 
     Parameters
     ----------
-    channel
+    connection
         To the other side.
     file
         The detector.
     threads
         Of the network.
     memory, seconds
-        For loading it; on a clock, if all threads are busy.
+        For loading it, as for `limit`.
     """
     try:
         session, header = loaded(file, threads, memory, seconds)
     except Exception as error:
-        channel.send({"error": _reason(error)})
+        connection.send_bytes(json.dumps({"error": reason(error)}).encode())
         return
-    channel.send(header)
+    arrays: list[memoryview] = []
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
-            request = channel.header()
+            for part in (json.dumps(header).encode(), *arrays):
+                connection.send_bytes(part)
+            request = json.loads(connection.recv_bytes())
+            images = np.frombuffer(connection.recv_bytes(), np.uint8).reshape(request["shape"])
             limit(request["memory"], threads * request["seconds"])
-            images = np.empty(request["shape"], np.uint8)
-            channel.receive(images)
-            channel.send(*answer(session, images))
-
-
-def answer(session: onnxruntime.InferenceSession, images: np.ndarray) -> list[Any]:
-    """What the graph says of images: a header with types and shapes, and arrays; or the error."""
-    try:
-        outputs = [np.asarray(each) for each in session.run(None, {"images": images})]
-        header = {"outputs": [[each.dtype.str, each.shape] for each in outputs]}
-        return [header, *(memoryview(each).cast("B") for each in outputs)]
-    except Exception as error:
-        return [{"error": _reason(error)}]
+            try:
+                found = [np.asarray(each) for each in session.run(None, {"images": images})]
+                header = {"outputs": [[each.dtype.str, each.shape] for each in found]}
+                arrays = [memoryview(each).cast("B") for each in found]
+            except Exception as error:
+                header, arrays = {"error": reason(error)}, []
 
 
 def loaded(
@@ -86,7 +73,7 @@ def loaded(
     Raises
     ------
     InputError
-        If the file is too large, has no seal or is damaged.
+        If the file cannot be read, is too large, has no seal or is damaged.
     Exception
         Of onnxruntime or onnx, if it is no sound model.
     """
@@ -98,41 +85,27 @@ def loaded(
     options.intra_op_num_threads = threads
     options.log_severity_level = 4  # errors are raised, and need not be printed too
     options.add_session_config_entry("session.load_model_format", "ONNX")
-    open_no_more_files()
+    # no file is opened from here on, whatever a graph refers to; a crash leaves no copy behind
+    for each in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE):
+        resource.setrlimit(each, (0, 0))
     is_limited = memory_is_limited()
     limit(memory, threads * seconds)
     if checker is not None:
         checker.check_model(content)
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    ends = [
-        [[end.name, end.type, end.shape] for end in side]
-        for side in (session.get_inputs(), session.get_outputs())
-    ]
-    metadata = session.get_modelmeta().custom_metadata_map.get(KEY)
     return session, {
-        **{"sha256": sha256, "metadata": metadata, "is_limited": is_limited},
-        **dict(zip(("inputs", "outputs"), ends, strict=True)),
+        "sha256": sha256,
+        "metadata": session.get_modelmeta().custom_metadata_map.get(KEY),
+        "inputs": [[end.name, end.type, end.shape] for end in session.get_inputs()],
+        "outputs": [[end.name, end.type] for end in session.get_outputs()],
+        "is_limited": is_limited,
     }
 
 
-def open_no_more_files() -> None:
-    """Forbid this process to open files, whatever a graph refers to; what is open stays open.
-
-    A crash leaves no copy of the memory behind either.
-    """
-    for each in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE):
-        resource.setrlimit(each, (0, 0))
-
-
 def limit(memory: int, seconds: int) -> None:
-    """Bound this process until the next call.
+    """Bound what this process can write to (bytes) and the processor time that it has from now on.
 
-    Parameters
-    ----------
-    memory
-        Bytes that it can have to write to.
-    seconds
-        Of processor time from now on. The other side looks at the clock, but it may be gone.
+    The other side looks at the clock, but it may be gone.
     """
     usage = resource.getrusage(resource.RUSAGE_SELF)
     until = int(usage.ru_utime + usage.ru_stime) + seconds + 1
@@ -155,7 +128,7 @@ def memory_is_limited() -> bool:
     return False
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """What is wrong with the detector, in one line."""
     if isinstance(error, InputError):
         return str(error)
@@ -166,4 +139,10 @@ def _reason(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    # signals to the whole group are for the other side, which lets the image at hand be scored
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(OSError):  # of Linux alone: without memory, this process goes first
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    end, path, *numbers = sys.argv[1:]
+    serve(Connection(int(end)), Path(path), *map(int, numbers))

@@ -1,39 +1,33 @@
 """A detector's graph in a process of its own: what a stranger's graph does ends there."""
 
 import contextlib
+import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import weakref
 from collections.abc import Iterator
 from math import prod
+from multiprocessing import BufferTooShort, Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from defectbench.deployment.messages import Channel
 from defectbench.errors import InputError
 from defectbench.provenance import SCRIPTS
+
+LARGEST_HEADER = 1 << 26
+"""Bytes; the header of a loaded detector holds its metadata, with the probe image."""
 
 LARGEST_MAP = 1 << 24
 """Pixels."""
 
-LONGEST_REASON = 300
-
 
 class Allowance(NamedTuple):
-    """What a graph may use for one answer.
-
-    Attributes
-    ----------
-    memory
-        Bytes that its process can have to write to.
-    seconds
-        Until it is killed.
-    """
+    """What a graph may use for one answer: bytes that it can write to, and seconds."""
 
     memory: int
     seconds: int
@@ -79,41 +73,29 @@ class IsolatedGraph:
 
     def __init__(self, file: Path, threads: int) -> None:
         try:
-            self._file_bytes = file.stat().st_size
+            self._file_bytes, self._threads = file.stat().st_size, threads
         except OSError as error:
             raise InputError(f"cannot be read ({error.strerror})") from error
-        self._threads = threads
         allowed = self.allowance(0)
-        ours, theirs = socket.socketpair()
+        self._connection, theirs = Pipe()
         with theirs:
             self._process = started(theirs, file, threads, allowed)
-        ours.settimeout(1)
-        self._channel = Channel(ours)
         # also when this is forgotten, and when the program ends
-        self._ending = weakref.finalize(self, _end, self._channel, self._process)
-        with self._watched(allowed.seconds):
-            self.told = self._answer()
+        self.close = weakref.finalize(self, _end, self._connection, self._process)
+        with self._watched():
+            self.told = self._answer(allowed)
 
     @property
     def is_running(self) -> bool:
         """Whether it still can be asked."""
-        return self._ending.alive
-
-    def close(self) -> None:
-        """End the process."""
-        self._ending()
+        return self.close.alive
 
     def allowance(self, pixels: int) -> Allowance:
         """What it may use to score images of so many pixels together; 0 to load it."""
         return allowance(self._file_bytes, pixels, self._threads)
 
     def run(self, images: np.ndarray) -> list[np.ndarray]:
-        """Outputs of the graph.
-
-        Parameters
-        ----------
-        images
-            uint8, (n_images, height, width, 3).
+        """Outputs of the graph for images (n_images, height, width, 3), uint8.
 
         Returns
         -------
@@ -127,64 +109,67 @@ class IsolatedGraph:
             If it gives no such outputs, or ends before. It is over then, unless it said itself
             what was wrong.
         """
-        images = np.ascontiguousarray(images)
         allowed = self.allowance(images.size // 3)
-        with self._watched(allowed.seconds):
-            self._channel.send({"shape": images.shape, **allowed._asdict()}, images)
-            described = self._answer()["outputs"]
+        request = json.dumps({"shape": images.shape, **allowed._asdict()})
+        with self._watched():
+            self._connection.send_bytes(request.encode())
+            self._connection.send_bytes(images.reshape(-1))
+            described = self._answer(allowed)["outputs"]
             if not self._are_outputs(described, len(images)):
                 raise ValueError("outputs of other types or shapes than those of a detector")
             outputs = [np.empty(shape, kind) for kind, shape in described]
             for output in outputs:
-                self._channel.receive(output)
+                self._connection.recv_bytes_into(output.reshape(-1))
         return outputs
 
-    def _answer(self) -> dict[str, Any]:
-        header = self._channel.header()
+    def _answer(self, allowed: Allowance) -> dict[str, Any]:
+        # seconds are counted, for to a process that was stopped and goes on none have passed
+        if not any(self._connection.poll(1) for _ in range(allowed.seconds)):
+            raise TimeoutError(allowed.seconds)
+        header = json.loads(self._connection.recv_bytes(LARGEST_HEADER))
         if "error" in header:
             raise InputError(_in_one_line(header["error"]))
         return header
 
     def _are_outputs(self, described: Any, n_images: int) -> bool:
         """Whether outputs are those that `run` gives."""
-        if len(described) != len(self.told["outputs"]):
-            return False
-        (_, *sides) = described[2][1] if described[2:] else (n_images, 1, 1)
+        _, *sides = described[2][1] if described[2:] else (n_images, 1, 1)
         expected = [["<f8", [n_images]], ["|b1", [n_images]], ["<f4", [n_images, *sides]]]
-        return described == expected[: len(described)] and 1 <= prod(sides) <= LARGEST_MAP
+        fits = described == expected[: len(self.told["outputs"])]
+        return fits and len(sides) == 2 and 1 <= prod(sides) <= LARGEST_MAP
 
     @contextlib.contextmanager
-    def _watched(self, seconds: int) -> Iterator[None]:
+    def _watched(self) -> Iterator[None]:
         """End the process, and say so, if it does not answer as it should."""
-        self._channel.patience = seconds
         try:
             yield
         except TimeoutError as error:
             self.close()
-            raise InputError(f"gives no answer within {seconds} s") from error
+            raise InputError(f"gives no answer within {error} s") from error
         except (EOFError, OSError) as error:
             raise InputError(f"its process has ended ({self._how_it_ended()})") from error
-        except (ValueError, TypeError, LookupError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError, RecursionError, BufferTooShort) as error:
             self.close()
-            raise InputError(f"not a detector: it gives {_in_one_line(str(error))}") from error
+            raise InputError(f"not a detector: it gives {_in_one_line(error)}") from error
 
     def _how_it_ended(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
-        code, said = self._process.poll(), self._ending()
+        code, said = self._process.poll(), self.close()
         if code is not None and code < 0:
             return signal.strsignal(-code) or f"signal {-code}"
         return _in_one_line(said) or f"exit status {code}"
 
 
 def started(
-    connection: socket.socket, file: Path, threads: int, allowed: Allowance
+    connection: Connection, file: Path, threads: int, allowed: Allowance
 ) -> subprocess.Popen[str]:
     """A process of `graph_process` that has begun to load a detector."""
     module, end = "defectbench.deployment.graph_process", connection.fileno()
     paths = [str(SCRIPTS), os.environ.get("PYTHONPATH")]
     return subprocess.Popen(
-        [sys.executable, "-m", module, str(end), file, *map(str, (threads, *allowed))],
+        # without -P it would import what lies in the folder where the user stands
+        [sys.executable, "-P", "-m", module, str(end), file, *map(str, (threads, *allowed))],
         pass_fds=[end],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
         stdin=subprocess.DEVNULL,
@@ -194,15 +179,14 @@ def started(
     )
 
 
-def _end(channel: Channel, process: subprocess.Popen[str]) -> str:
-    """End a process, and with it the pipe; the last line that it has written there."""
-    channel.close()
+def _end(connection: Connection, process: subprocess.Popen[str]) -> str:
+    """End a process; the last line that it has written to standard error."""
+    connection.close()
     process.kill()
     _, said = process.communicate()
     return (said.splitlines() or [""])[-1]
 
 
 def _in_one_line(text: object) -> str:
-    """A text of the process, which may hold what a stranger wrote, as a terminal can show it."""
-    shown = "".join(each if each.isprintable() else "?" for each in str(text))
-    return shown if len(shown) <= LONGEST_REASON else shown[:LONGEST_REASON] + "…"
+    """A text that may be a stranger's, as a terminal can show it."""
+    return "".join(each if each.isprintable() else "?" for each in str(text)[:300])

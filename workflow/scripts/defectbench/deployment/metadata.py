@@ -2,19 +2,22 @@
 
 import json
 import re
+from math import prod
 from typing import Any
+
+from PIL import Image
 
 from defectbench.deployment.detector_file import KEY
 from defectbench.deployment.photographs import ImageStatistics
 from defectbench.errors import InputError
 from defectbench.evaluation.promises import AVERAGE, RULES
-from defectbench.images.canvas import ASPECTS, CROP, KEEP, ORIGINAL, PAD, SQUASH, multiple_of
+from defectbench.images.canvas import ASPECTS, SQUASH, canvas, part
+from defectbench.images.resizing import preprocess
 
 FORMAT = 5
-FORMATS = (1, 2, 3, 4, FORMAT)
-"""That are read: the first has no more of a threshold than its value and the rate asked for, the
-first two no more of an image's figures than their range, the first three are of squares, and all
-before this one have a digest of the graph alone, which nobody reads."""
+FORMATS = (3, 4, FORMAT)
+"""That are read: the first is of squares, and the first two have a digest of the graph alone, which
+nobody reads."""
 
 LARGEST_CANVAS = 1 << 26
 """Pixels. The probe image is as large, and whoever reads the file decodes it."""
@@ -82,12 +85,8 @@ def parse_metadata(text: str | None) -> dict[str, Any]:
         raise InputError(f"not a detector: its metadata are not JSON ({error})") from error
     if not isinstance(metadata, dict) or metadata.get("format") not in FORMATS:
         known = " or ".join(map(str, FORMATS))
-        raise InputError(f"not a detector of format {known}, which is all this version reads")
-    if metadata["format"] == 1:
-        _complete_thresholds(metadata)
+        raise InputError(f"not a detector of format {known}: export it again with this version")
     metadata.pop("graph_sha256", None)
-    if metadata["format"] < 3:
-        _complete_statistics(metadata)
     for name, shape in SHAPE.items():
         if name not in metadata or not _fits(metadata[name], shape):
             raise InputError(f"not a detector: its metadata entry {name!r} is missing or wrong")
@@ -96,36 +95,6 @@ def parse_metadata(text: str | None) -> dict[str, Any]:
             raise InputError(f"not a detector: its metadata entry {name!r} is wrong")
     _check_ranges(metadata)
     return metadata
-
-
-def _complete_thresholds(metadata: dict[str, Any]) -> None:
-    """Give thresholds of format 1, which know the rate asked for alone, the shape of today's."""
-    rows, threshold = metadata.get("thresholds"), metadata.get("threshold")
-    for row in [threshold, *(rows if isinstance(rows, list) else [])]:
-        if isinstance(row, dict) and "false_positive_rate" in row:
-            row["rate_range"] = [row["false_positive_rate"]] * 2
-            row.setdefault("value", row.get("threshold"))
-
-
-def _complete_statistics(metadata: dict[str, Any]) -> None:
-    """Give figures of formats 1 and 2, which are ranges, the shape of today's."""
-    calibration = metadata.get("calibration")
-    if isinstance(calibration, dict):
-        calibration["statistics"] = calibration.pop("ranges", None)
-    for owner, name in ((metadata, "training_images"), (calibration, "statistics")):
-        ranges = owner.get(name) if isinstance(owner, dict) else None
-        if isinstance(ranges, dict) and _fits(ranges.get("images"), [COUNT]) and ranges["images"]:
-            count = ranges["images"][0]
-            ranges |= {"images": count, "independent": count * _share_independent(metadata)}
-
-
-def _share_independent(metadata: dict[str, Any]) -> float:
-    """Of a detector of an older format; groups are taken to be of one size, format 1 has none."""
-    counts = {"images": COUNT, "groups": COUNT}
-    threshold = metadata.get("threshold")
-    if not _fits(threshold, counts) or threshold["images"] < 1:
-        return 1.0
-    return threshold["groups"] / threshold["images"]
 
 
 def _fits(value: Any, shape: Any) -> bool:
@@ -155,7 +124,11 @@ def _check_ranges(metadata: dict[str, Any]) -> None:
         and preprocessing.get("interpolation") in ("bilinear", "lanczos")
         and preprocessing.get("aspect", SQUASH) in ASPECTS
         and len(metadata["held_out_scores"]) > 0
-        and all(figures[name] for figures in statistics for name in ImageStatistics._fields)
+        and all(
+            len(figures[name]) == figures["images"]
+            for figures in statistics
+            for name in ImageStatistics._fields
+        )
         and all(1 <= figures["independent"] <= figures["images"] for figures in statistics)
         and all(len(row["rate_range"]) == 2 for row in (threshold, *metadata["thresholds"]))
         and threshold.get("rule", AVERAGE) in RULES
@@ -165,27 +138,13 @@ def _check_ranges(metadata: dict[str, Any]) -> None:
 
 
 def _is_canvas(preprocessing: dict[str, Any]) -> bool:
-    """Whether a preprocessing says what the network sees of an image."""
-    size, aspect = preprocessing.get("size"), preprocessing.get("aspect")
-    shapes, is_square = [], False
-    if size != ORIGINAL:
-        is_square = not isinstance(size, list)
-        shapes.append([size, size] if is_square else size)
-    if size == ORIGINAL or aspect == KEEP:
-        shapes.append(preprocessing.get("canvas"))
-    return (
-        all(_is_shape(shape) for shape in shapes)
-        and _is_length(multiple_of(preprocessing))
-        and (is_square or (aspect not in (PAD, CROP) and "crop" not in preprocessing))
-        and ("crop" not in preprocessing or _is_length(preprocessing["crop"], size))
-    )
-
-
-def _is_shape(value: Any) -> bool:
-    """Whether a value is a height and a width that an image can have."""
-    sound = isinstance(value, list) and len(value) == 2 and all(map(_is_length, value))
-    return sound and value[0] * value[1] <= LARGEST_CANVAS
-
-
-def _is_length(value: Any, largest: int = LARGEST_CANVAS) -> bool:
-    return _fits(value, COUNT) and 1 <= value <= largest
+    """Whether images can be brought to what a preprocessing says, tried on a small one."""
+    try:
+        before_crop = preprocessing["size"], preprocessing["size"]
+        resized = before_crop if "crop" in preprocessing else canvas(preprocessing)
+        tried = prod(resized) <= LARGEST_CANVAS and preprocess(
+            Image.new("L", (2, 1)), preprocessing
+        )
+        return tried.shape == (*part(preprocessing, 1, 2), 3) and tried.size > 0
+    except Exception:  # whatever a stranger's numbers and words lead to
+        return False

@@ -57,7 +57,7 @@ def _picture(detector: Detector, file: Path) -> Image.Image:
         picture = load_rgb(file, detector.metadata["bits"])
     else:
         image = whole_image(file, detector.metadata)
-        anomaly_map = detector.score_image(image).map
+        (anomaly_map,) = detector.score_image(image).maps
         picture = map_picture(detector, image, anomaly_map, PANEL)
     picture.thumbnail(LARGEST, Image.Resampling.LANCZOS)
     return picture

@@ -90,10 +90,11 @@ def prove(
         if not covers_canvas(image, detector.metadata):
             continue
         compared += 1
-        found[number], verdicts[number], anomaly_map, _ = detector.score_image(image)
+        scored = detector.score_image(image)
+        found[number], verdicts[number] = scored.scores[0], scored.defective[0]
         if maps is not None:
             own = maps[number]
-            deviations[number] = np.abs(anomaly_map - own).max()
+            deviations[number] = np.abs(scored.maps[0] - own).max()
             levels[number] = np.abs(own).max()
     shares = np.abs(found - scores) / allowed_deviation(scores, detector.metadata["tolerance"])
     _check_scores(shares, found, scores)
@@ -149,7 +150,7 @@ def measured_cost(path: Path, images: Sequence[Path], threads: int) -> dict[str,
     """Cost card of a detector, from a fresh process."""
     spread = np.linspace(0, len(images) - 1, min(len(images), LATENCIES)).astype(int)
     printed = subprocess.check_output(
-        [sys.executable, "-m", __name__, path, str(threads), *(images[i] for i in spread)],
+        [sys.executable, "-P", "-m", __name__, path, str(threads), *(images[i] for i in spread)],
         env=os.environ | {"PYTHONPATH": str(SCRIPTS)},
         stderr=subprocess.PIPE,  # what libraries print there is not for the terminal
     )

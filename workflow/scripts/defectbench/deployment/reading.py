@@ -7,7 +7,7 @@ from defectbench.deployment.detector import (
     Decoded,
     Detector,
     DetectorLostError,
-    Verdict,
+    Scored,
     whole_image,
 )
 from defectbench.errors import InputError
@@ -29,13 +29,13 @@ class Read(NamedTuple):
     sha256
         Of its content; empty if not even that can be read.
     found
-        The image and its verdict, or why there is none; None if the content is known.
+        The image and its score, or why there is none; None if the content is known.
     """
 
     path: Path
     state: State
     sha256: str
-    found: tuple[Decoded, Verdict] | InputError | None
+    found: tuple[Decoded, Scored] | InputError | None
 
 
 def read_file(path: Path, known: str | None, detector: Detector) -> Read:
