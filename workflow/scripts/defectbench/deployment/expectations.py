@@ -8,7 +8,7 @@ import numpy as np
 
 from defectbench.evaluation.map_geometry import map_scale
 from defectbench.evaluation.promises import Asked, Promise, most_above, promise
-from defectbench.score_table import printable
+from defectbench.names import printable
 
 RATES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001)
 """False-positive rates of a detector's table of thresholds."""

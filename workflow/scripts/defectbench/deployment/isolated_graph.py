@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from defectbench.errors import InputError
+from defectbench.names import printable
 from defectbench.provenance import SCRIPTS
 
 LARGEST_HEADER = 1 << 26
@@ -24,6 +25,8 @@ LARGEST_HEADER = 1 << 26
 
 LARGEST_MAP = 1 << 24
 """Pixels."""
+
+LONGEST_REASON = 300
 
 
 class Allowance(NamedTuple):
@@ -128,7 +131,7 @@ class IsolatedGraph:
             raise TimeoutError(allowed.seconds)
         header = json.loads(self._connection.recv_bytes(LARGEST_HEADER))
         if "error" in header:
-            raise InputError(_in_one_line(header["error"]))
+            raise InputError(_shown(header["error"]))
         return header
 
     def _are_outputs(self, described: Any, n_images: int) -> bool:
@@ -150,7 +153,7 @@ class IsolatedGraph:
             raise InputError(f"its process has ended ({self._how_it_ended()})") from error
         except (ValueError, TypeError, LookupError, RecursionError, BufferTooShort) as error:
             self.close()
-            raise InputError(f"not a detector: it gives {_in_one_line(error)}") from error
+            raise InputError(f"not a detector: it gives {_shown(error)}") from error
 
     def _how_it_ended(self) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -158,7 +161,7 @@ class IsolatedGraph:
         code, said = self._process.poll(), self.close()
         if code is not None and code < 0:
             return signal.strsignal(-code) or f"signal {-code}"
-        return _in_one_line(said) or f"exit status {code}"
+        return _shown(said) or f"exit status {code}"
 
 
 def started(
@@ -187,6 +190,6 @@ def _end(connection: Connection, process: subprocess.Popen[str]) -> str:
     return (said.splitlines() or [""])[-1]
 
 
-def _in_one_line(text: object) -> str:
+def _shown(text: object) -> str:
     """A text that may be a stranger's, as a terminal can show it."""
-    return "".join(each if each.isprintable() else "?" for each in str(text)[:300])
+    return printable(str(text)[:LONGEST_REASON])
