@@ -142,9 +142,9 @@ def _is_canvas(preprocessing: dict[str, Any]) -> bool:
     try:
         before_crop = preprocessing["size"], preprocessing["size"]
         resized = before_crop if "crop" in preprocessing else canvas(preprocessing)
-        tried = prod(resized) <= LARGEST_CANVAS and preprocess(
-            Image.new("L", (2, 1)), preprocessing
-        )
-        return tried.shape == (*part(preprocessing, 1, 2), 3) and tried.size > 0
+        if prod(resized) > LARGEST_CANVAS:
+            return False
+        tried = preprocess(Image.new("L", (2, 1)), preprocessing)
+        return tried.size > 0 and tried.shape == (*part(preprocessing, 1, 2), 3)
     except Exception:  # whatever a stranger's numbers and words lead to
         return False
