@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hostile_detectors as hostile
 import pytest
 from bare import bare_python
 from made_detectors import write_images
+from PIL import Image
 from runs import DEADLINE
 
 from defectbench.deployment import watching
@@ -153,6 +155,25 @@ def test_slow_overwritten_renamed_and_broken_files_each_get_their_rows(
         wait_for(lambda: told(verdicts)[4:] == [("broken.png", "unreadable")])
     assert list(read_rows(tmp_path / "out")) == verdicts
     assert verdicts[-1]["score"] == ""
+
+
+def test_an_image_at_which_the_detector_crashes_is_given_up_and_the_others_are_scored(
+    made: dict, tmp_path: Path, quick: None
+):
+    graph = hostile.crashing_on_white(hostile.SECRET)
+    detector, new = tmp_path / "crashing.onnx", tmp_path / "new"
+    detector.write_bytes(hostile.detector(made["metadata"], graph))
+    scoring = new_scoring({"path": detector}, tmp_path)
+    (good,) = write_images(tmp_path / "made", 5, 1)
+    with followed(scoring, give_up=0.6) as verdicts:
+        Image.new("RGB", (24, 24), "white").save(new / "white.png")
+        shutil.copy(good, new / "first.png")
+        wait_for(lambda: len(verdicts) == 2)
+        shutil.copy(good, new / "later.png")
+        wait_for(lambda: len(verdicts) == 3)
+    seen = [("first.png", "defective"), ("white.png", "unreadable"), ("later.png", "defective")]
+    assert told(verdicts) == seen
+    assert "its process has ended (Floating point" in scoring.found.unreadable["white.png"]
 
 
 def test_a_folder_may_go_and_come_back(
