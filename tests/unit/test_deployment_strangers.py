@@ -91,6 +91,12 @@ def test_a_hostile_graph_is_refused_in_one_line(made: dict, file: Path, impatien
         assert "gives no answer within 3 s" in line
 
 
+def test_endless_metadata_are_refused(made: dict, file: Path):
+    graph = hostile.as_constant(hostile.tensor("number", np.float64(hostile.SECRET)))
+    file.write_bytes(hostile.detector(made["metadata"] | {"note": "x" * (1 << 26)}, graph))
+    assert refusal(file).endswith("its metadata have more than 67108864 characters")
+
+
 def test_the_parent_takes_none_of_the_memory_that_a_graph_asks_for(made: dict, file: Path):
     file.write_bytes(hostile.detector(made["metadata"], hostile.swelling("Add")))
     before = resident_mb()

@@ -18,6 +18,9 @@ DIGEST_BYTES = 64
 LARGEST_BYTES = 2**31 - 1
 """Of a file: Protocol Buffers end there."""
 
+LARGEST_METADATA = 1 << 26
+"""Characters; most of them are the probe image's."""
+
 THRESHOLD = b"\x10\x0bB\tthresholdJ\x08"
 """What precedes the eight bytes of the graph's threshold: a double (11) of that name, raw."""
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from defectbench.deployment.detector_file import KEY, read_sealed
+from defectbench.deployment.detector_file import KEY, LARGEST_METADATA, read_sealed
 from defectbench.errors import InputError
 
 TOO_MANY_FILES = re.compile(f"SystemError : {errno.EMFILE}|{os.strerror(errno.EMFILE)}")
@@ -93,9 +93,12 @@ def loaded(
     if checker is not None:
         checker.check_model(content)
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    metadata = session.get_modelmeta().custom_metadata_map.get(KEY)
+    if metadata is not None and len(metadata) > LARGEST_METADATA:
+        raise InputError(f"its metadata have more than {LARGEST_METADATA} characters")
     return session, {
         "sha256": sha256,
-        "metadata": session.get_modelmeta().custom_metadata_map.get(KEY),
+        "metadata": metadata,
         "inputs": [[end.name, end.type, end.shape] for end in session.get_inputs()],
         "outputs": [[end.name, end.type] for end in session.get_outputs()],
         "is_limited": is_limited,

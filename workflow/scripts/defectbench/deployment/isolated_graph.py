@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from defectbench.deployment.detector_file import LARGEST_METADATA
 from defectbench.errors import InputError
 from defectbench.names import printable
 from defectbench.provenance import SCRIPTS
 
-LARGEST_HEADER = 1 << 26
-"""Bytes; the header of a loaded detector holds its metadata, with the probe image."""
+LARGEST_HEADER = 8 * LARGEST_METADATA
+"""Bytes; metadata may have to be escaped."""
 
 LARGEST_MAP = 1 << 24
 """Pixels."""
