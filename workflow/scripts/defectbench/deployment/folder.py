@@ -133,8 +133,8 @@ class FolderScoring:
         """Files read and scored in threads, in their order, until `stopped`."""
         wanted = itertools.takewhile(lambda _: not self.stopped, files)
         threads = self.options.threads
-        # one more, for the one that waits for its scores
-        return in_order(self._read, wanted, threads + 1, AHEAD * threads)
+        # at least two, for one of them waits for its scores
+        return in_order(self._read, wanted, max(2, threads), AHEAD * threads)
 
     def _read(self, path: Path) -> Read:
         return read_file(path, self.known.get(self.name(path)), self.detector)
