@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from defectbench.deployment.detector_file import read_detector_file
+from defectbench.deployment.detector import Detector
 from defectbench.deployment.proof import measured_cost
 from defectbench.errors import job_log
 from defectbench.images.index import read_index
@@ -13,7 +13,8 @@ with job_log(snakemake.log[0]):
     given, names = snakemake.input, dict(snakemake.wildcards)
     test = [row for row in read_index(given.index) if row.split == "test"]
     files = [Path(given.category, row.file) for row in test]
-    _, metadata, _ = read_detector_file(Path(given.detector))
     threads = min(snakemake.threads, MOST_THREADS)
-    cost = measured_cost(Path(given.detector), files, threads)
-    write_json(snakemake.output.cost, {**names, **cost, "proof": metadata["proof"]})
+    detector = Detector(given.detector, threads)
+    detector.close()
+    cost = measured_cost(detector.path, files, threads)
+    write_json(snakemake.output.cost, {**names, **cost, "proof": detector.metadata["proof"]})
