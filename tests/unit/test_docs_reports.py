@@ -24,10 +24,12 @@ def test_every_marker_of_a_page_is_understood(page: Path):
     assert begun == ended == len(MARKED.findall(text))
 
 
-def test_the_readme_shows_the_demos_table():
+def test_the_readme_shows_the_demos_table_and_what_sets_a_threshold_there():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [marked["heading"] for marked in MARKED.finditer(text)] == [
-        "Which detector, which threshold, what slips through"
+    decision = "Which detector, which threshold, what slips through"
+    assert [(marked["heading"], marked["part"]) for marked in MARKED.finditer(text)] == [
+        (decision, None),
+        (decision, "lines with Look at"),
     ]
 
 
