@@ -57,7 +57,7 @@ def milliseconds(
     test = [row for row in index if row.split == "test"]
     rows = np.linspace(0, len(test) - 1, min(len(test), TIMED)).astype(int)
     seconds = []
-    with prepared_extractors([wanted], machine) as (made, networks):
+    with prepared_extractors([wanted], machine, batch=1) as (made, networks):
         for row in [rows[0], *rows]:
             file, start = images / test[row].file, time.perf_counter()
             image = load_resized(file, {wanted.preprocessing: wanted.settings}, bits)

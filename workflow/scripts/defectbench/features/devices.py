@@ -48,9 +48,15 @@ class Machine:
 
 @contextlib.contextmanager
 def prepared_extractors(
-    passes: Sequence[Pass], machine: Machine
+    passes: Sequence[Pass], machine: Machine, batch: int | None = None
 ) -> Iterator[tuple[Made, dict[str, "Extractor"]]]:
     """Networks loaded and moved to their device; a GPU is claimed last, until the block ends.
+
+    Parameters
+    ----------
+    batch
+        As in `forward.ForwardPasses.to`; 1 to time single images, for a batch that is not full is
+        filled up.
 
     Yields
     ------
@@ -79,5 +85,5 @@ def prepared_extractors(
     with device_choice.claimed_device(machine.device) as device:
         precision = device_choice.select_precision(machine.precision, device)
         for extractor in extractors.values():
-            extractor.to(device, precision, machine.threads)
+            extractor.to(device, precision, machine.threads, batch)
         yield Made(device_choice.device_name(device), precision), extractors

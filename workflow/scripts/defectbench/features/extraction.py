@@ -49,9 +49,11 @@ class Extractor:
         shape = self._canvas if self._tiling is None else (self._tiling.size,) * 2
         self._run = ForwardPasses(backbone, taps, shape)
 
-    def to(self, device: torch.device, precision: str, threads: int) -> None:
+    def to(
+        self, device: torch.device, precision: str, threads: int, batch: int | None = None
+    ) -> None:
         """Move to where and how the network runs; see `ForwardPasses.to`."""
-        self._run.to(device, precision, threads)
+        self._run.to(device, precision, threads, batch)
 
     def __call__(
         self, images: Sequence[np.ndarray], files: Sequence[Path]

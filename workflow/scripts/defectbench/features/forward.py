@@ -59,7 +59,9 @@ class ForwardPasses:
                 f"the network takes no images of {width}×{height} ({error}); choose another size"
             ) from error
 
-    def to(self, device: torch.device, precision: str, threads: int) -> None:
+    def to(
+        self, device: torch.device, precision: str, threads: int, batch: int | None = None
+    ) -> None:
         """Move to where and how the network runs.
 
         On a CPU every thread takes batches of its own through a copy of the network that shares
@@ -74,12 +76,14 @@ class ForwardPasses:
             ``fp32``, or ``bf16`` for the network's weights and activations. Features are float32.
         threads
             Of a CPU.
+        batch
+            Images at once; as many as are fast together where it is None.
         """
         exact = precision == "fp32"
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = not exact
         torch.backends.cudnn.deterministic = True  # the same bytes when run twice
         self._device, self.precision = device, precision
-        self._batch = CPU_BATCH if device.type == "cpu" else GPU_BATCH
+        self._batch = batch or (CPU_BATCH if device.type == "cpu" else GPU_BATCH)
         network = self._network.to(device, DTYPES[precision], memory_format=torch.channels_last)
         if device.type == "cpu":
             compute_by_image(network)

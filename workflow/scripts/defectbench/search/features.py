@@ -100,7 +100,7 @@ class SearchedFeatures:
 
     def _timed(self, wanted: Pass) -> float:
         seconds = []
-        with prepared_extractors([wanted], self._machine) as (_, networks):
+        with prepared_extractors([wanted], self._machine, batch=1) as (_, networks):
             for row in self._index[:: max(1, len(self._index) // TIMED)]:
                 file, start = self._images / row.file, time.perf_counter()
                 image = load_resized(file, {wanted.preprocessing: wanted.settings}, self._bits)
