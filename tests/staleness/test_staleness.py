@@ -386,8 +386,9 @@ CASES: dict[str, tuple[Edit, set[str]]] = {
     ),
     "no new images": (configured(lambda c: c["datasets"]["parts"].pop("new")), {"page"}),
     "device": (configured(lambda c: c.update(device="auto")), CURRENT),
-    "path spelt otherwise": (lambda f: in_parts(path=f"{f}/parts/../parts/.")(f), CURRENT),
-    "all categories named": (in_parts(all_categories=["plate", "ring"]), CURRENT),
+    # the page shows the settings as they are spelt
+    "path spelt otherwise": (lambda f: in_parts(path=f"{f}/parts/../parts/.")(f), {"page"}),
+    "all categories named": (in_parts(all_categories=["plate", "ring"]), {"page"}),
     "unused method": (
         configured(lambda c: c["methods"].update(unused=c["methods"]["fre"])),
         CURRENT,

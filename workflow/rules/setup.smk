@@ -5,6 +5,7 @@ import copy
 import logging
 import os
 import shlex
+import shlex
 import sys
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def remove_outdated_products():
     for files in remove_outdated(PLANNER.planned(workflow.dag.jobs)):
         print(
             f"removed {', '.join(files)}: out of date, for this run changes what it was made of; "
-            f"snakemake … {files[0]} makes it again",
+            f"snakemake … {shlex.quote(files[0])} makes it again",
             file=sys.stderr,
         )
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -215,7 +216,7 @@ def print_effort(settings: Sequence[str], work: int) -> None:
         )
     else:
         print("time and disk: not known before the images are here")
-    print(f"next: make run{''.join(f' CONFIG={file}' for file in settings)}")
+    print(f"next: make run{''.join(f' CONFIG={shlex.quote(file)}' for file in settings)}")
 
 
 def earlier_work() -> tuple[int, float, int]:

@@ -12,7 +12,7 @@ from defectbench.deployment.graphs import scorer_graph
 from defectbench.deployment.proof import prove
 from defectbench.errors import InputError, job_log
 from defectbench.evaluation.good_images import read_good_images
-from defectbench.evaluation.promises import Asked, promise
+from defectbench.evaluation.promises import Asked, most_above, promise
 from defectbench.features.backbones import load_backbone
 from defectbench.features.taps import Tap
 from defectbench.images.index import read_index
@@ -48,6 +48,11 @@ def at_rate(metrics: Metrics, good: HeldOutScores, rate: float) -> Metrics:
     """The metrics with the threshold for another false-positive rate, by the same rule."""
     set_for = metrics["promise"]
     promised = promise(good.scores, good.groups, Asked(rate, set_for["rule"], set_for["folds"]))
+    if most_above(promised["groups"], rate, set_for["rule"]) < 0:
+        raise InputError(
+            f"config: export_rate: {promised['groups']} independent good parts support no "
+            f"threshold for {rate:.2%}; ask for a larger rate"
+        )
     thresholds = metrics["thresholds"] | {"honest": promised["threshold"]}
     return {**metrics, "promise": promised, "thresholds": thresholds}
 

@@ -39,15 +39,15 @@ def check_snakemake(requirements: Path = REQUIREMENTS) -> None:
 
 
 def read_settings(file: str | Path) -> dict[str, Any]:
-    """Settings of a YAML file; an empty one has none.
+    """Settings of a YAML file.
 
     Raises
     ------
     InputError
-        If it cannot be read, is no UTF-8 text, no YAML, or no mapping.
+        If it cannot be read, is no UTF-8 text, no YAML, no mapping or empty, or has a key twice.
     """
     try:
-        found = yaml.safe_load(Path(file).read_text(encoding="utf-8-sig"))
+        found = yaml.load(Path(file).read_text(encoding="utf-8-sig"), _EachKeyOnce)
     except FileNotFoundError:
         raise InputError(
             f"{file}: no such file; CONFIG names your settings, merged over config.yaml"
@@ -57,9 +57,22 @@ def read_settings(file: str | Path) -> dict[str, Any]:
     except (OSError, yaml.YAMLError) as error:
         why = " ".join(str(error).split())
         raise InputError(f"{file}: cannot be read as settings ({why}); mend it") from error
-    if not isinstance(found or {}, dict):
+    if not (found and isinstance(found, dict)):
         raise InputError(f"{file}: holds no settings, which are lines `key: value`; {SEE}")
-    return found or {}
+    return found
+
+
+class _EachKeyOnce(yaml.SafeLoader):
+    """Refuses a key that is there already: its first value would be lost in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key in keys:
+            if keys.count(key) > 1 and key != "<<":
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands there twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
 
 
 def settings_files() -> list[str]:

@@ -255,7 +255,9 @@ def _listed(path: Path) -> dict[str, str]:
     """Groups by path, as the CSV gives them."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
-            lines = csv.DictReader(stream)
+            separator = next((each for each in ";\t" if each in stream.readline()), ",")
+            stream.seek(0)
+            lines = csv.DictReader(stream, delimiter=separator)
             if not {"path", "group"} <= set(lines.fieldnames or ()):
                 raise InputError(f"{path}: needs the columns path and group; add them")
             listed: dict[str, str] = {}
@@ -264,6 +266,8 @@ def _listed(path: Path) -> dict[str, str]:
                 image, group = (line["path"] or "").replace("\\", "/"), line["group"] or ""
                 if listed.setdefault(image, group) != group:
                     raise InputError(f"{path}: gives {image} two groups; keep one")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is no UTF-8 text; save it with that encoding") from None
+    except (OSError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as a CSV of groups ({error}); mend it") from error
     return listed

@@ -19,7 +19,7 @@ def closing_lines(reports: Iterable[str | Path]) -> list[str]:
     ----------
     reports
         Files that a run has made or found up to date; of those, ``{dataset}.json``,
-        ``{dataset}_table.md`` and ``{dataset}.html`` count.
+        ``{dataset}_table.md``, ``{dataset}_best.md`` and ``{dataset}.html`` count.
     """
     files = sorted({Path(file) for file in reports})
     answers, places = [], []
@@ -31,6 +31,8 @@ def closing_lines(reports: Iterable[str | Path]) -> list[str]:
                 answers += category_lines(decision, entry)
         elif file.name.endswith("_table.md"):
             places.append(f"table: {file}")
+        elif file.name.endswith("_best.md"):
+            places.append(f"the best set-up, and how to run it: {file}")
         elif file.suffix == ".html":
             places.append(f"page: {file.resolve()}")
     return [*answers, *places]

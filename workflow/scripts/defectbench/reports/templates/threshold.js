@@ -203,6 +203,10 @@ function thresholdSlider(data, changed) {
   }
 
   // --- the command that exports a detector with the nearest threshold that a rate can set
+  function quoted(file) {
+    return /^[\w@%+=:,.\/-]+$/.test(file) ? file : "'" + file.replace(/'/g, "'\"'\"'") + "'";
+  }
+
   function tellExport(now) {
     var file = now.scored.file, axis = now.scored.axis, threshold = now.chosen.threshold;
     function tell(text, tag) { controls.exporting.appendChild(document.createElement(tag || "span")).textContent = text; }
@@ -217,7 +221,7 @@ function thresholdSlider(data, changed) {
     });
     tell("To export a detector with the nearest threshold that good parts can set, " + Number(nearest[0].toPrecision(6)) +
       ", for a false-positive rate of " + percent(nearest[1]) + ":");
-    tell(data.command + " --config export_rate=" + nearest[1] + " -- " + file, "code");
+    tell(data.command + " --config export_rate=" + nearest[1] + " -- " + quoted(file), "code");
   }
 
   function ofCurrent(picture) {
