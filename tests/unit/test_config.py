@@ -324,3 +324,9 @@ def test_a_file_that_is_no_settings_is_named(tmp_path: Path, content: bytes, com
 def test_settings_may_begin_with_a_byte_order_mark(tmp_path: Path):
     (tmp_path / "my.yaml").write_bytes("seed: 7".encode("utf-8-sig"))
     assert read_settings(tmp_path / "my.yaml") == {"seed": 7}
+
+
+def test_a_name_with_a_space_is_told_what_it_may_hold(config: dict):
+    config["datasets"]["Linie 1"] = config["datasets"].pop("parts", {"source": "elpv"})
+    with pytest.raises(InputError, match="'Linie 1' may hold letters, digits, _ and - alone"):
+        check_schema(config)

@@ -29,6 +29,9 @@ READ: Mapping[str, Callable[[str], Any]] = {
 NO_NAMES = {bool: "a truth value (`no`, `on`)", int: "a number", float: "a number", date: "a date"}
 """What YAML makes of some names that are not in quotes."""
 
+NAME = "^[A-Za-z0-9][A-Za-z0-9_"
+"""How patterns of names in the schema begin."""
+
 MOST_LISTED = 40
 """Of the allowed names, in an error; backbones have hundreds of layers."""
 
@@ -131,6 +134,8 @@ def _in_words(error: jsonschema.ValidationError) -> str:
         return "; ".join(f"unknown key {key!r}; {allowed_names(key, allowed)}" for key in unknown)
     if error.validator == "type" and error.validator_value == "string":
         return f"{error.instance!r} is no text to YAML; write it in quotes"
+    if error.validator == "pattern" and error.validator_value.startswith(NAME):
+        return f"{error.instance!r} may hold letters, digits, _ and - alone, and begin with neither"
     if error.validator == "anyOf":
         inner = error.context or ()
         deepest = max((len(each.absolute_path) for each in inner), default=0)
