@@ -17,6 +17,7 @@ from defectbench.errors import InputError
 from defectbench.images.indexing import index_category
 from defectbench.provenance import file_sha256
 from defectbench.sources import download, fetching, unpacking
+from defectbench.sources.archive import Archive
 from defectbench.sources.download import Download
 from defectbench.sources.unpacking import WHOLE, PackedSource, Tarball, unpack
 
@@ -310,6 +311,13 @@ def test_without_locks_those_of_the_temporary_files_serve_or_a_line_says_so(
         InputError, match=r"downloads: its file system has no locks.*source: folder"
     ):
         get("plate", served(whole, WHOLE))
+
+
+def test_a_local_archive_that_is_not_there_is_told_before_the_run(tmp_path: Path):
+    entry = {"source": "archive", "path": str(tmp_path / "none.zip"), "all_categories": ["plate"]}
+    source = Archive("parts", {"categories": "all", "datasets": {"parts": entry}})
+    with pytest.raises(InputError, match=r"none\.zip: no such archive; mend `path`"):
+        source.found()
 
 
 def test_an_archive_put_there_by_hand_is_checked_and_used(

@@ -56,6 +56,13 @@ def test_a_table_written_on_windows_names_the_same_images(tmp_path: Path):
     assert [row.group for row in assign_groups(ROWS, {"csv": str(table)}, "plate")][1] == "first"
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_table_with_another_separator_is_read(tmp_path: Path, separator: str):
+    table = tmp_path / "groups.csv"
+    table.write_text(f"path{separator}group\ntrain/good/t1_1.png{separator}first\n")
+    assert [row.group for row in assign_groups(ROWS, {"csv": str(table)}, "plate")][1] == "first"
+
+
 def test_the_same_path_of_another_category_is_another_image(tmp_path: Path):
     table = tmp_path / "groups.csv"
     table.write_text("path,group\nring/train/good/t1_1.png,a\nplate/train/good/t1_1.png,b\n")
