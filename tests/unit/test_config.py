@@ -13,7 +13,6 @@ from defectbench.config.checks import check_config, check_images
 from defectbench.config.plan import Cell, scorer_parameters
 from defectbench.config.schema import check_schema
 from defectbench.errors import InputError
-from defectbench.startup import read_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -302,28 +301,6 @@ def test_a_name_that_yaml_reads_as_something_else_is_to_be_quoted(
     config["datasets"] = yaml.safe_load(f"{{{name}: {{source: folder, path: x}}}}")
     with pytest.raises(InputError, match=f"config.datasets: YAML reads {read}.*; quote it"):
         check_schema(config)
-
-
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        ("datasets: {} # für".encode("latin-1"), "is no UTF-8 text; save it"),
-        ("datasets: {}".encode("utf-16"), "is no UTF-8 text; save it"),
-        (b"- a", "holds no settings, which are lines"),
-        (b"a: [", "cannot be read as settings"),
-    ],
-)
-def test_a_file_that_is_no_settings_is_named(tmp_path: Path, content: bytes, complaint: str):
-    file = tmp_path / "my.yaml"
-    file.write_bytes(content)
-    with pytest.raises(InputError, match=f"my.yaml: {complaint}") as caught:
-        read_settings(file)
-    assert "\n" not in str(caught.value)
-
-
-def test_settings_may_begin_with_a_byte_order_mark(tmp_path: Path):
-    (tmp_path / "my.yaml").write_bytes("seed: 7".encode("utf-8-sig"))
-    assert read_settings(tmp_path / "my.yaml") == {"seed": 7}
 
 
 def test_a_name_with_a_space_is_told_what_it_may_hold(config: dict):

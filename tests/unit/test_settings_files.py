@@ -17,7 +17,8 @@ from defectbench.startup import read_settings
         (b"a: 1\na: 2\n", "the key 'a' stands there twice"),
         (b"datasets: {parts: {path: a}, parts: {path: b}}\n", "the key 'parts' stands there twice"),
         (b"a: [1\n", "cannot be read as settings"),
-        ("größe: 1".encode("latin-1"), "is no UTF-8 text"),
+        ("größe: 1".encode("latin-1"), "is no UTF-8 text; save it"),
+        ("size: 1".encode("utf-16"), "is no UTF-8 text; save it"),
         (None, "no such file"),
     ],
 )
