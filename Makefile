@@ -20,7 +20,7 @@ CONFIGURED = $(if $(CONFIG),--configfile "$(CONFIG)")
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
-demo: $(ENV) ## benchmark two detectors on real images; prints the table
+demo: $(ENV) ## benchmark three detectors on real images; prints the table
 	@snakemake -- reports/elpv_table.md reports/elpv.html
 	@cat reports/elpv_table.md
 	@echo
