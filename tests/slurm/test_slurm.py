@@ -125,11 +125,12 @@ def test_the_slurm_profile_gives_the_same_bytes_in_few_submissions(folder: Path,
     jobs = int(re.findall(r"^(\d+) jobs: ", text, re.M)[0])
     numbers = submitted(text)
     print(f"{jobs} jobs, {len(numbers)} submissions: SLURM jobs {', '.join(numbers)}")
-    assert jobs == 18
-    assert len(numbers) == 2 + 2 + 1  # of each category index and features, then all detectors
+    assert jobs == 20
+    # of each category index, features and speed, and all detectors
+    assert len(numbers) == 2 + 2 + 2 + 1
     described = [description(number) for number in numbers]
     on_gpu = [text for text in described if "Partition=gpu" in text]
-    assert len(on_gpu) == 2
+    assert len(on_gpu) == 2 + 2  # features and speed
     assert all(re.search(r"gres/gpu[=:]1|gpu:1", text) for text in on_gpu)
     assert not any("gpu:1" in text for text in described if text not in on_gpu)
     for job in described:

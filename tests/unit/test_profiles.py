@@ -48,7 +48,8 @@ def test_on_a_cluster_failed_jobs_are_tried_again(profile: Path):
 @pytest.mark.parametrize("name", ["slurm", "kubernetes"])
 def test_what_runs_a_backbone_goes_where_the_gpus_are(name: str):
     own = settings(ROOT / "workflow" / "profiles" / name / "config.yaml")["set-resources"]
-    assert own["study_robustness"] == own["features"]
+    assert set(own) == {rule.name for rule in rules() if "gpu" in rule.resources}
+    assert all(wanted == own["features"] for wanted in own.values())
 
 
 def test_settings_of_snakemake_itself_are_its_own():
