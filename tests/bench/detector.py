@@ -63,7 +63,8 @@ def one_process(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def onnx_path(file: Path, threads: int) -> Callable[[Path], float]:
     """From an image's file to its score, by the exported detector."""
-    from defectbench.deployment.detector import Detector, decoded_image
+    from defectbench.deployment.detector import Detector
+    from defectbench.images.network_image import decoded_image
 
     detector = Detector(file, threads)
 
@@ -81,12 +82,12 @@ def torch_path(file: Path, threads: int) -> Callable[[Path], float]:
     """
     import torch
 
-    from defectbench.deployment.detector import decoded_image
     from defectbench.features.backbones import load_backbone
     from defectbench.features.batch_norm import fold_batch_norm
     from defectbench.features.feature_file import Tap
     from defectbench.features.taps import TappedNetwork
     from defectbench.images.canvas import canvas
+    from defectbench.images.network_image import decoded_image
     from defectbench.records import read_specified
     from defectbench.scorers import scorer_class
 

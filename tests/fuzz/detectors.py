@@ -12,13 +12,13 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -202,7 +202,9 @@ class Forked:
         return "", ""
 
 
-def forked(connection: Connection, file: Path, threads: int, allowed: Allowance) -> Forked:
+def forked(
+    end: socket.socket, file: Path, threads: int, gives_way: bool, allowed: Allowance
+) -> Forked:
     """As `isolated_graph.started`."""
     if pid := os.fork():
         return Forked(pid)
@@ -211,7 +213,7 @@ def forked(connection: Connection, file: Path, threads: int, allowed: Allowance)
         sys.stderr = sys.__stderr__
         for stream in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-        graph_process.serve(connection, file, threads, *allowed)
+        graph_process.serve(end, file, threads, gives_way, *allowed)
     finally:
         os._exit(1)
 

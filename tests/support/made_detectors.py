@@ -65,12 +65,12 @@ def write_detector(
 
     from defectbench.deployment import export
     from defectbench.deployment.card import Benchmarked, detector_metadata
-    from defectbench.deployment.detector import decoded_images
     from defectbench.deployment.graphs import scorer_graph
     from defectbench.evaluation.good_images import GoodImages
     from defectbench.evaluation.promises import Asked, promise
     from defectbench.features.backbones import Backbone
     from defectbench.features.taps import Tap, TappedNetwork
+    from defectbench.images.network_image import decoded_images
     from defectbench.records import HeldOutScores, Scores
     from defectbench.scorers import scorer_class
 

@@ -9,11 +9,11 @@ from PIL import Image
 from squares import to_square
 
 from defectbench.config.schema import check_schema
-from defectbench.deployment.detector import decoded_image
 from defectbench.evaluation.map_geometry import MapScale, over_whole_image
 from defectbench.images import resizing
 from defectbench.images.canvas import ASPECTS, with_canvas
 from defectbench.images.decoding import load_resized
+from defectbench.images.network_image import decoded_image
 from defectbench.images.resizing import preprocess
 from defectbench.reports.map_panels import GAP, PANEL, draw_panels
 

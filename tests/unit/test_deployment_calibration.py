@@ -19,13 +19,14 @@ from PIL import Image
 
 from calibrate import main
 from defectbench.deployment.calibration import far_off, score_good_parts
-from defectbench.deployment.detector import Detector, Scored, decoded_image
+from defectbench.deployment.detector import Detector, Scored
 from defectbench.deployment.detector_file import read_sealed, recalibrated
 from defectbench.deployment.export import detector_bytes
 from defectbench.deployment.metadata import FORMAT
 from defectbench.errors import InputError
 from defectbench.evaluation.map_geometry import map_scale
 from defectbench.evaluation.promises import Asked, promise
+from defectbench.images.network_image import decoded_image
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"

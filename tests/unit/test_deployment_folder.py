@@ -22,11 +22,12 @@ from PIL import Image
 
 import score_folder
 from defectbench.deployment import reading
-from defectbench.deployment.detector import Decoded, Detector, decoded_image, whole_image
+from defectbench.deployment.detector import Detector
 from defectbench.deployment.folder import FolderScoring
-from defectbench.deployment.overlays import map_picture
+from defectbench.deployment.overlays import picture
 from defectbench.deployment.reading import Read
 from defectbench.evaluation.map_geometry import MapScale
+from defectbench.images.network_image import Decoded, decoded_image, whole_image
 from defectbench.names import short
 from defectbench.reports.map_panels import draw_panels
 from defectbench.score_table import Row, only_writer, read_rows, table_files
@@ -386,7 +387,7 @@ def test_where_the_network_sees_a_crop_the_overlay_shows_that_crop(made: dict, n
     cropped = {"interpolation": "lanczos", "size": 40, "crop": 24}
     detector = SimpleNamespace(metadata=made["metadata"] | {"preprocessing": cropped})
     image = decoded_image(new / "0029.png", detector.metadata)
-    drawn = map_picture(detector, image, np.zeros((8, 8)), 1024)
+    drawn = picture(detector, image, np.zeros((8, 8)), 1024)
     np.testing.assert_array_equal(np.asarray(drawn)[:, :24], image.pixels)
 
 

@@ -161,8 +161,8 @@ def test_a_detector_that_is_lost_ends_the_run_in_one_line(
     write_images(tmp_path / "new", 5, n_good=5)
 
     class Vanishing(Detector):
-        def __init__(self, *arguments):
-            super().__init__(*arguments)
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
             self.close()
             path.unlink()
 

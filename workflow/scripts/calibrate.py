@@ -52,7 +52,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     """Score, show, ask, write."""
     source, folder, threads = arguments.detector, arguments.good, arguments.threads
     output = arguments.output or source.with_name(f"{source.stem}_calibrated.onnx")
-    detector = Detector(source, threads)
+    detector = Detector(source, threads, gives_way=True)
     check_output(output, source, folder, threads)
     before = detector.metadata["threshold"]
     rate = before["false_positive_rate"] if arguments.rate is None else arguments.rate

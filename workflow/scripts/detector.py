@@ -103,7 +103,7 @@ with job_log(snakemake.log[0]), open_maps(snakemake.input.maps) as (maps, _):
     with atomic_path(snakemake.output.detector) as part:
         part.write_bytes(detector_bytes(model, metadata))
         say(label, f"scores {len(cell.test_files)} test images as its users will")
-        detector, scores = Detector(part, snakemake.threads), cell.test.scores
+        detector, scores = Detector(part, snakemake.threads, gives_way=True), cell.test.scores
         proof = prove(detector, cell.test_files, scores, cell.maps.get("test"), snakemake.threads)
         metadata["proof"] = proof
         if left := proof["left_out"]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from defectbench.deployment.detector import Detector
-from defectbench.deployment.proof import measured_cost
+from defectbench.detector_cost import measured_cost
 from defectbench.errors import job_log
 from defectbench.images.index import read_index
 from defectbench.speed import MOST_THREADS

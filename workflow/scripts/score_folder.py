@@ -34,7 +34,7 @@ def main() -> int:
 
 def scored(arguments: argparse.Namespace) -> int:
     """Load the detector and let it score; exit status as of `main`."""
-    detector = Detector(arguments.detector, arguments.threads)
+    detector = Detector(arguments.detector, arguments.threads, gives_way=not arguments.watch)
     with only_writer(arguments.output):
         options = {name: getattr(arguments, name) for name in Options._fields}
         scoring = FolderScoring(detector, Options(**options))

@@ -11,9 +11,9 @@ import numpy as np
 from scipy.special import betaincinv
 from simulated import USED, Row, quicker
 
-from defectbench.deployment.drift import ALARMS, same_world
 from defectbench.deployment.expectations import expectation
-from defectbench.deployment.photographs import ImageStatistics, photographed
+from defectbench.evaluation.drift import ALARMS, same_world
+from defectbench.evaluation.photographs import ImageStatistics, photographed
 from defectbench.evaluation.promises import CALIBRATION, FOLDS, MANY, TOLERANCE, Asked, promise
 from defectbench.evaluation.two_samples import kolmogorov_smirnov
 

@@ -8,7 +8,7 @@ import numpy as np
 from drift import DAYS, SPREAD, Detector, Images, World
 from simulated import USED, Row, quicker
 
-from defectbench.deployment.drift import ALARMS
+from defectbench.evaluation.drift import ALARMS
 from defectbench.reports import markdown
 
 REPORT = Path("reports/drift.md")

@@ -9,19 +9,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from defectbench.atomic import atomic_path
-from defectbench.deployment.detector import AHEAD, Decoded, Detector, Scored, whole_image
+from defectbench.deployment.detector import Detector, Scored
 from defectbench.deployment.detector_file import read_sealed, recalibrated
-from defectbench.deployment.drift import same_world
 from defectbench.deployment.expectations import calibration_entry, threshold_entries
 from defectbench.deployment.metadata import FORMAT
-from defectbench.deployment.overlays import LARGEST_PANEL, map_picture
-from defectbench.deployment.photographs import ImageStatistics, image_statistics, photographed
+from defectbench.deployment.overlays import LARGEST_PANEL, picture
 from defectbench.deployment.proof import prove
+from defectbench.deployment.reading import read_files
 from defectbench.errors import InputError
+from defectbench.evaluation.drift import same_world
+from defectbench.evaluation.photographs import ImageStatistics, image_statistics, photographed
 from defectbench.evaluation.promises import AVERAGE, TOLERANCE, Asked, Promise, promise
 from defectbench.evaluation.rates import LEVEL, beta_quantile, independent_size
-from defectbench.images.decoding import in_order, load_rgb
 from defectbench.images.layout import KINDS, images_below
+from defectbench.images.network_image import whole_image
 from defectbench.progress import Progress
 
 LARGEST = 6
@@ -92,34 +93,26 @@ def score_good_parts(detector: Detector, folder: Path, in_folders: bool, threads
             f"no {KINDS} files in this folder" if folder.is_dir() else "no such folder of images"
         )
         raise InputError(f"{folder}: {found}")
-
-    def decode(path: Path) -> Decoded | InputError:
-        try:
-            return whole_image(path, detector.metadata)
-        except InputError as error:
-            return error
-
     progress = Progress(len(files), str(folder))
     unreadable: dict[str, InputError] = {}
     seen: dict[str, tuple[Path, Scored, ImageStatistics]] = {}
-    for path, image in zip(files, in_order(decode, files, threads, AHEAD * threads), strict=True):
+    for read in read_files(files, detector, threads):
         progress.advance(1)
-        if isinstance(image, InputError):
-            unreadable[path.relative_to(folder).as_posix()] = image
+        if isinstance(read.found, InputError):
+            unreadable[read.path.relative_to(folder).as_posix()] = read.found
             continue
-        digest = hashlib.sha256(image.pixels).hexdigest()
-        if digest not in seen:
-            statistics = image_statistics(image.pixels, image.size)
-            seen[digest] = path, detector.score_image(image), statistics
+        image, scored = read.found
+        statistics = image_statistics(image.pixels, image.size)
+        seen.setdefault(hashlib.sha256(image.pixels).hexdigest(), (read.path, scored, statistics))
     if unreadable:
         raise InputError(f"{folder}: {_complaint(unreadable)}")
-    paths, scored, statistics = (list(each) for each in zip(*seen.values(), strict=True))
+    paths, found, statistics = (list(each) for each in zip(*seen.values(), strict=True))
     return GoodParts(
         paths,
         len(files) - len(seen),
         [_part(path, folder) if in_folders else "" for path in paths],
-        np.concatenate([one.scores for one in scored]),
-        None if scored[0].maps is None else np.concatenate([one.maps for one in scored]),
+        np.concatenate([one.scores for one in found]),
+        None if found[0].maps is None else np.concatenate([one.maps for one in found]),
         statistics,
         list(seen),
     )
@@ -195,13 +188,10 @@ def draw(detector: Detector, parts: GoodParts, rows: list[int], folder: Path) ->
     pictures = []
     for place, row in enumerate(rows, start=1):
         image = whole_image(parts.files[row], detector.metadata)
-        if parts.maps is None:
-            picture = load_rgb(image.path, detector.metadata["bits"])
-            picture.thumbnail((LARGEST_PANEL, LARGEST_PANEL))
-        else:
-            picture = map_picture(detector, image, parts.maps[row], LARGEST_PANEL)
+        anomaly_map = None if parts.maps is None else parts.maps[row]
         pictures.append(folder / f"{place}_{image.path.stem}.jpg")
-        picture.save(pictures[-1], "JPEG", quality=85)
+        drawn = picture(detector, image, anomaly_map, LARGEST_PANEL)
+        drawn.save(pictures[-1], "JPEG", quality=85)
     return pictures
 
 
@@ -250,7 +240,8 @@ def write_calibrated(
             raise InputError("has become another detector; calibrate again")
         with atomic_path(output) as part:
             part.write_bytes(recalibrated(content, detector.text, metadata))
-            proof = prove(Detector(part, threads), parts.files, parts.scores, parts.maps, threads)
+            new = Detector(part, threads, gives_way=True)
+            proof = prove(new, parts.files, parts.scores, parts.maps, threads)
             proved = {**metadata, "calibration": calibration | {"proof": proof}}
             part.write_bytes(recalibrated(content, detector.text, proved))
             Detector(part, threads)

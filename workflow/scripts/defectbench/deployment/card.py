@@ -7,19 +7,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from defectbench.deployment.detector import (
-    covers_canvas,
-    decoded_image,
-    decoded_images,
-)
 from defectbench.deployment.expectations import calibration_entry, threshold_entries
 from defectbench.deployment.metadata import FORMAT, NAMES
-from defectbench.deployment.photographs import image_statistics, photographed
 from defectbench.deployment.probe import encode_probe
 from defectbench.deployment.proof import score_tolerance
 from defectbench.errors import InputError
 from defectbench.evaluation.good_images import GoodImages
+from defectbench.evaluation.photographs import image_statistics, photographed
 from defectbench.evaluation.score_units import score_unit
+from defectbench.images.network_image import covers_canvas, decoded_image, decoded_images
 from defectbench.records import Metrics, Scores, Specification
 
 SPECIFIED = ("preprocessing", "bits", "scorer", "parameters", "layers")

@@ -1,9 +1,7 @@
-"""A detector run from its file: images decoded as the benchmark does, then scored."""
+"""A detector run from its file: it scores images as the benchmark does."""
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,92 +12,10 @@ from defectbench.deployment.isolated_graph import Allowance, IsolatedGraph
 from defectbench.deployment.metadata import parse_metadata
 from defectbench.deployment.probe import decode_probe
 from defectbench.errors import InputError
+from defectbench.features.allocator import keep_freed_memory
 from defectbench.images.canvas import canvas
-from defectbench.images.decoding import in_order, load_image
-from defectbench.images.resizing import preprocess
+from defectbench.images.network_image import Decoded
 from defectbench.progress import warn
-
-AHEAD = 4
-"""Images per thread that are decoded before they are needed."""
-
-
-class Decoded(NamedTuple):
-    """An image as the network takes it.
-
-    Attributes
-    ----------
-    path
-        Of the file.
-    pixels
-        uint8, (height, width, 3): what the image covers of the canvas.
-    size
-        Width and height before the resize.
-    milliseconds
-        From the file to the pixels.
-    """
-
-    path: Path
-    pixels: np.ndarray
-    size: tuple[int, int]
-    milliseconds: float
-
-
-def decoded_images(
-    files: Iterable[Path], settings: Mapping[str, Any], threads: int
-) -> Iterator[Decoded]:
-    """Decode files in their order, in parallel and with bounded memory; see `decoded_image`."""
-    return in_order(partial(decoded_image, settings=settings), files, threads, AHEAD * threads)
-
-
-def covers_canvas(image: Decoded, settings: Mapping[str, Any]) -> bool:
-    """Whether an image has the proportions of those that the detector was made for."""
-    return image.pixels.shape[:2] == canvas(settings["preprocessing"])
-
-
-def whole_image(path: Path, settings: Mapping[str, Any]) -> Decoded:
-    """An image that a detector can take, as `decoded_image` gives it.
-
-    Raises
-    ------
-    InputError
-        As `decoded_image` does; or if the image has other proportions than those that the detector
-        was made for.
-    """
-    image = decoded_image(path, settings)
-    if not covers_canvas(image, settings):
-        width, height = image.size
-        rows, columns = canvas(settings["preprocessing"])
-        raise InputError(
-            f"{path}: {width}×{height} pixels, which is another shape than that of the images the "
-            f"detector was made for, {columns}×{rows} as it sees them; crop the image to that shape"
-        )
-    return image
-
-
-def decoded_image(path: Path, settings: Mapping[str, Any]) -> Decoded:
-    """Decode and resize one file as the benchmark does.
-
-    Parameters
-    ----------
-    path
-        The file.
-    settings
-        With ``preprocessing`` and ``bits``: a detector's metadata, or a model's specification.
-
-    Raises
-    ------
-    InputError
-        If the file is no image, or one that the memory does not hold.
-    """
-    start = time.perf_counter()
-    try:
-        image = load_image(path, settings["bits"])
-        pixels = preprocess(image, settings["preprocessing"])
-    except MemoryError as error:
-        raise InputError(
-            f"{path}: too large for this machine's memory; store it smaller"
-        ) from error
-    return Decoded(path, pixels, image.size, 1000 * (time.perf_counter() - start))
 
 
 class Scored(NamedTuple):
@@ -140,6 +56,9 @@ class Detector:
         The file.
     threads
         How many the network may use.
+    gives_way
+        Whether it leaves processors to those who decode the next images meanwhile: a folder is
+        done sooner, and a single image later.
 
     Attributes
     ----------
@@ -156,8 +75,10 @@ class Detector:
         If the file is not a detector, or does not score its probe as when it was exported.
     """
 
-    def __init__(self, path: str | Path, threads: int) -> None:
-        self.path, self._threads, self._in_use = Path(path), threads, threading.Lock()
+    def __init__(self, path: str | Path, threads: int, *, gives_way: bool = False) -> None:
+        self.path, self._threads, self._gives_way = Path(path), threads, gives_way
+        self._in_use = threading.Lock()
+        keep_freed_memory()  # of images, for the next ones
         self._open()
         if not self._graph.told["is_limited"]:
             warn(f"{path}: this system limits no process's memory: a stranger's can take all of it")
@@ -233,7 +154,7 @@ class Detector:
     def _open(self) -> None:
         """Load the file and refuse it unless it scores its probe as when it was exported."""
         try:
-            self._graph = IsolatedGraph(self.path, self._threads)
+            self._graph = IsolatedGraph(self.path, self._threads, self._gives_way)
             self.sha256, self.text = (self._graph.told[name] for name in ("sha256", "metadata"))
             self.metadata = parse_metadata(self.text)
             self._check_ends()

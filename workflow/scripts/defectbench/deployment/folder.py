@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from defectbench.deployment.detector import AHEAD, Decoded, Detector, Scored
+from defectbench.deployment.detector import Detector, Scored
 from defectbench.deployment.events import EventQueue
 from defectbench.deployment.overlays import draw_overlay, overlay_file, remove_overlays
-from defectbench.deployment.reading import Read, read_file
+from defectbench.deployment.reading import Read, read_files
 from defectbench.deployment.summary import Found, described, write_summary
 from defectbench.errors import InputError
-from defectbench.images.decoding import in_order
 from defectbench.images.layout import images_below
+from defectbench.images.network_image import Decoded
 from defectbench.names import in_table
 from defectbench.progress import Progress
 from defectbench.score_table import (
@@ -132,12 +132,12 @@ class FolderScoring:
     def read(self, files: Iterable[Path]) -> Iterator[Read]:
         """Files read and scored in threads, in their order, until `stopped`."""
         wanted = itertools.takewhile(lambda _: not self.stopped, files)
-        threads = self.options.threads
-        # at least two, for one of them waits for its scores
-        return in_order(self._read, wanted, max(2, threads), AHEAD * threads)
-
-    def _read(self, path: Path) -> Read:
-        return read_file(path, self.known.get(self.name(path)), self.detector)
+        return read_files(
+            wanted,
+            self.detector,
+            self.options.threads,
+            known=lambda path: self.known.get(self.name(path)),
+        )
 
     def record(self, read: Read) -> Row | None:
         """Write the row of what was read; None of what is known already."""

@@ -1,4 +1,4 @@
-"""The process in which a detector runs: `python -m … CONNECTION FILE THREADS MEMORY SECONDS`.
+"""The process in which a detector runs: `python -m … SOCKET FILE THREADS GIVES_WAY MEMORY SECONDS`.
 
 The graph may be a stranger's. What it can do ends here: this process opens no file once it has read
 the detector, and has so much memory and time as each message from the other side allows.
@@ -7,14 +7,13 @@ the detector, and has so much memory and time as each message from the other sid
 import contextlib
 import errno
 import importlib.util
-import json
 import mmap
 import os
 import re
 import resource
 import signal
+import socket
 import sys
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -22,51 +21,74 @@ import numpy as np
 import onnxruntime
 
 from defectbench.deployment.detector_file import KEY, LARGEST_METADATA, read_sealed
+from defectbench.deployment.messages import receive, receive_header, send
 from defectbench.errors import InputError
 
 TOO_MANY_FILES = re.compile(f"SystemError : {errno.EMFILE}|{os.strerror(errno.EMFILE)}")
 """What onnxruntime and onnx say of a file that this process may not open."""
 
+LARGEST_REQUEST = 1 << 12
 
-def serve(connection: Connection, file: Path, threads: int, memory: int, seconds: int) -> None:
+
+def serve(
+    end: socket.socket, file: Path, threads: int, gives_way: bool, memory: int, seconds: int
+) -> None:
     """Load a detector, tell of it, and score images until the other side has gone.
-
-    A message is a header in JSON, then arrays one by one: nothing is pickled.
 
     Parameters
     ----------
-    connection
-        To the other side.
+    end
+        Of the connection to the other side.
     file
         The detector.
-    threads
-        Of the network.
+    threads, gives_way
+        As for `session_options`.
     memory, seconds
         For loading it, as for `limit`.
     """
     try:
-        session, header = loaded(file, threads, memory, seconds)
+        options = session_options(threads, gives_way)
+        session, header = loaded(file, options, memory, threads * seconds)
     except Exception as error:
-        connection.send_bytes(json.dumps({"error": reason(error)}).encode())
+        send(end, {"error": reason(error)})
         return
-    arrays: list[memoryview] = []
+    outputs: list[memoryview] = []
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
-            for part in (json.dumps(header).encode(), *arrays):
-                connection.send_bytes(part)
-            request = json.loads(connection.recv_bytes())
-            images = np.frombuffer(connection.recv_bytes(), np.uint8).reshape(request["shape"])
+            send(end, header, outputs)
+            request = receive_header(end, LARGEST_REQUEST)
             limit(request["memory"], threads * request["seconds"])
+            images = receive(end, np.empty(request["shape"], np.uint8))
             try:
                 found = [np.asarray(each) for each in session.run(None, {"images": images})]
                 header = {"outputs": [[each.dtype.str, each.shape] for each in found]}
-                arrays = [memoryview(each).cast("B") for each in found]
+                outputs = [memoryview(each).cast("B") for each in found]
             except Exception as error:
-                header, arrays = {"error": reason(error)}, []
+                header, outputs = {"error": reason(error)}, []
+
+
+def session_options(threads: int, gives_way: bool) -> onnxruntime.SessionOptions:
+    """Options of a session.
+
+    Parameters
+    ----------
+    threads
+        Of the network.
+    gives_way
+        Whether they soon leave the processors to others when they wait for each other. Then
+        images that are decoded meanwhile are there sooner, and a single one is scored later.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4  # errors are raised, and need not be printed too
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    if gives_way:  # older runtimes know no such entry, and wait longer
+        options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
+    return options
 
 
 def loaded(
-    file: Path, threads: int, memory: int, seconds: int
+    file: Path, options: onnxruntime.SessionOptions, memory: int, seconds: int
 ) -> tuple[onnxruntime.InferenceSession, dict[str, Any]]:
     """Session of a detector, and what there is to tell of it before it has scored anything.
 
@@ -81,18 +103,11 @@ def loaded(
     if importlib.util.find_spec("onnx"):
         from onnx import checker
     content, sha256 = read_sealed(file)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 4  # errors are raised, and need not be printed too
-    options.add_session_config_entry("session.load_model_format", "ONNX")
-    # threads that wait for their part of the work are as fast, and leave the processors to the
-    # other side's decoders soon; older runtimes know no such entry and wait longer
-    options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
     # no file is opened from here on, whatever a graph refers to; a crash leaves no copy behind
     for each in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE):
         resource.setrlimit(each, (0, 0))
     is_limited = memory_is_limited()
-    limit(memory, threads * seconds)
+    limit(memory, seconds)
     if checker is not None:
         checker.check_model(content)
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
@@ -150,5 +165,5 @@ if __name__ == "__main__":
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(OSError):  # of Linux alone: without memory, this process goes first
         Path("/proc/self/oom_score_adj").write_text("1000")
-    end, path, *numbers = sys.argv[1:]
-    serve(Connection(int(end)), Path(path), *map(int, numbers))
+    number, path, *numbers = sys.argv[1:]
+    serve(socket.socket(fileno=int(number)), Path(path), *map(int, numbers))

@@ -1,22 +1,22 @@
 """A detector's graph in a process of its own: what a stranger's graph does ends there."""
 
 import contextlib
-import json
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import weakref
 from collections.abc import Iterator
 from math import prod
-from multiprocessing import BufferTooShort, Pipe
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from defectbench.deployment.detector_file import LARGEST_METADATA
+from defectbench.deployment.messages import connected, receive, receive_header, send
 from defectbench.errors import InputError
 from defectbench.names import printable
 from defectbench.provenance import SCRIPTS
@@ -60,8 +60,8 @@ class IsolatedGraph:
     ----------
     file
         The detector.
-    threads
-        Of the network.
+    threads, gives_way
+        As for `graph_process.session_options`.
 
     Attributes
     ----------
@@ -75,17 +75,19 @@ class IsolatedGraph:
         If the file cannot be read, is damaged, or is no model that can be loaded.
     """
 
-    def __init__(self, file: Path, threads: int) -> None:
+    def __init__(self, file: Path, threads: int, gives_way: bool) -> None:
         try:
             self._file_bytes, self._threads = file.stat().st_size, threads
         except OSError as error:
             raise InputError(f"cannot be read ({error.strerror})") from error
         allowed = self.allowance(0)
-        self._connection, theirs = Pipe()
+        self._end, theirs = connected()
+        self._arrivals = select.poll()
+        self._arrivals.register(self._end, select.POLLIN)
         with theirs:
-            self._process = started(theirs, file, threads, allowed)
+            self._process = started(theirs, file, threads, gives_way, allowed)
         # also when this is forgotten, and when the program ends
-        self.close = weakref.finalize(self, _end, self._connection, self._process)
+        self.close = weakref.finalize(self, _ended, self._end, self._process)
         with self._watched():
             self.told = self._answer(allowed)
 
@@ -114,23 +116,19 @@ class IsolatedGraph:
             what was wrong.
         """
         allowed = self.allowance(images.size // 3)
-        request = json.dumps({"shape": images.shape, **allowed._asdict()})
+        images = np.ascontiguousarray(images)
         with self._watched():
-            self._connection.send_bytes(request.encode())
-            self._connection.send_bytes(images.reshape(-1))
+            send(self._end, {"shape": images.shape, **allowed._asdict()}, [images])
             described = self._answer(allowed)["outputs"]
             if not self._are_outputs(described, len(images)):
                 raise ValueError("outputs of other types or shapes than those of a detector")
-            outputs = [np.empty(shape, kind) for kind, shape in described]
-            for output in outputs:
-                self._connection.recv_bytes_into(output.reshape(-1))
-        return outputs
+            return [receive(self._end, np.empty(shape, kind)) for kind, shape in described]
 
     def _answer(self, allowed: Allowance) -> dict[str, Any]:
         # seconds are counted, for to a process that was stopped and goes on none have passed
-        if not any(self._connection.poll(1) for _ in range(allowed.seconds)):
+        if not any(self._arrivals.poll(1000) for _ in range(allowed.seconds)):
             raise TimeoutError(allowed.seconds)
-        header = json.loads(self._connection.recv_bytes(LARGEST_HEADER))
+        header = receive_header(self._end, LARGEST_HEADER)
         if "error" in header:
             raise InputError(_shown(header["error"]))
         return header
@@ -152,7 +150,7 @@ class IsolatedGraph:
             raise InputError(f"gives no answer within {error} s") from error
         except (EOFError, OSError) as error:
             raise InputError(f"its process has ended ({self._how_it_ended()})") from error
-        except (ValueError, TypeError, LookupError, RecursionError, BufferTooShort) as error:
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
             self.close()
             raise InputError(f"not a detector: it gives {_shown(error)}") from error
 
@@ -166,15 +164,16 @@ class IsolatedGraph:
 
 
 def started(
-    connection: Connection, file: Path, threads: int, allowed: Allowance
+    end: socket.socket, file: Path, threads: int, gives_way: bool, allowed: Allowance
 ) -> subprocess.Popen[str]:
     """A process of `graph_process` that has begun to load a detector."""
-    module, end = "defectbench.deployment.graph_process", connection.fileno()
+    module, number = "defectbench.deployment.graph_process", end.fileno()
+    numbers = map(str, (threads, int(gives_way), *allowed))
     paths = [str(SCRIPTS), os.environ.get("PYTHONPATH")]
     return subprocess.Popen(
         # without -P it would import what lies in the folder where the user stands
-        [sys.executable, "-P", "-m", module, str(end), file, *map(str, (threads, *allowed))],
-        pass_fds=[end],
+        [sys.executable, "-P", "-m", module, str(number), file, *numbers],
+        pass_fds=[number],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -183,9 +182,9 @@ def started(
     )
 
 
-def _end(connection: Connection, process: subprocess.Popen[str]) -> str:
+def _ended(end: socket.socket, process: subprocess.Popen[str]) -> str:
     """End a process; the last line that it has written to standard error."""
-    connection.close()
+    end.close()
     process.kill()
     _, said = process.communicate()
     return (said.splitlines() or [""])[-1]

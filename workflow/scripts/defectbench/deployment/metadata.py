@@ -8,8 +8,8 @@ from typing import Any
 from PIL import Image
 
 from defectbench.deployment.detector_file import KEY
-from defectbench.deployment.photographs import ImageStatistics
 from defectbench.errors import InputError
+from defectbench.evaluation.photographs import ImageStatistics
 from defectbench.evaluation.promises import AVERAGE, RULES
 from defectbench.images.canvas import ASPECTS, SQUASH, canvas, part
 from defectbench.images.resizing import preprocess

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from defectbench.deployment.detector import Detector, whole_image
+from defectbench.deployment.detector import Detector
 from defectbench.deployment.folder import FolderScoring, Options
-from defectbench.deployment.overlays import map_picture
-from defectbench.images.decoding import load_rgb
+from defectbench.deployment.overlays import picture
+from defectbench.images.network_image import whole_image
 from defectbench.progress import warn
 from defectbench.reports.map_panels import PANEL
 from defectbench.reports.verdicts import highest_scores, picture_file
@@ -37,7 +37,7 @@ def score_new_images(detector_file: Path, images: Path, output: Path, threads: i
     InputError
         If the detector does not prove itself. Unreadable images are named and left out.
     """
-    detector = Detector(detector_file, threads)
+    detector = Detector(detector_file, threads, gives_way=True)
     scoring = FolderScoring(detector, Options(images, output, threads))
     files = {scoring.name(file): file for file in scoring.images()}
     scoring.score(scoring.images())
@@ -45,19 +45,10 @@ def score_new_images(detector_file: Path, images: Path, output: Path, threads: i
     for reason in scoring.found.unreadable.values():
         warn(reason)
     for row in highest_scores(output)[:MOST_PICTURES]:
-        picture = _picture(detector, files[row["path"]])
+        image = whole_image(files[row["path"]], detector.metadata)
+        maps = detector.score_image(image).maps
+        drawn = picture(detector, image, None if maps is None else maps[0], PANEL)
+        drawn.thumbnail(LARGEST, Image.Resampling.LANCZOS)
         file = picture_file(output, row["path"])
         file.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(file, "WEBP", quality=70, method=4)
-
-
-def _picture(detector: Detector, file: Path) -> Image.Image:
-    """An image small enough for the page, its map and the marked part beside it if there is one."""
-    if detector.metadata["map_scale"] is None:
-        picture = load_rgb(file, detector.metadata["bits"])
-    else:
-        image = whole_image(file, detector.metadata)
-        (anomaly_map,) = detector.score_image(image).maps
-        picture = map_picture(detector, image, anomaly_map, PANEL)
-    picture.thumbnail(LARGEST, Image.Resampling.LANCZOS)
-    return picture
+        drawn.save(file, "WEBP", quality=70, method=4)

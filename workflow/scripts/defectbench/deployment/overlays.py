@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from defectbench.deployment.detector import Decoded, Detector
+from defectbench.deployment.detector import Detector
 from defectbench.errors import InputError
 from defectbench.evaluation.map_geometry import MapScale
 from defectbench.images.decoding import load_rgb
+from defectbench.images.network_image import Decoded
 from defectbench.names import named_after
 from defectbench.progress import warn
 from defectbench.reports.map_panels import draw_panels
@@ -17,15 +18,16 @@ OVERLAYS = "overlays"
 LARGEST_PANEL = 1024
 
 
-def map_picture(
-    detector: Detector, image: Decoded, anomaly_map: np.ndarray, largest: int
+def picture(
+    detector: Detector, image: Decoded, anomaly_map: np.ndarray | None, largest: int
 ) -> Image.Image:
     """An image, its map and its marked part side by side, as in the benchmark's pictures.
 
     Parameters
     ----------
     image, anomaly_map
-        As decoded for the detector, and what the detector made of it.
+        As decoded for the detector, and what the detector made of it; without a map the image
+        stands alone.
     largest
         Longer side of one panel in pixels, at most; no image is enlarged.
     """
@@ -34,6 +36,9 @@ def map_picture(
         photo = Image.fromarray(image.pixels)
     else:
         photo = load_rgb(image.path, detector.metadata["bits"])
+    if anomaly_map is None:
+        photo.thumbnail((3 * largest, largest))
+        return photo
     scale = MapScale(**detector.metadata["map_scale"])
     side = min(largest, max(photo.size))
     return draw_panels(photo, anomaly_map, None, scale, preprocessing, side)
@@ -50,9 +55,9 @@ def draw_overlay(
     """Draw the overlay of a scored image; what hinders it is told, for the verdict stands."""
     file = overlay_file(output, name)
     try:
-        picture = map_picture(detector, image, anomaly_map, LARGEST_PANEL)
+        drawn = picture(detector, image, anomaly_map, LARGEST_PANEL)
         file.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(file, "JPEG", quality=85)
+        drawn.save(file, "JPEG", quality=85)
     except (InputError, OSError) as error:  # the file has gone, the disk is full
         warn(f"no overlay of {name}: {error}")
 

@@ -1,16 +1,13 @@
 """An image file read and scored: whether its content is new, and what became of it meanwhile."""
 
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from defectbench.deployment.detector import (
-    Decoded,
-    Detector,
-    DetectorLostError,
-    Scored,
-    whole_image,
-)
+from defectbench.deployment.detector import Detector, DetectorLostError, Scored
 from defectbench.errors import InputError
+from defectbench.images.decoding import in_order
+from defectbench.images.network_image import AHEAD, Decoded, whole_image
 from defectbench.provenance import file_sha256
 
 State = tuple[int, int, int] | None
@@ -38,23 +35,40 @@ class Read(NamedTuple):
     found: tuple[Decoded, Scored] | InputError | None
 
 
-def read_file(path: Path, known: str | None, detector: Detector) -> Read:
-    """Read a file and score it; what is wrong is told and not raised, for threads do this.
+def read_files(
+    files: Iterable[Path],
+    detector: Detector,
+    threads: int,
+    known: Callable[[Path], str | None] = lambda _: None,
+) -> Iterator[Read]:
+    """Read files and score them in threads, in their order.
 
     Parameters
     ----------
-    path
-        The file.
-    known
-        SHA-256 of the content that needs no verdict; None if there is none.
+    files
+        Taken one by one.
     detector
         Whose process scores one image while others are decoded here.
+    threads
+        That decode.
+    known
+        SHA-256 of a file's content that needs no verdict; None if there is none.
 
     Raises
     ------
     DetectorLostError
-        Which is no fault of the file.
+        Which is no fault of a file; all else that is wrong with one is told in its place.
     """
+
+    def read(path: Path) -> Read:
+        return read_file(path, known(path), detector)
+
+    # at least two, for one of them waits for its scores
+    return in_order(read, files, max(2, threads), AHEAD * threads)
+
+
+def read_file(path: Path, known: str | None, detector: Detector) -> Read:
+    """Read a file and score it, as `read_files` does."""
     try:
         digest, unreadable = file_sha256(path), None
     except OSError as error:

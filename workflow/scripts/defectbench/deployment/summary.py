@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from defectbench.atomic import atomic_path
-from defectbench.deployment.detector import Decoded, Detector
-from defectbench.deployment.drift import same_world
+from defectbench.deployment.detector import Detector
 from defectbench.deployment.metadata import NAMES
-from defectbench.deployment.photographs import ImageStatistics, image_statistics
+from defectbench.evaluation.drift import same_world
+from defectbench.evaluation.photographs import ImageStatistics, image_statistics
+from defectbench.images.network_image import Decoded
 from defectbench.score_table import SUMMARY
 
 

@@ -50,7 +50,7 @@ def preprocess(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
         pixels = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
     if crop:
         pixels = pixels[middle(height, crop), middle(width, crop)]
-    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
+    return np.stack([pixels] * 3, axis=2) if pixels.ndim == 2 else pixels
 
 
 def resize_bilinear(pixels: np.ndarray, shape: Shape, padded: bool = False) -> np.ndarray:

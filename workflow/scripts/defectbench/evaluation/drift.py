@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from defectbench.deployment.photographs import ImageStatistics
+from defectbench.evaluation.photographs import ImageStatistics
 from defectbench.evaluation.promises import FOLDS
 from defectbench.evaluation.rates import rate_interval
 from defectbench.evaluation.thresholds import ROUNDING

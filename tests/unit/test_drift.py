@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from defectbench.deployment.drift import same_world
-from defectbench.deployment.photographs import ImageStatistics, image_statistics, photographed
+from defectbench.evaluation.drift import same_world
+from defectbench.evaluation.photographs import ImageStatistics, image_statistics, photographed
 from defectbench.evaluation.promises import FOLDS
 
 BEHIND = 300
