@@ -89,6 +89,22 @@ def test_a_folder_may_lack_categories_that_the_dataset_has(config: dict):
     assert plan.chosen_categories(config, "parts") == ["ring", "plate"]
 
 
+def test_a_dataset_by_the_name_of_another_one_is_told_so(config: dict):
+    """As one's own images called `elpv`, whose categories config.yaml names."""
+    config["datasets"]["parts"]["all_categories"] = ["bolt", "nut"]
+    with pytest.raises(InputError, match=r"has plate, ring, and not those of .*, bolt, nut: give"):
+        plan.chosen_categories(config, "parts")
+
+
+def test_a_path_may_begin_at_home(config: dict, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/engineer")
+    entry = {"source": "folder", "path": "~/parts", "groups": {"csv": "~/groups.csv"}}
+    config["datasets"]["parts"] = entry
+    check_schema(config)
+    assert entry["path"] == "/home/engineer/parts"
+    assert entry["groups"] == {"csv": "/home/engineer/groups.csv"}
+
+
 def layout(name: str, dataset: Path) -> tuple[Path, str]:
     """A folder as new users have it, and what they are told."""
     train = dataset / "plate" / "train"
@@ -142,6 +158,10 @@ def test_one_pass_yields_every_layer_asked_for(config: dict):
         (("threshold",), {"false_positive_rate": "nan"}, "threshold.*nan is not of type 'number'"),
         (("operating_points",), [0.05, -inf], "operating_points.1: -inf is not of type 'number'"),
         (("datasets", "parts", "studies"), "yes", "datasets.parts.studies: 'yes' is not of type"),
+        (("datasets", "parts", "path"), {"a": 1}, r"datasets.parts.path: \{'a': 1\} is no text$"),
+        (("search", "budget"), "soon", "search.budget: 'soon' does not fit; write it like 1h$"),
+        (("search", "budget"), 0, "search.budget: 0 is less than the minimum of 1$"),
+        (("search", "disk"), "5G", "search.disk: '5G' does not fit; write it like 100GB$"),
     ],
 )
 def test_the_schema_names_the_key(config: dict, path: tuple, value: object, message: str):

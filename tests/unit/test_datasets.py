@@ -293,6 +293,18 @@ def test_notes_tell_what_is_odd_but_usable(category: Path, tmp_path: Path):
     ]
 
 
+def test_a_kind_of_defect_without_any_mask_is_noted_where_others_have_some(category: Path):
+    images = len(list((category / "test/scratch").iterdir()))
+    shutil.rmtree(category / "ground_truth/scratch")
+    _, (said,) = index_category(category)
+    assert said.startswith(f"{images} defective images have no mask and count in no pixel figure")
+
+
+def test_an_alpha_channel_that_hides_nothing_is_no_transparency(category: Path):
+    Image.open(category / GOOD).convert("RGBA").save(category / GOOD)
+    assert index_category(category)[1] == []
+
+
 def test_square_images_are_not_said_to_be_squashed(category: Path, tmp_path: Path):
     for file in category.glob("t*/*/*.png"):
         Image.new("RGB", (50, 50), (len(file.name), 0, 0)).save(file)
@@ -301,11 +313,11 @@ def test_square_images_are_not_said_to_be_squashed(category: Path, tmp_path: Pat
 
 
 def test_mixed_modes_and_transparency_are_noted(category: Path):
-    for file, mode in ((GOOD, "RGBA"), (DENT, "L")):
-        Image.open(category / file).convert(mode).save(category / file)
-    Image.open(category / "train/good/001.png").convert("P").save(
-        category / "train/good/001.png", transparency=0
-    )
+    for file, mode in ((GOOD, "RGBA"), (DENT, "L"), ("train/good/001.png", "P")):
+        image = Image.open(category / file).convert(mode)
+        if mode != "L":
+            image.putpixel((0, 0), (0, 0, 0, 254) if mode == "RGBA" else 0)
+        image.save(category / file, **({"transparency": 0} if mode == "P" else {}))
     rows, of_files = index_category(category)
     assert of_files == [
         "2 images have transparent parts, which are shown, the first is train/good/000.png; store "

@@ -61,7 +61,13 @@ def chosen_categories(config: Config, dataset: str) -> list[str]:
     found = source.found()
     if not found:
         raise InputError(f"dataset {dataset}: {source.nothing_found}")
-    present = [name for name in all_categories(config, dataset) if name in found]
+    known = all_categories(config, dataset)
+    present = [name for name in known if name in found]
+    if not present:
+        raise InputError(
+            f"dataset {dataset}: has {', '.join(found)}, and not those of `all_categories`, "
+            f"{', '.join(known)}: give the dataset a name of its own, or name its categories there"
+        )
     selected = [name for name in present if chosen == "all" or name in chosen]
     if not selected:
         raise InputError(

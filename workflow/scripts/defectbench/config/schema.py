@@ -133,19 +133,31 @@ def _in_words(error: jsonschema.ValidationError) -> str:
         unknown = [key for key in error.instance if key not in allowed]
         return "; ".join(f"unknown key {key!r}; {allowed_names(key, allowed)}" for key in unknown)
     if error.validator == "type" and error.validator_value == "string":
-        return f"{error.instance!r} is no text to YAML; write it in quotes"
+        remedy = "" if isinstance(error.instance, dict | list) else " to YAML; write it in quotes"
+        return f"{error.instance!r} is no text{remedy}"
     if error.validator == "pattern" and error.validator_value.startswith(NAME):
         return f"{error.instance!r} may hold letters, digits, _ and - alone, and begin with neither"
+    examples = [
+        each
+        for place in (error, error.parent)
+        if place
+        for each in place.schema.get("examples", ())
+    ]
+    if error.validator == "pattern" and examples:
+        return f"{error.instance!r} does not fit; write it like {examples[0]}"
     if error.validator == "anyOf":
         inner = error.context or ()
         deepest = max((len(each.absolute_path) for each in inner), default=0)
-        near = (each for each in inner if len(each.absolute_path) == deepest)
-        return ", and ".join(dict.fromkeys(map(_in_words, near)))
+        near = [each for each in inner if len(each.absolute_path) == deepest]
+        of_its_type = [each for each in near if each.validator != "type"]
+        return ", and ".join(dict.fromkeys(map(_in_words, of_its_type or near)))
     return error.message
 
 
 def _spell_alike(config: dict[str, Any]) -> None:
     """Give settings of the same meaning the same spelling: what differs is computed again."""
+    for entry in (*config["datasets"].values(), *config["backbones"].values()):
+        _expand_home(entry)
     chosen = config["categories"]
     if isinstance(chosen, str) and chosen != "all":
         config["categories"] = [name.strip() for name in chosen.split(",")]
@@ -155,6 +167,15 @@ def _spell_alike(config: dict[str, Any]) -> None:
     for dataset in config["datasets"].values():
         if dataset["source"] != "features":
             dataset.setdefault("methods", list(config.get("default_methods", [])))
+
+
+def _expand_home(entry: dict[str, Any]) -> None:
+    """Put the home folder in the place of ~ in paths."""
+    for key, value in entry.items():
+        if isinstance(value, dict):
+            _expand_home(value)
+        elif isinstance(value, str) and value.startswith("~/"):
+            entry[key] = str(Path(value).expanduser())
 
 
 def check_known(path: str, value: str, allowed: Iterable[str], kind: str = "value") -> None:

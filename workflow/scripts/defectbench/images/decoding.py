@@ -158,6 +158,13 @@ def open_image(content: bytes) -> Iterator[Image.Image]:
         yield image
 
 
+def has_transparent_parts(image: Image.Image) -> bool:
+    """Whether an opened image has pixels that are not opaque."""
+    if not image.has_transparency_data or is_deep(image):  # a deep one's alpha is not looked at
+        return image.has_transparency_data
+    return image.convert("RGBA").getchannel("A").getextrema()[0] < 255
+
+
 def pages(image: Image.Image) -> int:
     """Number of pictures in an opened image's file."""
     return getattr(image, "n_frames", 1)  # of formats that hold one, Pillow has none
@@ -175,7 +182,7 @@ class Seen(NamedTuple):
     turned
         Whether the file states an orientation other than upright.
     transparent
-        Whether it has an alpha channel or transparent colours.
+        Whether a part of it is not opaque.
     pages
         Pictures in the file, of which the first is used.
     highest
@@ -196,7 +203,7 @@ def look_at(content: bytes, bits: int | None = None) -> Seen:
     What was checked of a PNG is all that its decoding asks for, so that it is spared.
     """
     with open_image(content) as image:
-        deep, transparent = is_deep(image), image.has_transparency_data
+        deep, transparent = is_deep(image), has_transparent_parts(image)
         seen = Seen(image.mode, image.size, False, transparent, pages(image), 0)
         if image.format == "PNG" and not deep and not png.may_be_turned(content):
             return seen

@@ -268,6 +268,10 @@ def _listed(path: Path) -> dict[str, str]:
                     raise InputError(f"{path}: gives {image} two groups; keep one")
     except UnicodeDecodeError:
         raise InputError(f"{path}: is no UTF-8 text; save it with that encoding") from None
-    except (OSError, csv.Error) as error:
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read as a CSV of groups ({error.strerror}); mend `groups`"
+        ) from error
+    except csv.Error as error:
         raise InputError(f"{path}: cannot be read as a CSV of groups ({error}); mend it") from error
     return listed

@@ -27,7 +27,7 @@ class Pairs(NamedTuple):
     problems
         What must be mended before masks can be used.
     notes
-        Images without a mask, of defects that have masks, and masks of no image.
+        Images without a mask, where others have one, and masks of no image.
     """
 
     of_images: dict[str, str]
@@ -86,8 +86,7 @@ def pair_masks(folder: Path, images: Sequence[str]) -> Pairs:
             f"ground_truth; {NAMED}, one {KINDS} file of each image: rename, convert or join them, "
             "or remove ground_truth"
         )
-    with_masks = {Path(mask).parts[1] for mask in found.values()}
-    missing = [path for path, key in keys.items() if path not in found and key[0] in with_masks]
+    missing = [path for path in images if path not in found] if found else []
     left = [own[0] for key, own in masks.items() if key not in keys.values()]
     notes = [
         *counted(missing, "defective images have no mask and count in no pixel figure", "add it"),
