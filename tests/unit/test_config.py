@@ -96,6 +96,13 @@ def test_a_dataset_by_the_name_of_another_one_is_told_so(config: dict):
         plan.chosen_categories(config, "parts")
 
 
+def test_a_study_of_null_is_left_out(config: dict):
+    sizes = {"images": [5, "all"], "repeats": 2}
+    config["studies"] = {"training_size": sizes, "contamination": None}
+    check_schema(config)
+    assert config["studies"] == {"training_size": sizes}
+
+
 def test_a_path_may_begin_at_home(config: dict, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", "/home/engineer")
     entry = {"source": "folder", "path": "~/parts", "groups": {"csv": "~/groups.csv"}}

@@ -206,6 +206,14 @@ def test_removed_images_leave_the_test_set_at_every_share():
     assert kept[2]["recall"] < plain[1]["recall"]
 
 
+def test_draws_of_defective_parts_with_unequal_numbers_of_images_are_judged_apart():
+    studied = blobs(2)
+    studied.groups[90:] = ["x"] * 20 + ["y"] * 5 + ["z"] * 3 + ["v", "w"]
+    found = contamination(NearestNeighbour(), studied, shares=[0, 0.1], repeats=5)
+    assert [each["ranking"]["parts"] for each in found] == [[]] * 4
+    assert all(0.5 < each["image_auroc"] <= 1 for each in found)
+
+
 def test_a_share_that_would_leave_too_few_defective_images_says_so():
     found = contamination(NearestNeighbour(), blobs(2), shares=[0, 0.3], repeats=2)
     assert found[2]["reason"] == "needs 26 defective images; 20 of 30 can be spared"

@@ -60,6 +60,10 @@ def check_schema(config: dict[str, Any]) -> None:
         Naming every key's path and what is wrong with it.
     """
     _check_names(config)
+    if isinstance(config.get("studies"), dict):  # config.yaml has some, to which others are added
+        config["studies"] = {
+            name: how for name, how in config["studies"].items() if how is not None
+        }
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's takes a tenth of the time
     schema = yaml.load(SCHEMA.read_text(encoding="utf-8"), loader)
     validator = _FiniteNumbers(schema)

@@ -92,7 +92,10 @@ def _ranking(verdicts: Sequence[Verdict], seed: int) -> Ranking:
         variances.append(bootstrap_variance(replicates["image_auroc"], labels, groups))
         units.append([independent_images(groups[labels == label]) for label in (0, 1)])
         parts.append(auroc_parts(labels, scores, groups))
-    same = all(np.array_equal(each.images.labels, labels) for each in verdicts)
+    same = all(
+        np.array_equal(each.images.labels, labels) and np.array_equal(each.images.groups, groups)
+        for each in verdicts
+    )
     return {
         "variance": float(np.mean(variances)),
         "units": np.min(units, axis=0).tolist(),
