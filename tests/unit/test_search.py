@@ -108,6 +108,7 @@ def test_few_images_have_fewer_parts():
 
 MANY = [set_up(f"s{k:02}", f"scorer{k % 3}") for k in range(30)]
 PARTS = [range(10), range(30), range(90)]
+CANVASES = (("small", 256**2), ("large", 512**2))
 
 
 def merits_of(set_up: SetUp, number: int) -> Trial:
@@ -173,10 +174,26 @@ def test_a_budget_of_seconds_is_kept_by_what_trials_took_before():
 
 
 def test_a_budget_too_small_for_one_set_up_is_refused_with_what_would_do():
-    with pytest.raises(InputError, match=r"20 s are too few for one set-up .*: give it \d+ s"):
+    with pytest.raises(InputError, match=r"20 s are too few: after \d+ s no .*; give it \d+ s"):
         halve(MANY, PARTS, lambda *_: trial(0.5, seconds=12.0), Budget(20.0, None), as_it_is)
+    alone, both = (needed_seconds(Budget(20.0 * k, None, k)) for k in (1, 2))
+    assert both == 2 * alone  # the settings' key is for all categories
     with pytest.raises(InputError, match=r"search\.budget: 1 trials are too few"):
         halve(MANY, PARTS, merits_of, Budget(None, 1), as_it_is)
+
+
+def needed_seconds(budget: Budget) -> int:
+    with pytest.raises(InputError) as refused:
+        halve(MANY, PARTS, lambda *_: trial(0.5, seconds=12.0), budget, as_it_is)
+    return int(str(refused.value).split("BUDGET=")[1].removesuffix("s"))
+
+
+def test_a_larger_canvas_is_expected_to_take_longer():
+    small, large = (set_up(name, "padim")._replace(pixels=pixels) for name, pixels in CANVASES)
+    tried = {"small": Tried(small, 1, trial(0.5, seconds=17.0))}
+    images = tried["small"].trial.images
+    expected = Budget(100.0, None).expected(large, 0, images, False, tried)
+    assert expected == pytest.approx(4 * 17)
 
 
 def test_a_limit_that_nothing_meets_is_told():
@@ -268,6 +285,15 @@ def test_of_those_that_one_image_tells_apart_the_fastest_is_taken():
     assert least_that_is_as_good(1 / 40)({"breaks": merits["breaks"]}) == "breaks"
 
 
+def test_a_fast_set_up_whose_own_threshold_lets_more_through_is_not_taken():
+    merits = {
+        "good": Merits(1.0, 1.0, 75.0, found=1.0),
+        "one_more": Merits(0.98, 0.99, 50.0, found=0.98),
+        "fast": Merits(0.98, 0.99, 45.0, found=0.75),
+    }
+    assert least_that_is_as_good(1 / 40)(merits) == "one_more"
+
+
 # features within a bound
 
 
@@ -312,7 +338,13 @@ def found_by_a_search(by: str = ESCAPES, best: str | None = "a") -> dict[str, An
             "preprocessings": {"keep256": {"interpolation": "lanczos", "size": 256}},
             "methods": {"a": {"scorer": "pca_fre", "layers": ["x"], "preprocessing": "keep256"}},
         },
-        "nested": None if by == STABILITY else {"escape_rate": 0.16, "false_alarm_rate": 0.05},
+        "nested": None
+        if by == STABILITY
+        else {
+            "escape_rate": 0.16,
+            "false_alarm_rate": 0.05,
+            "chosen": {"a x": 7, "c x": 1, "b x": 2},
+        },
         "parts": [50, 99],
         "budget": "12 of 600 s",
         "set_ups": 9,
@@ -329,6 +361,9 @@ def test_the_choice_is_told_with_what_to_expect_of_it():
         "What to expect: of images that did not choose, about 160 of 1,000 defective parts slip "
         "through (on those that chose: 100) and 50 of 1,000 good parts are rejected (on those that "
         "chose: 20)."
+    )
+    assert search_text.nested(found).endswith(
+        "would have taken without it: not always this one, but b 2 of 10 times and c 1 of 10 times."
     )
     assert search_text.how(found, 0.05).startswith(
         "5 of 9 set-ups were tried (12 of 600 s), 2 of them on all 99 images; the others were "

@@ -15,6 +15,7 @@ from defectbench.evaluation.good_images import read_good_images
 from defectbench.evaluation.promises import Asked, most_above, promise
 from defectbench.features.backbones import load_backbone
 from defectbench.features.taps import Tap
+from defectbench.garbage import exiting_at_once
 from defectbench.images.index import read_index
 from defectbench.licences import licence_notes
 from defectbench.map_file import open_maps
@@ -70,7 +71,7 @@ def detector_module(arrays: dict, cell: Benchmarked, weights: str) -> DetectorMo
     )
 
 
-with job_log(snakemake.log[0]), open_maps(snakemake.input.maps) as (maps, _):
+with exiting_at_once(), job_log(snakemake.log[0]), open_maps(snakemake.input.maps) as (maps, _):
     given, params, names = snakemake.input, snakemake.params, dict(snakemake.wildcards)
     torch.set_num_threads(snakemake.threads)
     arrays, specification = read_specified(given.model)

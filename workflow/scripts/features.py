@@ -7,11 +7,11 @@ from defectbench.features.category import write_features
 from defectbench.features.devices import Machine
 from defectbench.features.feature_file import Pass, provenances
 from defectbench.features.finished import kept_name
-from defectbench.garbage import exit_at_once
+from defectbench.garbage import exiting_at_once
 from defectbench.images.index import read_index
 from defectbench.storage import read_json, write_json
 
-with job_log(snakemake.log[0]):
+with exiting_at_once(), job_log(snakemake.log[0]):
     params = snakemake.params
     index = read_index(snakemake.input.index)
     backbones = sorted({entry["backbone"] for entry in params.passes})
@@ -35,5 +35,3 @@ with job_log(snakemake.log[0]):
     cost = {name: (known | milliseconds).get(name) for name in made}
     for file in (output, kept):
         write_json(file, cost)
-
-exit_at_once()

@@ -8,7 +8,7 @@ from defectbench.evaluation.choice import STABILITY
 from defectbench.evaluation.nested_choice import FOLDS
 from defectbench.features.devices import Machine
 from defectbench.features.feature_file import Pass, provenances
-from defectbench.garbage import exit_at_once
+from defectbench.garbage import exiting_at_once
 from defectbench.images.index import dataset_digest, join_copies, read_grouped_index
 from defectbench.search.budget import Budget
 from defectbench.search.features import SearchedFeatures
@@ -21,7 +21,7 @@ from defectbench.search.space import set_ups, taps_of
 from defectbench.search.trials import Settings, Trials
 from defectbench.storage import read_json, write_json
 
-with job_log(snakemake.log[0]):
+with exiting_at_once(), job_log(snakemake.log[0]):
     given, params, category = snakemake.input, snakemake.params, snakemake.wildcards.category
     index = join_copies(read_grouped_index(given.index, params.groups, category))
     limits = params.search
@@ -74,7 +74,7 @@ with job_log(snakemake.log[0]):
     )
     trials = Trials(folder, index, parts, features, settings)
     seconds, most_trials = seconds_and_trials(limits["budget"])
-    budget = Budget(seconds and seconds / params.categories, most_trials)
+    budget = Budget(seconds, most_trials, params.categories)
 
     def keep_only(goes_on):
         features.keep_only({(each.canvas, each.backbone) for each in goes_on})
@@ -86,5 +86,3 @@ with job_log(snakemake.log[0]):
     keep_only(())
     of_images = {"parts": [len(part) for part in parts], "budget": budget.told}
     write_json(snakemake.output.found, found | of_images | {"set_ups": len(candidates)})
-
-exit_at_once()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from defectbench.errors import job_log
 from defectbench.features.devices import Machine
-from defectbench.garbage import exit_at_once
+from defectbench.garbage import exiting_at_once
 from defectbench.images.index import read_index
 from defectbench.machine import OtherPrograms, machine_name
 from defectbench.progress import say
@@ -12,7 +12,7 @@ from defectbench.records import read_specified
 from defectbench.speed import MOST_THREADS, milliseconds
 from defectbench.storage import write_json
 
-with job_log(snakemake.log[0]):
+with exiting_at_once(), job_log(snakemake.log[0]):
     given, params = snakemake.input, snakemake.params
     threads = min(snakemake.threads, MOST_THREADS)
     # not a parameter: where features are computed does not make them others
@@ -36,5 +36,3 @@ with job_log(snakemake.log[0]):
             "milliseconds": found,
         },
     )
-
-exit_at_once()

@@ -5,6 +5,7 @@ from pathlib import Path
 from defectbench.errors import job_log
 from defectbench.features.devices import Machine
 from defectbench.features.feature_file import Pass
+from defectbench.garbage import exiting_at_once
 from defectbench.images.index import read_index
 from defectbench.records import read_scores
 from defectbench.studies.frozen import perturbed_scores, read_detector, robustness_levels
@@ -13,7 +14,7 @@ from defectbench.studies.results import Settings, write_study
 from defectbench.studies.trial import image_counts
 from defectbench.studies.verdicts import Judged
 
-with job_log(snakemake.log[0]):
+with exiting_at_once(), job_log(snakemake.log[0]):
     given, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
     index = read_index(given.index)
     test = [row for row in index if row.split == "test"]

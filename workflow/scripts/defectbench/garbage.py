@@ -18,7 +18,6 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
-from typing import NoReturn
 
 
 def leave_what_is_there() -> None:
@@ -37,8 +36,17 @@ def not_collecting() -> Iterator[None]:
         gc.enable()
 
 
-def exit_at_once() -> NoReturn:
-    """End a process that has written and closed its files, without taking its objects apart."""
+@contextlib.contextmanager
+def exiting_at_once() -> Iterator[None]:
+    """End the process after the block, without taking its objects apart.
+
+    Libraries that PyTorch brings would complain at the exit of what is left, after an error too.
+    """
+    status = 0
+    try:
+        yield
+    except SystemExit as end:
+        status = end.code
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)

@@ -28,6 +28,8 @@ class Merits(NamedTuple):
         Whether its own threshold rejects more good parts than its training images let expect.
     low
         Lower end of the AUROC's interval; None for none.
+    found
+        Share of the defective images that its own threshold finds.
     """
 
     merit: float
@@ -35,6 +37,7 @@ class Merits(NamedTuple):
     cost: float
     breaks: bool = False
     low: float | None = None
+    found: float = 1.0
 
 
 class Choice(NamedTuple):

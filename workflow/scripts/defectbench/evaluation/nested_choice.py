@@ -140,17 +140,20 @@ def _without(
 
     Means over categories and seeds; a promise that is broken once is broken.
     """
-    merits, aurocs, breaks = [], [], []
+    merits, aurocs, breaks, found = [], [], [], []
     for name, cell in own.items():
         for each in cell.seeds:
             left = _left(each.test, ~out[name])
             merits.append(merit_of(each, left))
             aurocs.append(image_auroc(left.labels, left.scores))
             breaks.append(against_promise(left, each.metrics["promise"]) == "above")
+            found.append(found_above(left, each.threshold))
     if None in merits or None in aurocs:
         return None
     costs = sum(map(cost, own.values()))
-    return Merits(float(np.mean(merits)), float(np.mean(aurocs)), costs, any(breaks))
+    means = (float(np.mean(each)) for each in (merits, aurocs, found))
+    merit, auroc, share = means
+    return Merits(merit, auroc, costs, any(breaks), found=share)
 
 
 def _left(test: Scores, kept: np.ndarray) -> Scores:
@@ -171,4 +174,9 @@ def merit(test: Scores, by: str, rate: float) -> float | None:
         return None
     most = max(most_above(independent_images(test.groups[good]), rate, AVERAGE), 0.0)
     threshold, _ = just_above(test.scores[good], group_weights(test)[good], most)
-    return float((test.scores[defective] >= threshold).mean())
+    return found_above(test, threshold)
+
+
+def found_above(test: Scores, threshold: float) -> float:
+    """Share of the defective images whose score reaches a threshold."""
+    return float((test.scores[test.labels == 1] >= threshold).mean())

@@ -70,8 +70,8 @@ def _compared(by: str, asked: float) -> str:
     )
     return (
         f"They are compared by {what}; of those that at most one defective image tells from the "
-        "best, the fastest is taken (within a tenth, the better one). One that rejects more good "
-        "parts than its training images let expect is passed over."
+        "best, there and at their own thresholds, the fastest is taken (within a tenth, the better "
+        "one). One that rejects more good parts than was to be expected is passed over."
     )
 
 
@@ -91,8 +91,20 @@ def nested(found: Mapping[str, Any]) -> str:
     ]
     return (
         f"What to expect: of images that did not choose, about {listed(told)}. Each tenth of the "
-        "test images is judged by the set-up that the search would have taken without it."
+        "test images is judged by the set-up that the search would have taken without it"
+        f"{_of_others(own['chosen'], best)}."
     )
+
+
+def _of_others(chosen: Mapping[str, int], best: str) -> str:
+    """What else would have been taken and how often, the most frequent first; empty for nothing."""
+    others = {name.split(" ")[0]: count for name, count in chosen.items()}
+    others.pop(best, None)
+    if not others:
+        return ""
+    often = sorted(others, key=lambda name: -others[name])
+    told = [f"{name} {others[name]} of {sum(chosen.values())} times" for name in often]
+    return f": not always this one, but {listed(told)}"
 
 
 class Table(NamedTuple):

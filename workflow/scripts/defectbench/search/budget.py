@@ -57,11 +57,14 @@ class Budget:
     Parameters
     ----------
     seconds, trials
-        One of them is None.
+        Seconds for all categories together, or trials for this one; the other is None.
+    categories
+        How many there are.
     """
 
-    def __init__(self, seconds: float | None, trials: int | None) -> None:
-        self.most, self.counts = (trials, True) if seconds is None else (seconds, False)
+    def __init__(self, seconds: float | None, trials: int | None, categories: int = 1) -> None:
+        self.counts, self.categories = seconds is None, categories
+        self.most = trials if seconds is None else seconds / categories
         self.spent = 0.0
 
     def spend(self, trial: Trial) -> None:
@@ -97,7 +100,8 @@ class Budget:
         if before is None:
             scorer = set_up.method["scorer"]
             like = (each for each in tried.values() if each.set_up.method["scorer"] == scorer)
-            return images * max((_seconds_per_image(each) for each in like), default=0.0)
+            seconds = (each.trial.seconds / each.trial.images / each.set_up.pixels for each in like)
+            return images * set_up.pixels * max(seconds, default=0.0)
         key = set_up.canvas, set_up.backbone
         same = [each for each in tried.values() if _key(each) == key]
         extraction = max(each.trial.extraction_seconds / each.trial.images for each in same)
@@ -107,10 +111,6 @@ class Budget:
         if last:
             growth *= OF_PADIM if set_up.method["scorer"] == "padim" else HOLDING_OUT
         return extraction * added + growth * before.trial.seconds
-
-
-def _seconds_per_image(each: Tried) -> float:
-    return each.trial.seconds / each.trial.images
 
 
 def _key(each: Tried) -> tuple[str, str]:

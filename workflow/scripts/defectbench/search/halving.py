@@ -180,7 +180,9 @@ def _nothing_found(
             "parts of the images, and none is left for all of them"
         )
     least = min(budget.expected(each, number, images, last, tried) for each in go_on)
+    each = f" for each of {budget.categories} categories" if budget.categories > 1 else ""
+    needed = ceil((budget.spent + least) * 1.5) * budget.categories
     return (
-        f"search.budget: {budget.most:.0f} s are too few for one set-up on all images: give it "
-        f"{ceil((budget.spent + least) * 1.5)} s or more, as in BUDGET=10min"
+        f"search.budget: {budget.most:.0f} s{each} are too few: after {budget.spent:.0f} s no "
+        f"set-up can be tried on all images; give it {needed} s or more, as in BUDGET={needed}s"
     )

@@ -5,9 +5,9 @@ from typing import Any
 
 from defectbench.evaluation.cells import CellResults
 from defectbench.evaluation.choice import STABILITY, Merits, ranked
-from defectbench.evaluation.nested_choice import Take, nested_figures
+from defectbench.evaluation.nested_choice import Take, found_above, nested_figures
 from defectbench.evaluation.operating_points import operating_point
-from defectbench.search.budget import Tried
+from defectbench.search.budget import Trial, Tried
 from defectbench.search.halving import Search, in_rank
 from defectbench.search.merits import pooled_merit
 from defectbench.search.space import SetUp
@@ -45,16 +45,8 @@ def outcome(search: Search, trials: Trials, settings: Settings) -> dict[str, Any
     costs = {name: each.trial.milliseconds for name, each in on_all.items()}
     cells = {name: trials.cell(each.set_up) for name, each in on_all.items()}
     final = [each for each in order if each.set_up.name in search.finalists[None]]
-    merits = {
-        each.set_up.name: Merits(
-            each.trial.merit,
-            each.trial.auroc,
-            each.trial.milliseconds,
-            "above" in cells[each.set_up.name].metrics["flags"],
-        )
-        for each in final
-    }
     by = settings.by
+    merits = {each.set_up.name: _merits(each.trial, cells[each.set_up.name], by) for each in final}
     first = next(iter(cells.values()))
     take = least_that_is_as_good(1 / _defective(first)) if by != STABILITY else _stable_and_cheap
     best = take(merits)
@@ -89,7 +81,8 @@ def outcome(search: Search, trials: Trials, settings: Settings) -> dict[str, Any
 def least_that_is_as_good(slack: float) -> Take:
     """Takes the fastest of those that let one defective image more slip through than the best.
 
-    Of those that are about as fast, the first in rank.
+    At the rate asked for, and then at their own thresholds, too: these are what is delivered. Of
+    those that are about as fast, the first in rank.
 
     Parameters
     ----------
@@ -101,11 +94,20 @@ def least_that_is_as_good(slack: float) -> Take:
         order = ranked(merits)
         keeping = [name for name in order if not merits[name].breaks] or order
         enough = merits[keeping[0]].merit - slack - 1e-9
-        equal = [name for name in keeping if merits[name].merit >= enough]
+        good = [name for name in keeping if merits[name].merit >= enough]
+        most = max(merits[name].found for name in good)
+        equal = [name for name in good if merits[name].found >= most - slack - 1e-9]
         fast = AS_FAST * min(merits[name].cost for name in equal)
         return next(name for name in equal if merits[name].cost <= fast)
 
     return take
+
+
+def _merits(trial: Trial, cell: CellResults, by: str) -> Merits:
+    breaks = "above" in cell.metrics["flags"]
+    delivers = by != STABILITY and cell.threshold is not None
+    found = found_above(cell.test, cell.threshold) if delivers else 1.0
+    return Merits(trial.merit, trial.auroc, trial.milliseconds, breaks, found=found)
 
 
 def _stable_and_cheap(merits: Mapping[str, Merits]) -> str:

@@ -50,12 +50,15 @@ class SetUp(NamedTuple):
     method
         The entry of ``methods``: scorer, parameters, layers, ``pool``, ``preprocessing``,
         ``backbones`` (one).
+    pixels
+        Of the canvas.
     """
 
     name: str
     canvas: str
     preprocessing: Mapping[str, Any]
     method: Mapping[str, Any]
+    pixels: int = 1
 
     @property
     def backbone(self) -> str:
@@ -90,9 +93,8 @@ def set_ups(sizes: Sequence[Shape], backbones: Sequence[str]) -> list[SetUp]:
         To be tried; of `known_layers`.
     """
     layers = known_layers()
-    seen = sorted(
-        _preprocessings(sizes), key=lambda each: prod(canvas(with_canvas(each[1], sizes)))
-    )
+    seen = [(*each, canvas(with_canvas(each[1], sizes))) for each in _preprocessings(sizes)]
+    seen.sort(key=lambda each: prod(each[2]))
     return [
         SetUp(
             f"{detector}_{name}" + (f"_{backbone}" if len(backbones) > 1 else ""),
@@ -106,11 +108,12 @@ def set_ups(sizes: Sequence[Shape], backbones: Sequence[str]) -> list[SetUp]:
                 "preprocessing": name,
                 "backbones": [backbone],
             },
+            prod(shape),
         )
-        for name, preprocessing in seen
+        for name, preprocessing, shape in seen
         for backbone in backbones
         for detector, (scorer, strides, pool, parameters) in DETECTORS.items()
-        if max(canvas(with_canvas(preprocessing, sizes))) <= AT_MOST.get(detector, 1 << 20)
+        if max(shape) <= AT_MOST.get(detector, 1 << 20)
     ]
 
 
