@@ -221,8 +221,8 @@ def test_the_command_exports_the_nearest_threshold_that_a_rate_sets(page: Browse
     text, command = page.run(
         "return [...document.querySelectorAll('#judge-export > *')].map(e => e.textContent)"
     )
-    file = "results/parts/plate/fre/resnet50/detector.onnx"
-    typed = rf"snakemake --configfile my.yaml --config export_rate=([\d.]+) -- {re.escape(file)}"
+    file = r"results/parts/plate/fre/resnet50/detector_at_(0\.\d+)\.onnx"
+    typed = rf"snakemake --configfile my.yaml -- {file}"
     rate = float(re.fullmatch(typed, command)[1])
     (entry,) = (
         each

@@ -129,15 +129,15 @@ def test_a_detector_is_exported_with_the_threshold_for_another_rate_and_metrics_
     exported: Path, tmp_path: Path
 ):
     folder = Path(shutil.copytree(exported, tmp_path / "run", symlinks=True))
-    file = f"{FOLDER.format('dfkde_small')}/detector.onnx"
-    (folder / file).unlink()
-    settings = ("--config", "categories=plate", "export_rate=0.12")
-    run = snakemake(folder, *settings, "--", file)
+    file = f"{FOLDER.format('dfkde_small')}/detector_at_0.12.onnx"
+    before = (folder / file.replace("_at_0.12", "")).read_bytes()
+    run = snakemake(folder, "--config", "categories=plate", "--", file)
     assert run.returncode == 0, said(run)
     good = read_held_out(folder / FOLDER.format("dfkde_small") / "held_out_scores.tsv")
     set_for = Detector(folder / file, 1).metadata["threshold"]
     assert set_for["value"] == promise(good.scores, good.groups, Asked(0.12))["threshold"]
     assert set_for["false_positive_rate"] == 0.12
+    assert (folder / file.replace("_at_0.12", "")).read_bytes() == before
     metrics = read_json(folder / FOLDER.format("dfkde_small") / "metrics.json")
     assert metrics["false_positive_rate"] == 0.05
 

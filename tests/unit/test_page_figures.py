@@ -59,9 +59,12 @@ def test_a_rate_of_the_page_sets_its_threshold(rule: str, parts: int):
     found = settable_thresholds(one)
     assert len(found) >= 2
     assert found == sorted(found, reverse=True)
+    (own,) = (threshold for threshold, rate in found if rate is None)
+    assert own == one.metrics["promise"]["threshold"]
     for threshold, rate in found:
-        assert promise(GOOD, one.good.groups, Asked(rate, rule))["threshold"] == threshold
-    assert (one.metrics["promise"]["threshold"], 0.05) in found
+        promised = promise(GOOD, one.good.groups, Asked(0.05 if rate is None else rate, rule))
+        assert promised["threshold"] == threshold
+        assert rate is None or not promised["estimate"]
 
 
 def test_names_stand_apart_in_their_order_and_near_their_points():

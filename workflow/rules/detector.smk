@@ -2,9 +2,16 @@
 
 in:  the images, index.tsv, the backbone's weights, model.h5, scores.tsv, held_out_scores.tsv,
      calibration_scores.tsv, maps.h5, metrics.json, the lists of licences
-out: results/{dataset}/{category}/{method}/{backbone}/detector.onnx; on demand detector_cost.json,
-     measured with nothing beside; of all that can be exported: reports/{dataset}_detectors.md
+out: results/{dataset}/{category}/{method}/{backbone}/detector.onnx; beside it detector_at_0.1.onnx, with
+     the threshold for another false-positive rate, and detector_cost.json, measured with nothing
+     beside; of all that can be exported: reports/{dataset}_detectors.md
 """
+
+exported = {
+    "source": lookup("datasets/{dataset}/source", within=config),
+    "calibration": lookup("datasets/{dataset}/calibration", within=config, default=""),
+    "code": stage_digest("detector", "deployment.graphs.modules"),
+}
 
 
 rule detector:
@@ -32,12 +39,24 @@ rule detector:
         mem_mb=asks(memory.EXPORT, export_memory),
         runtime=grows(30),
     params:
-        source=lookup("datasets/{dataset}/source", within=config),
-        calibration=lookup("datasets/{dataset}/calibration", within=config, default=""),
-        rate=config.get("export_rate"),
-        code=stage_digest("detector", "deployment.graphs.modules"),
+        **exported,
+        rate=None,
     script:
         "../scripts/detector.py"
+
+
+use rule detector as detector_at_rate with:
+    output:
+        detector="results/{dataset}/{category}/{method}/{backbone}/detector_at_{rate}.onnx",
+    log:
+        "logs/{dataset}/{category}/{method}/{backbone}/detector_at_{rate}.log",
+    benchmark:
+        "benchmarks/{dataset}/{category}/{method}/{backbone}/detector_at_{rate}.jsonl"
+    wildcard_constraints:
+        rate=r"0\.[0-9]+",
+    params:
+        **exported,
+        rate=lambda wildcards: float(wildcards.rate),
 
 
 rule detector_cost:

@@ -51,8 +51,8 @@ def at_rate(metrics: Metrics, good: HeldOutScores, rate: float) -> Metrics:
     promised = promise(good.scores, good.groups, Asked(rate, set_for["rule"], set_for["folds"]))
     if most_above(promised["groups"], rate, set_for["rule"]) < 0:
         raise InputError(
-            f"config: export_rate: {promised['groups']} independent good parts support no "
-            f"threshold for {rate:.2%}; ask for a larger rate"
+            f"{promised['groups']} independent good parts support no threshold for a rate of "
+            f"{rate:g}; ask for a larger one"
         )
     thresholds = metrics["thresholds"] | {"honest": promised["threshold"]}
     return {**metrics, "promise": promised, "thresholds": thresholds}

@@ -178,5 +178,6 @@ def merit(test: Scores, by: str, rate: float) -> float | None:
 
 
 def found_above(test: Scores, threshold: float) -> float:
-    """Share of the defective images whose score reaches a threshold."""
-    return float((test.scores[test.labels == 1] >= threshold).mean())
+    """Share of the defective images whose score reaches a threshold; 1 without any."""
+    defective = test.scores[test.labels == 1]
+    return float((defective >= threshold).mean()) if len(defective) else 1.0

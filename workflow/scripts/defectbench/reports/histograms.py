@@ -133,8 +133,8 @@ def slider_data(cell: CellResults, figures: Mapping[str, Any]) -> dict[str, Any]
     dict
         ``category``, ``detector``, ``scores`` of the test images, ``good`` (ascending scores of
         the good images that set the threshold), ``axis``, ``unit``, ``honest`` (the threshold of
-        this run), ``presets`` (pairs of a name and a threshold), and ``rates``: pairs of a
-        threshold and the false-positive rate that sets it, falling.
+        this run), ``presets`` (pairs of a name and a threshold), and ``rates``, from
+        `settable_thresholds`.
     """
     made = cell.metrics["specification"]
     return {
@@ -164,21 +164,22 @@ def _presets(figures: Mapping[str, Any]) -> list[tuple[str, float]]:
     return [(name, threshold) for name, threshold in points if threshold is not None]
 
 
-def settable_thresholds(cell: CellResults) -> list[tuple[float, float]]:
-    """Thresholds that an `export_rate` in the config can set, and the rate for each.
+def settable_thresholds(cell: CellResults) -> list[tuple[float, float | None]]:
+    """Thresholds of exported detectors, and the rate for each.
 
-    That of this run comes first, also where it is an estimate. Rates are rounded up to four digits,
-    as they are printed, before the threshold is taken.
+    That of this run is exported without a rate, for it may be an estimate, which no rate gives.
+    Other rates are rounded up to four digits, as they are printed, before the threshold is taken.
 
     Returns
     -------
     list of tuple
-        ``threshold``, ``rate`` by falling threshold, up to `LARGEST_RATE`.
+        ``threshold``, ``rate`` (None for that of this run) by falling threshold, up to
+        `LARGEST_RATE`.
     """
     promised, groups = cell.metrics["promise"], np.asarray(cell.good.groups, str)
     numbers, images = group_numbers(groups), len(groups)
     count = int(numbers.max(initial=-1)) + 1
-    found = {promised["threshold"]: promised["asked"]} if count else {}
+    found: dict[float, float | None] = {promised["threshold"]: None} if count else {}
     for above in range(images):
         rate = ceil(1e4 * _least_rate(above * count / images, count, promised["rule"])) / 1e4
         if rate > LARGEST_RATE:

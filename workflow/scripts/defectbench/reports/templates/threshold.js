@@ -202,7 +202,7 @@ function thresholdSlider(data, changed) {
     line.setAttribute("x2", at);
   }
 
-  // --- the command that exports a detector with the nearest threshold that a rate can set
+  // --- the command that exports a detector with the nearest threshold that this run or a rate sets
   function quoted(file) {
     return /^[\w@%+=:,.\/-]+$/.test(file) ? file : "'" + file.replace(/'/g, "'\"'\"'") + "'";
   }
@@ -219,9 +219,10 @@ function thresholdSlider(data, changed) {
       function off(pair) { return Math.abs(position(axis, pair[0]) - position(axis, threshold)); }
       return off(each) < off(best) ? each : best;
     });
+    var ofRun = nearest[1] === null;
     tell("To export a detector with the nearest threshold that good parts can set, " + Number(nearest[0].toPrecision(6)) +
-      ", for a false-positive rate of " + percent(nearest[1]) + ":");
-    tell(data.command + " --config export_rate=" + nearest[1] + " -- " + quoted(file), "code");
+      (ofRun ? ", that of this run:" : ", for a false-positive rate of " + percent(nearest[1]) + ":"));
+    tell(data.command + " -- " + quoted(ofRun ? file : file.replace(/\.onnx$/, "_at_" + nearest[1] + ".onnx")), "code");
   }
 
   function ofCurrent(picture) {
