@@ -1,5 +1,6 @@
 """Groups come from paths or from a table; what names none is refused or told."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +70,18 @@ def test_the_same_path_of_another_category_is_another_image(tmp_path: Path):
     assert assign_groups(ROWS, {"csv": str(table)}, "plate")[1].group == "b"
 
 
+def test_blanks_around_a_group_and_line_ends_of_any_program_make_no_other_group(tmp_path: Path):
+    table = tmp_path / "groups.csv"
+    table.write_bytes(b"path, group\rtrain/good/t1_1.png, a \rtrain/good/t1_2.png,a\r")
+    assert {row.group for row in assign_groups(ROWS, {"csv": str(table)}, "plate")} == {"a", ""}
+
+
+def test_a_pipe_is_no_table(tmp_path: Path):
+    os.mkfifo(tmp_path / "groups.csv")
+    with pytest.raises(InputError, match=r"groups\.csv: is no file"):
+        group_names([], {"csv": str(tmp_path / "groups.csv")}, "plate")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -76,6 +89,13 @@ def test_the_same_path_of_another_category_is_another_image(tmp_path: Path):
         ("file,group\na,b\n", r"groups\.csv: needs the columns path and group"),
         ("", r"groups\.csv: needs the columns"),
         ("path,group\nx.png,a\nx.png,b\n", r"groups\.csv: gives x\.png two groups"),
+        ("path,group\nx.png,a\nplate/x.png,b\n", r"groups\.csv: gives x\.png two groups"),
+        ("path,group,group\nx.png,a,b\n", r"groups\.csv: needs the columns .*, each once"),
+        ("path,group\nx.png,part 1,a\n", r"groups\.csv: row 2 has 3 cells and the first one 2"),
+        ("path,group\nx.png\n", r"groups\.csv: row 2 has 1 cells"),
+        ('path,group\nx.png,"a\ny.png,b\nz.png,c"\n', r"groups\.csv: row 2: a quote is opened"),
+        ("path,group\n/data/x.png,a\n", r"groups\.csv: /data/x\.png: name images from"),
+        ("path,group\nx.png,a\0\n", r"groups\.csv: is no UTF-8 text"),
     ],
 )
 def test_a_wrong_table_is_refused(tmp_path: Path, content: str | None, message: str):
@@ -96,6 +116,8 @@ def test_notes_tell_of_images_without_group_and_of_groups_on_both_sides():
     without, known = group_notes(both)
     assert without == "groups: 1 of 3 images have none; each counts as its own"
     assert known.startswith("groups: 1 of 1 have images in both train and test")
+    one = [row(f"train/good/{number}.png", "p") for number in range(3)]
+    assert group_notes(one)[0].startswith("groups: all training images are of one, so that none")
 
 
 def test_groups_survive_storage(tmp_path: Path):

@@ -109,7 +109,7 @@ def test_a_file_that_is_no_review_is_named(scored: Path):
     file = scored / "scores" / "review.csv"
     with pytest.raises(InputError, match=r"review\.csv: cannot be read as a review"):
         read_review(file, scored / "today")
-    file.write_text("path;review\n0.png;right\n")
+    file.write_text("path,answer\n0.png,right\n")
     with pytest.raises(InputError, match=r"review\.csv: needs the columns path and review"):
         read_review(file, scored / "today")
 

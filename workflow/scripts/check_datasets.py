@@ -27,7 +27,7 @@ from defectbench.config.schema import check_schema
 from defectbench.config.shapes import check_shapes, visibility
 from defectbench.cpus import usable_cpus
 from defectbench.errors import InputError, exit_status
-from defectbench.images.index import IndexRow, assign_groups, read_index
+from defectbench.images.index import IndexRow, assign_groups, group_notes, read_index
 from defectbench.images.indexing import examine_category
 from defectbench.images.layout import images_below
 from defectbench.provenance import FACTS
@@ -153,7 +153,9 @@ def indexed(source: Source, category: str) -> tuple[list[IndexRow], list[str]]:
         counts_csv = counts if counts.is_file() else None
         used = plan.preprocessings_of(source.config, source.dataset)
         rows, notes = examine_category(folder, bits, skip, counts_csv, used)
-    return assign_groups(rows, source.groups, category) if source.groups else rows, notes
+    if source.groups:
+        rows = assign_groups(rows, source.groups, category)
+    return rows, [*notes, *(group_notes(rows) if any(row.group for row in rows) else [])]
 
 
 def table_row(name: str, index: Sequence[IndexRow]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from defectbench.errors import InputError
 from defectbench.images.layout import is_reviewed
 from defectbench.storage import read_csv, read_tsv, write_tsv
+from defectbench.user_table import read_user_table
 
 SPLITS = ("train", "calibration", "test")
 """Good images to fit on, good ones that train nothing and set thresholds, and those to judge by."""
@@ -192,8 +193,8 @@ def group_names(paths: Sequence[str], groups: Groups, category: str) -> list[str
         except re.error as error:
             raise InputError(f"{groups!r} is no regular expression ({error}); mend it") from error
         return [_matched(pattern, path) for path in paths]
-    listed = _listed(Path(groups["csv"]))
-    return [listed.get(f"{category}/{path}", listed.get(path, "")) for path in paths]
+    listed = _listed(Path(groups["csv"]), category)
+    return [listed.get(path, "") for path in paths]
 
 
 def review_notes(rows: Sequence[IndexRow]) -> list[str]:
@@ -241,6 +242,12 @@ def group_notes(rows: Sequence[IndexRow]) -> list[str]:
                 f"groups: {len(one & other)} of {len(one | other)} have images in both {names}; "
                 f"{meaning}"
             )
+    trained_on = [row for row in rows if row.split == SPLITS[0]]
+    if len(trained_on) > len(train) == 1 and not calibration and all(r.group for r in trained_on):
+        notes.append(
+            "groups: all training images are of one, so that none can be held out and no threshold "
+            "be set; mend `groups`"
+        )
     return notes
 
 
@@ -251,27 +258,15 @@ def _matched(pattern: re.Pattern[str], path: str) -> str:
     return "/".join(part or "" for part in match.groups()) if pattern.groups else match[0]
 
 
-def _listed(path: Path) -> dict[str, str]:
-    """Groups by path, as the CSV gives them."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            separator = next((each for each in ";\t" if each in stream.readline()), ",")
-            stream.seek(0)
-            lines = csv.DictReader(stream, delimiter=separator)
-            if not {"path", "group"} <= set(lines.fieldnames or ()):
-                raise InputError(f"{path}: needs the columns path and group; add them")
-            listed: dict[str, str] = {}
-            for line in lines:
-                # programs of Windows write its separators
-                image, group = (line["path"] or "").replace("\\", "/"), line["group"] or ""
-                if listed.setdefault(image, group) != group:
-                    raise InputError(f"{path}: gives {image} two groups; keep one")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: is no UTF-8 text; save it with that encoding") from None
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read as a CSV of groups ({error.strerror}); mend `groups`"
-        ) from error
-    except csv.Error as error:
-        raise InputError(f"{path}: cannot be read as a CSV of groups ({error}); mend it") from error
+def _listed(file: Path, category: str) -> dict[str, str]:
+    """Groups by path in a category, as the CSV gives them."""
+    listed: dict[str, str] = {}
+    for row in read_user_table(file, ("path", "group"), "a CSV of groups"):
+        # programs of Windows write its separators
+        image, group = row["path"].replace("\\", "/"), row["group"].strip()
+        if image.startswith("/") or image[1:3] == ":/":
+            raise InputError(f"{file}: {image}: name images from their category's folder on")
+        image = image.removeprefix(f"{category}/")
+        if listed.setdefault(image, group) != group:
+            raise InputError(f"{file}: gives {image} two groups; keep one")
     return listed

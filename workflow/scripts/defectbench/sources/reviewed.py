@@ -5,7 +5,6 @@ verdict was ``right`` or ``wrong``. So a part that was called good rightly, or d
 good, and the others are defective.
 """
 
-import csv
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -14,8 +13,9 @@ from defectbench.images.layout import REVIEWED
 from defectbench.names import link_names
 from defectbench.provenance import file_sha256
 from defectbench.score_table import DEFECTIVE, UNREADABLE, read_rows
+from defectbench.user_table import read_user_table
 
-COLUMNS = {"path", "review"}
+COLUMNS = ("path", "review")
 RIGHT, WRONG = "right", "wrong"
 DEFECT = "reviewed"
 """Type of the defects that were found on the line."""
@@ -87,21 +87,12 @@ def read_review(review: Path, images: Path, train: bool = False) -> list[Reviewe
 def _answers(review: Path) -> dict[str, str]:
     """`RIGHT` or `WRONG` by path."""
     answers: dict[str, str] = {}
-    try:
-        with open(review, encoding="utf-8-sig", newline="") as stream:
-            lines = csv.DictReader(stream)
-            if not set(lines.fieldnames or ()) >= COLUMNS:
-                raise InputError(
-                    f"{review}: needs the columns {' and '.join(sorted(COLUMNS))}; add them"
-                )
-            for line in lines:
-                path, answer = line["path"], (line["review"] or "").strip().lower()
-                if not answer:  # of a table of scores to which a column was added
-                    continue
-                if answer not in (RIGHT, WRONG):
-                    raise InputError(f"{review}: {path}: {answer!r} is neither {RIGHT} nor {WRONG}")
-                if answers.setdefault(path, answer) != answer:
-                    raise InputError(f"{review}: calls the verdict on {path} {RIGHT} and {WRONG}")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{review}: cannot be read as a review ({error}); mend it") from error
+    for row in read_user_table(review, COLUMNS, "a review"):
+        path, answer = row["path"], row["review"].strip().lower()
+        if not answer:  # of a table of scores to which a column was added
+            continue
+        if answer not in (RIGHT, WRONG):
+            raise InputError(f"{review}: {path}: {answer!r} is neither {RIGHT} nor {WRONG}")
+        if answers.setdefault(path, answer) != answer:
+            raise InputError(f"{review}: calls the verdict on {path} {RIGHT} and {WRONG}")
     return answers
