@@ -113,6 +113,10 @@ def capital_good(folder: Path) -> None:
     (folder / "test/good").rename(folder / "test/Good")
 
 
+def good_with_a_blank(folder: Path) -> None:
+    (folder / "test/good").rename(folder / "test/good ")
+
+
 def trained_defect(folder: Path) -> None:
     (folder / "test/dent").rename(folder / "train/dent")
 
@@ -160,7 +164,8 @@ def damaged_mask(folder: Path) -> None:
         (broken_link, r"train/good/000\.png: cannot be read"),
         (twin_in_case, r"test/dent/000\.png: differs from 000\.PNG in case alone"),
         (name_in_latin_1, r"gr\\xfcn\.png: the name is not UTF-8"),
-        (capital_good, r"test/Good: only `good` in lower case"),
+        (capital_good, r"test/Good': only `good`, in lower case"),
+        (good_with_a_blank, r"test/good ': only `good`, in lower case"),
         (trained_defect, r"train/dent: detectors are trained on train/good alone"),
         (no_folder, r"test/000\.png: belongs in a folder"),
         (mask_among_images, r"test/dent/001_mask\.png: is called a mask of 001\.png; move"),
@@ -225,7 +230,7 @@ def test_more_unreadable_images_than_a_tenth_are_refused(category: Path):
 def test_what_is_not_about_reading_is_never_skipped(category: Path):
     truncate(category)
     capital_good(category)
-    with pytest.raises(InputError, match="only `good` in lower case"):
+    with pytest.raises(InputError, match="only `good`, in lower case"):
         index_category(category, skip_unreadable=True)
 
 

@@ -19,6 +19,8 @@ from defectbench.startup import read_settings
         (b"a: [1\n", "cannot be read as settings"),
         ("größe: 1".encode("latin-1"), "is no UTF-8 text; save it"),
         ("size: 1".encode("utf-16"), "is no UTF-8 text; save it"),
+        (b"limits: &a {escapes: *a}\n", "cannot be read as settings"),
+        (b"[" * 3000, "is nested too deeply"),
         (None, "no such file"),
     ],
 )

@@ -25,7 +25,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from defectbench.errors import InputError, in_one_line
 from defectbench.garbage import leave_what_is_there
-from defectbench.startup import check_snakemake, settings_files
+from defectbench.startup import check_snakemake, read_settings, settings_files
 
 leave_what_is_there()
 try:
@@ -104,8 +104,16 @@ if workflow.is_main_process:
     os.environ[COMMAND] = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])  # jobs inherit it
 
 
-# a config.yaml in the folder of the run is the importing workflow's, if there is one
-for file in [os.path.relpath(PROJECT_CONFIG)] if is_module else settings_files():
+try:
+    # a config.yaml in the folder of the run is the importing workflow's, if there is one
+    settings_read = [os.path.relpath(PROJECT_CONFIG)] if is_module else settings_files()
+    if workflow.is_main_process and not is_module:
+        for file in workflow.config_settings.configfiles:
+            read_settings(file)  # which Snakemake has read, but not as strictly
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+for file in settings_read:
 
     configfile: file
 

@@ -1,6 +1,7 @@
 """What is settled before a run: is Snakemake the tested one, and which settings are read?"""
 
 import importlib.metadata
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -44,17 +45,21 @@ def read_settings(file: str | Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If it cannot be read, is no UTF-8 text, no YAML, no mapping or empty, or has a key twice.
+        If it cannot be read, is no UTF-8 text, no YAML, no mapping or empty, has a key twice or is
+        nested without end.
     """
     try:
         found = yaml.load(Path(file).read_text(encoding="utf-8-sig"), _EachKeyOnce)
+        json.dumps(found, skipkeys=True, default=str)  # what holds itself cannot be written
     except FileNotFoundError:
         raise InputError(
             f"{file}: no such file; CONFIG names your settings, merged over config.yaml"
         ) from None
     except UnicodeDecodeError:
         raise InputError(f"{file}: is no UTF-8 text; save it with that encoding") from None
-    except (OSError, yaml.YAMLError) as error:
+    except (RecursionError, OverflowError):
+        raise InputError(f"{file}: is nested too deeply, or holds a number of no size") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
         why = " ".join(str(error).split())
         raise InputError(f"{file}: cannot be read as settings ({why}); mend it") from error
     if not (found and isinstance(found, dict)):
@@ -80,12 +85,14 @@ def settings_files() -> list[str]:
 
     They are the project's config.yaml and one in the folder of the run. The latter stands alone if
     it has all that a config needs: whoever edits a copy does not want back what is deleted in it.
+
+    Raises
+    ------
+    InputError
+        As `read_settings` does, of the latter.
     """
     project, own = ROOT / "config.yaml", Path("config.yaml")
     if not own.is_file() or own.samefile(project):
         return [os.path.relpath(project)]
-    try:
-        settings = yaml.safe_load(own.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError:
-        settings = {}  # whoever reads the file next says what is wrong with it
-    return [str(own)] if settings.keys() >= COMPLETE else [os.path.relpath(project), str(own)]
+    is_complete = read_settings(own).keys() >= COMPLETE
+    return [str(own)] if is_complete else [os.path.relpath(project), str(own)]

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import jsonschema
-
 from defectbench.config import further_images, plan
 from defectbench.config.plan import Config
 from defectbench.config.preprocessings import check_preprocessing
-from defectbench.config.schema import check_known
+from defectbench.config.schema import PlainNumbers, check_known
 from defectbench.errors import InputError
 from defectbench.evaluation.held_out import folds, number_of_folds
 from defectbench.images.index import IndexRow, group_names
@@ -16,6 +14,7 @@ from defectbench.names import unfit_key
 from defectbench.scorers import scorer_class, scorer_names
 from defectbench.search.space import known_layers
 from defectbench.sources import dataset_source
+from defectbench.storage import read_json
 
 OF_EVERY_SOURCE = frozenset({"source", "methods", "studies", "studied", "chosen_by"})
 
@@ -37,6 +36,12 @@ def check_config(config: Config) -> None:
         for name in config[key]:
             if why := unfit_key(name):
                 raise InputError(f"config: {key}.{name}: {why}")
+    for name in config["datasets"]:
+        if f"{name}_run" in config["datasets"]:
+            raise InputError(
+                f"config: datasets.{name}_run: the record of runs of {name} is called so; give "
+                "it another name"
+            )
     for name, preprocessing in config["preprocessings"].items():
         check_preprocessing(name, preprocessing)
     for name in config["methods"]:
@@ -70,10 +75,8 @@ def _check_method(config: Config, name: str) -> None:
     for key, value in plan.scorer_parameters(config, name).items():
         known = [*sorted(plan.METHOD_KEYS), *scorer.parameter_schema]
         check_known(f"methods.{name}", key, known, "key")
-        try:
-            jsonschema.validate(value, scorer.parameter_schema[key])
-        except jsonschema.ValidationError as error:
-            raise InputError(f"config: methods.{name}.{key}: {error.message}") from error
+        for error in PlainNumbers(scorer.parameter_schema[key]).iter_errors(value):
+            raise InputError(f"config: methods.{name}.{key}: {error.message}")
 
 
 def _check_dataset(config: Config, name: str) -> None:
@@ -83,10 +86,8 @@ def _check_dataset(config: Config, name: str) -> None:
         raise InputError(f"{path}: this source needs the key {key!r}; add it")
     for key in sorted(entry.keys() - OF_EVERY_SOURCE - source.required - source.optional):
         raise InputError(f"{path}.{key}: not a key of this source; leave it out")
-    if "chosen_by" in entry and not Path(entry["chosen_by"]).is_file():
-        raise InputError(
-            f"{path}.chosen_by: {entry['chosen_by']}: no such file; make best makes it"
-        )
+    if "chosen_by" in entry:
+        _check_record(f"{path}.chosen_by", Path(entry["chosen_by"]))
     if not entry["methods"]:
         raise InputError(f"{path}: names no methods; name some, or default_methods")
     for method in entry["methods"]:
@@ -102,6 +103,16 @@ def _check_dataset(config: Config, name: str) -> None:
             f"{path}.studies: there are none to show; name some in `studies`, such as those of "
             "docs/studies.md"
         )
+
+
+def _check_record(path: str, file: Path) -> None:
+    """Refuse what is no record of a search, which a page shows at the end of all work."""
+    try:
+        is_record = file.is_file() and "finalists" in read_json(file)
+    except (OSError, ValueError):
+        is_record = False
+    if not is_record:
+        raise InputError(f"{path}: {file}: no record of a search; make best makes it")
 
 
 def check_images(config: Config, dataset: str) -> None:

@@ -5,7 +5,6 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from difflib import get_close_matches
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +35,27 @@ MOST_LISTED = 40
 """Of the allowed names, in an error; backbones have hundreds of layers."""
 
 
+LARGEST = 1e18
+"""Of numbers; beyond it, whole ones are none for NumPy."""
+
+
 def _is_number(checker: jsonschema.TypeChecker, value: Any) -> bool:
     """Not .nan, which lies within all bounds, nor .inf."""
-    plain = jsonschema.Draft202012Validator.TYPE_CHECKER
-    return plain.is_type(value, "number") and isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
-_FiniteNumbers = jsonschema.validators.extend(
+def _is_integer(checker: jsonschema.TypeChecker, value: Any) -> bool:
+    """Not 64.0, with which no array can be made."""
+    return isinstance(value, int) and _is_number(checker, value)
+
+
+PlainNumbers = jsonschema.validators.extend(
     jsonschema.Draft202012Validator,
-    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number),
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"number": _is_number, "integer": _is_integer}
+    ),
 )
+"""Validates against a schema whose numbers are such that can be computed with."""
 
 
 def check_schema(config: dict[str, Any]) -> None:
@@ -66,7 +76,7 @@ def check_schema(config: dict[str, Any]) -> None:
         }
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's takes a tenth of the time
     schema = yaml.load(SCHEMA.read_text(encoding="utf-8"), loader)
-    validator = _FiniteNumbers(schema)
+    validator = PlainNumbers(schema)
     _read_strings(config, validator)
     problems = [
         f"{'.'.join(map(str, error.absolute_path)) or 'top level'}: {_in_words(error)}"
@@ -153,7 +163,8 @@ def _in_words(error: jsonschema.ValidationError) -> str:
         inner = error.context or ()
         deepest = max((len(each.absolute_path) for each in inner), default=0)
         near = [each for each in inner if len(each.absolute_path) == deepest]
-        of_its_type = [each for each in near if each.validator != "type"]
+        of_other_types = {"type"} if isinstance(error.instance, str) else {"type", "enum", "const"}
+        of_its_type = [each for each in near if each.validator not in of_other_types]
         return ", and ".join(dict.fromkeys(map(_in_words, of_its_type or near)))
     return error.message
 

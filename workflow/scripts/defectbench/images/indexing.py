@@ -126,8 +126,10 @@ def _layout_problems(folder: Path, files: Sequence[Path]) -> list[str]:
                 problems.append(
                     f"{entry}: belongs in a folder, {split}/good or a defect's; move it"
                 )
-            elif entry.name != "good" and entry.name.casefold() == "good":
-                problems.append(f"{entry}: only `good` in lower case means defect-free; rename it")
+            elif entry.name != "good" and entry.name.strip().casefold() == "good":
+                problems.append(
+                    f"{str(entry)!r}: only `good`, in lower case, means defect-free; rename it"
+                )
             elif split == "train" and entry.is_dir() and entry.name != "good":
                 problems.append(
                     f"{entry}: detectors are trained on train/good alone; move it to test"
