@@ -199,7 +199,7 @@ def test_a_threshold_is_set_on_parts_as_those_tested_where_these_differ():
     assert helps(cell(missed=60, alarms=60))[0] == (
         "A threshold set on good parts as those tested (the key calibration, at least 19 "
         "independent good parts): of these test parts 30 % are rejected, more than the 2.3–8 % "
-        "that the training images let expect."
+        "that were to be expected."
     )
 
 

@@ -33,7 +33,7 @@ def reason(decision: Mapping[str, Any], names: Mapping[str, str]) -> str:
         return f"The first, {best}, may be no better than guessing ({figures})."
     if verdict == "breaks":
         return (
-            "Each rejects more good parts than its training images let expect, also the first, "
+            "Each rejects more good parts than was to be expected, also the first, "
             f"{best} ({figures})."
         )
     if verdict == "keeps":
@@ -93,7 +93,7 @@ def _passed_over(overall: Mapping[str, Any], names: Mapping[str, str]) -> str:
     whose = "their" if len(passed) > 1 else "its"
     return (
         f"{listed(passed)} cannot be taken: {whose} own threshold rejects "
-        "more good parts than the training images let expect."
+        "more good parts than was to be expected."
     )
 
 

@@ -25,7 +25,7 @@ def verdict(found: Mapping[str, Any]) -> str:
         first = next(iter(found["finalists"]))
         return (
             "No set-up can be recommended: none that was tried on all images ranks clearly better "
-            "than guessing and rejects no more good parts than its training images let expect. "
+            "than guessing and rejects no more good parts than was to be expected. "
             f"The first of them is {first}."
         )
     point = found["finalists"][found["best"]]

@@ -116,7 +116,7 @@ def _calibrate(point: Mapping[str, Any], found: Mapping[str, Any]) -> str:
         "A threshold set on good parts as those tested (the key calibration, at least "
         f"{found['need']} independent {kind}): of these test parts "
         f"{percent(point['false_alarm_rate'])} are rejected, {differ} than the "
-        f"{percent_range(point['range'])} that the training images let expect."
+        f"{percent_range(point['range'])} that were to be expected."
     )
 
 
