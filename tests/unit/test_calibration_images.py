@@ -182,6 +182,15 @@ def figures(held_out: int, calibration: int, asked: Asked) -> tuple[GoodImages, 
     return good, image_figures(TEST, good, asked, 42, "plate")[0]
 
 
+@pytest.mark.parametrize("split", ["held_out", "calibration"])
+def test_test_images_of_parts_that_made_the_detector_are_a_warning(split: str):
+    good, found = figures(60, 40, Asked(0.05))
+    assert "known" not in found["flags"]
+    getattr(good, split).groups[3] = "p"
+    test = TEST._replace(groups=np.where(np.arange(80) == 5, "p", ""))
+    assert "known" in image_figures(test, good, Asked(0.05), 42, "plate")[0]["flags"]
+
+
 def test_the_threshold_is_what_their_scores_promise_and_the_held_out_one_stays_beside_it():
     good, found = figures(60, 40, Asked(0.05))
     of_calibration = promise(good.calibration.scores, [""] * 40, Asked(0.05, folds=EACH))

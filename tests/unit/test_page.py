@@ -308,9 +308,10 @@ def test_a_threshold_says_what_it_lets_expect(images: int, groups: int, rule: st
 
 def test_every_flag_of_a_cell_has_words():
     point = promise(np.arange(9.0), [""] * 9, Asked(0.05)) | {"against_promise": "above"}
-    flags = ["above", "useless", "estimate", "few_good", "few_defective"]
+    flags = ["known", "above", "useless", "estimate", "few_good", "few_defective"]
     cell = {"flags": flags, "honest": point | {"false_alarm_rate": 0.425}}
     assert flag_texts(cell) == [
+        "test images show parts that it was made with",
         "more false alarms than expected (0.28–34 % expected, 42.5 % seen)",
         "not clearly better than rejecting parts at random",
         "the threshold is an estimate: 5 % takes 19 held-out good images; a threshold above all 9 "

@@ -9,14 +9,15 @@ from defectbench.evaluation.promises import CALIBRATION, FOLDS, ROUGH, TOLERANCE
 from defectbench.evaluation.rates import LEVEL, Interval, beta_binomial, effective_size
 from defectbench.records import Scores
 
-FLAGS = ("above", "below", "useless", "odd", "estimate", "few_good", "few_defective")
+FLAGS = ("known", "above", "below", "useless", "odd", "estimate", "few_good", "few_defective")
 """What can speak against a detector, in the order in which it is told.
 
-``above``, ``below``: the false-positive rate seen is incompatible with what the threshold lets
-expect; ``useless``: the share of defects found is not clearly above that of good images rejected;
-``odd``: the threshold rests on good images that look like none of the others; ``estimate``: the
-good images that set it do not support the rate asked for; ``few_good``, ``few_defective``: too few
-test images to conclude from. `reports.flags` has the words for each."""
+``known``: test images show parts of training or calibration images; ``above``, ``below``: the
+false-positive rate seen is incompatible with what the threshold lets expect; ``useless``: the share
+of defects found is not clearly above that of good images rejected; ``odd``: the threshold rests on
+good images that look like none of the others; ``estimate``: the good images that set it do not
+support the rate asked for; ``few_good``, ``few_defective``: too few test images to conclude from.
+`reports.flags` has the words for each."""
 
 FEWEST = 10
 """Images of a class below which a point figure says too little to be printed."""
@@ -70,6 +71,7 @@ def flags(
     reasons: Mapping[str, str],
     *,
     odd: bool = False,
+    known: bool = False,
 ) -> list[str]:
     """What speaks against a detector at its honest threshold.
 
@@ -85,6 +87,8 @@ def flags(
         From `reasons`.
     odd
         See `decisive.Decisive`.
+    known
+        Whether test images share groups with those that made the detector.
 
     Returns
     -------
@@ -99,6 +103,8 @@ def flags(
         found.add("useless")
     if odd:
         found.add("odd")
+    if known:
+        found.add("known")
     return [name for name in FLAGS if name in found]
 
 

@@ -66,6 +66,7 @@ def image_figures(
     why = reasons(metrics, labels, thresholds)
     intervals = metric_intervals(metrics, replicates, labels, called, groups)
     set_by = decisive_figures(test, good.setting, good.asked(asked), without_decisive)
+    seen = {*good.held_out.groups, *good.calibration.groups} - {""}
     figures = {
         "images": {
             "train": len(good.held_out.scores),
@@ -81,7 +82,14 @@ def image_figures(
         "intervals": intervals,
         "reasons": why,
         "cautions": list(cautions(test, promised).values()),
-        "flags": flags(test, promised, intervals, why, odd=bool(set_by and set_by["odd"])),
+        "flags": flags(
+            test,
+            promised,
+            intervals,
+            why,
+            odd=bool(set_by and set_by["odd"]),
+            known=not seen.isdisjoint(groups),
+        ),
         "set_by": set_by,
         "at_rate": at_rate,
         "defects": defect_metrics(test, honest, seed, category),

@@ -35,6 +35,11 @@ TOO_FEW = Words(
     "", f"there are fewer than {FEWEST} independent test images of a kind: go by the intervals"
 )
 WORDS = {  # in the order of the warnings
+    "known": Words(
+        "test images show parts that it was made with",
+        "test images show parts that training or calibration images show, too: the figures are "
+        "those of known parts, and new ones may do worse",
+    ),
     "useless": Words(
         "not clearly better than rejecting parts at random",
         "the share of defective parts that the threshold finds is not clearly above that of good "
@@ -137,7 +142,7 @@ def _places(categories: Sequence[str], total: int) -> str:
 def flag_texts(cell: Mapping[str, Any]) -> list[str]:
     """The flags of a decision's cell, short."""
     point, flags = cell["honest"], cell["flags"]
-    texts = []
+    texts = [WORDS["known"].beside] if "known" in flags else []
     for name in ("above", "below"):
         if name in flags:
             stricter = ": the threshold is stricter than needed" if name == "below" else ""
