@@ -298,6 +298,16 @@ def test_notes_tell_what_is_odd_but_usable(category: Path, tmp_path: Path):
     ]
 
 
+def test_a_strip_that_rounding_bends_is_told_of_the_size_and_not_of_the_aspect(category: Path):
+    for file in category.glob("t*/*/*.png"):
+        Image.new("RGB", (216, 96), (len(file.name), 0, 0)).save(file)
+    kept = {"keep": PLAIN | {"size": 160, "aspect": "keep"}}
+    (said,) = (
+        note for note in category_notes(category, index_rows(category), None, kept) if "squ" in note
+    )
+    assert said.startswith("216×96 images are squashed to 160×64 by keep; its sides are rounded")
+
+
 def test_a_kind_of_defect_without_any_mask_is_noted_where_others_have_some(category: Path):
     images = len(list((category / "test/scratch").iterdir()))
     shutil.rmtree(category / "ground_truth/scratch")

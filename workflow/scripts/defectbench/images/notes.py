@@ -8,6 +8,7 @@ from defectbench.errors import InputError
 from defectbench.images import layout
 from defectbench.images.canvas import (
     ALIKE,
+    KEEP,
     Preprocessing,
     canvas,
     covers,
@@ -22,6 +23,7 @@ COUNTED = {"train_good": ("train", 0), "test_good": ("test", 0), "test_defective
 """Columns of official counts: the split and the label of the images that they count."""
 
 KEEP_PROPORTIONS = "set `aspect: keep` in `preprocessings` to keep proportions"
+LARGER = "its sides are rounded as the network needs, and a larger `size` is rounded by less"
 
 
 def category_notes(
@@ -103,22 +105,24 @@ def _size_notes(
     title = f"{usual[1]}×{usual[0]}"
     odd = [row.path for row in rows if (row.height, row.width) != usual]
     yield from layout.counted(odd, f"images are not {title}", "remove those of something else")
-    squashed: dict[str, list[str]] = {}
+    squashed: dict[tuple[str, str], list[str]] = {}
     for name, preprocessing in preprocessings.items():
         # tiles that are too large are refused when features are computed
         known = with_canvas(without_tiles(preprocessing), [(row.height, row.width) for row in rows])
         bent = [row for row in rows if distortion(known, row.height, row.width) > ALIKE]
         if distortion(known, *usual) > ALIKE:
             height, width = canvas(known)
-            squashed.setdefault(f"{title} images are squashed to {width}×{height}", []).append(name)
+            remedy = LARGER if known.get("aspect") == KEEP else KEEP_PROPORTIONS
+            what = f"{title} images are squashed to {width}×{height}"
+            squashed.setdefault((what, remedy), []).append(name)
         elif bent:
             what = f"images are squashed by {name} by more than a tenth"
             yield from layout.counted([row.path for row in bent], what, KEEP_PROPORTIONS)
         fitted = [row.path for row in rows if not covers(known, row.height, row.width)]
         what = f"images have other proportions than most, and {name} scales them to fit"
         yield from layout.counted(fitted, what, "crop those that should not be seen so")
-    for what, names in squashed.items():
-        yield f"{what} by {', '.join(names)}; {KEEP_PROPORTIONS}"
+    for (what, remedy), names in squashed.items():
+        yield f"{what} by {', '.join(names)}; {remedy}"
 
 
 def _mode_notes(rows: Sequence[IndexRow]) -> Iterator[str]:
