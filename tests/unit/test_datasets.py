@@ -308,6 +308,13 @@ def test_a_strip_that_rounding_bends_is_told_of_the_size_and_not_of_the_aspect(c
     assert said.startswith("216×96 images are squashed to 160×64 by keep; its sides are rounded")
 
 
+def test_one_picture_that_is_good_and_defective_is_told(category: Path):
+    shutil.copy(category / GOOD, category / "test/dent/zz.png")
+    notes = category_notes(category, index_rows(category), None, USED)
+    (said,) = (note for note in notes if "no detector can be right" in note)
+    assert f"the first is {GOOD} and test/dent/zz.png; keep the right one" in said
+
+
 def test_a_kind_of_defect_without_any_mask_is_noted_where_others_have_some(category: Path):
     images = len(list((category / "test/scratch").iterdir()))
     shutil.rmtree(category / "ground_truth/scratch")

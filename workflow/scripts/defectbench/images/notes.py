@@ -60,7 +60,7 @@ def category_notes(
 
 
 def copy_notes(rows: Sequence[IndexRow]) -> Iterator[str]:
-    """Images of equal content: in one split, and in two.
+    """Images of equal content: called good and defective, in one split, and in two.
 
     Raises
     ------
@@ -70,6 +70,14 @@ def copy_notes(rows: Sequence[IndexRow]) -> Iterator[str]:
     originals: dict[tuple[str, str], str] = {}
     for row in rows:
         originals.setdefault((row.split, row.sha256), row.path)
+    defective = {row.sha256: row.path for row in rows if row.label}
+    both = [
+        f"{row.path} and {defective[row.sha256]}"
+        for row in rows
+        if not row.label and row.sha256 in defective
+    ]
+    what = "images are good and, with equal content, defective, so that no detector can be right"
+    yield from layout.counted(both, what, "keep the right one")
     twice = [
         f"{row.path} of {original}"
         for row in rows
