@@ -25,6 +25,8 @@ class Server(ThreadingHTTPServer):
         Whether a part is sent of the version alone that is asked for.
     shift
         How many bytes too late a part begins.
+    answers
+        Status, headers and body with which it answers at some paths, whatever is asked for.
     starts
         First byte of every transfer so far.
     """
@@ -36,6 +38,7 @@ class Server(ThreadingHTTPServer):
         self.content, self.cuts, self.errors, self.stalls = content, 0, 0, 0
         self.ranges, self.starts, self.closing = True, [], threading.Event()
         self.tag, self.conditional, self.shift = '"1"', True, 0
+        self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
 
     def url(self, path: str = "/bottle.tar.xz") -> str:
         return f"http://127.0.0.1:{self.server_port}{path}"
@@ -46,6 +49,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         content = self.server.content
+        if self.path in self.server.answers:
+            status, headers, body = self.server.answers[self.path]
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+            return
         if self.path == "/missing":
             self.send_error(404)
             return

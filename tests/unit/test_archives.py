@@ -1,16 +1,21 @@
 """Archives are checked, unpacked once for all wanted categories, and never fetched twice."""
 
+import bz2
 import contextlib
 import errno
+import gzip
 import io
+import lzma
 import os
 import shutil
 import tarfile
 import zipfile
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
+from server import serving
 
 from defectbench import locks
 from defectbench.errors import InputError
@@ -254,11 +259,151 @@ def test_no_archive_with_a_flipped_bit_gives_other_images(
     assert whole == []
 
 
-def test_an_archive_appended_to_another_is_not_passed_over(category: Path, tmp_path: Path):
+def refused(archive: Path, inner: Path) -> str:
+    """Why an archive is not unpacked; nothing of it is there."""
+    with pytest.raises(InputError) as error:
+        unpack(archive, ["plate"], inner, "d1")
+    assert list(inner.iterdir()) == []
+    return str(error.value)
+
+
+def test_an_archive_appended_to_another_is_not_passed_over(packed: Path, tmp_path: Path):
+    packed.write_bytes(packed.read_bytes() * 2)
+    reason = refused(packed, tmp_path / "inner")
+    assert "more behind its end" in reason or "belong to nothing" in reason
+
+
+@pytest.mark.parametrize("junk", [b"junk", b"PK\5\6", b"j" * 100_000])
+def test_what_is_behind_an_archive_is_not_passed_over(packed: Path, tmp_path: Path, junk: bytes):
+    with open(packed, "ab") as stream:
+        stream.write(junk)
+    assert "cannot be unpacked" in refused(packed, tmp_path / "inner")
+
+
+@pytest.mark.parametrize("junk", [b"MZ, a program that unpacks itself", b"PK\3\4, more like it"])
+def test_what_is_in_front_of_an_archive_is_not_passed_over(
+    packed: Path, tmp_path: Path, junk: bytes
+):
+    packed.write_bytes(junk + packed.read_bytes())
+    assert "cannot be unpacked" in refused(packed, tmp_path / "inner")
+
+
+def zip_of(category: Path, path: Path, comment: bytes = b"") -> bytearray:
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, content in contents(category).items():
+            packed.writestr(f"plate/{name}", content)
+        packed.comment = comment
+    return bytearray(path.read_bytes())
+
+
+@pytest.mark.parametrize("place", ["first member", "second member", "list"])
+def test_a_zip_is_refused_with_bytes_in_it_that_its_list_does_not_name(
+    category: Path, tmp_path: Path, place: str
+):
+    archive = tmp_path / "plate.zip"
+    content = zip_of(category, archive)
+    with zipfile.ZipFile(archive) as packed:
+        offsets = [entry.header_offset for entry in packed.infolist()] + [packed.start_dir]
+    at = {"first member": 0, "second member": offsets[1], "list": offsets[-1]}[place]
+    listed = offsets[-1]
+    for offset in offsets[:-1]:  # the list goes on to name every member where it is
+        listed = content.index(b"PK\1\2", listed)
+        moved = offset + 7 * (offset >= at)
+        content[listed + 42 : listed + 46] = moved.to_bytes(4, "little")
+        listed += 46
+    end = content.index(b"PK\5\6", listed)
+    content[end + 16 : end + 20] = (offsets[-1] + 7).to_bytes(4, "little")
+    archive.write_bytes(content[:at] + b"PK\3\4..." + content[at:])
+    with zipfile.ZipFile(archive) as packed:
+        assert packed.testzip() is None
+    assert "that belong to nothing" in refused(archive, tmp_path / "inner")
+
+
+def test_a_zip_may_have_a_comment_of_its_own(category: Path, tmp_path: Path):
+    archive = tmp_path / "plate.zip"
+    content = zip_of(category, archive, b"plates of November")
+    unpack(archive, ["plate"], tmp_path / "inner", "d1")
+    assert contents(tmp_path / "inner" / "plate") == contents(category)
+    archive.write_bytes(content + b"junk")
+    assert "more behind its end" in refused(archive, tmp_path / "other")
+    archive.write_bytes(content[:-4])
+    assert "comment is cut short" in refused(archive, tmp_path / "other")
+
+
+def test_a_zip_that_was_written_to_a_pipe_is_read(category: Path, tmp_path: Path):
+    class Pipe(io.RawIOBase):
+        """Cannot go back: sizes follow the members."""
+
+        def __init__(self) -> None:
+            self.content = b""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, content: bytes) -> int:
+            self.content += bytes(content)
+            return len(content)
+
+    pipe = Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in contents(category).items():
+            packed.writestr(f"plate/{name}", content)
+    archive = tmp_path / "plate.zip"
+    archive.write_bytes(pipe.content)
+    unpack(archive, ["plate"], tmp_path / "inner", "d1")
+    assert contents(tmp_path / "inner" / "plate") == contents(category)
+
+
+@pytest.mark.parametrize("module", [gzip, bz2, lzma])
+def test_a_tar_may_be_compressed_in_several_streams_and_padded(
+    category: Path, tmp_path: Path, module: ModuleType
+):
     archive = Path(shutil.make_archive(str(tmp_path / "plate"), "tar", category.parent, "plate"))
-    archive.write_bytes(archive.read_bytes() * 2)
-    with pytest.raises(InputError, match="more behind its end"):
-        unpack(archive, ["plate"], tmp_path / "inner", "d1")
+    content = archive.read_bytes() + bytes(20_480)
+    streams = [content[:3000], content[3000:3001], b"", content[3001:]]
+    archive.write_bytes(b"".join(map(module.compress, streams)) + bytes(2 << 20))
+    unpack(archive, ["plate"], tmp_path / "inner", "d1")
+    assert contents(tmp_path / "inner" / "plate") == contents(category)
+
+
+FIRST = "plate/train/good/000.png"
+
+
+@pytest.mark.parametrize("again", [FIRST, "./plate//train/good/./000.png"])
+@pytest.mark.parametrize("same", [True, False])
+def test_a_file_that_is_twice_in_a_tar_is_named(
+    category: Path, tmp_path: Path, again: str, same: bool
+):
+    archive = Path(shutil.make_archive(str(tmp_path / "plate"), "tar", category.parent, "plate"))
+    other = category / "train" / "good" / ("000.png" if same else "001.png")
+    with tarfile.open(archive, "a") as tar:
+        tar.add(other, again)
+    assert f"{FIRST} is in it twice" in refused(archive, tmp_path / "inner")
+
+
+@pytest.mark.parametrize("again", [FIRST, FIRST.replace("/", "\\")])
+def test_a_file_that_is_twice_in_a_zip_is_named(category: Path, tmp_path: Path, again: str):
+    archive = tmp_path / "plate.zip"
+    zip_of(category, archive)
+    info = zipfile.ZipInfo("x")
+    info.filename = again
+    warned = pytest.warns(match="Duplicate") if again == FIRST else contextlib.nullcontext()
+    with warned, zipfile.ZipFile(archive, "a") as packed:
+        packed.writestr(info, b"other")
+    assert f"{FIRST} is in it twice" in refused(archive, tmp_path / "inner")
+
+
+@pytest.mark.parametrize("kind", ["tar", "zip"])
+def test_a_folder_may_be_twice_in_an_archive(category: Path, tmp_path: Path, kind: str):
+    packed = Path(shutil.make_archive(str(tmp_path / "plate"), kind, category.parent, "plate"))
+    if kind == "zip":
+        with pytest.warns(match="Duplicate"), zipfile.ZipFile(packed, "a") as archive:
+            archive.writestr("plate/train/", b"")
+    else:
+        with tarfile.open(packed, "a") as archive:
+            archive.add(category / "train", "plate/train", recursive=False)
+    unpack(packed, ["plate"], tmp_path / "inner", "d1")
+    assert contents(tmp_path / "inner" / "plate") == contents(category)
 
 
 @pytest.mark.parametrize("kind", ["gztar", "zip"])
@@ -267,9 +412,9 @@ def test_an_archive_that_unpacks_to_far_more_than_its_size_is_refused(tmp_path: 
     good.mkdir(parents=True)
     (good / "000.bmp").write_bytes(bytes(80 << 20))
     archive = Path(shutil.make_archive(str(tmp_path / "plate"), kind, tmp_path / "bomb"))
-    with pytest.raises(InputError, match=r"more than 67 MB, 100 times its size.*source: folder"):
-        unpack(archive, ["plate"], tmp_path / "inner", "d1")
-    assert list((tmp_path / "inner").iterdir()) == []
+    assert "more than 67 MB, 100 times its size" in refused(archive, tmp_path / "inner")
+    with pytest.raises(InputError, match=rf"{archive.name}: .*get it again.*source: folder"):
+        get("plate", Tarball(WHOLE, [], path=str(archive), digest="d1"))
 
 
 def test_a_zip_of_windows_separators_is_read(category: Path, tmp_path: Path):
@@ -332,6 +477,41 @@ def test_an_archive_put_there_by_hand_is_checked_and_used(
         get("plate", wrong)
     right = Tarball("plate", gone, size=by_hand.stat().st_size)
     assert index_category(get("plate", right)) == index_category(small_dataset / "plate")
+
+
+def test_what_is_put_there_by_hand_and_no_archive_is_left_to_the_user(tmp_path: Path):
+    by_hand = tmp_path / "downloads" / "parts_plate.tar.xz"
+    by_hand.parent.mkdir()
+    by_hand.write_bytes(b"<html>")
+    with pytest.raises(InputError, match=r"parts_plate\.tar\.xz: cannot be unpacked.*delete it"):
+        get("plate", Tarball("plate", ["http://127.0.0.1:9/plate.tar.xz"]))
+    assert by_hand.is_file()
+
+
+ANSWERS = {
+    "a page to log in": (200, {"Content-Type": "text/html"}, b"<!DOCTYPE html>" * 100),
+    "nothing": (204, {}, b""),
+    "an empty file": (200, {"Content-Length": "0"}, b""),
+    "an archive that is cut short, of a size that is not stated": (200, {}, None),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_answer_that_is_no_whole_archive_is_deleted_and_the_next_address_tried(
+    plate: Path, small_dataset: Path, tmp_path: Path, answer: str
+):
+    with serving(plate.read_bytes()) as server:
+        status, headers, body = ANSWERS[answer]
+        server.answers["/wrong"] = (
+            status,
+            headers,
+            plate.read_bytes()[:-99] if body is None else body,
+        )
+        with pytest.raises(InputError, match=r"(?s)download failed:\n  http://.*/wrong: .*urls"):
+            get("plate", Tarball("plate", [server.url("/wrong")]))
+        assert names(tmp_path / "downloads") == []
+        made = get("plate", Tarball("plate", [server.url("/wrong"), server.url()]))
+    assert index_category(made) == index_category(small_dataset / "plate")
 
 
 @pytest.mark.parametrize(

@@ -264,6 +264,21 @@ def test_every_source_has_keys_of_its_own(config: dict, entry: dict, message: st
         check_config(config)
 
 
+@pytest.mark.parametrize(
+    "url", ["notaurl", "http://host/nöne", "http://[::1/x", f"http://{'ö' * 70}/x"]
+)
+def test_an_address_that_cannot_be_one_is_refused(config: dict, url: str):
+    urls = {"plate": ["https://example.org/plate.tar.xz", url]}
+    entry = {"source": "download", "all_categories": ["plate"], "methods": ["a"], "urls": urls}
+    config["datasets"]["parts"] = entry
+    check_schema(config)
+    with pytest.raises(InputError, match=r"^config: datasets\.parts\.urls\.plate: ") as error:
+        check_config(config)
+    assert f"{url!r}: no address" in str(error.value)
+    urls["plate"].remove(url)
+    check_config(config)
+
+
 def test_an_unknown_dataset_is_refused(config: dict):
     with pytest.raises(InputError, match="unknown dataset 'mvtek'; it can be parts"):
         check_images(config, "mvtek")

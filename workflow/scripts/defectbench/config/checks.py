@@ -14,6 +14,7 @@ from defectbench.names import unfit_key
 from defectbench.scorers import scorer_class, scorer_names
 from defectbench.search.space import known_layers
 from defectbench.sources import dataset_source
+from defectbench.sources.fetching import unfit_address
 from defectbench.storage import read_json
 
 OF_EVERY_SOURCE = frozenset({"source", "methods", "studies", "studied", "chosen_by"})
@@ -86,6 +87,10 @@ def _check_dataset(config: Config, name: str) -> None:
         raise InputError(f"{path}: this source needs the key {key!r}; add it")
     for key in sorted(entry.keys() - OF_EVERY_SOURCE - source.required - source.optional):
         raise InputError(f"{path}.{key}: not a key of this source; leave it out")
+    for holds, urls in entry.get("urls", {}).items():
+        for url in urls:
+            if why := unfit_address(url):
+                raise InputError(f"{path}.urls.{holds}: {url!r}: {why}")
     if "chosen_by" in entry:
         _check_record(f"{path}.chosen_by", Path(entry["chosen_by"]))
     if not entry["methods"]:

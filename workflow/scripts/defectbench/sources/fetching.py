@@ -2,11 +2,13 @@
 
 import hashlib
 import http.client
+import re
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from defectbench.errors import InputError, is_about_storage
@@ -18,16 +20,38 @@ BACK_OFF_SECONDS = 1.0
 BLOCK = 1 << 20
 PROGRESS_SECONDS = 5
 HTTP_RANGE_NOT_SATISFIABLE = 416
-HTTP_PARTIAL = 206
+HTTP_WHOLE, HTTP_PARTIAL = 200, 206
+SCHEMES = ("http", "https", "ftp", "file")
+
+
+def unfit_address(url: str) -> str:
+    """Why no file can be asked for at an address; empty if one can."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        _ = parts.port  # neither a port nor a host is checked before it is asked for
+        host = (parts.hostname or "").encode("idna")
+    except ValueError as error:
+        return f"no address ({error}); mend it"
+    if parts.scheme not in SCHEMES or not (host or parts.scheme == "file"):
+        return "no address; write it like https://host/path"
+    if not re.fullmatch("[!-~]+", url):
+        return "no address; write spaces and letters beyond ASCII in it as %20 or %C3%B6"
+    return ""
 
 
 def download(
-    urls: Sequence[str], path: Path, size: int = 0, algorithm: str = "", digest: str = ""
+    urls: Sequence[str],
+    path: Path,
+    size: int = 0,
+    algorithm: str = "",
+    digest: str = "",
+    use: Callable[[Path], None] | None = None,
 ) -> None:
     """Fetch a file from the first address that has it, whole, of the right size and hash.
 
     A file that is there already is checked in the same way and kept. When a transfer breaks off,
-    what has arrived stays in ``{path}.part``, from where the next attempt or call goes on.
+    what has arrived stays in ``{path}.part``, from where the next attempt or call goes on. What
+    arrived and cannot be used is deleted.
 
     Parameters
     ----------
@@ -41,6 +65,9 @@ def download(
         Name of the hash, as `hashlib` spells it.
     digest
         Beginning of the expected hash in hexadecimal; empty to check nothing.
+    use
+        What is done with the file; it raises an `InputError`, which says why, of one that is
+        another than the address promises.
 
     Raises
     ------
@@ -50,7 +77,7 @@ def download(
     part = path.with_name(path.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
     if path.is_file():
-        if problem := _difference(path, size, algorithm, digest):
+        if problem := _difference(path, size, algorithm, digest) or _unusable(path, use):
             raise InputError(f"{path}: {problem}; delete it, or put the right one there")
         return
     problems = []
@@ -59,12 +86,13 @@ def download(
         if not problem:
             problem = _difference(part, size, algorithm, digest)
             if not problem:
-                part.replace(path)
-            else:
-                part.unlink()
+                part.replace(path)  # before its use: a kill meanwhile costs no second fetch
             _origin_file(part).unlink(missing_ok=True)
+            problem = problem or _unusable(path, use)
             if not problem:
                 return
+            for arrived in (part, path):
+                arrived.unlink(missing_ok=True)
         problems.append(f"  {url}: {problem}")
     raise InputError("download failed:\n" + "\n".join(problems))
 
@@ -82,6 +110,16 @@ def _difference(path: Path, size: int, algorithm: str, digest: str) -> str:
     return ""
 
 
+def _unusable(path: Path, use: Callable[[Path], None] | None) -> str:
+    """Use a file; returns why that is not possible, or nothing."""
+    try:
+        if use:
+            use(path)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
 def _fetch(url: str, part: Path) -> str:
     """Fetch one address into the part file, with retries; returns what went wrong, or nothing."""
     problem = ""
@@ -92,11 +130,13 @@ def _fetch(url: str, part: Path) -> str:
             _transfer(url, part)
             return ""
         except urllib.error.HTTPError as error:
-            problem = f"HTTP {error.code} {error.reason}"
+            problem = f"HTTP {error.code} {' '.join(str(error.reason).split())}"
             if error.code == HTTP_RANGE_NOT_SATISFIABLE:
                 part.unlink(missing_ok=True)  # it is longer than the file: another one's
             elif error.code < 500:
                 return problem  # the server would say the same again
+        except (ValueError, http.client.InvalidURL) as error:  # of a redirection, for example
+            return f"cannot be fetched ({error})"
         except (OSError, http.client.HTTPException) as error:
             if is_about_storage(error):
                 raise
@@ -118,14 +158,12 @@ def _transfer(url: str, part: Path) -> None:
     headers = {"Range": f"bytes={have}-", "If-Range": known} if have else {}
     request = urllib.request.Request(url, headers=headers)
     with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
-        # a server that knows no ranges sends the whole file, and a file: address has no status
-        resumed = getattr(response, "status", None) == HTTP_PARTIAL
-        if resumed and not (_starts_at(response, have) and _version(response) in (known, "")):
-            part.unlink()
+        start, total = _place_in_file(response)
+        # a server that knows no ranges sends the whole file, and some send parts unasked
+        resumed = bool(have) and response.status == HTTP_PARTIAL
+        if start != (have if resumed else 0) or (resumed and _version(response) not in (known, "")):
+            part.unlink(missing_ok=True)
             raise OSError("the server resumes another version, or elsewhere")
-        start = have if resumed else 0
-        length = response.headers.get("Content-Length")
-        total = start + int(length) if length is not None else None
         if not resumed:
             part.unlink(missing_ok=True)  # what it holds is of the version that is named now
             origin.write_text(f"{url}\n{_version(response)}", encoding="utf-8")
@@ -153,9 +191,30 @@ def _version(response: http.client.HTTPResponse) -> str:
     return tag if is_strong else response.headers.get("Last-Modified", "")
 
 
-def _starts_at(response: http.client.HTTPResponse, first: int) -> bool:
-    """Whether a partial answer begins with a certain byte."""
-    return response.headers.get("Content-Range", "").startswith(f"bytes {first}-")
+def _place_in_file(response: http.client.HTTPResponse) -> tuple[int, int | None]:
+    """The first byte of a file that an answer holds, and the file's size in bytes, if stated.
+
+    Raises
+    ------
+    ValueError
+        If the answer holds no file or does not say in numbers what it holds.
+    """
+    if response.status not in (None, HTTP_WHOLE, HTTP_PARTIAL):  # a file: address has none
+        raise ValueError(f"HTTP {response.status} comes without a file")
+    length = response.headers.get("Content-Length")
+    if length is not None and not re.fullmatch("[0-9]{1,18}", length):
+        raise ValueError("the server states a length that is no number")
+    size = int(length) if length is not None else None
+    if response.status != HTTP_PARTIAL:
+        return 0, size
+    stated = response.headers.get("Content-Range", "")
+    place = re.fullmatch(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", stated)
+    if not place:
+        raise ValueError("the server sends a part and does not say which")
+    first, total = place.groups()
+    if total != "*":
+        return int(first), int(total)
+    return int(first), int(first) + size if size is not None else None
 
 
 def _show(url: str, done: int, total: int | None) -> None:

@@ -3,11 +3,13 @@
 import bz2
 import gzip
 import lzma
+import os
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
@@ -15,18 +17,29 @@ from defectbench.errors import InputError, is_about_storage
 from defectbench.images.decoding import open_image, reading
 from defectbench.images.layout import is_image
 
-OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+OPENERS = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": lambda file: _Decompressed(file, bz2.BZ2Decompressor),
+    b"\xfd7zXZ\0": lambda file: _Decompressed(file, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ)),
+}
 """By the first bytes of a compressed tar archive."""
 
-ZIP = b"PK"
+ZIP = (b"PK\3\4", b"PK\5\6")
+"""First bytes of a zip archive, the latter of an empty one."""
+
 BLOCK = 1 << 20
 
 LARGEST_RATIO = 100
 SMALLEST_LIMIT = 64 << 20
 """An archive may hold so many times its own size, and so many bytes in any case."""
 
-ENCRYPTED = 1
-"""Bit of a zip member's flags."""
+ENCRYPTED, SIZES_FOLLOW = 1, 8
+"""Bits of a zip member's flags."""
+
+ZIP_END = b"PK\5\6"
+ZIP_END_BYTES, ZIP_HEADER_BYTES = 22, 30
+ZIP_SIZES_BYTES = (0, 12, 16, 20, 24)
+"""What the checksum and sizes behind a zip's member take; some writers leave them out."""
 
 
 class Member(NamedTuple):
@@ -36,7 +49,7 @@ class Member(NamedTuple):
     content: IO[bytes] | None
 
 
-def extract(archive: Path, categories: Collection[str], folder: Path, remedy: str) -> None:
+def extract(archive: Path, categories: Collection[str], folder: Path) -> None:
     """Unpack what an archive holds of some categories, and read all the rest of it.
 
     A plain tar archive has no checksum over what it holds: its images are checked as far as their
@@ -49,16 +62,16 @@ def extract(archive: Path, categories: Collection[str], folder: Path, remedy: st
     categories
         Folders at the top of it.
     folder
-        Where to put them. Who may read them is up to the umask.
-    remedy
-        What the user can do about a damaged one.
+        Where to put them, empty. Who may read them is up to the umask.
 
     Raises
     ------
     InputError
         If the archive is damaged, encrypted, unpacks to far more than its size or holds absolute
-        paths, ``..``, links or devices.
+        paths, ``..``, links, devices, a file twice, or bytes that belong to no file. It says why:
+        the caller knows where the archive is from, and what can be done.
     """
+    files = set()
     try:
         with open(archive, "rb") as file:
             start = file.read(max(map(len, OPENERS)))
@@ -72,6 +85,10 @@ def extract(archive: Path, categories: Collection[str], folder: Path, remedy: st
             for member in members:
                 if member.name.is_absolute() or ".." in member.name.parts:
                     raise ValueError(f"{member.name} leads outside")
+                if member.name in files:
+                    raise ValueError(f"{member.name} is in it twice")
+                if member.content is not None:
+                    files.add(member.name)
                 if member.name.parts[:1] and member.name.parts[0] in categories:
                     _put(member, folder)
                     if not (opener or start.startswith(ZIP)):
@@ -82,7 +99,7 @@ def extract(archive: Path, categories: Collection[str], folder: Path, remedy: st
         if is_about_storage(error):
             raise  # a full disk says nothing of the archive
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{archive}: cannot be unpacked ({reason}); {remedy}") from error
+        raise InputError(f"cannot be unpacked ({reason})") from error
 
 
 def _put(member: Member, folder: Path) -> None:
@@ -91,7 +108,7 @@ def _put(member: Member, folder: Path) -> None:
         place.mkdir(parents=True, exist_ok=True)
         return
     place.parent.mkdir(parents=True, exist_ok=True)
-    with open(place, "wb") as stream:
+    with open(place, "xb") as stream:  # some file systems take a.png and A.png for one file
         shutil.copyfileobj(member.content, stream, BLOCK)
 
 
@@ -112,6 +129,36 @@ def _check_size(size: int, limit: int) -> None:
         raise ValueError(f"it holds more than {limit / 1e6:.0f} MB, {LARGEST_RATIO} times its size")
 
 
+class _Decompressed:
+    """What bzip2 or xz streams hold, one behind the other, and no more than zeros behind them.
+
+    The files of the modules pass over whatever follows.
+    """
+
+    def __init__(
+        self,
+        file: IO[bytes],
+        decompressor: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor],
+    ) -> None:
+        self._file, self._new, self._stream = file, decompressor, decompressor()
+
+    def read(self, size: int) -> bytes:
+        content = b""
+        while not content:
+            packed = b""
+            if self._stream.eof:
+                packed = self._stream.unused_data.lstrip(b"\0")
+                while not packed:
+                    if not (block := self._file.read(BLOCK)):
+                        return b""
+                    packed = block.lstrip(b"\0")
+                self._stream = self._new()
+            elif self._stream.needs_input and not (packed := self._file.read(BLOCK)):
+                raise ValueError("it is cut short")
+            content = self._stream.decompress(packed, size)
+        return content
+
+
 class _Limited:
     """A stream of which no more is read than a limit allows, headers included."""
 
@@ -126,7 +173,7 @@ class _Limited:
 
 
 def _tar_members(stream: IO[bytes], limit: int) -> Iterator[Member]:
-    with tarfile.open(fileobj=_Limited(stream, limit), mode="r|", bufsize=BLOCK) as tar:
+    with _open_tar(stream, limit) as tar:
         for entry in tar:
             if entry.issparse() or not (entry.isreg() or entry.isdir()):
                 raise ValueError(f"{entry.name} is a link, a device or a file with holes")
@@ -147,9 +194,17 @@ def _tar_members(stream: IO[bytes], limit: int) -> Iterator[Member]:
             rest = tar.fileobj.read(BLOCK)
 
 
+def _open_tar(stream: IO[bytes], limit: int) -> tarfile.TarFile:
+    try:
+        return tarfile.open(fileobj=_Limited(stream, limit), mode="r|", bufsize=BLOCK)
+    except tarfile.ReadError as error:
+        raise ValueError(f"neither a tar nor a zip archive: {error}") from error
+
+
 def _zip_members(stream: IO[bytes], limit: int) -> Iterator[Member]:
     with zipfile.ZipFile(stream) as packed:
         _check_size(sum(entry.file_size for entry in packed.infolist()), limit)
+        _check_that_all_is_listed(stream, packed)
         for entry in packed.infolist():
             # some programs of Windows write its separators, against the format
             name = PurePosixPath(entry.filename.replace("\\", "/"))
@@ -161,3 +216,26 @@ def _zip_members(stream: IO[bytes], limit: int) -> Iterator[Member]:
                 yield Member(name, None if entry.is_dir() else content)
                 while content.read(BLOCK):  # its checksum counts also where it is not wanted
                     pass
+
+
+def _check_that_all_is_listed(stream: IO[bytes], packed: zipfile.ZipFile) -> None:
+    """Refuse what a zip's list does not name, such as another archive in front of it.
+
+    Members lie one behind the other from the file's start to the list, and the list's end, with a
+    comment, is that of the file (PKWARE's APPNOTE 6.3.10, 4.3).
+    """
+    end, behind = 0, (0,)
+    for entry in sorted(packed.infolist(), key=lambda entry: entry.header_offset):
+        if entry.header_offset - end not in behind:
+            raise ValueError(f"bytes in front of {entry.filename} that belong to nothing")
+        stream.seek(entry.header_offset)
+        name, extra = struct.unpack("<26xHH", stream.read(ZIP_HEADER_BYTES))
+        end = entry.header_offset + ZIP_HEADER_BYTES + name + extra + entry.compress_size
+        behind = ZIP_SIZES_BYTES if entry.flag_bits & SIZES_FOLLOW else (0,)
+    if packed.start_dir - end not in behind:
+        raise ValueError("bytes in front of its list of files that belong to nothing")
+    comment = len(packed.comment)
+    stream.seek(-ZIP_END_BYTES - comment, os.SEEK_END)
+    mark, stated = struct.unpack("<4s16xH", stream.read(ZIP_END_BYTES))
+    if (mark, stated) != (ZIP_END, comment):
+        raise ValueError("more behind its end, or its comment is cut short")

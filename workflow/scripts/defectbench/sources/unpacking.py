@@ -12,7 +12,8 @@ import shutil
 import sys
 import tempfile
 from abc import abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -91,11 +92,15 @@ class PackedSource(ImageSource):
                 names += [name for name in self.found() if chosen == "all" or name in chosen]
             missing = {name for name in names if _came_from(unpacked / name) != archive.identity}
             if category in missing:
-                file = Path(archive.path or _downloaded(archive, self.dataset))
-                again = "get it again" if archive.path else "delete it, and it is fetched again"
-                unpack(file, missing, unpacked, archive.identity, f"{again}; {BY_HAND}")
-                if not archive.path and not self.entry.get("keep_archive"):
-                    file.unlink()
+                take = partial(
+                    unpack, categories=missing, unpacked=unpacked, identity=archive.identity
+                )
+                if archive.path:
+                    file = _local(archive.path, take)
+                else:
+                    file = _downloaded(archive, self.dataset, take)
+                    if not self.entry.get("keep_archive"):
+                        file.unlink()
                 if _came_from(unpacked / category) != archive.identity:
                     raise InputError(
                         f"{file}: the archive holds no {category}/train/good at its top; pack it "
@@ -104,22 +109,16 @@ class PackedSource(ImageSource):
         return unpacked / category
 
 
-def unpack(
-    archive: Path,
-    categories: Collection[str],
-    unpacked: Path,
-    identity: str,
-    remedy: str = f"get it again; {BY_HAND}",
-) -> None:
+def unpack(archive: Path, categories: Collection[str], unpacked: Path, identity: str) -> None:
     """Unpack some categories of an archive, each complete or not at all.
 
-    Parameters and errors are those of `packed_files.extract`.
+    Parameters and errors are those of `packed_files.extract`: the caller names the archive.
     """
     made = unpacked / ".unpacking"
     shutil.rmtree(made, ignore_errors=True)  # of a run that was killed
     made.mkdir(parents=True)
     try:
-        extract(archive, categories, made, remedy)
+        extract(archive, categories, made)
         for category in categories:
             if (made / category / "train" / "good").is_dir():
                 shutil.rmtree(unpacked / category, ignore_errors=True)
@@ -129,11 +128,24 @@ def unpack(
         shutil.rmtree(made, ignore_errors=True)
 
 
-def _downloaded(archive: Tarball, dataset: str) -> Path:
-    """The archive's file, fetched if need be; an error says how else to get the images."""
+def _local(path: str, take: Callable[[Path], None]) -> Path:
+    """An archive of the user's, taken."""
+    file = Path(path)
+    try:
+        take(file)
+    except InputError as error:
+        raise InputError(f"{file}: {error}; get it again; {BY_HAND}") from error
+    return file
+
+
+def _downloaded(archive: Tarball, dataset: str, take: Callable[[Path], None]) -> Path:
+    """The archive's file, taken, and before that fetched if need be.
+
+    An error says how else to get the images.
+    """
     file = DOWNLOADS / f"{dataset}_{archive.holds}.tar.xz"
     try:
-        download(archive.urls, file, archive.size, archive.algorithm, archive.digest)
+        download(archive.urls, file, archive.size, archive.algorithm, archive.digest, take)
     except InputError as error:
         what, other = f"category {archive.holds}", "whole"
         if archive.holds == WHOLE:
