@@ -1,6 +1,7 @@
 """From config to cells; what refers to nothing is refused with its key."""
 
 import copy
+import os
 import shutil
 from math import inf, nan
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from check_datasets import print_new_images
 from defectbench.config import further_images, plan
 from defectbench.config.checks import check_config, check_images
 from defectbench.config.plan import Cell, scorer_parameters
@@ -316,6 +318,17 @@ def test_new_images_of_a_dataset_of_one_category_need_no_folder_of_its_name(
 ):
     with_new["datasets"]["parts"]["all_categories"] = ["ring"]
     assert further_images.new_folders(with_new, "parts") == {"ring": tmp_path / "today"}
+
+
+def test_a_new_image_that_is_no_file_is_told_by_the_check(
+    with_new: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    pipe = tmp_path / "today" / "ring" / "a.png"
+    pipe.parent.mkdir()
+    os.mkfifo(pipe)
+    print_new_images(with_new, "parts")
+    told = capsys.readouterr().out.splitlines()[1:]
+    assert told == [f"  ring: {pipe} is no file: no score; remove it"]
 
 
 def test_what_cannot_be_exported_scores_no_new_images(with_new: dict, tmp_path: Path):

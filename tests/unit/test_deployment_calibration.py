@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -279,6 +280,33 @@ def test_unreadable_images_are_named_in_one_line(detector: Path, good: Path):
     assert "0003.png, 0004.png, 0005.png, 0006.png, 0007.png and 3 more; remove" in line
 
 
+def test_what_is_no_file_and_a_line_break_in_a_name_end_in_one_line(detector: Path, good: Path):
+    os.mkfifo(good / "pipe.png")
+    (good / "two\nlines.png").write_bytes(b"no image")
+    named = rf"error: {good}: cannot be read: pipe.png, two\x0alines.png; remove or replace them ("
+    line = refusal(calibrate(detector, good), detector)
+    assert line == f"{named}{good}/pipe.png: cannot be read (it is no file; remove it))"
+    (good / "pipe.png").unlink()
+    line = refusal(calibrate(detector, good), detector)
+    assert rf"({good}/two\x0alines.png: cannot be read as an image" in line
+
+
+def test_a_detector_that_is_no_file_is_refused(detector: Path, good: Path):
+    detector.unlink()
+    os.mkfifo(detector)
+    assert refusal(calibrate(detector, good), detector) == f"error: {detector}: is no file"
+
+
+def test_a_detector_is_written_though_nobody_listens(detector: Path, good: Path):
+    command = bare_python(SCRIPTS / "calibrate.py", detector, good, "--threads", "1")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as nobody:
+        run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=nobody)
+    assert run.returncode == 0
+    assert calibrated(detector).is_file()
+
+
 def test_an_empty_folder_and_a_missing_one_are_named(detector: Path, tmp_path: Path):
     (tmp_path / "empty").mkdir()
     complaints = {
@@ -348,7 +376,7 @@ def test_a_detector_without_a_finite_score_is_refused(
         score_good_parts(detector, good, False, 1)
 
 
-@pytest.mark.parametrize("rate", ["0", "1", "-1", "nan"])
+@pytest.mark.parametrize("rate", ["0", "1", "-1", "nan", "1e-320", "1e-9"])
 def test_a_rate_that_is_none_is_refused(detector: Path, good: Path, rate: str):
     assert "give one between 0 and 1" in refusal(
         calibrate(detector, good, f"--rate={rate}"), detector

@@ -188,6 +188,12 @@ def test_a_damaged_detector_ends_in_one_line(made: dict, new: Path, tmp_path: Pa
     assert run.stderr.startswith(f"error: {broken}: not a detector, or cut short")
 
 
+def test_a_detector_that_is_no_file_is_refused_at_once(made: dict, new: Path, tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.onnx")
+    run = score(made | {"path": tmp_path / "pipe.onnx"}, new)
+    assert (run.returncode, run.stderr) == (2, f"error: {tmp_path / 'pipe.onnx'}: is no file\n")
+
+
 def test_scored_images_are_left_alone_and_new_ones_added(made: dict, new: Path):
     score(made, new)
     before = (new.parent / "out" / "scores.csv").read_bytes()
@@ -254,6 +260,56 @@ def test_a_name_that_is_no_utf_8_is_scored_and_written_escaped(made: dict, new: 
     assert len(rows) == 31
     assert r"gr\xfcn.png.jpg" in overlays(new)
     assert "no new images" in score(made, new, "--skip-scored").stdout
+
+
+def test_a_name_that_shows_another_ones_bytes_has_a_row_of_its_own(made: dict, new: Path):
+    (new / "0001.png").rename(new / os.fsdecode(b"gr\xfcn.png"))
+    (new / "0002.png").rename(new / r"gr\xfcn.png")
+    score(made, new, "--overlays", "all")
+    assert {r"gr\xfcn.png", r"gr\\xfcn.png"} <= table(new).keys()
+    assert len(overlays(new)) == len(table(new)) == 30
+
+
+def test_what_is_no_file_and_a_line_break_in_a_name_are_unreadable_in_a_line_each(
+    made: dict, new: Path
+):
+    os.mkfifo(new / "pipe.png")
+    (new / "zero.png").symlink_to("/dev/zero")
+    (new / "two\nlines.png").write_bytes(b"no image")
+    run = score(made, new)
+    assert run.returncode == 1
+    unreadable = {path for path, row in table(new).items() if row["verdict"] == "unreadable"}
+    assert unreadable == {"pipe.png", "zero.png", r"two\x0alines.png"}
+    *_, pipe, two, zero, last = run.stderr.splitlines()
+    for line, name in ((pipe, "pipe.png"), (zero, "zero.png")):
+        assert line == f"unreadable: {new / name}: cannot be read (it is no file; remove it)"
+    assert two.startswith(rf"unreadable: {new}/two\x0alines.png: cannot be read as an image")
+    assert last.startswith("exit status 1: images that could not be read: 3")
+
+
+@pytest.mark.parametrize("option", ["--skip-scored", "--overwrite", "--rotate=day"])
+def test_a_table_of_another_program_is_left_as_it_is(made: dict, new: Path, option: str):
+    scores = new.parent / "out" / "scores.csv"
+    scores.parent.mkdir()
+    scores.write_bytes(b"part,weight\r1,2\r")
+    run = score(made, new, option)
+    assert run.returncode == 2
+    assert run.stderr == (
+        f"error: {scores}: holds what is no table of this program; name another output, or move "
+        "this file away\n"
+    )
+    assert scores.read_bytes() == b"part,weight\r1,2\r"
+
+
+def test_nobody_who_listens_is_no_reason_to_stop(made: dict, new: Path):
+    (new / "0003.png").write_bytes(b"no image")
+    output = ["--output", str(new.parent / "out"), "--threads", "1"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as nobody:
+        run = subprocess.run(command(made, new, *output), stdout=nobody, stderr=subprocess.PIPE)
+    assert run.returncode == 1, run.stderr
+    assert len(table(new)) == 30
 
 
 def test_the_overlay_of_a_long_name_has_a_shorter_one(made: dict, new: Path):

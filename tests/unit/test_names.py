@@ -15,6 +15,8 @@ from defectbench.names import LONGEST, in_table, link_names, printable, short, u
         ("\x1b[31mred.png", r"\x1b[31mred.png"),
         ("gnp\u202e.exe", r"gnp\u202e.exe"),
         ("a\\b", "a\\b"),
+        ("\x85\udc85", r"\u0085\x85"),
+        ("\U000e0001\ue0001", r"\U000e0001\ue0001"),
     ],
 )
 def test_what_cannot_be_seen_in_a_name_is_shown(name: str, shown: str):
@@ -25,6 +27,20 @@ def test_what_cannot_be_seen_in_a_name_is_shown(name: str, shown: str):
 def test_no_name_in_a_table_begins_a_formula_and_each_still_names_its_file(name: str):
     assert in_table(name) == f"./{name}"
     assert PurePath(in_table(name)) == PurePath(name)
+
+
+def test_no_two_names_are_one_in_a_table():
+    names = [
+        "gr\udcfcn.png",
+        r"gr\xfcn.png",
+        r"gr\\xfcn.png",
+        "gr\xadn",
+        "gr\udcadn",
+        "\n",
+        r"\x0a",
+    ]
+    assert len({*map(in_table, names)}) == len(names)
+    assert in_table(r"gr\xfcn.png") == r"gr\\xfcn.png"
 
 
 def test_a_long_name_leaves_room_for_an_ending_and_stays_another_one():

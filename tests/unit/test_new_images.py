@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,11 @@ DECISION = {
 
 @pytest.fixture(scope="module")
 def scored(made: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """22 good images, 8 defective ones and a broken one, scored by a small FRE."""
+    """22 good images, 8 defective ones, a broken one and a pipe, scored by a small FRE."""
     folder = tmp_path_factory.mktemp("new_images")
     images = write_images(folder / "today" / "shift 1", seed=5, n_good=22, n_defective=8)
     images[3].with_name("broken.png").write_bytes(b"no image")
+    os.mkfifo(images[3].with_name("pipe.png"))
     output = folder / "results" / "parts" / "plate" / "fre" / "net" / "new_images"
     score_new_images(made["path"], folder / "today", output, 1)
     return output
@@ -36,11 +38,12 @@ def scored(made: dict, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_readable_image_is_scored_and_the_others_are_listed(scored: Path):
     with open(scored / "scores.csv", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    assert [row["path"] for row in rows if row["verdict"] == "unreadable"] == ["shift 1/broken.png"]
-    assert len(rows) == 31
+    unreadable = ["shift 1/broken.png", "shift 1/pipe.png"]
+    assert [row["path"] for row in rows if row["verdict"] == "unreadable"] == unreadable
+    assert len(rows) == 32
     assert {row["verdict"] for row in rows[22:30]} == {"defective"}
     summary = read_json(scored / "summary.json")
-    assert summary["unreadable"] == ["shift 1/broken.png"]
+    assert summary["unreadable"] == unreadable
     assert summary["same_world"]["above"]["count"] == summary["defective"] >= 8
 
 
@@ -117,7 +120,7 @@ def test_the_page_shows_verdicts_pictures_and_what_could_not_be_read(scored: Pat
     text = write_page(root / "run", "parts", cells, [], new_images=[scored]).read_text()
     section = text.split('<section id="new">')[1].split("</section>")[0]
     assert "of 30</b> reach the threshold" in section
-    assert "Unreadable, left out (1): shift 1/broken.png" in section
+    assert "Unreadable, left out (2): shift 1/broken.png, shift 1/pipe.png" in section
     assert section.count('<img src="data:image/webp;base64,') == MOST_PICTURES
     assert "Is it still the same world?" in section
     assert "No new images in this run: ring." in section

@@ -1,6 +1,7 @@
 """Parts that come back from the line: what a review says of them, and where they lie then."""
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from defectbench.config.checks import check_config, check_images
 from defectbench.config.schema import check_schema
 from defectbench.errors import InputError
 from defectbench.images.indexing import examine_category
+from defectbench.names import in_table
 from defectbench.provenance import file_sha256
 from defectbench.score_table import COLUMNS, ScoreTable
 from defectbench.sources import dataset_source
@@ -103,6 +105,22 @@ def test_of_a_name_that_was_used_twice_the_content_tells_which_verdict_is_meant(
     table.append(dict.fromkeys(COLUMNS, "1") | {"time": "2026-01-02"} | later)
     (image,) = read_review(review(scored, _0="right"), scored / "today")
     assert image.place == "test/good/review__0.png"
+
+
+def test_a_backslash_in_a_name_stands_in_review_and_table_alike(scored: Path):
+    image = (scored / "today" / "0.png").rename(scored / "today" / r"a\b.png")
+    row = {"path": in_table(image.name), "verdict": "good", "sha256": file_sha256(image)}
+    ScoreTable(scored / "scores").append(dict.fromkeys(COLUMNS, "1") | {"time": "2026-01-01"} | row)
+    file = scored / "scores" / "review.csv"
+    file.write_text(f"path,review\n{in_table(image.name)},right\n")
+    assert [each.file for each in read_review(file, scored / "today")] == [image]
+
+
+def test_a_pipe_in_an_images_place_is_named(scored: Path):
+    (scored / "today" / "0.png").unlink()
+    os.mkfifo(scored / "today" / "0.png")
+    with pytest.raises(InputError, match=r"0\.png: cannot be read \(it is no file"):
+        read_review(review(scored, _0="right"), scored / "today")
 
 
 def test_a_file_that_is_no_review_is_named(scored: Path):

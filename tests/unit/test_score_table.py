@@ -76,6 +76,49 @@ def test_a_table_with_other_columns_is_named(tmp_path: Path):
         list(read_rows(tmp_path))
 
 
+HEADER = ",".join(COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"{HEADER}\r{','.join('1' * 9)}\r",  # of an old Macintosh
+        f"{HEADER}\n{','.join('1' * 9)}\r{','.join('1' * 9)}",
+        "notes without an end",
+        f"{HEADER},",
+        HEADER.encode("utf-16").decode("latin-1"),
+    ],
+)
+def test_what_no_killed_run_can_have_left_is_refused_and_stays(tmp_path: Path, content: str):
+    file = tmp_path / "scores.csv"
+    file.write_text(content, encoding="latin-1", newline="")
+    before = file.read_bytes()
+    refused = r"scores\.csv: holds what is no table of this program; name another output"
+    with pytest.raises(InputError, match=refused):
+        list(read_rows(tmp_path))
+    with pytest.raises(InputError, match=refused):
+        ScoreTable(tmp_path).cut_unfinished_row()
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("path", "complaint"),
+    [
+        ("x" * 200_000, "cannot be read (field larger than field limit (131072)); name another"),
+        ("a\0b.png", r"has a row of 'a\\x00b.png', no image's path; name another output"),
+        ("../../a.png", "has a row of '../../a.png', no image's path"),
+        ("/etc/a.png", "has a row of '/etc/a.png', no image's path"),
+    ],
+)
+def test_a_row_that_is_none_of_ours_is_refused_in_one_line(
+    tmp_path: Path, path: str, complaint: str
+):
+    ScoreTable(tmp_path).append(row(path))
+    with pytest.raises(InputError) as refusal:
+        list(read_rows(tmp_path))
+    assert str(refusal.value).startswith(f"{tmp_path / 'scores.csv'}: {complaint}")
+
+
 @pytest.mark.parametrize("threshold", ["0.1", "0.100000000000000", "1e-1", "0.10000000000000001"])
 def test_thresholds_are_compared_by_value(threshold: str):
     check_made_alike(row("a", threshold=threshold), Path("scores.csv"), "1", 0.1)

@@ -176,6 +176,15 @@ def test_an_image_at_which_the_detector_crashes_is_given_up_and_the_others_are_s
     assert "its process has ended (Floating point" in scoring.found.unreadable["white.png"]
 
 
+def test_what_is_no_file_is_given_up_and_holds_nothing_up(made: dict, tmp_path: Path, quick: None):
+    scoring, new = new_scoring(made, tmp_path), tmp_path / "new"
+    os.mkfifo(new / "0.png")
+    write_images(tmp_path / "new", 5, 1)
+    with followed(scoring, give_up=0.6) as verdicts:
+        wait_for(lambda: len(verdicts) == 2)
+    assert told(verdicts) == [("0000.png", "good"), ("0.png", "unreadable")]
+
+
 def test_a_folder_may_go_and_come_back(
     made: dict, tmp_path: Path, quick: None, capsys: pytest.CaptureFixture
 ):
@@ -206,6 +215,22 @@ def test_after_a_restart_new_names_are_read_before_known_ones(
     with followed(scoring):
         wait_for(lambda: len(read) == 3)
     assert read == ["0002.png", "0000.png", "0001.png"]
+
+
+def test_a_watcher_watches_on_though_nobody_listens(made: dict, tmp_path: Path):
+    write_images(tmp_path / "new", 5, 2)
+    options = ["--output", str(tmp_path / "out"), "--threads", "1", "--watch"]
+    command = bare_python(SCRIPT, made["path"], tmp_path / "new", *options)
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as watcher:
+        hangs = threading.Timer(DEADLINE, watcher.kill)
+        hangs.start()
+        watcher.stdout.readline()
+        watcher.stdout.close()
+        shutil.copy(tmp_path / "new" / "0000.png", tmp_path / "new" / "late.png")
+        wait_for(lambda: len([*read_rows(tmp_path / "out")]) == 3)
+        watcher.send_signal(signal.SIGTERM)
+        assert watcher.wait() == 0
+        hangs.cancel()
 
 
 def test_a_watcher_that_is_killed_goes_on_and_one_that_is_stopped_sums_up(

@@ -102,7 +102,7 @@ def show_largest(
     drawn = calibration.draw(detector, parts, shown, pictures)
     for row, picture in zip(shown, drawn, strict=True):
         name = printable(str(parts.files[row].relative_to(folder)))
-        print(f"{parts.scores[row]:>12.6g}  {name}  ({picture})")
+        print(f"{parts.scores[row]:>12.6g}  {name}  ({printable(str(picture))})")
 
 
 def tell(detector: Detector, parts: GoodParts, promised: Promise, suspected: int) -> None:

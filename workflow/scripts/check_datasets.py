@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -30,6 +31,7 @@ from defectbench.errors import InputError, exit_status
 from defectbench.images.index import IndexRow, assign_groups, group_notes, read_index
 from defectbench.images.indexing import examine_category
 from defectbench.images.layout import images_below
+from defectbench.names import printable
 from defectbench.provenance import FACTS
 from defectbench.sources import dataset_source
 from defectbench.sources.base import Source
@@ -134,8 +136,11 @@ def print_new_images(config: Config, dataset: str) -> None:
     ]
     detectors = ", ".join(dict.fromkeys(names))
     for category, folder in further_images.new_folders(config, dataset).items():
-        count = len(images_below(folder))
-        print(f"  {category}: {count} new images in {folder}, scored by {detectors}")
+        files = images_below(folder)
+        print(f"  {category}: {len(files)} new images in {folder}, scored by {detectors}")
+        for file in files:
+            if os.path.exists(file) and not os.path.isfile(file):
+                print(f"  {category}: {printable(str(file))} is no file: no score; remove it")
 
 
 def indexed(source: Source, category: str) -> tuple[list[IndexRow], list[str]]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import io
 import os
 import re
 import sys
@@ -11,8 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from defectbench.garbage import leave_what_is_there
-from defectbench.names import visible
+from defectbench.names import printable, visible
 from defectbench.provenance import peak_memory_mb
+from defectbench.standard_streams import let_nobody_listen
 
 
 class InputError(Exception):
@@ -33,6 +33,8 @@ STORAGE = {
     errno.EACCES: "permission denied",
 }
 
+
+TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 
 MEND = "mend that and run the same command again"
 
@@ -57,6 +59,7 @@ WITHOUT_MEMORY = (
     "can't allocate memory",  # PyTorch
     "memory allocation failed",  # HDF5
     "failed to map segment from shared object",  # the import of a compiled module
+    "can't start new thread",  # Python, whose threads have stacks
 )
 
 
@@ -102,19 +105,32 @@ def in_one_line(error: BaseException, where: str = "") -> str:
             f"out of memory{wanted}; give it more memory (`ulimit -v`, a cluster's mem_mb), or let "
             "it do less: fewer or smaller images, a coarser layer, another detector"
         )
+    if getattr(error, "errno", None) in TOO_MANY_FILES:
+        return "too many open files; allow more of them (`ulimit -n`)"
+    if isinstance(error, FileNotFoundError) and not _is_in_a_folder():
+        return "the current folder is not there any more; change into one that is"
     of_hdf5 = re.search(r"filename = '([^']+)'", str(error))
     # of a copy, the second name is that of the file that was to be made
     names = (getattr(error, name, None) for name in ("filename2", "filename"))
     file = of_hdf5[1] if of_hdf5 else next(filter(None, names), where)
     if is_about_storage(error):
-        return visible(f"{f'{file}: ' if file else ''}{STORAGE[_storage_errno(error)]}; {MEND}")
+        return printable(f"{f'{file}: ' if file else ''}{STORAGE[_storage_errno(error)]}; {MEND}")
     if isinstance(error, OSError) and file:
-        return visible(f"{os.fsdecode(file)}: {error.strerror}; {MEND}")
+        return printable(f"{os.fsdecode(file)}: {error.strerror}; {MEND}")
     return ""
 
 
+def _is_in_a_folder() -> bool:
+    """Whether the current folder has not been removed."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def exit_status(command: Callable[[], int], advice: str = MEND, where: str = "") -> int:
-    """Run a command; of what its user can mend, say one line.
+    """Run a command; of what its user can mend, say one line. It goes on though nobody listens.
 
     Parameters
     ----------
@@ -125,18 +141,13 @@ def exit_status(command: Callable[[], int], advice: str = MEND, where: str = "")
     where
         As in `in_one_line`.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # names that the terminal cannot show
+    let_nobody_listen()
     try:
         status = command()
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED_EXIT
-    except BrokenPipeError:  # of `| head`, which has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         if not (line := in_one_line(error, where)):
             raise

@@ -23,8 +23,8 @@ UNFIT = frozenset("{}<>\\/")
 
 
 def printable(name: str) -> str:
-    r"""A name as terminals and tables can show it: what cannot be seen, and bytes that are no
-    UTF-8, as ``\x1b`` or ``\u202e``."""
+    r"""A name as terminals and tables can show it: what cannot be seen is ``\x1b`` or ``\u202e``,
+    and a byte that is no UTF-8 ``\xfc``."""
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in name)
 
 
@@ -35,14 +35,17 @@ def visible(text: str) -> str:
 
 def _escaped(letter: str) -> str:
     number = ord(letter)
-    if 0xDC80 <= number <= 0xDCFF:  # Python's stand-in for a byte
-        number -= 0xDC00
-    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+    if number < 0x80 or 0xDC80 <= number <= 0xDCFF:  # the latter are Python's stand-ins for bytes
+        return f"\\x{number & 0xFF:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def in_table(name: str) -> str:
-    """A relative path as a cell of a table: visible, and none that a spreadsheet would compute."""
-    shown = printable(name)
+    r"""A relative path as a cell of a table: visible, and none that a spreadsheet would compute.
+
+    No two paths have the same cell: a backslash that stands in a name is ``\\``.
+    """
+    shown = printable(name.replace("\\", "\\\\"))
     return f"./{shown}" if shown.startswith(FORMULA) else shown
 
 

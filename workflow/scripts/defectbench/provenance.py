@@ -1,7 +1,9 @@
 """What makes an artefact: digests of code, versions of libraries, SHA-256 of files, memory."""
 
+import errno
 import hashlib
 import importlib.metadata
+import os
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -57,7 +59,15 @@ def stage_digest(script: str, *modules: str) -> dict[str, str]:
 
 
 def file_sha256(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """SHA-256 of a file, in hexadecimal.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or is no file, as a pipe, of which a read would never end.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(errno.EINVAL, "it is no file; remove it", os.fspath(path))
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

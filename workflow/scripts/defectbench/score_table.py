@@ -5,23 +5,27 @@ import csv
 import math
 import os
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
 
 from defectbench.errors import InputError
 from defectbench.locks import lock
+from defectbench.names import printable
 
 SCORES, SUMMARY = "scores.csv", "summary.json"
 COLUMNS = (
     *("path", "score", "threshold", "verdict", "share_of_good_below", "milliseconds"),
     *("time", "sha256", "detector"),
 )
+HEADER = ",".join(COLUMNS) + "\n"
 GOOD, DEFECTIVE, UNREADABLE = VERDICTS = ("good", "defective", "unreadable")
 
 DAY = "day"
 """Rotates a table when the date changes; a whole number, when it has so many bytes."""
 
 ROTATED = re.compile(r"scores_(\d{4}-\d\d-\d\d)(?:_(\d+))?\.csv")
+
+ANOTHER = "name another output, or move this file away"
 
 Row = dict[str, str]
 
@@ -89,10 +93,18 @@ class ScoreTable:
         self._date = ""
 
     def cut_unfinished_row(self) -> None:
-        """Remove what a killed run left after the last whole row."""
+        """Remove what a killed run left after the last whole row.
+
+        Raises
+        ------
+        InputError
+            If no run of this program can have left it.
+        """
         if self.file.is_file():
             content = self.file.read_bytes()
-            if whole := content.rfind(b"\n") + 1:
+            whole = content.rfind(b"\n") + 1
+            _check_unfinished(content[whole:].decode(errors="replace"), whole == 0, self.file)
+            if whole:
                 os.truncate(self.file, whole)
             else:
                 self.file.unlink()
@@ -154,7 +166,7 @@ def read_rows(folder: Path) -> Iterator[Row]:
     Raises
     ------
     InputError
-        If a table has other columns.
+        If a table has other columns, or holds what this program does not write.
     """
     for table in table_files(folder):
         yield from _rows(table)
@@ -162,13 +174,39 @@ def read_rows(folder: Path) -> Iterator[Row]:
 
 def _rows(table: Path) -> Iterator[Row]:
     with open(table, encoding="utf-8-sig", errors="replace", newline="") as stream:
-        rows = csv.DictReader(line for line in stream if line.endswith("\n"))
-        if rows.fieldnames is not None and tuple(rows.fieldnames) != COLUMNS:
-            raise InputError(
-                f"{table}: its columns are not {', '.join(COLUMNS)}: another version or program "
-                "wrote it; score into another folder, or remove it"
-            )
-        yield from (row for row in rows if None not in row.values())
+        rows = csv.DictReader(_whole_lines(stream, table))
+        try:
+            if rows.fieldnames is not None and tuple(rows.fieldnames) != COLUMNS:
+                raise InputError(
+                    f"{table}: its columns are not {', '.join(COLUMNS)}: another version or "
+                    "program wrote it; score into another folder, or remove it"
+                )
+            for row in rows:
+                if None not in row.values():
+                    _check_path(row["path"], table)
+                    yield row
+        except csv.Error as error:
+            raise InputError(f"{table}: cannot be read ({error}); {ANOTHER}") from error
+
+
+def _whole_lines(stream: Iterable[str], table: Path) -> Iterator[str]:
+    for number, line in enumerate(stream):
+        if line.endswith("\n"):
+            yield line
+        else:
+            _check_unfinished(line, number == 0, table)
+
+
+def _check_unfinished(line: str, is_first: bool, table: Path) -> None:
+    """Refuse a line without an end that no run can have left that was killed while it wrote it."""
+    if "\r" in line or (is_first and not HEADER.startswith(line)):
+        raise InputError(f"{table}: holds what is no table of this program; {ANOTHER}")
+
+
+def _check_path(path: str, table: Path) -> None:
+    """Refuse a path that cannot be one below a folder of images: by it overlays are removed."""
+    if "\0" in path or path.startswith("/") or ".." in PurePosixPath(path).parts:
+        raise InputError(f"{table}: has a row of {printable(path)!r}, no image's path; {ANOTHER}")
 
 
 def check_no_rows(folder: Path) -> None:

@@ -23,6 +23,7 @@ from defectbench.evaluation.promises import AVERAGE, TOLERANCE, Asked, Promise, 
 from defectbench.evaluation.rates import LEVEL, beta_quantile, independent_size
 from defectbench.images.layout import KINDS, images_below
 from defectbench.images.network_image import whole_image
+from defectbench.names import printable
 from defectbench.progress import Progress
 
 LARGEST = 6
@@ -33,6 +34,9 @@ FAR = 3
 
 Simulated: of sets of 40 exchangeable good parts whose scores have an exponential tail, 1.6 % hold
 such a score; of 20 parts 6.6 %, of 100 parts 0.2 %; of 40 with a normal tail 0.03 %."""
+
+LEAST_RATE = 1e-6
+"""Of a million good parts, one. How many a rate near 0 would need, no number can say."""
 
 NAMED = 5
 """Unreadable images that one line names; of more it says how many."""
@@ -120,7 +124,7 @@ def score_good_parts(detector: Detector, folder: Path, in_folders: bool, threads
 
 def _complaint(unreadable: Mapping[str, InputError]) -> str:
     """Names of unreadable images, and why the first of them is one."""
-    names, why = list(unreadable), next(iter(unreadable.values()))
+    names, why = [*map(printable, unreadable)], next(iter(unreadable.values()))
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"cannot be read: {', '.join(names[:NAMED])}{more}; remove or replace them ({why})"
 
@@ -139,8 +143,11 @@ def set_threshold(parts: GoodParts, asked: Asked) -> Promise:
     InputError
         If they are too few, saying what they do support.
     """
-    if not 0 < asked.rate < 1:
-        raise InputError(f"a false-positive rate of {asked.rate:g}: give one between 0 and 1")
+    if not LEAST_RATE <= asked.rate < 1:
+        raise InputError(
+            f"a false-positive rate of {asked.rate:g}: give one between 0 and 1, at least "
+            f"{LEAST_RATE:g}"
+        )
     promised = promise(parts.scores, parts.groups, asked)
     if promised["estimate"]:
         count = promised["groups"]

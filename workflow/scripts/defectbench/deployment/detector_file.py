@@ -53,6 +53,8 @@ def read_sealed(file: Path) -> tuple[bytes, str]:
         If the file cannot be read, is too large, has no seal, or is damaged.
     """
     try:
+        if file.exists() and not file.is_file():  # of a pipe, a read would never end
+            raise InputError("is no file")
         with open(file, "rb") as stream:
             content = stream.read(LARGEST_BYTES + 1)
     except OSError as error:

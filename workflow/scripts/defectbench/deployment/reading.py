@@ -8,6 +8,7 @@ from defectbench.deployment.detector import Detector, DetectorLostError, Scored
 from defectbench.errors import InputError
 from defectbench.images.decoding import in_order
 from defectbench.images.network_image import AHEAD, Decoded, whole_image
+from defectbench.names import printable
 from defectbench.provenance import file_sha256
 
 State = tuple[int, int, int] | None
@@ -68,19 +69,19 @@ def read_files(
 
 
 def read_file(path: Path, known: str | None, detector: Detector) -> Read:
-    """Read a file and score it, as `read_files` does."""
+    """Read a file and score it, as `read_files` does; what is wrong with it is one line."""
     try:
         digest, unreadable = file_sha256(path), None
     except OSError as error:
-        digest, unreadable = "", InputError(f"{path}: cannot be read ({error.strerror})")
+        digest, unreadable = "", _one_line(f"{path}: cannot be read ({error.strerror})")
     if digest == known:
         return Read(path, state_of(path), digest, None)
     try:
         image = unreadable or whole_image(path, detector.metadata)
     except InputError as error:
-        image = error
+        image = _one_line(error)
     except Exception as error:  # a decoder stumbles over the file; the others get their verdicts
-        image = InputError(f"{path}: cannot be decoded ({type(error).__name__}: {error})")
+        image = _one_line(f"{path}: cannot be decoded ({type(error).__name__}: {error})")
     state = state_of(path)
     if isinstance(image, InputError):
         return Read(path, state, digest, image)
@@ -89,7 +90,12 @@ def read_file(path: Path, known: str | None, detector: Detector) -> Read:
     except DetectorLostError:
         raise
     except InputError as error:
-        return Read(path, state, digest, error)
+        return Read(path, state, digest, _one_line(error))
+
+
+def _one_line(why: object) -> InputError:
+    """Why a file gets no score, also where a line break stands in its name."""
+    return InputError(printable(str(why)))
 
 
 def state_of(file: Path) -> State:

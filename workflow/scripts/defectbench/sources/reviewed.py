@@ -61,7 +61,7 @@ def read_review(review: Path, images: Path, train: bool = False) -> list[Reviewe
     verdicts = {(row["path"], row["sha256"]): row["verdict"] for row in read_rows(review.parent)}
     found = []
     for path, answer in _answers(review).items():
-        file = images / path
+        file = images / path.replace("\\\\", "\\")  # a table of scores has it twice
         try:
             digest = file_sha256(file)
         except OSError as error:
