@@ -71,11 +71,10 @@ def test_a_patch_release_of_the_tested_snakemake_is_taken(tmp_path: Path):
     ("text", "read"),
     [
         ("datasets: {}", ["project", "own"]),
-        ("seed: [", ["project", "own"]),
         ("{datasets: {}, preprocessings: {}, methods: {}}", ["own"]),
         (None, ["project"]),
     ],
-    ids=["some keys", "no YAML", "a whole config", "no file"],
+    ids=["some keys", "a whole config", "no file"],
 )
 def test_a_whole_config_in_the_folder_of_the_run_stands_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, read: list[str]
