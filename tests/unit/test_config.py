@@ -171,6 +171,7 @@ def test_one_pass_yields_every_layer_asked_for(config: dict):
         (("seed",), 42.0, "seed: 42.0 is not of type 'integer'"),
         (("seed",), 10**400, "seed: 10+ is not of type 'integer'"),
         (("preprocessings", "p", "size"), 64.0, "preprocessings.p.size: 64.0 is not of type"),
+        (("preprocessings", "p", "size"), 10**5, "size: 100000 is greater than"),
         (("search", "budget"), "soon", "search.budget: 'soon' does not fit; write it like 1h$"),
         (("search", "budget"), 0, "search.budget: 0 is less than the minimum of 1$"),
         (("search", "disk"), "5G", "search.disk: '5G' does not fit; write it like 100GB$"),
