@@ -1,6 +1,7 @@
-"""One image at a time: an exported detector against the workflow's own path through PyTorch.
+"""One image at a time: an exported detector against its graph without a process of its own, and
+against the workflow's own path through PyTorch.
 
-Both start in a fresh process, in turn, and score the same test images from the file to the verdict,
+All start in a fresh process, in turn, and score the same test images from the file to the verdict,
 with the map if the detector has one.
 """
 
@@ -15,8 +16,12 @@ from typing import Any
 
 from measuring import ask, processor, table
 
-PATHS = ("onnx", "torch")
-TITLES = {"onnx": "detector.onnx", "torch": "model.h5, PyTorch"}
+TITLES = {
+    "onnx": "detector.onnx",
+    "direct": "its graph in our process",
+    "torch": "model.h5, PyTorch",
+}
+PATHS = tuple(TITLES)
 
 
 def main() -> None:
@@ -47,9 +52,8 @@ def main() -> None:
 def one_process(arguments: argparse.Namespace) -> dict[str, Any]:
     """Seconds until a path is ready, imports included; milliseconds of each image; scores."""
     start = time.perf_counter()
-    score = {"onnx": onnx_path, "torch": torch_path}[arguments.path](
-        arguments.detector, arguments.threads
-    )
+    paths = {"onnx": onnx_path, "direct": direct_path, "torch": torch_path}
+    score = paths[arguments.path](arguments.detector, arguments.threads)
     ready_seconds = time.perf_counter() - start
     images = some_images(arguments.detector.parent, arguments.images)
     score(images[0])  # the first one is slower
@@ -71,6 +75,29 @@ def onnx_path(file: Path, threads: int) -> Callable[[Path], float]:
     def score(image: Path) -> float:
         pixels = decoded_image(image, detector.metadata).pixels
         return float(detector.score(pixels[None]).scores[0])
+
+    return score
+
+
+def direct_path(file: Path, threads: int) -> Callable[[Path], float]:
+    """The same without a process of its own: what isolation costs is what this one spares."""
+    import onnxruntime
+
+    from defectbench.deployment.detector_file import KEY, read_sealed
+    from defectbench.deployment.graph_process import session_options
+    from defectbench.deployment.metadata import parse_metadata
+    from defectbench.features.allocator import keep_freed_memory
+    from defectbench.images.network_image import decoded_image
+
+    keep_freed_memory()
+    content, _ = read_sealed(file)
+    options = session_options(threads, gives_way=False)
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    metadata = parse_metadata(session.get_modelmeta().custom_metadata_map[KEY])
+
+    def score(image: Path) -> float:
+        pixels = decoded_image(image, metadata).pixels
+        return float(session.run(None, {"images": pixels[None]})[0][0])
 
     return score
 
@@ -123,11 +150,20 @@ def some_images(cell: Path, count: int) -> list[Path]:
     folder = Path("resources", "data", dataset, category)
     rows = [row for row in read_index(cell.parents[1] / "index.tsv") if row.split == "test"]
     count = min(count, len(rows))
-    return [folder / rows[k * len(rows) // count].path for k in range(count)]
+    return [folder / rows[k * len(rows) // count].file for k in range(count)]
+
+
+def compared(values: list[float], reference: list[float]) -> str:
+    """Median, and of another path its ratio to the reference of the same round."""
+    median = f"{statistics.median(values):.3g}"
+    if values is reference:
+        return median
+    ratios = [value / other for value, other in zip(values, reference, strict=True)]
+    return f"{median} ({min(ratios):.2f}–{max(ratios):.2f})"
 
 
 def report(file: Path, threads: int, rounds: list[dict[str, Any]]) -> str:
-    """Medians of the rounds, the ratio of the two paths in each, and how far scores lie apart."""
+    """Medians of the rounds, each with its ratio to the detector, and how far scores lie apart."""
     rows = []
     for title, figure in (
         ("ready, s, imports included", lambda one: one["ready_seconds"]),
@@ -138,17 +174,15 @@ def report(file: Path, threads: int, rounds: list[dict[str, Any]]) -> str:
         ),
     ):
         found = {path: [figure(one[path]) for one in rounds] for path in PATHS}
-        ratios = [slow / fast for slow, fast in zip(found["torch"], found["onnx"], strict=True)]
-        cells = [f"{statistics.median(found[path]):.3g}" for path in PATHS]
-        ratio = f"{statistics.median(ratios):.1f} ({min(ratios):.1f}–{max(ratios):.1f})"
-        rows.append([title, *cells, ratio])
-    ours, theirs = (rounds[0][path]["scores"] for path in PATHS)
-    apart = max(abs(a - b) / abs(b) for a, b in zip(ours, theirs, strict=True))
-    header = ["", *TITLES.values(), "times as long (lowest–highest round)"]
+        rows.append([title, *(compared(found[path], found["onnx"]) for path in PATHS)])
+    ours, *others = (rounds[0][path]["scores"] for path in PATHS)
+    apart = max(abs(a - b) / abs(b) for theirs in others for a, b in zip(ours, theirs, strict=True))
+    header = ["", *TITLES.values()]
     return (
         f"# One image at a time\n\n`make bench-detector` on {processor()}: {file}, "
         f"{len(ours)} images, {len(rounds)} rounds in turn, {threads} threads.\n\n"
         f"{table(rows, header)}\n\n"
+        "In brackets how many times as long as detector.onnx, lowest and highest round.\n\n"
         f"Largest relative difference of a score: {apart:.1e}\n"
     )
 
