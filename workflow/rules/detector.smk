@@ -53,7 +53,7 @@ use rule detector as detector_at_rate with:
     benchmark:
         "benchmarks/{dataset}/{category}/{method}/{backbone}/detector_at_{rate}.jsonl"
     wildcard_constraints:
-        rate=r"0\.[0-9]+",
+        rate=r"0\.[0-9]{1,6}",
     params:
         **exported,
         rate=lambda wildcards: float(wildcards.rate),

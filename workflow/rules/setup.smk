@@ -5,7 +5,6 @@ import copy
 import logging
 import os
 import shlex
-import shlex
 import sys
 from pathlib import Path
 

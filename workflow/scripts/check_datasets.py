@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -36,6 +35,7 @@ from defectbench.provenance import FACTS
 from defectbench.sources import dataset_source
 from defectbench.sources.base import Source
 from defectbench.sources.given_features import GivenFeatures, open_feature_file
+from defectbench.special_files import is_special
 from defectbench.startup import read_settings, settings_files
 from defectbench.storage import read_json
 
@@ -139,7 +139,7 @@ def print_new_images(config: Config, dataset: str) -> None:
         files = images_below(folder)
         print(f"  {category}: {len(files)} new images in {folder}, scored by {detectors}")
         for file in files:
-            if os.path.exists(file) and not os.path.isfile(file):
+            if is_special(file):
                 print(f"  {category}: {printable(str(file))} is no file: no score; remove it")
 
 
@@ -160,7 +160,9 @@ def indexed(source: Source, category: str) -> tuple[list[IndexRow], list[str]]:
         rows, notes = examine_category(folder, bits, skip, counts_csv, used)
     if source.groups:
         rows = assign_groups(rows, source.groups, category)
-    return rows, [*notes, *(group_notes(rows) if any(row.group for row in rows) else [])]
+    if source.groups or any(row.group for row in rows):
+        notes += group_notes(rows)
+    return rows, notes
 
 
 def table_row(name: str, index: Sequence[IndexRow]) -> list[str]:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from defectbench.special_files import is_special
+
 PACKAGE = Path(__file__).parent
 SCRIPTS = PACKAGE.parent
 FACTS = SCRIPTS.parent / "facts"
@@ -66,7 +68,7 @@ def file_sha256(path: str | Path) -> str:
     OSError
         If it cannot be read, or is no file, as a pipe, of which a read would never end.
     """
-    if os.path.exists(path) and not os.path.isfile(path):
+    if is_special(path):
         raise OSError(errno.EINVAL, "it is no file; remove it", os.fspath(path))
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from defectbench.errors import InputError
+from defectbench.special_files import is_special
 
 SEPARATORS = ";\t,"
+NO_TEXT = "is no UTF-8 text; save it with that encoding"
 
 
 def read_user_table(file: Path, columns: Sequence[str], what: str) -> list[dict[str, str]]:
@@ -31,17 +33,17 @@ def read_user_table(file: Path, columns: Sequence[str], what: str) -> list[dict[
         If it cannot be read, a column is missing or there twice, or a line has other cells than
         the first one.
     """
-    if file.exists() and not file.is_file():
+    if is_special(file):
         raise InputError(f"{file}: is no file; name {what}")
     try:
         text = file.read_text(encoding="utf-8-sig")
-        if "\0" in text:
-            raise UnicodeDecodeError("utf-8", b"\0", 0, 1, "a NUL")
+        if "\0" in text:  # as UTF-16 has them
+            raise InputError(f"{file}: {NO_TEXT}")
         first = text.split("\n", 1)[0]
         separator = next((each for each in SEPARATORS if each in first), ",")
         header, *lines = list(csv.reader(io.StringIO(text), delimiter=separator)) or [[]]
     except UnicodeDecodeError:
-        raise InputError(f"{file}: is no UTF-8 text; save it with that encoding") from None
+        raise InputError(f"{file}: {NO_TEXT}") from None
     except OSError as error:
         raise InputError(f"{file}: cannot be read as {what} ({error.strerror}); mend it") from error
     except csv.Error as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from defectbench.errors import InputError
+from defectbench.special_files import is_special
 
 KEY = "defectbench"
 """Of the model's metadata entry that holds ours, as JSON."""
@@ -53,7 +54,7 @@ def read_sealed(file: Path) -> tuple[bytes, str]:
         If the file cannot be read, is too large, has no seal, or is damaged.
     """
     try:
-        if file.exists() and not file.is_file():  # of a pipe, a read would never end
+        if is_special(file):
             raise InputError("is no file")
         with open(file, "rb") as stream:
             content = stream.read(LARGEST_BYTES + 1)

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+Array = np.ndarray | memoryview
+
 LENGTH = struct.Struct("<I")
 """Of the header, before it."""
 
@@ -27,7 +29,7 @@ def connected() -> tuple[socket.socket, socket.socket]:
     return ends
 
 
-def send(end: socket.socket, header: Mapping[str, Any], arrays: Sequence[np.ndarray] = ()) -> None:
+def send(end: socket.socket, header: Mapping[str, Any], arrays: Sequence[Array] = ()) -> None:
     """Send a header and the bytes of contiguous arrays, of which it has to tell the shapes."""
     text = json.dumps(header).encode()
     parts = [memoryview(LENGTH.pack(len(text)) + text)]

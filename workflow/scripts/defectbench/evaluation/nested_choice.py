@@ -151,9 +151,8 @@ def _without(
     if None in merits or None in aurocs:
         return None
     costs = sum(map(cost, own.values()))
-    means = (float(np.mean(each)) for each in (merits, aurocs, found))
-    merit, auroc, share = means
-    return Merits(merit, auroc, costs, any(breaks), found=share)
+    left_merit, auroc, share = (float(np.mean(each)) for each in (merits, aurocs, found))
+    return Merits(left_merit, auroc, costs, any(breaks), found=share)
 
 
 def _left(test: Scores, kept: np.ndarray) -> Scores:

@@ -24,6 +24,7 @@ from defectbench.images.canvas import Preprocessing
 from defectbench.images.depth import has_known_range, is_deep, to_8_bits, unexplained_highest
 from defectbench.images.layout import KINDS
 from defectbench.images.resizing import preprocess
+from defectbench.special_files import is_special
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 """Pillow's names of `layout.KINDS`."""
@@ -231,7 +232,7 @@ def _decoded(image: Image.Image, content: bytes, bits: int | None) -> Image.Imag
 
 def content_of(file: Path) -> bytes:
     """What a file holds; ValueError of what is none, as a pipe, of which a read would never end."""
-    if file.exists() and not file.is_file():
+    if is_special(file):
         raise ValueError("it is no file; remove it")
     return file.read_bytes()
 

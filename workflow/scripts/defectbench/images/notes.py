@@ -118,14 +118,14 @@ def _size_notes(
         # tiles that are too large are refused when features are computed
         known = with_canvas(without_tiles(preprocessing), [(row.height, row.width) for row in rows])
         bent = [row for row in rows if distortion(known, row.height, row.width) > ALIKE]
+        remedy = LARGER if known.get("aspect") == KEEP else KEEP_PROPORTIONS
         if distortion(known, *usual) > ALIKE:
             height, width = canvas(known)
-            remedy = LARGER if known.get("aspect") == KEEP else KEEP_PROPORTIONS
             what = f"{title} images are squashed to {width}×{height}"
             squashed.setdefault((what, remedy), []).append(name)
         elif bent:
             what = f"images are squashed by {name} by more than a tenth"
-            yield from layout.counted([row.path for row in bent], what, KEEP_PROPORTIONS)
+            yield from layout.counted([row.path for row in bent], what, remedy)
         fitted = [row.path for row in rows if not covers(known, row.height, row.width)]
         what = f"images have other proportions than most, and {name} scales them to fit"
         yield from layout.counted(fitted, what, "crop those that should not be seen so")
